@@ -1,0 +1,47 @@
+"""Point scans to surfaces with a neural signed distance field.
+
+    import recon
+    cloud = recon.read_cloud("scan.ply")
+    result = recon.reconstruct(cloud)
+    recon.write_mesh(result.mesh(), "mesh.ply")
+
+Names load what they need when they are first used: importing `recon` alone is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version as _version
+from typing import Any
+
+__version__ = _version("recon")
+
+_HOME = {
+    "Config": "recon.config",
+    "Evaluation": "recon.evaluation",
+    "Frame": "recon.geometry",
+    "Mesh": "recon.geometry",
+    "PRESETS": "recon.config",
+    "PointCloud": "recon.geometry",
+    "ReconError": "recon.errors",
+    "Reconstruction": "recon.reconstruction",
+    "evaluate": "recon.evaluation",
+    "extract": "recon.mesh.extract",
+    "inspect": "recon.inspection",
+    "load": "recon.reconstruction",
+    "read_cloud": "recon.scan.files",
+    "read_mesh": "recon.mesh.files",
+    "reconstruct": "recon.pipeline",
+    "write_mesh": "recon.mesh.files",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'recon' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

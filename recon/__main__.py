@@ -1,0 +1,8 @@
+"""`python -m recon` is the `recon` command."""
+
+import sys
+
+from recon.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,220 @@
+"""Every setting of the program: one frozen dataclass a stage, and the presets.
+
+The command line, the Python API and the run folders all read these; `help` metadata is what
+`--help` prints. Lengths are in the unit frame unless a name says world.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from recon.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A weight as a function of progress in 0..1: through `points` (progress, value), geometrically
+    between them, constant outside. `Schedule.constant(v)` is a weight that does not change."""
+
+    points: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def constant(cls, value: float) -> Schedule:
+        return cls(((0.0, value),))
+
+    def __call__(self, progress: float) -> float:
+        before = self.points[0]
+        for after in self.points:
+            if progress < after[0]:
+                if after is before:
+                    break
+                share = (progress - before[0]) / (after[0] - before[0])
+                return before[1] * (after[1] / before[1]) ** share
+            before = after
+        return before[1]
+
+
+def _setting(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class ScanConfig:
+    """From the file's points to clean, oriented points in the unit frame."""
+
+    normals: str = _setting("auto", "auto, file or estimate: where the normals come from")
+    sensor: tuple[float, float, float] | None = _setting(
+        None, "X,Y,Z of the scanner, in the scan's frame: estimated normals turn towards it"
+    )
+    margin: float = _setting(0.1, "free space around the scan, as a share of the unit box")
+    samples: int = _setting(100_000, "points drawn from a file that is a mesh")
+
+
+@dataclass(frozen=True)
+class FieldConfig:
+    """The network. Defaults of the paper: 256 wide, 3 hidden layers, ω = 30 in all of them."""
+
+    width: int = _setting(128, "units a layer")
+    hidden: int = _setting(3, "hidden sine layers, the first one not counted")
+    omega_first: float = _setting(30.0, "frequency factor ω of the first layer")
+    omega_hidden: float = _setting(30.0, "frequency factor ω of the hidden layers")
+
+
+@dataclass(frozen=True)
+class SurfaceConfig:
+    """The terms of the surface task; each is a mean over the samples it is defined on."""
+
+    on_surface: int = _setting(1000, "points of the scan a step")
+    off_surface: int = _setting(700, "points of space a step")
+    prior_samples: int = _setting(150_000, "points of space with a known distance to the scan")
+    near_share: float = _setting(0.5, "share of these drawn near the scan, the others uniform")
+    alpha: float = _setting(100.0, "α of the off-surface term exp(-α|Φ|)")
+    surface: Schedule = _setting(Schedule(((0.0, 300.0), (0.3, 3000.0))), "weight of |Φ| on the scan")
+    normal: Schedule = _setting(Schedule.constant(100.0), "weight of 1 - cos(∇Φ, n)")
+    off: Schedule = _setting(Schedule.constant(10.0), "weight of exp(-α|Φ|) off the scan")
+    eikonal: Schedule = _setting(Schedule.constant(10.0), "weight of |‖∇Φ‖ - 1|")
+    prior: Schedule | None = _setting(Schedule.constant(300.0), "weight of |Φ - d|, d the scan's distance")
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """The training loop."""
+
+    steps: int = _setting(6000, "steps of the optimiser")
+    seconds: float | None = _setting(None, "a time budget instead of the steps")
+    optimizer: str = _setting("muon", "muon (orthogonalised momentum) or adam")
+    rate: float = _setting(1e-3, "learning rate")
+    decay: str = _setting("cosine", "cosine or constant: the learning rate over the run")
+    warmup: int = _setting(50, "steps in which the learning rate rises")
+    beta2: float = _setting(0.98, "averaging of squared gradients")
+    clip: float = _setting(1.0, "largest norm of the gradient")
+
+
+@dataclass(frozen=True)
+class MeshConfig:
+    """From the field to the mesh."""
+
+    resolution: int = _setting(512, "samples along the longest side")
+    cell: float | None = _setting(None, "the cell's size in the scan's unit, instead of the resolution")
+    parts: str = _setting("auto", "auto (all but floating crumbs), all, largest, or how many")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All stages of one reconstruction."""
+
+    scan: ScanConfig = ScanConfig()
+    field: FieldConfig = FieldConfig()
+    surface: SurfaceConfig = SurfaceConfig()
+    fit: FitConfig = FitConfig()
+    mesh: MeshConfig = MeshConfig()
+    seed: int = 0
+
+    def with_(self, **stages: dict[str, Any]) -> Config:
+        """A copy with settings replaced by stage: `config.with_(fit={"steps": 100})`. Raises
+        UsageError for a setting that does not exist or a value no stage can use."""
+        changed: dict[str, Any] = {}
+        for stage, settings in stages.items():
+            known = {f.name for f in dataclasses.fields(getattr(self, stage))}
+            for name in settings:
+                if name not in known:
+                    raise UsageError(f"no setting {stage}.{name}; there are {', '.join(sorted(known))}")
+            changed[stage] = replace(getattr(self, stage), **settings)
+        config = replace(self, **changed)
+        config.check()
+        return config
+
+    def check(self) -> None:
+        """Raises UsageError for a value that makes no sense, saying which."""
+        for stage, name, low, high in _RANGES:
+            value = getattr(getattr(self, stage), name)
+            if value is not None and not (math.isfinite(value) and low <= value <= high):
+                raise UsageError(f"{stage}.{name} is {value}, wanted between {low:g} and {high:g}")
+        for stage, name, choices in _CHOICES:
+            value = getattr(getattr(self, stage), name)
+            if value not in choices:
+                raise UsageError(f"{stage}.{name} is '{value}', wanted one of {', '.join(choices)}")
+        parts = self.mesh.parts
+        if parts not in ("auto", "all", "largest") and not (parts.isdigit() and int(parts) > 0):
+            raise UsageError(f"parts is '{parts}', wanted auto, all, largest or a number from 1")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as run folders keep them."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Config:
+        """The inverse of `as_dict`. Raises UsageError for settings this version does not know."""
+        config = cls(seed=values.get("seed", 0))
+        stages = {}
+        for stage, settings in values.items():
+            if stage != "seed":
+                stages[stage] = {name: _revived(value) for name, value in settings.items()}
+        return config.with_(**stages)
+
+
+def _revived(value: Any) -> Any:
+    if isinstance(value, dict) and set(value) == {"points"}:
+        return Schedule(tuple((float(a), float(b)) for a, b in value["points"]))
+    return tuple(value) if isinstance(value, list) else value
+
+
+_RANGES = (
+    ("scan", "margin", 0.0, 0.5),
+    ("scan", "samples", 200, 1e8),
+    ("field", "width", 1, 4096),
+    ("field", "hidden", 0, 64),
+    ("field", "omega_first", 1e-3, 1e4),
+    ("field", "omega_hidden", 1e-3, 1e4),
+    ("surface", "on_surface", 1, 1e7),
+    ("surface", "off_surface", 1, 1e7),
+    ("surface", "prior_samples", 1000, 1e9),
+    ("surface", "near_share", 0.0, 0.99),
+    ("surface", "alpha", 0.0, 1e6),
+    ("fit", "steps", 1, 1e9),
+    ("fit", "seconds", 1.0, 1e7),
+    ("fit", "rate", 1e-9, 1.0),
+    ("fit", "warmup", 0, 1e6),
+    ("fit", "beta2", 0.0, 0.99999),
+    ("fit", "clip", 1e-9, 1e9),
+    ("mesh", "resolution", 16, 4096),
+    ("mesh", "cell", 1e-300, 1e300),
+)
+_CHOICES = (
+    ("scan", "normals", ("auto", "file", "estimate")),
+    ("fit", "optimizer", ("muon", "adam")),
+    ("fit", "decay", ("cosine", "constant")),
+)
+
+STANDARD = Config()
+PRESETS: dict[str, Config] = {
+    "draft": STANDARD.with_(fit={"steps": 1500}, mesh={"resolution": 256}),
+    "standard": STANDARD,
+    "fine": STANDARD.with_(field={"width": 256}, fit={"steps": 20_000}, mesh={"resolution": 1024}),
+    # The published method, unchanged: no sign prior, plain Adam. Its means run over all samples of a
+    # batch, half of which are on the surface, so the weights 3e3, 1e2 and 1e2 count half here.
+    "paper": STANDARD.with_(
+        field={"width": 256},
+        surface={
+            "on_surface": 1400,
+            "off_surface": 1400,
+            "near_share": 0.0,
+            "surface": Schedule.constant(1.5e3),
+            "normal": Schedule.constant(50.0),
+            "off": Schedule.constant(50.0),
+            "eikonal": Schedule.constant(50.0),
+            "prior": None,
+        },
+        fit={
+            "steps": 50_000,
+            "optimizer": "adam",
+            "rate": 1e-4,
+            "decay": "constant",
+            "warmup": 0,
+            "beta2": 0.999,
+        },
+    ),
+}

@@ -1,0 +1,45 @@
+"""Snapshots of a training on disk: tensors and plain values only, loaded without executing code."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import time
+from pathlib import Path
+
+import torch
+
+from recon.atomic import atomic_path
+from recon.errors import FitError
+from recon.fit.trainer import Progress, Snapshot
+
+
+def save_snapshot(snapshot: Snapshot, path: Path) -> None:
+    """Write `snapshot`, replacing an older one only when the new one is whole."""
+    values = {f.name: getattr(snapshot, f.name) for f in dataclasses.fields(snapshot)}
+    with atomic_path(path, overwrite=True) as temporary:
+        torch.save(values, temporary)
+
+
+def load_snapshot(path: Path) -> Snapshot:
+    """The snapshot that `save_snapshot` wrote, tensors on the CPU. Raises FitError where the file
+    is something else."""
+    try:
+        return Snapshot(**torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        raise FitError(
+            f"{path} is not a checkpoint of this program ({error}): remove it to start over"
+        ) from None
+
+
+class Checkpoint:
+    """The callback that keeps `path` up to date: every `seconds`, and when the run ends."""
+
+    def __init__(self, path: Path, seconds: float = 15.0) -> None:
+        self.path, self.seconds = path, seconds
+        self.written = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.ended or time.monotonic() - self.written >= self.seconds:
+            save_snapshot(progress.snapshot, self.path)
+            self.written = time.monotonic()

@@ -1,0 +1,71 @@
+"""From the extracted surface to the finished one: which of its parts stay."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from recon.geometry import Float, Mesh
+
+CRUMB = 2e-3  # of the largest part's area
+SUPPORT = 4.0  # in the cloud's point spacings: how near a scan point supports a vertex
+SUPPORTED = 0.25  # the share of supported vertices from which a part counts as scanned
+
+
+def keep_parts(mesh: Mesh, parts: str, points: Float) -> tuple[Mesh, int]:
+    """`mesh` with the parts that `parts` asks for, and how many were left out.
+
+    parts   "all"; "largest"; a number N, the N largest by area; or "auto": all but crumbs, parts
+            below 0.2 % of the largest one's area, and ghosts, parts that the scan does not support
+    points  (n, 3) the scan, in the mesh's frame
+    """
+    if parts == "all" or not len(mesh.faces):
+        return mesh, 0
+    label = _labels(mesh)
+    count = int(label.max()) + 1
+    corners = mesh.vertices[mesh.faces]
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    area = np.bincount(label[mesh.faces[:, 0]], areas, count)
+    if parts == "auto":
+        kept = area >= CRUMB * area.max()
+        if kept.sum() > 1:
+            kept &= _supported(mesh, label, count, points)
+            kept[area.argmax()] = True
+    else:
+        number = 1 if parts == "largest" else int(parts)
+        kept = np.zeros(count, bool)
+        kept[np.argsort(-area, kind="stable")[:number]] = True
+    return _select(mesh, kept[label]), int(count - kept.sum())
+
+
+def _labels(mesh: Mesh) -> NDArray[np.int32]:
+    """The part that each vertex belongs to."""
+    n = len(mesh.vertices)
+    edges = np.concatenate([mesh.faces[:, :2], mesh.faces[:, 1:]])
+    graph = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape=(n, n))
+    return connected_components(graph, directed=False)[1]
+
+
+def _supported(mesh: Mesh, label: NDArray, count: int, points: Float) -> NDArray[np.bool_]:
+    tree = cKDTree(points)
+    sample = points[:: max(1, len(points) // 10_000)]
+    spacing = float(np.median(tree.query(sample, 2)[0][:, 1]))
+    rng = np.random.default_rng(0)
+    out = np.zeros(count, bool)
+    order = np.argsort(label, kind="stable")
+    for part, members in enumerate(np.split(order, np.cumsum(np.bincount(label, minlength=count))[:-1])):
+        some = rng.choice(members, min(len(members), 1000), replace=False)
+        distance, _ = tree.query(mesh.vertices[some], distance_upper_bound=SUPPORT * spacing)
+        out[part] = np.isfinite(distance).mean() >= SUPPORTED
+    return out
+
+
+def _select(mesh: Mesh, kept: NDArray[np.bool_]) -> Mesh:
+    number = np.cumsum(kept) - 1
+    faces = number[mesh.faces[kept[mesh.faces[:, 0]]]]
+    normals = None if mesh.normals is None else mesh.normals[kept]
+    colors = None if mesh.colors is None else mesh.colors[kept]
+    return Mesh(mesh.vertices[kept], faces, normals, colors)

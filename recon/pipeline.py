@@ -1,0 +1,145 @@
+"""One scan's way through the program, on one screen:
+
+cloud → cleaned → oriented → unit frame → samples of space → task → fit → Reconstruction
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from recon.config import STANDARD, Config
+from recon.errors import UsageError
+from recon.field.siren import Siren
+from recon.fit.checkpoint import Checkpoint, load_snapshot
+from recon.fit.trainer import Callback, Snapshot, fit
+from recon.geometry import Float, Frame, PointCloud
+from recon.reconstruction import (
+    CHECKPOINT,
+    HISTORY,
+    RUN,
+    SCAN,
+    Reconstruction,
+    describe_run,
+    read_run,
+    save_history,
+    start_run,
+)
+from recon.scan.clean import clean
+from recon.scan.inside import Surroundings
+from recon.scan.normals import oriented
+from recon.tasks.surface import SurfaceTask
+
+KEPT_POINTS = 200_000  # of the scan, kept with the reconstruction to tell its parts from ghosts
+
+
+def reconstruct(
+    cloud: PointCloud,
+    config: Config = STANDARD,
+    *,
+    run: str | Path | None = None,
+    device: str = "auto",
+    threads: int = 1,
+    callbacks: Iterable[Callback] = (),
+) -> Reconstruction:
+    """A signed distance fitted to `cloud` (world, any units).
+
+    run        folder for checkpoints; where it holds the same run, that is taken up again and ends as
+               if it had never stopped
+    device     "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N"
+    threads    for the preparation; the training uses `torch.get_num_threads()`
+    callbacks  see `recon.fit.trainer.fit`
+    Raises ScanError for a cloud no surface can be fitted to, UsageError for settings that make no
+    sense or a run folder of another run, FitError where training fails.
+    """
+    config.check()
+    seconds: dict[str, float] = {}
+    where = choose_device(device)
+    with _timed(seconds, "prepare"):
+        cloud, _ = clean(cloud)
+        cloud = oriented(cloud, config.scan, threads)
+        frame = Frame.around(cloud.points, config.scan.margin)
+        unit = PointCloud(frame.to_unit(cloud.points), cloud.normals)
+        box = surrounding_box(unit.points, config.scan.margin)
+        points = _even_share(cloud.points, KEPT_POINTS, config.seed)
+        resume = _open_run(Path(run), config, frame, box, points) if run else None
+        field = Siren(config.field, generator=torch.Generator().manual_seed(config.seed)).to(where)
+        surroundings = Surroundings(unit, config.seed, threads)
+        space = surroundings.sample(box, config.surface.prior_samples, config.surface.near_share, config.seed)
+        task = SurfaceTask(unit, space, config.surface, config.seed, where)
+    with _timed(seconds, "train"):
+        watchers = list(callbacks)
+        if run:
+            watchers.append(Checkpoint(Path(run) / CHECKPOINT))
+        snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
+        if run:
+            save_history(snapshot, Path(run) / HISTORY)
+    return Reconstruction(field, frame, box, points, config, snapshot, seconds)
+
+
+def surrounding_box(points_unit: Float, margin: float) -> Float:
+    """(2, 3): the points' box and `margin` around it."""
+    return np.stack([points_unit.min(0) - margin, points_unit.max(0) + margin])
+
+
+def choose_device(name: str) -> torch.device:
+    """The torch device that `name` stands for. Raises UsageError where there is none."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"no device is called '{name}': auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"device '{name}' is not supported: auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"there is no device '{name}': {torch.cuda.device_count()} GPUs were found")
+    return device
+
+
+def _even_share(points: Float, count: int, seed: int) -> Float:
+    if len(points) <= count:
+        return points
+    kept = np.random.default_rng((seed, 2)).choice(len(points), count, replace=False)
+    return points[np.sort(kept)]
+
+
+def _open_run(folder: Path, config: Config, frame: Frame, box: Float, points: Float) -> Snapshot | None:
+    """Start the run folder, or check that it is this run's and give what it had reached."""
+    if not (folder / RUN).exists():
+        start_run(folder, config, frame, box, points)
+        return None
+    there, wanted = read_run(folder), describe_run(config, frame, box)
+    if any(there.get(key) != wanted[key] for key in ("frame", "box")) or not np.array_equal(
+        np.load(folder / SCAN, allow_pickle=False), points
+    ):
+        raise UsageError(f"{folder} holds a run on another scan: give another folder, or remove it")
+    for stage, settings in wanted["config"].items():
+        before = there["config"].get(stage)
+        if stage != "mesh" and before != settings:
+            raise UsageError(
+                f"{folder} holds a run with other settings ({_difference(stage, before, settings)}): "
+                "give the same ones, another folder, or remove it"
+            )
+    return load_snapshot(folder / CHECKPOINT) if (folder / CHECKPOINT).exists() else None
+
+
+def _difference(stage: str, before: object, now: object) -> str:
+    if isinstance(before, dict) and isinstance(now, dict):
+        name = next(key for key in now if before.get(key) != now[key])
+        return f"{stage}.{name} was {before.get(name)}, now {now[name]}"
+    return f"{stage} was {before}, now {now}"
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.monotonic()
+    try:
+        yield
+    finally:
+        seconds[stage] = time.monotonic() - start

@@ -1,0 +1,191 @@
+"""What a reconstruction is once it is trained: a signed distance that can be queried, meshed and kept."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from recon.atomic import atomic_path
+from recon.config import Config
+from recon.errors import OutputError, ScanError, UsageError
+from recon.field.calculus import value_and_gradient
+from recon.field.kernels.products import fast_products
+from recon.field.siren import Siren
+from recon.fit.checkpoint import load_snapshot, save_snapshot
+from recon.fit.trainer import Snapshot
+from recon.geometry import Float, Frame, Mesh
+from recon.mesh.extract import extract
+from recon.mesh.polish import keep_parts
+
+RUN, SCAN, CHECKPOINT, HISTORY = "run.json", "scan.npy", "checkpoint.pt", "history.csv"
+QUERY_CHUNK = 1 << 13
+LIPSCHITZ_SAMPLES = 20_000
+LIPSCHITZ_MARGIN = 1.1
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """A trained field in the frame of its scan.
+
+    field     Φ, on the unit frame
+    frame     between world and unit
+    box       (2, 3) float64, unit: where the field was trained, the scan's box and the margin
+    points    (n, 3) float64, world: the scan, or an even share of it
+    config    the settings it was made with
+    snapshot  the end of its training
+    seconds   wall time by stage
+    """
+
+    field: Siren
+    frame: Frame
+    box: Float
+    points: Float
+    config: Config
+    snapshot: Snapshot
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        return self.field.weights[0].device
+
+    def distance(self, points: Float) -> Float:
+        """Signed distance, negative inside, at (n, 3) world points: (n,) float64, world units. It is
+        trained within `box`; further out it is no distance."""
+        return self.distance_and_gradient(points)[0]
+
+    def distance_and_gradient(self, points: Float) -> tuple[Float, Float]:
+        """The same and its gradient (n, 3), without unit (it is 1 long where the distance is true).
+        Raises UsageError for points of another shape or not finite."""
+        points = np.asarray(points, np.float64)
+        if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+            raise UsageError(f"points of shape {points.shape}, wanted finite (n, 3)")
+        value, gradient = np.empty(len(points)), np.empty((len(points), 3))
+        with torch.no_grad(), fast_products():
+            for start in range(0, len(points), QUERY_CHUNK):
+                part = slice(start, start + QUERY_CHUNK)
+                unit = torch.tensor(self.frame.to_unit(points[part]), dtype=torch.float32, device=self.device)
+                phi, slope = value_and_gradient(self.field, unit)
+                value[part], gradient[part] = phi.cpu().numpy(), slope.cpu().numpy()
+        return value * self.frame.scale, gradient
+
+    def mesh(
+        self,
+        resolution: int | None = None,
+        *,
+        cell: float | None = None,
+        parts: str | None = None,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> Mesh:
+        """The surface, in world units; settings that are not given are the configuration's.
+
+        resolution  samples along the longest side of the scan's box with its margin
+        cell        the cell's edge in world units, instead of the resolution
+        parts       as `recon.mesh.polish.keep_parts`
+        Raises ExtractError where there is no surface, UsageError for a cell that asks too much.
+        """
+        settings = self.config.mesh
+        cell = cell if cell or resolution else settings.cell
+        if cell:
+            longest = float((self.box[1] - self.box[0]).max()) * self.frame.scale
+            resolution = 1 + round(longest / cell)
+        wanted = replace(
+            settings, resolution=resolution or settings.resolution, parts=parts or settings.parts
+        )
+        replace(self.config, mesh=wanted).check()
+        with fast_products():
+            mesh = extract(
+                lambda x: self.field(x)[:, 0],
+                self.box,
+                wanted.resolution,
+                value_and_gradient=lambda x: value_and_gradient(self.field, x),
+                lipschitz=self._lipschitz(),
+                device=self.device,
+                progress=progress,
+            )
+        mesh, _ = keep_parts(mesh, wanted.parts, self.frame.to_unit(self.points))
+        return replace(mesh, vertices=self.frame.to_world(mesh.vertices))
+
+    def _lipschitz(self) -> float:
+        """A bound of ‖∇Φ‖ in the box: the largest of many samples, and some."""
+        rng = np.random.default_rng(0)
+        points = rng.uniform(self.box[0], self.box[1], (LIPSCHITZ_SAMPLES, 3))
+        _, gradient = self.distance_and_gradient(self.frame.to_world(points))
+        return LIPSCHITZ_MARGIN * float(np.linalg.norm(gradient, axis=1).max())
+
+    def save(self, folder: str | Path) -> None:
+        """Write the run folder that `load` reads, replacing what an earlier state of it holds."""
+        folder = Path(folder)
+        start_run(folder, self.config, self.frame, self.box, self.points)
+        save_snapshot(self.snapshot, folder / CHECKPOINT)
+        save_history(self.snapshot, folder / HISTORY)
+
+
+def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstruction:
+    """The reconstruction of a run folder, finished or not. Raises ScanError where it is none."""
+    folder = Path(folder)
+    description = read_run(folder)
+    if not (folder / CHECKPOINT).is_file():
+        raise ScanError(f"{folder} holds a run that was stopped before its first checkpoint: start it again")
+    config = Config.from_dict(description["config"])
+    snapshot = load_snapshot(folder / CHECKPOINT)
+    siren = Siren(config.field)
+    siren.load_state_dict(snapshot.field)
+    return Reconstruction(
+        siren.to(device),
+        Frame(description["frame"]["center"], description["frame"]["scale"]),
+        np.array(description["box"]),
+        np.load(folder / SCAN, allow_pickle=False),
+        config,
+        snapshot,
+    )
+
+
+def start_run(folder: Path, config: Config, frame: Frame, box: Float, points: Float) -> None:
+    """Make the run folder: settings, frame and scan, all that training does not change."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the run folder {folder}: {error.strerror}") from None
+    with atomic_path(folder / SCAN, overwrite=True) as temporary:
+        np.save(temporary, points)
+    description = describe_run(config, frame, box) | {"recon": version("recon")}
+    with atomic_path(folder / RUN, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+
+
+def describe_run(config: Config, frame: Frame, box: Float) -> dict[str, Any]:
+    """What `run.json` says of a run; two runs with the same description and scan are the same."""
+    description = {
+        "config": config.as_dict(),
+        "frame": {"center": frame.center.tolist(), "scale": frame.scale},
+        "box": np.asarray(box).tolist(),
+    }
+    return json.loads(json.dumps(description))
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """The contents of `run.json`. Raises ScanError where there is none, or it is not one."""
+    try:
+        return json.loads((folder / RUN).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ScanError(
+            f"{folder} is no run folder: it has no {RUN}; `recon mesh SCAN --run DIR` makes one"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ScanError(f"{folder / RUN} cannot be read ({error}): remove the folder to start over") from None
+
+
+def save_history(snapshot: Snapshot, path: Path) -> None:
+    """One row a window of the training, as CSV."""
+    with atomic_path(path, overwrite=True) as temporary, Path(temporary).open("w", newline="") as stream:
+        rows = csv.DictWriter(stream, list(snapshot.history[0]) if snapshot.history else ["step"])
+        rows.writeheader()
+        rows.writerows(snapshot.history)

@@ -1,0 +1,154 @@
+"""The order of the house: imports go downwards only, importing is light, habits no linter knows hold."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import recon
+
+# Lowest first. A module may import from lower layers and from its own package, from nothing beside it.
+LAYERS = (
+    {"errors"},
+    {"geometry", "config", "atomic"},
+    {"topology"},
+    {"scan", "field", "evaluation"},
+    {"tasks"},
+    {"fit", "mesh"},
+    {"reconstruction", "inspection"},
+    {"pipeline"},
+    {"batch", "view", "report"},
+    {"recon"},  # the public names, which only the command line reads
+    {"cli"},
+    {"__main__"},
+)
+LEVEL = {room: level for level, layer in enumerate(LAYERS) for room in layer}
+STRANGERS = {"fit": {"scan", "tasks"}}  # one loop for every task: it knows none of them, and no file
+
+GUI = {"open3d", "matplotlib", "plotly", "IPython", "tkinter", "PyQt5", "PyQt6", "PySide2", "PySide6"}
+MACHINE_PATH = re.compile(r"/(home|root|Users)/\w")
+
+
+def imported_rooms(source: str, module: str) -> Iterator[str]:
+    """The first names below `recon` that `source` imports; "recon" itself for its public names."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parents = module.split(".")[: -node.level] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            targets = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for target in targets:
+            package, _, rest = target.partition(".")
+            room = rest.partition(".")[0]
+            if package == "recon":
+                yield room if room in LEVEL else "recon"
+
+
+def offences(source: str, module: str) -> list[str]:
+    """What `source`, of the module with that dotted name, imports against the order."""
+    room = module.split(".")[1]
+    if room not in LEVEL:
+        return [f"{module} stands in no layer"]
+    return [
+        f"{module} imports {other}"
+        for other in imported_rooms(source, module)
+        if other != room and (LEVEL[other] >= LEVEL[room] or other in STRANGERS.get(room, ()))
+    ]
+
+
+def source_files(root: Path) -> list[Path]:
+    return sorted(path for folder in ("recon", "tools", "tests") for path in (root / folder).rglob("*.py"))
+
+
+def test_imports_go_downwards(root: Path) -> None:
+    found = []
+    for path in sorted((root / "recon").rglob("*.py")):
+        module = ".".join(path.relative_to(root).with_suffix("").parts)
+        if module != "recon.__init__":
+            found += offences(path.read_text(encoding="utf-8"), module)
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("recon.tasks.surface", "from recon.fit.trainer import fit"),
+        ("recon.tasks.__init__", "from ..fit import trainer"),
+        ("recon.fit.trainer", "import recon.tasks.surface"),
+        ("recon.fit.trainer", "from recon.mesh.extract import extract"),
+        ("recon.fit.trainer", "def f():\n    from recon.scan import files"),
+        ("recon.mesh.extract", "from ..fit.trainer import fit"),
+        ("recon.field.siren", "from recon import evaluation"),
+        ("recon.scan.inside", "from recon import PointCloud"),
+        ("recon.geometry", "import recon"),
+        ("recon.errors", "from .geometry import Mesh"),
+        ("recon.report", "from . import view"),
+        ("recon.attic", "import numpy"),
+    ],
+)
+def test_a_wrong_import_is_seen(module: str, source: str) -> None:
+    assert len(offences(source, module)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("recon.mesh.polish", "from .extract import extract\nfrom recon.geometry import Mesh"),
+        ("recon.tasks.surface", "from recon.scan.inside import inside\nimport numpy.linalg"),
+        ("recon.cli", "from recon import __version__, view\nfrom recon.pipeline import reconstruct"),
+    ],
+)
+def test_a_right_import_is_let_through(module: str, source: str) -> None:
+    assert offences(source, module) == []
+
+
+def test_importing_recon_loads_no_gui(root: Path) -> None:
+    program = (
+        "import json, sys, recon\n"
+        "[getattr(recon, name) for name in recon.__all__]\n"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True
+    )
+    loaded = set(json.loads(done.stdout))
+    assert "recon" in loaded
+    assert loaded & GUI == set()
+
+
+def test_public_names_are_sorted_and_listed() -> None:
+    assert sorted(recon.__all__) == sorted(set(recon.__all__))
+    assert set(recon.__all__) <= set(dir(recon))
+
+
+def test_devices_are_named_not_assumed(root: Path) -> None:
+    """`.cuda()` runs on one machine only; `.to(device)` on all."""
+    calls = [
+        f"{path.name}:{node.lineno}"
+        for path in source_files(root)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "cuda"
+    ]
+    assert calls == []
+
+
+def test_files_stay_readable_at_a_sitting(root: Path) -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in source_files(root)}
+    assert {path.name: lines for path, lines in lengths.items() if lines > 350} == {}
+
+
+def test_no_file_knows_a_machine(root: Path) -> None:
+    texts = [path for path in root.iterdir() if path.suffix in {".md", ".toml", ".yml"}]
+    texts += [path for path in (root / "tools").iterdir() if path.is_file()]
+    texts += [*source_files(root), *(root / "docs").rglob("*.md")]
+    assert [path.name for path in texts if MACHINE_PATH.search(path.read_text(encoding="utf-8"))] == []
