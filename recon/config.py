@@ -83,10 +83,10 @@ class SurfaceConfig:
 class FitConfig:
     """The training loop."""
 
-    steps: int = _setting(6000, "steps of the optimiser")
+    steps: int = _setting(8000, "steps of the optimiser")
     seconds: float | None = _setting(None, "a time budget instead of the steps")
     optimizer: str = _setting("muon", "muon (orthogonalised momentum) or adam")
-    rate: float = _setting(1e-3, "learning rate")
+    rate: float = _setting(7e-4, "learning rate")
     decay: str = _setting("cosine", "cosine or constant: the learning rate over the run")
     warmup: int = _setting(50, "steps in which the learning rate rises")
     beta2: float = _setting(0.98, "averaging of squared gradients")

@@ -17,6 +17,7 @@ from recon.atomic import atomic_path
 from recon.config import Config
 from recon.errors import OutputError, ScanError, UsageError
 from recon.field.calculus import value_and_gradient
+from recon.field.kernels.memory import keep_freed_memory
 from recon.field.kernels.products import fast_products
 from recon.field.siren import Siren
 from recon.fit.checkpoint import load_snapshot, save_snapshot
@@ -26,7 +27,7 @@ from recon.mesh.extract import extract
 from recon.mesh.polish import keep_parts
 
 RUN, SCAN, CHECKPOINT, HISTORY = "run.json", "scan.npy", "checkpoint.pt", "history.csv"
-QUERY_CHUNK = 1 << 13
+QUERY_CHUNK = 1 << 12
 LIPSCHITZ_SAMPLES = 20_000
 LIPSCHITZ_MARGIN = 1.1
 
@@ -100,6 +101,7 @@ class Reconstruction:
             settings, resolution=resolution or settings.resolution, parts=parts or settings.parts
         )
         replace(self.config, mesh=wanted).check()
+        keep_freed_memory()
         with fast_products():
             mesh = extract(
                 lambda x: self.field(x)[:, 0],

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from recon.config import FieldConfig
+from recon.field.kernels.sines import sine_
 
 
 class Siren(nn.Module):
@@ -55,7 +56,8 @@ class Siren(nn.Module):
         """Values: (n, m) → (n, k)."""
         h = x
         for weight, bias, omega in zip(self.weights[:-1], self.biases[:-1], self.omegas, strict=True):
-            h = torch.addmm(omega * bias, h, (omega * weight).t()).sin_()
+            z = torch.addmm(omega * bias, h, (omega * weight).t())
+            h = z.sin() if z.requires_grad else sine_(z)
         return torch.addmm(self.biases[-1], h, self.weights[-1].t())
 
 

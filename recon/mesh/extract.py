@@ -31,7 +31,8 @@ ValueAndGradient = Callable[[Tensor], tuple[Tensor, Tensor]]
 Progress = Callable[[float], None]
 
 BRICKS_A_SLAB = 16
-CHUNK = 1 << 16
+CPU_CHUNK, GPU_CHUNK = 1 << 12, 1 << 18  # points at a time: what fits the caches, what fills a GPU
+BATCH = 1 << 19  # points between two looks at the progress
 NEWTON_STEPS = 2
 
 
@@ -124,8 +125,9 @@ def central_differences(sdf: Sdf, step: float) -> ValueAndGradient:
     return value_and_gradient
 
 
-def _chunks(n: int) -> Iterator[slice]:
-    return (slice(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK))
+def _chunks(n: int, device: torch.device | str) -> Iterator[slice]:
+    size = CPU_CHUNK if torch.device(device).type == "cpu" else GPU_CHUNK
+    return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
 
 def _evaluator(sdf: Sdf, grid: Grid, dtype: torch.dtype, device: torch.device | str) -> Callable:
@@ -134,7 +136,7 @@ def _evaluator(sdf: Sdf, grid: Grid, dtype: torch.dtype, device: torch.device | 
 
     def evaluate(index: NDArray) -> NDArray[np.float32]:
         out = np.empty(len(index), np.float32)
-        for part in _chunks(len(index)):
+        for part in _chunks(len(index), device):
             points = torch.as_tensor(grid.points(index[part]), dtype=dtype).to(device)
             with torch.no_grad():
                 values = (sdf(points).reshape(-1) / grid.cell).cpu().numpy()
@@ -184,8 +186,8 @@ def _sample(
         wanted = np.concatenate([_keys_of(grid, active, first) for first in _slabs(grid)])
         wanted = np.setdiff1d(wanted, keys, assume_unique=True)
         fresh = np.empty(len(wanted), np.float32)
-        for start in range(0, len(wanted), 8 * CHUNK):
-            part = slice(start, start + 8 * CHUNK)
+        for start in range(0, len(wanted), BATCH):
+            part = slice(start, start + BATCH)
             fresh[part] = evaluate(np.stack(np.unravel_index(wanted[part], grid.samples), axis=1))
             progress(min(1.0, part.stop / len(wanted)))
         keys, values = np.concatenate([keys, wanted]), np.concatenate([values, fresh])
@@ -303,7 +305,7 @@ def _onto_zero_set(
     """Newton's steps along the gradient, each halving at least what is left of Φ and none leaving
     half a cell around the vertex; and the unit normals there. (n, 3) each, float64."""
     moved, normals = points.copy(), np.empty_like(points)
-    for part in _chunks(len(points)):
+    for part in _chunks(len(points), device):
         start = torch.as_tensor(points[part], dtype=dtype).to(device)
         x = start
         with torch.no_grad():

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from recon.field.kernels.sines import sine_cosine_
+
 
 class ValueAndGradient(torch.autograd.Function):
     """(x (n, m), omegas, *weights, *biases) → Φ (n,), ∇Φ (n, m); differentiable once, in the parameters."""
@@ -27,8 +29,9 @@ class ValueAndGradient(torch.autograd.Function):
         h, cosines = [x], []
         for layer in range(depth):
             z = torch.addmm(omegas[layer] * biases[layer], h[-1], scaled[layer].t())
-            cosines.append(torch.cos(z))
-            h.append(z.sin_())
+            sine, cosine = sine_cosine_(z)
+            h.append(sine)
+            cosines.append(cosine)
         last = weights[-1]
         value = torch.addmm(biases[-1], h[-1], last.t()).squeeze(1)
         a, d = [last.expand_as(h[-1])], []
