@@ -124,25 +124,17 @@ def _info(options: argparse.Namespace) -> dict[str, Any]:
 
 def _eval(options: argparse.Namespace) -> dict[str, Any]:
     from recon.evaluation import evaluate
+    from recon.geometry import PointCloud
     from recon.mesh.files import read_mesh
+    from recon.scan.clean import clean
+    from recon.scan.files import read_any
 
-    mesh, reference = read_mesh(options.mesh), _surface_or_cloud(options.reference)
+    mesh, reference = read_mesh(options.mesh), read_any(options.reference)
+    if isinstance(reference, PointCloud):
+        reference, _ = clean(reference)
     result = evaluate(mesh, reference, samples=options.samples, seed=options.seed)
     _say(result.lines(), options.quiet)
     return result.as_dict()
-
-
-def _surface_or_cloud(path: str) -> Any:
-    """The mesh in a file, or its points where it has no faces."""
-    from recon.errors import ScanError
-    from recon.mesh.files import read_mesh
-    from recon.scan.clean import clean
-    from recon.scan.files import read_cloud
-
-    try:
-        return read_mesh(path)
-    except ScanError:
-        return clean(read_cloud(path))[0]
 
 
 def _query(options: argparse.Namespace) -> dict[str, Any]:

@@ -24,9 +24,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from recon.mesh.files import read_mesh
-
 from recon.evaluation import evaluate
+from recon.mesh.files import read_mesh
 
 ROOT = Path(__file__).resolve().parent.parent
 Row = dict[str, Any]

@@ -32,14 +32,17 @@ def load_snapshot(path: Path) -> Snapshot:
         ) from None
 
 
-class Checkpoint:
-    """The callback that keeps `path` up to date: every `seconds`, and when the run ends."""
+SECONDS_BETWEEN = 15.0
 
-    def __init__(self, path: Path, seconds: float = 15.0) -> None:
-        self.path, self.seconds = path, seconds
+
+class Checkpoint:
+    """The callback that keeps `path` up to date: every `SECONDS_BETWEEN`, and when the run ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.written = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
-        if progress.ended or time.monotonic() - self.written >= self.seconds:
+        if progress.ended or time.monotonic() - self.written >= SECONDS_BETWEEN:
             save_snapshot(progress.snapshot, self.path)
             self.written = time.monotonic()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recon.errors import ScanError
-from recon.geometry import PointCloud
+from recon.geometry import Float, PointCloud
 
 MIN_POINTS = 200
 LARGEST = 1e150  # squares of coordinates stay finite
@@ -54,13 +55,21 @@ def clean(cloud: PointCloud) -> tuple[PointCloud, CleanReport]:
         report = replace(report, not_finite=int((~finite).sum()))
         cloud = cloud.select(finite)
     cloud, report = _sound_normals(cloud, report)
-    if len(cloud):
-        _, first = np.unique(cloud.points, axis=0, return_index=True)
-        if len(first) < len(cloud):
-            report = replace(report, duplicates=len(cloud) - len(first))
-            cloud = cloud.select(np.sort(first))
+    kept = first_of_each(cloud.points)
+    if not kept.all():
+        report = replace(report, duplicates=int((~kept).sum()))
+        cloud = cloud.select(kept)
     _check(cloud, report)
     return cloud, report
+
+
+def first_of_each(points: Float) -> NDArray[np.bool_]:
+    """(n,) whether no earlier point of `points` (n, 3), finite, is at the same place."""
+    order = np.lexsort(points.T)  # stable: the first one of a place comes first
+    ranked = points[order]
+    kept = np.ones(len(points), bool)
+    kept[order[1:]] = (ranked[1:] != ranked[:-1]).any(1)
+    return kept
 
 
 def _sound_normals(cloud: PointCloud, report: CleanReport) -> tuple[PointCloud, CleanReport]:
@@ -88,8 +97,8 @@ def _check(cloud: PointCloud, report: CleanReport) -> None:
     if largest > LARGEST:
         raise ScanError(f"{cloud.source} has coordinates of {largest:.3g}, wanted below {LARGEST:g}")
     centred = cloud.points - cloud.points.mean(0)
-    centred /= np.abs(centred).max() or 1.0
-    spread = np.sqrt(np.maximum(np.linalg.eigvalsh(centred.T @ centred / len(centred)), 0.0))
-    if spread[1] < THIN:
-        what = "coincide" if spread[2] < THIN else "lie on a line"
-        raise ScanError(f"all points of {cloud.source} {what}: there is no surface to fit")
+    extent = float(np.abs(centred).max())
+    spread = np.linalg.svd(np.linalg.qr(centred / extent, mode="r"), compute_uv=False) / np.sqrt(len(centred))
+    rounding = 8 * np.finfo(np.float64).eps * largest / extent
+    if spread[1] < max(THIN, rounding):
+        raise ScanError(f"all points of {cloud.source} lie on a line: there is no surface to fit")

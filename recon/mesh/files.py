@@ -1,0 +1,154 @@
+"""Meshes to files and back. The path's ending is the format.
+
+World coordinates keep their precision: PLY, OBJ and OFF hold them in full, GLB holds single precision
+about a centre that a node of the scene places. STL has neither, so it warns where an offset costs detail.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import trimesh
+from numpy.typing import NDArray
+
+from recon.atomic import atomic_path
+from recon.errors import OutputError, ScanError, UsageError
+from recon.geometry import Float, Mesh
+from recon.scan.files import read_any
+
+CHUNK = 100_000  # lines of text made at a time
+STL_LOSS = 1e-4  # of the mesh's diagonal: rounding beyond it is worth a warning
+
+log = logging.getLogger("recon")
+
+
+def read_mesh(path: str | Path) -> Mesh:
+    """The triangle mesh in a PLY, OBJ, STL, OFF or GLB file, world frame; polygons are cut into triangles.
+    Raises ScanError where there is none."""
+    content = read_any(path)
+    if not isinstance(content, Mesh):
+        raise ScanError(f"{path} holds points without faces, wanted a triangle mesh")
+    return content
+
+
+def check_mesh_path(path: str | Path) -> None:
+    """Raises UsageError where the ending of `path` is no format that `write_mesh` knows."""
+    ending = Path(path).suffix
+    if ending.lower() not in WRITERS:
+        raise UsageError(f"cannot write {path}: its ending '{ending}' is none of {' '.join(WRITERS)}")
+
+
+def write_mesh(mesh: Mesh, path: str | Path, *, overwrite: bool = False) -> None:
+    """Write `mesh` to `path`, whole or not at all; its normals and colours too where the format has them
+    (STL has neither, OFF no normals). Raises UsageError for an unknown ending; OutputError for a mesh
+    without faces, for a file that is there unless `overwrite`, or where the disk refuses."""
+    check_mesh_path(path)
+    if len(mesh.faces) == 0:
+        raise OutputError(f"cannot write {path}: the mesh has no faces")
+    with atomic_path(path, overwrite) as temporary, temporary.open("wb") as stream:
+        WRITERS[temporary.suffix.lower()](mesh, stream)
+
+
+def _ply(mesh: Mesh, stream: BinaryIO) -> None:
+    fields: list[tuple[str, str, str, NDArray]]
+    fields = [(name, "<f8", "double", mesh.vertices[:, i]) for i, name in enumerate("xyz")]
+    if mesh.normals is not None:
+        fields += [(f"n{name}", "<f4", "float", mesh.normals[:, i]) for i, name in enumerate("xyz")]
+    if mesh.colors is not None:
+        names = ("red", "green", "blue")
+        fields += [(name, "u1", "uchar", mesh.colors[:, i]) for i, name in enumerate(names)]
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(mesh.vertices)}"]
+    header += [f"property {kind} {name}" for name, _, kind, _ in fields]
+    header += [f"element face {len(mesh.faces)}", "property list uchar int vertex_indices", "end_header", ""]
+    stream.write("\n".join(header).encode())
+    vertices = np.empty(len(mesh.vertices), [(name, dtype) for name, dtype, _, _ in fields])
+    for name, _, _, column in fields:
+        vertices[name] = column
+    stream.write(vertices.data)
+    faces = np.empty(len(mesh.faces), [("count", "u1"), ("corners", "<i4", 3)])
+    faces["count"], faces["corners"] = 3, mesh.faces
+    stream.write(faces.data)
+
+
+def _obj(mesh: Mesh, stream: BinaryIO) -> None:
+    vertices, line = mesh.vertices, b"v %r %r %r\n"
+    if mesh.colors is not None:  # as shares of 1 behind the coordinates, as most programs read them
+        vertices, line = np.hstack([vertices, mesh.colors / 255.0]), b"v %r %r %r %.4f %.4f %.4f\n"
+    _write_lines(stream, line, vertices)
+    corner = b" %d"
+    faces = mesh.faces + 1
+    if mesh.normals is not None:
+        _write_lines(stream, b"vn %.7f %.7f %.7f\n", mesh.normals)
+        corner, faces = b" %d//%d", np.repeat(faces, 2, axis=1)
+    _write_lines(stream, b"f" + 3 * corner + b"\n", faces)
+
+
+def _off(mesh: Mesh, stream: BinaryIO) -> None:
+    keyword, vertices, line = b"OFF", mesh.vertices, b"%r %r %r\n"
+    if mesh.colors is not None:
+        keyword, line = b"COFF", b"%r %r %r %d %d %d 255\n"
+        vertices = np.hstack([vertices, mesh.colors])
+    stream.write(b"%b\n%d %d 0\n" % (keyword, len(mesh.vertices), len(mesh.faces)))
+    _write_lines(stream, line, vertices)
+    _write_lines(stream, b"3 %d %d %d\n", mesh.faces)
+
+
+def _write_lines(stream: BinaryIO, line: bytes, rows: NDArray) -> None:
+    """`line` filled with each row; %r is the shortest text that reads back as the same number."""
+    for i in range(0, len(rows), CHUNK):
+        part = rows[i : i + CHUNK]
+        stream.write(line * len(part) % tuple(part.ravel().tolist()))
+
+
+def _stl(mesh: Mesh, stream: BinaryIO) -> None:
+    extent = float(np.linalg.norm(np.ptp(mesh.vertices, axis=0)))
+    lost = 0.5 * float(np.spacing(np.float32(np.abs(mesh.vertices).max())))
+    if lost > STL_LOSS * extent:
+        log.warning(
+            "STL has single precision: at this offset it moves vertices by up to %.2g of a mesh of %.4g; "
+            "PLY, OBJ, OFF and GLB keep them",
+            lost,
+            extent,
+        )
+    triangles = np.zeros(len(mesh.faces), [("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("rest", "<u2")])
+    triangles["normal"] = _face_normals(mesh)
+    triangles["corners"] = mesh.vertices[mesh.faces]
+    stream.write(b"recon".ljust(80) + np.uint32(len(triangles)).astype("<u4").tobytes())
+    stream.write(triangles.data)
+
+
+def _face_normals(mesh: Mesh) -> Float:
+    a, b, c = mesh.vertices[mesh.faces.T]
+    u, v = b - a, c - a
+    longest = np.maximum(np.abs(np.hstack([u, v])).max(1, keepdims=True), 1e-300)
+    cross = np.cross(u / longest, v / longest)
+    return cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-300)
+
+
+def _glb(mesh: Mesh, stream: BinaryIO) -> None:
+    low, high = mesh.vertices.min(0), mesh.vertices.max(0)
+    place = np.eye(4)
+    place[:3, 3] = low + 0.5 * (high - low)
+    surface = trimesh.Trimesh(
+        mesh.vertices - place[:3, 3],
+        mesh.faces,
+        vertex_normals=mesh.normals,
+        vertex_colors=mesh.colors,
+        process=False,
+    )
+    scene = trimesh.Scene()
+    scene.add_geometry(surface, transform=place)
+    stream.write(scene.export(file_type="glb", include_normals=mesh.normals is not None))
+
+
+WRITERS: dict[str, Callable[[Mesh, BinaryIO], None]] = {
+    ".ply": _ply,
+    ".obj": _obj,
+    ".stl": _stl,
+    ".glb": _glb,
+    ".off": _off,
+}

@@ -1,0 +1,125 @@
+"""What every reader ends in: named or numbered columns become a PointCloud, rows of text become numbers."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recon.errors import ScanError
+from recon.geometry import Bytes, Float, PointCloud
+
+PREFIXES = ("n", "n_", "normal_", "normals_", "normal", "normals")
+NORMALS = [(f"{prefix}x", f"{prefix}y", f"{prefix}z") for prefix in PREFIXES]
+COLORS = [("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue")]
+UNIT = 0.02  # how far lengths may be off 1 in a column of unit normals written with few digits
+
+
+def attributes(path: Path, columns: Mapping[str, NDArray]) -> tuple[Float, Float | None, Bytes | None]:
+    """Points, normals and colours, (n, 3) each, out of columns (n,) under the names that occur.
+    Raises ScanError where there is no x, y and z."""
+    columns = {name.lower(): column for name, column in columns.items()}
+    points = _triple(columns, [("x", "y", "z")])
+    if points is None:
+        raise ScanError(f"{path} has no columns x, y and z, only: {', '.join(columns) or 'none'}")
+    normals, colors = _triple(columns, NORMALS), _triple(columns, COLORS)
+    return (
+        points.astype(np.float64),
+        None if normals is None else normals.astype(np.float64),
+        None if colors is None else as_colors(colors),
+    )
+
+
+def _triple(columns: Mapping[str, NDArray], names: list[tuple[str, str, str]]) -> NDArray | None:
+    for triple in names:
+        if all(name in columns for name in triple):
+            return np.stack([columns[name] for name in triple], axis=1)
+    return None
+
+
+def as_colors(values: NDArray) -> Bytes:
+    """Colours (n, 3) as uint8: shares of 1 and 16-bit numbers are scaled, the rest is clipped to 0..255."""
+    values = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    largest = values.max(initial=0.0)
+    if largest <= 1.0 and (values % 1.0).any():
+        values = 255.0 * values
+    elif largest > 255.0:
+        values = values / 257.0
+    return np.rint(values).clip(0, 255).astype(np.uint8)
+
+
+def from_table(path: Path, table: NDArray) -> PointCloud:
+    """A cloud out of unnamed columns (n, k): x y z first, then triples of normals (unit length) and
+    colours (whole 0..255, or shares of 1) in any order; other columns, as an intensity, are passed over.
+    A triple that is the only one beside x y z and no colour is normals of any length."""
+    if table.ndim != 2 or table.shape[1] < 3:
+        raise ScanError(f"{path} holds an array of shape {table.shape}, wanted rows of at least x y z")
+    normals, colors, at = None, None, 3
+    while at + 3 <= table.shape[1]:
+        triple = table[:, at : at + 3]
+        kind = _kind(triple)
+        if normals is None and (kind == "normals" or (kind is None and table.shape[1] == 6)):
+            normals = triple
+        elif colors is None and kind == "colors":
+            colors = as_colors(triple)
+        else:
+            at += 1
+            continue
+        at += 3
+    return PointCloud(table[:, :3], normals, colors, str(path))
+
+
+def _kind(triple: NDArray) -> str | None:
+    triple = triple[np.isfinite(triple).all(1)]
+    if len(triple) == 0:
+        return None
+    unit = np.abs(np.linalg.norm(triple.astype(np.float64), axis=1) - 1.0) < UNIT
+    if 2 * np.count_nonzero(unit) > len(triple):
+        return "normals"
+    low, high, whole = triple.min(), triple.max(), not (triple % 1).any()
+    return "colors" if low >= 0 and ((whole and high <= 255) or high <= 1) else None
+
+
+class Lines:
+    """The lines of a text stream, counted as they are handed out."""
+
+    def __init__(self, lines: Iterable[bytes], number: int = 0) -> None:
+        self.number = number  # of the line handed out last, from 1
+        self._lines = iter(lines)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        line = next(self._lines)
+        self.number += 1
+        return line
+
+
+def load_rows(path: Path, lines: Lines, limit: int | None = None) -> Float:
+    """The next lines of numbers between white space, `limit` at most, as a table (n, k) float64; empty
+    lines and what follows a `#` are passed over. Raises ScanError with the number of a wrong line."""
+    first = None if limit == 0 else next((line for line in lines if line.split(b"#")[0].strip()), None)
+    if first is None:
+        return np.zeros((0, 0))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # numpy's, that empty lines do not count
+            return np.loadtxt(chain([first], lines), ndmin=2, max_rows=limit, encoding="latin1")
+    except ValueError as error:
+        text = str(error)
+    if found := re.search(r"convert string (.*) to float", text):
+        raise ScanError(f"{path}, line {lines.number}: {found[1][:40]} stands where a number should")
+    if found := re.search(r"columns changed from (\d+) to (\d+)", text):
+        raise ScanError(f"{path}, line {lines.number} has {found[2]} columns, the lines before it {found[1]}")
+    raise ScanError(f"{path}, line {lines.number}: {text}")
+
+
+def cut_short(path: Path, promised: int, what: str, there: int) -> ScanError:
+    """The error for a file that holds less than its header says."""
+    return ScanError(f"{path} is cut short or damaged: it promises {promised:,} {what} and holds {there:,}")

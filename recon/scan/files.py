@@ -1,0 +1,99 @@
+"""Reading scans: what a path names is checked first, then read by the one reader for its ending."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from recon.errors import ScanError
+from recon.geometry import Mesh, PointCloud
+from recon.scan.pcd import read_pcd
+from recon.scan.ply import read_ply
+from recon.scan.surfaces import read_glb, read_obj, read_off, read_stl, sample_surface
+from recon.scan.tables import read_npy, read_npz, read_text
+
+READERS: dict[str, Callable[[Path], PointCloud | Mesh]] = {
+    ".ply": read_ply,
+    ".pcd": read_pcd,
+    ".xyz": read_text,
+    ".pts": read_text,
+    ".txt": read_text,
+    ".pwn": read_text,
+    ".npy": read_npy,
+    ".npz": read_npz,
+    ".obj": read_obj,
+    ".stl": read_stl,
+    ".off": read_off,
+    ".glb": read_glb,
+}
+# How files of these kinds start; files of the other kinds start like none of them.
+STARTS = {
+    ".ply": rb"ply[\r\n]",
+    ".pcd": rb"(\s*#[^\n]*\n)*\s*(VERSION|FIELDS)\s",
+    ".npy": rb"\x93NUMPY",
+    ".npz": rb"PK(\x03\x04|\x05\x06)",
+    ".off": rb"(\s*#[^\n]*\n)*\s*(ST)?C?N?OFF\s",
+    ".glb": rb"glTF",
+}
+
+
+def read_cloud(path: str | Path, *, samples: int = 100_000, seed: int = 0) -> PointCloud:
+    """The points of a scan, world frame, as they stand in the file: not finite ones, repeated ones and
+    normals of any length included (`clean` is for that).
+
+    A mesh gives `samples` points uniform by area, drawn with `seed`, with the normals of its faces.
+    Raises ScanError, one line, for whatever cannot be read.
+    """
+    content = read_any(path)
+    if isinstance(content, PointCloud):
+        return content
+    return sample_surface(content, samples, seed, str(path))
+
+
+def read_any(path: str | Path) -> PointCloud | Mesh:
+    """What a file holds: a mesh where it has faces, else points. Raises ScanError, one line, for whatever
+    cannot be read."""
+    path = Path(path)
+    try:
+        content = _reader(path)(path)
+    except OSError as error:
+        raise ScanError(f"cannot read {path}: {error.strerror or error}") from None
+    except MemoryError:
+        raise ScanError(f"{path} does not fit into memory") from None
+    if len(content.points if isinstance(content, PointCloud) else content.faces) == 0:
+        raise ScanError(f"{path} holds no points")
+    return content
+
+
+def _reader(path: Path) -> Callable[[Path], PointCloud | Mesh]:
+    """The reader for `path`, a file that is there and starts as its ending says."""
+    if not path.exists():
+        raise ScanError(f"there is no file {path}{_hint(path)}")
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "no regular file"
+        raise ScanError(f"{path} is {what}, wanted a scan's file")
+    ending = path.suffix.lower()
+    if ending not in READERS:
+        wanted = " ".join(READERS)
+        raise ScanError(f"cannot read {path}: its ending '{path.suffix}' is none of {wanted}")
+    with path.open("rb") as stream:
+        head = stream.read(4096)
+    if not head:
+        raise ScanError(f"{path} is empty")
+    found = next((kind for kind, start in STARTS.items() if re.match(start, head)), None)
+    if found and found != ending:
+        raise ScanError(f"{path} is a {found[1:].upper()} file by its content: give it the ending {found}")
+    if ending in STARTS and not found:
+        raise ScanError(f"{path} is no {ending[1:].upper()} file: it does not start like one")
+    return READERS[ending]
+
+
+def _hint(path: Path) -> str:
+    """What is there in its place: a file of a similar name, or the part of the path that exists."""
+    if path.parent.is_dir():
+        similar = difflib.get_close_matches(path.name, (other.name for other in path.parent.iterdir()), 1)
+        return f": did you mean {path.parent / similar[0]}?" if similar else f" in the folder {path.parent}"
+    existing = next((parent for parent in path.parents if parent.exists()), Path())
+    return f": of its path only {existing} exists"

@@ -1,0 +1,253 @@
+"""A file that cannot be read costs one line that names it, and little memory."""
+
+from __future__ import annotations
+
+import os
+import struct
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from recon.errors import ScanError
+from recon.geometry import Mesh, PointCloud
+from recon.mesh.files import write_mesh
+from recon.scan.files import READERS, read_any, read_cloud
+
+POINTS = np.random.default_rng(0).uniform(-5, 5, (60, 3)).round(3)
+TEXT = "".join(f"{x} {y} {z}\n" for x, y, z in POINTS)
+PLY = (
+    "ply\nformat {} 1.0\nelement vertex {}\n"
+    + "".join(f"property double {c}\n" for c in "xyz")
+    + "end_header\n"
+)
+PCD = "VERSION .7\nFIELDS x y z\nSIZE 8 8 8\nTYPE F F F\nWIDTH {}\nHEIGHT 1\nDATA {}\n"
+
+
+def good_files(folder: Path) -> list[Path]:
+    """A readable file of every kind and layout."""
+    sphere = trimesh.creation.icosphere(1)
+    mesh = Mesh(sphere.vertices, sphere.faces, sphere.vertices, np.full((42, 3), 9))
+    for ending in ("ply", "obj", "stl", "off", "glb"):
+        write_mesh(mesh, folder / f"mesh.{ending}")
+    np.save(folder / "points.npy", POINTS)
+    np.savez(folder / "points.npz", points=POINTS, normals=POINTS)
+    np.savez_compressed(folder / "packed.npz", points=POINTS)
+    for ending in ("xyz", "txt", "pts", "pwn"):
+        (folder / f"points.{ending}").write_text(f"60\n{TEXT}")
+    raw = POINTS.astype("<f8").tobytes()
+    (folder / "binary.ply").write_bytes(PLY.format("binary_little_endian", 60).encode() + raw)
+    (folder / "text.ply").write_text(PLY.format("ascii", 60) + TEXT)
+    (folder / "binary.pcd").write_bytes(PCD.format(60, "binary").encode() + raw)
+    (folder / "text.pcd").write_text(PCD.format(60, "ascii") + TEXT)
+    (folder / "points.obj").write_text("".join(f"v {line}\n" for line in TEXT.splitlines()))
+    return sorted(folder.iterdir())
+
+
+def refusal(path: Path) -> str:
+    """The one line that reading `path` ends in."""
+    with pytest.raises(ScanError) as caught:
+        read_cloud(path)
+    line = str(caught.value)
+    assert path.name in line and "\n" not in line
+    return line
+
+
+def test_the_files_to_be_damaged_are_good(tmp_path: Path) -> None:
+    paths = good_files(tmp_path)
+    assert {path.suffix for path in paths} == set(READERS)
+    for path in paths:
+        content = read_any(path)
+        assert len(content.points if isinstance(content, PointCloud) else content.vertices) in (42, 60)
+
+
+def test_cut_anywhere_a_file_is_refused_or_gives_less(tmp_path: Path) -> None:
+    """Binary layouts know how much they hold and are always refused; text may end early by chance."""
+    for path in good_files(tmp_path):
+        data = path.read_bytes()
+        for share in np.linspace(0, 1, 40, endpoint=False):
+            path.write_bytes(data[: int(share * len(data))])
+            try:
+                content = read_any(path)
+            except ScanError as error:
+                assert path.name in str(error) and "\n" not in str(error)
+            else:
+                assert path.suffix == ".obj" or len(data) - int(share * len(data)) < 8, (path.name, share)
+                assert len(content.normals if content.normals is not None else [0])
+
+
+def test_bytes_changed_anywhere_end_in_points_or_one_line(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    for path in good_files(tmp_path):
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+        for _ in range(60):
+            damaged = data.copy()
+            damaged[rng.integers(0, min(len(data), 400), 3)] = rng.integers(0, 256, 3)
+            path.write_bytes(damaged.tobytes())
+            try:
+                read_cloud(path, samples=10)
+            except ScanError as error:
+                assert path.name in str(error)
+
+
+HUGE = 3_000_000_000
+GLB_JSON = (
+    b'{"asset":{"version":"2.0"},"accessors":[{"count":3000000000,"componentType":5126,"type":"VEC3"}]}  '
+)
+
+
+def huge_promises(folder: Path) -> list[Path]:
+    """Small files whose headers promise billions."""
+    files = {
+        "a.ply": PLY.format("binary_big_endian", HUGE).encode() + bytes(99),
+        "b.ply": PLY.format("ascii", HUGE).encode() + TEXT.encode(),
+        "c.ply": PLY.format("ascii", "9" * 30).encode() + TEXT.encode(),
+        "d.ply": PLY.format("binary_little_endian", 1)
+        .replace("end_header", f"element face {HUGE}\nproperty list uchar int vertex_indices\nend_header")
+        .encode()
+        + bytes(99),
+        "e.ply": PLY.format("binary_little_endian", 1)
+        .replace("end_header", "element face 2\nproperty list uint int vertex_indices\nend_header")
+        .encode()
+        + bytes(24)
+        + struct.pack("<I", HUGE)
+        + bytes(99),
+        "a.pcd": PCD.format(HUGE, "binary").encode() + bytes(99),
+        "b.pcd": PCD.format(HUGE, "ascii").encode() + TEXT.encode(),
+        "c.pcd": PCD.format(178_956_970, "binary_compressed").encode()
+        + struct.pack("<II", 90, 4294967280)
+        + bytes(90),
+        "a.off": f"OFF\n{HUGE} {HUGE} 0\n{TEXT}".encode(),
+        "a.stl": bytes(80) + struct.pack("<I", HUGE) + bytes(100),
+        "a.glb": struct.pack("<4sIIII", b"glTF", 2, 20 + len(GLB_JSON), len(GLB_JSON), 0x4E4F534A) + GLB_JSON,
+        "a.pts": f"{HUGE}\n{TEXT}".encode(),
+    }
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    header = np.lib.format.magic(1, 0)
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({HUGE}, 3)}}".ljust(117) + "\n"
+    array = header + struct.pack("<H", len(text)) + text.encode() + bytes(99)
+    (folder / "a.npy").write_bytes(array)
+    with zipfile.ZipFile(folder / "a.npz", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("points.npy", array)
+    return sorted(folder.iterdir())
+
+
+def test_promises_of_billions_are_refused_without_the_memory(tmp_path: Path) -> None:
+    for path in huge_promises(tmp_path):
+        tracemalloc.start()
+        try:
+            line = refusal(path)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 5e6, path.name
+        assert "cut short" in line or "promises" in line, line
+
+
+@pytest.mark.parametrize("ending", READERS)
+def test_empty_files(tmp_path: Path, ending: str) -> None:
+    (tmp_path / f"s{ending}").write_bytes(b"")
+    assert refusal(tmp_path / f"s{ending}").endswith("is empty")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("s.xyz", "1 2 3\n4 five 6\n", "line 2: 'five' stands where a number should"),
+        ("s.xyz", "# a\n\n1 2 3\n4 5\n", "line 4 has 2 columns, the lines before it 3"),
+        ("s.xyz", "# a\n\n1 2 3\n# b\n\n4 5 6 7\n", "line 6 has 4 columns, the lines before it 3"),
+        ("s.txt", "1,2,3\n1,2,x\n", "line 2: 'x' stands"),
+        ("s.txt", "1,5;2,5;3,5\n", "commas and semicolons"),
+        ("s.xyz", "1 2\n3 4\n", "wanted rows of at least x y z"),
+        ("s.xyz", "# nothing\n\n", "holds no points"),
+        ("s.xyz", "Dear reader,\nthis is a letter.\n", "'Dear' stands where a number should"),
+        ("s.pts", "3\n1 2 3\n4 5 6\n", "promises 3 points and holds 2"),
+        ("s.ply", "<html>", "no PLY file"),
+        ("s.ply", TEXT, "no PLY file"),
+        ("s.xyz", PLY, "a PLY file by its content: give it the ending .ply"),
+        ("s.ply", PCD, "a PCD file by its content: give it the ending .pcd"),
+        ("s.ply", PLY.format("ascii", 60)[:-11], "no line 'end_header'"),
+        ("s.ply", PLY.format("ascii", -5) + TEXT, "'element NAME COUNT'"),
+        ("s.ply", PLY.format("ascii", "many") + TEXT, "'element NAME COUNT'"),
+        ("s.ply", PLY.format("utf8", 60) + TEXT, "damaged PLY header"),
+        ("s.ply", PLY.format("ascii", 60).replace("double", "number") + TEXT, "damaged PLY header"),
+        ("s.ply", PLY.format("ascii", 60).replace(" y", " x") + TEXT, "damaged PLY header"),
+        ("s.ply", PLY.format("ascii", 60).replace(" z", " w") + TEXT, "no columns x, y and z, only: x, y, w"),
+        ("s.ply", PLY.format("ascii", 0), "holds no points"),
+        ("s.ply", PLY.format("ascii", 60).replace("vertex", "point") + TEXT, "no element 'vertex'"),
+        (
+            "s.ply",
+            PLY.format("ascii", 2) + "1 2 3\n4 oops 6\n",
+            "line 9: 'oops' stands where a number should",
+        ),
+        ("s.ply", PLY.format("ascii", 2) + "1 2 3 4\n4 5 6 7\n", "have 4 numbers"),
+        ("s.ply", PLY.format("ascii", 2) + "1 2 3\n       \n", "promises 2 rows of 'vertex' and holds 1"),
+        ("s.off", "OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 7\n", "names vertex 7"),
+        ("s.off", "OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 b\n", "line 6: a face should stand here"),
+        ("s.off", "OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\nnan 0 1 2\n", "line 6: a face should stand here"),
+        ("s.off", "OFF\nmany 1 0\n", "line 2: the counts"),
+        ("s.off", "NOFF\n2 0 0\n0 0 0\n1 0 0\n", "too few for its first line"),
+        ("s.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n", "damaged"),
+        ("s.obj", "o nothing\n", "neither vertices nor faces"),
+        ("s.obj", "# a\nv 0 0 0\nv 1 zero 0\n", "line 3: 'zero' stands"),
+        ("s.stl", "solid a\nendsolid a\n", "STL file|no triangles"),
+        ("s.las", "LASF", r"ending '.las' is none of .ply"),
+        ("scan", "1 2 3\n", "its ending '' is none of"),
+    ],
+)
+def test_each_fault_is_named(tmp_path: Path, name: str, content: str, says: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ScanError, match=says):
+        read_cloud(tmp_path / name)
+    refusal(tmp_path / name)
+
+
+def test_binary_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "s.xyz").write_bytes(bytes(100))
+    assert "is no text" in refusal(tmp_path / "s.xyz")
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((3, 60, 5)), np.zeros((60, 2)), np.zeros((60, 3), complex), np.array("points"), np.array([{}])],
+)
+def test_arrays_that_are_no_points(tmp_path: Path, array: np.ndarray) -> None:
+    np.save(tmp_path / "s.npy", array)
+    refusal(tmp_path / "s.npy")
+    np.savez(tmp_path / "s.npz", points=array)
+    refusal(tmp_path / "s.npz")
+
+
+def test_flat_and_broken_meshes_have_nothing_to_sample(tmp_path: Path) -> None:
+    (tmp_path / "s.off").write_text("OFF\n3 1 0\n0 0 0\n1 1 1\n2 2 2\n3 0 1 2\n")
+    assert "no face with an area" in refusal(tmp_path / "s.off")
+    (tmp_path / "s.off").write_text("OFF\n3 1 0\n0 0 0\n1 1 nan\n2 0 2\n3 0 1 2\n")
+    assert "not finite" in refusal(tmp_path / "s.off")
+
+
+def test_paths_that_are_not_there(tmp_path: Path) -> None:
+    (tmp_path / "statue.ply").write_text(PLY)
+    assert f"did you mean {tmp_path / 'statue.ply'}?" in refusal(tmp_path / "statu.ply")
+    assert f"in the folder {tmp_path}" in refusal(tmp_path / "elephant.pcd")
+    assert f"only {tmp_path} exists" in refusal(tmp_path / "a" / "b" / "s.ply")
+
+
+def test_folders_and_pipes_are_no_scans(tmp_path: Path) -> None:
+    (tmp_path / "s.ply").mkdir()
+    assert "is a folder" in refusal(tmp_path / "s.ply")
+    os.mkfifo(tmp_path / "pipe.ply")
+    assert "no regular file" in refusal(tmp_path / "pipe.ply")
+
+
+def test_a_closed_file_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "s.ply").write_text(PLY)
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    assert refusal(tmp_path / "s.ply").endswith("Permission denied")

@@ -1,0 +1,160 @@
+"""The command line, as a user and as a script see it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import recon
+from recon.cli import main
+
+SMALL = ["--set", "field.width=48", "--set", "fit.steps=300", "--set", "surface.prior_samples=20000"]
+SMALL += ["--resolution", "64", "--threads", "1"]
+
+
+def test_mesh_info_eval_and_query_work_together(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan, out, run = data / "coupling.ply", tmp_path / "coupling.obj", tmp_path / "run"
+    assert main(["mesh", str(scan), "-o", str(out), "--run", str(run), "--json", *SMALL]) == 0
+    shown = capsys.readouterr()
+    summary = json.loads(shown.out)
+    assert summary["watertight"] and summary["faces"] > 1000
+    assert summary["scan_to_mesh"]["mean"] < 0.01 * summary["diagonal"]
+    assert f"{summary['faces']:,} faces, watertight" in shown.err
+
+    assert main(["info", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["faces"] == summary["faces"]
+
+    assert main(["eval", str(out), str(data / "coupling_reference.ply"), "--samples", "5000", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["distance"]["both"]["mean"] < 50
+
+    assert main(["query", str(run), str(out), "-o", str(tmp_path / "q.csv"), "--quiet"]) == 0
+    table = np.loadtxt(tmp_path / "q.csv", delimiter=",", skiprows=1)
+    assert np.abs(table[:, 3]).mean() < 0.01 * summary["diagonal"]  # the mesh's own points
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/there.ply"], 1, "there.ply exists"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.step"], 2, ".step"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/none/m.ply"], 1, "no folder"),
+        (["mesh", "{tmp}/missing.ply", "-o", "{tmp}/m.ply"], 1, "missing.ply"),
+        (["mesh", "{data}/README.md", "-o", "{tmp}/m.ply"], 1, "README.md"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--device", "tpu"], 2, "tpu"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--device", "cuda:99"], 2, "cuda:99"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--resolution", "1"], 2, "mesh.resolution is 1"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--set", "fit.speed=9"], 2, "fit.speed"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--set", "fit.steps=many"], 2, "many"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--parts", "few"], 2, "few"),
+        (["info", "{tmp}"], 1, "folder"),
+        (["eval", "{tmp}/missing.ply", "{data}/oni.ply"], 1, "missing.ply"),
+        (["query", "{tmp}", "{data}/oni.ply"], 1, "run folder"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_writes_nothing(
+    arguments: list[str],
+    code: int,
+    words: str,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "there.ply").write_text("precious")
+    assert main([a.format(data=data, tmp=tmp_path) for a in arguments]) == code
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("recon: error: ") and shown.err.count("\n") == 1
+    assert words in shown.err
+    assert [path.name for path in tmp_path.iterdir()] == ["there.ply"]
+    assert (tmp_path / "there.ply").read_text() == "precious"
+
+
+@pytest.mark.parametrize("arguments", [[], ["mash"], ["mesh"], ["mesh", "a.ply", "--time", "soon"]])
+def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+
+
+def test_help_lists_every_setting_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["mesh", "--help"])
+    text = capsys.readouterr().out
+    standard = recon.PRESETS["standard"]
+    assert f"fit.steps={standard.fit.steps}" in text
+    assert f"mesh.resolution={standard.mesh.resolution}" in text
+
+
+def test_the_same_seed_gives_the_same_file(data: Path, tmp_path: Path) -> None:
+    files = [tmp_path / "a.ply", tmp_path / "b.ply", tmp_path / "c.ply"]
+    for path, seed in zip(files, ("3", "3", "4"), strict=True):
+        assert main(["mesh", str(data / "oni.ply"), "-o", str(path), "--seed", seed, "--quiet", *SMALL]) == 0
+    first, second, third = (path.read_bytes() for path in files)
+    assert first == second
+    assert first != third
+
+
+def test_a_budget_in_seconds_is_kept(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "m.ply"
+    assert main(["mesh", str(data / "oni.ply"), "-o", str(out), "--time", "3s", "--json", *SMALL]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["steps"] > 0 and summary["steps"] % 50 == 0
+    assert summary["seconds"]["train"] >= 3
+
+
+# A program that is the command line, but for checkpoints twice a second.
+EAGER = (
+    "import sys, recon.fit.checkpoint as checkpoint; from recon.cli import main; "
+    "checkpoint.SECONDS_BETWEEN = 0.2; sys.exit(main(sys.argv[1:]))"
+)
+
+
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_run_goes_on_to_the_same_mesh(blow: signal.Signals, data: Path, tmp_path: Path) -> None:
+    def start(name: str) -> subprocess.Popen[str]:
+        command = ["mesh", str(data / "oni.ply"), "-o", str(tmp_path / f"{name}.ply"), *SMALL]
+        command += ["--set", "fit.steps=900", "--run", str(tmp_path / name)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(
+            [sys.executable, "-c", EAGER, *command], stderr=subprocess.PIPE, text=True, env=environment
+        )
+
+    def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+        _, said = process.communicate(timeout=300)
+        return process.returncode, said
+
+    whole = start("whole")
+    assert finish(whole)[0] == 0
+
+    stopped = start("stopped")
+    checkpoint = tmp_path / "stopped" / "checkpoint.pt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    stopped.send_signal(blow)
+    code, said = finish(stopped)
+    assert code == (130 if blow == signal.SIGINT else -signal.SIGKILL)
+    assert not (tmp_path / "stopped.ply").exists()
+    if blow == signal.SIGINT:
+        assert "takes" in said and "Traceback" not in said
+
+    assert finish(start("stopped"))[0] == 0
+    assert (tmp_path / "stopped.ply").read_bytes() == (tmp_path / "whole.ply").read_bytes()
+
+
+def test_module_and_script_are_the_same_program() -> None:
+    script = Path(sys.executable).with_name("recon")
+    for command in ([sys.executable, "-m", "recon"], [str(script)]):
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+        assert done.stdout == f"recon {recon.__version__}\n"
