@@ -17,8 +17,7 @@ from recon.atomic import atomic_path
 from recon.config import Config
 from recon.errors import OutputError, ScanError, UsageError
 from recon.field.calculus import value_and_gradient
-from recon.field.kernels.memory import keep_freed_memory
-from recon.field.kernels.products import fast_products
+from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
 from recon.fit.checkpoint import load_snapshot, save_snapshot
 from recon.fit.trainer import Snapshot
@@ -69,7 +68,7 @@ class Reconstruction:
         if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
             raise UsageError(f"points of shape {points.shape}, wanted finite (n, 3)")
         value, gradient = np.empty(len(points)), np.empty((len(points), 3))
-        with torch.no_grad(), fast_products():
+        with torch.no_grad(), fast_kernels():
             for start in range(0, len(points), QUERY_CHUNK):
                 part = slice(start, start + QUERY_CHUNK)
                 unit = torch.tensor(self.frame.to_unit(points[part]), dtype=torch.float32, device=self.device)
@@ -101,10 +100,9 @@ class Reconstruction:
             settings, resolution=resolution or settings.resolution, parts=parts or settings.parts
         )
         replace(self.config, mesh=wanted).check()
-        keep_freed_memory()
-        with fast_products():
+        with fast_kernels():
             mesh = extract(
-                lambda x: self.field(x)[:, 0],
+                lambda x: self.field.values(x)[:, 0],
                 self.box,
                 wanted.resolution,
                 value_and_gradient=lambda x: value_and_gradient(self.field, x),

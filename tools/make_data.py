@@ -43,7 +43,7 @@ def read_points(path: Path) -> NDArray:
     if path.suffix != ".ply":
         return np.loadtxt(path)
     vertex = PlyData.read(path)["vertex"]
-    return np.stack([vertex[name] for name in POINT.names], axis=1)
+    return np.stack([vertex[name] for name in POINT.fields or ()], axis=1)
 
 
 def sample(mesh: trimesh.Trimesh) -> NDArray:

@@ -46,7 +46,7 @@ def draw(path: str, direction: NDArray, up: NDArray) -> NDArray[np.uint8]:
     scene = open3d.t.geometry.RaycastingScene()
     scene.add_triangles(np.float32(vertices - centre), np.uint32(faces))
     bundle = np.concatenate([origins - centre, rays], axis=2).astype(np.float32)
-    hit = scene.cast_rays(open3d.core.Tensor(bundle))
+    hit = scene.cast_rays(open3d.core.Tensor.from_numpy(bundle))
     found = np.isfinite(hit["t_hit"].numpy())
     normals = hit["primitive_normals"].numpy().astype(np.float64)
     front = (normals * rays).sum(2, keepdims=True) < 0

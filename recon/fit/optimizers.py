@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from recon.config import FitConfig
+from recon.field.kernels.rows import in_parallel
 
 
 def make_optimizer(parameters: list[nn.Parameter], config: FitConfig) -> torch.optim.Optimizer:
@@ -43,20 +45,21 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
+            hidden = []
             for parameter in group["params"]:
                 if (gradient := parameter.grad) is None:
                     continue
                 state = self.state[parameter]
                 state.setdefault("first", torch.zeros_like(parameter))
                 if parameter.ndim == 2 and min(parameter.shape) >= self.SMALLEST:
-                    self._orthogonal_step(parameter, gradient, state, group)
+                    hidden.append((parameter, gradient, state))
                 else:
                     self._adam_step(parameter, gradient, state, group)
+            in_parallel(partial(self._orthogonal_step, group), hidden)
 
     @staticmethod
-    def _orthogonal_step(
-        parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
-    ) -> None:
+    def _orthogonal_step(group: dict[str, Any], hidden: tuple[Tensor, Tensor, dict[str, Any]]) -> None:
+        parameter, gradient, state = hidden
         state["first"].lerp_(gradient, 1 - group["momentum"])
         ahead = torch.lerp(gradient, state["first"], group["momentum"])
         size = 0.2 * math.sqrt(max(parameter.shape))

@@ -23,8 +23,7 @@ from torch import Tensor
 
 from recon.config import FitConfig
 from recon.errors import FitError
-from recon.field.kernels.memory import keep_freed_memory
-from recon.field.kernels.products import fast_products
+from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
 from recon.fit.optimizers import make_optimizer
 from recon.fit.task import Task
@@ -89,9 +88,8 @@ def fit(
     from a snapshot of a run with the same settings. KeyboardInterrupt passes through after a last
     call of the callbacks. Raises FitError where the run diverges however low the rate.
     """
-    keep_freed_memory()
     run = _Run(field, task, config, list(callbacks), resume)
-    with fast_products():
+    with fast_kernels():
         try:
             run.loop()
         finally:

@@ -1,0 +1,65 @@
+"""Work on the rows of a batch in parallel: each CPU thread takes a share through the whole pass.
+
+PyTorch itself splits every single operation among its threads, a hundred times a step, and each time
+waits for the slowest: a program beside this one that takes a core makes such a step ten times as
+long. Here the threads meet once a pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+SMALLEST_SHARE = 128  # rows: below it a thread costs more than it brings
+
+_pool: ThreadPoolExecutor | None = None
+_workers = 1
+
+
+@contextmanager
+def row_workers() -> Iterator[None]:
+    """Within it, `over_rows` uses as many threads as PyTorch did, and PyTorch one in each."""
+    global _pool, _workers
+    threads = torch.get_num_threads()
+    if _pool is not None or threads == 1:  # already within, or nothing to share
+        yield
+        return
+    torch.set_num_threads(1)
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        _pool, _workers = pool, threads
+        try:
+            yield
+        finally:
+            _pool, _workers = None, 1
+            torch.set_num_threads(threads)
+
+
+def over_rows(work: Callable[[slice], Result], like: Tensor) -> list[Result]:
+    """`work(part)` for slices that cover the rows of `like` in order, without gradients: one slice a
+    worker on a CPU, one for all on any other device. The slices depend on the rows and the
+    number of workers alone, so that sums over them are the same every time."""
+    rows = len(like)
+    shares = 1 if like.device.type != "cpu" else max(1, min(_workers, rows // SMALLEST_SHARE))
+    cuts = [rows * k // shares for k in range(shares + 1)]
+    return in_parallel(work, [slice(a, b) for a, b in pairwise(cuts)])
+
+
+def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """`work(item)` for each of `items`, in order, without gradients, shared among the workers."""
+
+    def quietly(item: Item) -> Result:
+        with torch.no_grad():
+            return work(item)
+
+    if _pool is None or len(items) < 2:
+        return [quietly(item) for item in items]
+    others = [_pool.submit(quietly, item) for item in items[1:]]
+    return [quietly(items[0]), *(other.result() for other in others)]
