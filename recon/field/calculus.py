@@ -65,14 +65,13 @@ def _derivatives(
     rows, columns = [a for a, _ in pairs], [b for _, b in pairs]
     h = x
     first = torch.eye(m, dtype=x.dtype, device=x.device)[:, None, :].expand(m, n, m)
-    curved = x.new_zeros(len(pairs), n, m)
+    curved = x.new_zeros(len(pairs), n, m)  # of the coordinates themselves
     for weight, bias, omega in zip(field.weights[:-1], field.biases[:-1], field.omegas, strict=True):
         scaled = (omega * weight).t()
         z = torch.addmm(omega * bias, h, scaled)
         h, cosine = torch.sin(z), torch.cos(z)
         slope = first @ scaled
-        if pairs:
-            curved = cosine * (curved @ scaled) - h * slope[rows] * slope[columns]
+        curved = cosine * (curved @ scaled) - h * slope[rows] * slope[columns]
         first = cosine * slope
     last = field.weights[-1].t()
     return torch.addmm(field.biases[-1], h, last), first @ last, curved @ last

@@ -27,8 +27,8 @@ class Siren(nn.Module):
     omegas   n floats, the frequency factor of each sine layer
 
     Initialised as the paper's section 3.2 says: the first layer `U(±1/m)`, every other
-    `U(±sqrt(6/fan_in)/ω)`, so that pre-activations ω(Wh + b) are N(0, 1) at any depth. Biases are
-    `U(±1/sqrt(fan_in))`, as linear layers have them.
+    `U(±sqrt(6/fan_in)/ω)`, so that ωWh is N(0, 1) at any depth. Biases, of which the paper
+    does not speak, are `U(±1/sqrt(fan_in))`, as in its code.
 
     `generator` draws the weights (a CPU generator; None: a fresh one with seed 0), in float64 and
     then rounded, so that a seed names the same field on every device and in every precision.

@@ -14,10 +14,13 @@ class ProgressBar:
     """A bar on standard error: share done, time left, and the terms of the loss."""
 
     def __init__(self, title: str = "training", show: bool = True) -> None:
-        layout = "{desc} {percentage:3.0f}% |{bar:20}| {elapsed}<{remaining}{postfix}"
-        self.bar = tqdm(total=1.0, desc=title, bar_format=layout, disable=not show, leave=True)
+        self.title, self.show = title, show
+        self.bar: tqdm | None = None
 
     def __call__(self, progress: Progress) -> None:
+        if self.bar is None:
+            layout = "{desc} {percentage:3.0f}% |{bar:20}| {elapsed}<{remaining}{postfix}"
+            self.bar = tqdm(total=1.0, desc=self.title, bar_format=layout, disable=not self.show)
         history = progress.snapshot.history
         if history:
             shown = {k: v for k, v in history[-1].items() if k not in ("step", "seconds", "rate", "loss")}

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,6 +37,11 @@ class SurfaceBatch:
     normals: Tensor
     distances: Tensor
     uniform: Tensor
+
+
+def _mixed(seed: int, step: int) -> int:
+    """One seed of 32 bits, all that a CPU generator heeds, out of two numbers."""
+    return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
 
 
 class SurfaceTask:
@@ -68,7 +74,7 @@ class SurfaceTask:
 
     def sample(self, step: int) -> SurfaceBatch:
         """Random points of the scan and of space; a function of seed and step alone."""
-        generator = self._generator.manual_seed((self.seed << 32) + step)
+        generator = self._generator.manual_seed(_mixed(self.seed, step))
         device = self.points.device
         on = torch.randint(len(self.points), (self.config.on_surface,), generator=generator, device=device)
         off = torch.randint(len(self.space), (self.config.off_surface,), generator=generator, device=device)

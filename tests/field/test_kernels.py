@@ -1,0 +1,53 @@
+"""The fast products and the row workers: exact, and gone when their block ends."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from recon.field.kernels import fast_kernels, rows
+from recon.field.kernels.products import fast_products
+
+
+@pytest.mark.parametrize(("n", "width"), [(1, 128), (700, 128), (1700, 96), (50, 257)])
+def test_fast_products_are_exact(n: int, width: int) -> None:
+    generator = torch.Generator().manual_seed(n)
+    a, b = torch.randn(n, width, generator=generator), torch.randn(width, width, generator=generator)
+    with fast_products():
+        products = (a @ b, a @ b.t(), a.t() @ a)
+    wide, square = a.double(), b.double()
+    for product, exact in zip(products, (wide @ square, wide @ square.t(), wide.t() @ wide), strict=True):
+        assert (product - exact).norm() < 2e-6 * exact.norm()
+
+
+def test_settings_are_restored_also_after_an_error() -> None:
+    before = torch.backends.mkldnn.matmul.fp32_precision, torch.get_num_threads()
+    with pytest.raises(RuntimeError, match="on purpose"), fast_kernels():
+        raise RuntimeError("on purpose")
+    assert before == (torch.backends.mkldnn.matmul.fp32_precision, torch.get_num_threads())
+    assert rows._pool is None
+
+
+def test_rows_are_covered_once_and_in_order_by_any_number_of_workers() -> None:
+    x = torch.arange(1000)
+    before = torch.get_num_threads()
+    for threads in (1, 2, 5):
+        torch.set_num_threads(threads)
+        try:
+            with rows.row_workers(), rows.row_workers():  # the inner one changes nothing
+                parts = rows.over_rows(lambda part: x[part], x)
+        finally:
+            torch.set_num_threads(before)
+        assert len(parts) == threads
+        assert torch.equal(torch.cat(parts), x)
+
+
+def test_an_error_in_a_worker_reaches_the_caller() -> None:
+    def work(item: int) -> int:
+        if item == 2:
+            raise ValueError("the second")
+        return item
+
+    torch.set_num_threads(2)
+    with rows.row_workers(), pytest.raises(ValueError, match="the second"):
+        rows.in_parallel(work, [0, 1, 2])

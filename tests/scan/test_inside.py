@@ -1,0 +1,82 @@
+"""Signed distances to an oriented cloud, against closed forms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import recon.scan.inside as module
+from recon.geometry import PointCloud
+from recon.scan.inside import Surroundings
+
+BOX = np.array([[-1.0, -1, -1], [1, 1, 1]])
+
+
+def torus(points: np.ndarray) -> np.ndarray:
+    return np.hypot(np.hypot(points[:, 0], points[:, 1]) - 0.6, points[:, 2]) - 0.2
+
+
+def torus_cloud(count: int, noise: float = 0.0) -> PointCloud:
+    rng = np.random.default_rng(0)
+    u, v = rng.uniform(0, 2 * np.pi, (2, 4 * count))
+    keep = rng.uniform(0, 0.8, 4 * count) < 0.6 + 0.2 * np.cos(v)  # even by area
+    u, v = u[keep][:count], v[keep][:count]
+    normals = np.stack([np.cos(u) * np.cos(v), np.sin(u) * np.cos(v), np.sin(v)], axis=1)
+    centre = np.stack([0.6 * np.cos(u), 0.6 * np.sin(u), 0 * u], axis=1)
+    points = centre + 0.2 * normals + noise * rng.normal(size=(len(u), 3))
+    return PointCloud(points, normals)
+
+
+@pytest.mark.parametrize(("count", "mean"), [(2_000, 4e-3), (50_000, 4e-4)])
+def test_sides_and_distances_are_right(count: int, mean: float) -> None:
+    cloud = torus_cloud(count)
+    around = Surroundings(cloud)
+    samples = around.sample(BOX, 40_000, 0.5)
+    exact = torus(samples.points.astype(np.float64))
+    clear = np.abs(exact) > np.median(around.spacing)
+    assert (np.sign(samples.distances) == np.sign(exact))[clear].mean() > 0.999
+    assert np.abs(samples.distances - exact).mean() < mean
+
+
+def test_samples_are_where_they_should_be_and_seeded() -> None:
+    around = Surroundings(torus_cloud(2_000), seed=3)
+    samples = around.sample(BOX, 10_000, 0.25, seed=3)
+    assert samples.uniform == 7_500 and len(samples.points) == len(samples.distances) == 10_000
+    assert np.abs(samples.points[:7_500].mean(0)).max() < 0.03
+    assert np.abs(samples.points).max() <= 1
+    assert np.median(np.abs(samples.distances[7_500:])) < 0.05
+    again = Surroundings(torus_cloud(2_000), seed=3).sample(BOX, 10_000, 0.25, seed=3)
+    assert np.array_equal(samples.distances, again.distances)
+
+
+def test_a_turned_cloud_turns_the_distances() -> None:
+    cloud = torus_cloud(3_000)
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
+    queries = np.random.default_rng(2).uniform(-0.9, 0.9, (5_000, 3))
+    plain = Surroundings(cloud).signed_distance(queries)
+    turned = Surroundings(PointCloud(cloud.points @ turn.T, cloud.normals @ turn.T))
+    same = np.abs(turned.signed_distance(queries @ turn.T) - plain) < 1e-9
+    assert same.mean() > 0.999  # the tree of the winding number has axes
+
+
+def test_noise_and_flipped_normals_hardly_move_the_side() -> None:
+    cloud = torus_cloud(20_000, noise=5e-3)
+    flipped = np.random.default_rng(5).random(len(cloud)) < 0.03
+    cloud = PointCloud(cloud.points, np.where(flipped[:, None], -cloud.normals, cloud.normals))
+    queries = np.random.default_rng(2).uniform(-1, 1, (20_000, 3))
+    exact = torus(queries)
+    clear = np.abs(exact) > 0.05
+    found = Surroundings(cloud).signed_distance(queries)
+    assert (np.sign(found) == np.sign(exact))[clear].mean() > 0.999
+
+
+def test_a_cloud_larger_than_needed_is_thinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DISTANCE_POINTS", 5_000)
+    around = Surroundings(torus_cloud(40_000))
+    assert len(around.points) == 5_000
+    queries = np.random.default_rng(2).uniform(-1, 1, (10_000, 3))
+    exact = torus(queries)
+    clear = np.abs(exact) > 0.02
+    found = around.signed_distance(queries)
+    assert (np.sign(found) == np.sign(exact))[clear].all()
+    assert np.abs(np.abs(found) - np.abs(exact)).mean() < 2e-3

@@ -1,0 +1,47 @@
+"""Estimated normals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from recon.config import ScanConfig
+from recon.errors import ScanError
+from recon.geometry import PointCloud
+from recon.scan.normals import estimate_normals, oriented
+
+
+def sphere(count: int = 4_000) -> np.ndarray:
+    points = np.random.default_rng(0).normal(size=(count, 3))
+    return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e7])
+def test_without_a_sensor_they_point_outward_everywhere(offset: float) -> None:
+    exact = sphere()
+    found = estimate_normals(exact + offset)
+    assert ((found * exact).sum(1) > 0.97).mean() > 0.999
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-12)
+
+
+def test_two_parts_both_point_outward() -> None:
+    exact = sphere(3_000)
+    found = estimate_normals(np.concatenate([exact, 0.4 * exact + [3, 0, 0]]))
+    assert ((found * np.concatenate([exact, exact])).sum(1) > 0.9).mean() > 0.999
+
+
+def test_with_a_sensor_they_face_it() -> None:
+    exact = sphere()
+    inside = estimate_normals(exact, sensor=(0.0, 0.0, 0.1))
+    assert ((inside * exact).sum(1) < 0).all()
+
+
+def test_the_files_normals_are_used_where_they_are() -> None:
+    points = sphere()
+    cloud = PointCloud(points, -points)
+    assert oriented(cloud, ScanConfig()) is cloud
+    estimated = oriented(cloud, ScanConfig(normals="estimate"))
+    assert ((estimated.normals * points).sum(1) > 0).mean() > 0.999
+    assert oriented(PointCloud(points), ScanConfig()).normals is not None
+    with pytest.raises(ScanError, match="has no normals"):
+        oriented(PointCloud(points), ScanConfig(normals="file"))

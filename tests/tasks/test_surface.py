@@ -1,0 +1,84 @@
+"""The surface task: its terms are the formulas, its samples a function of seed and step."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from recon.config import FieldConfig, Schedule, SurfaceConfig
+from recon.field.calculus import value_and_gradient_plain
+from recon.field.siren import Siren
+from recon.geometry import PointCloud
+from recon.scan.inside import SpaceSamples
+from recon.tasks.surface import SurfaceTask
+
+
+def sphere_task(config: SurfaceConfig | None = None, seed: int = 0) -> SurfaceTask:
+    rng = np.random.default_rng(0)
+    normals = rng.normal(size=(500, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    space = rng.uniform(-1, 1, (800, 3)).astype(np.float32)
+    distances = np.linalg.norm(space, axis=1) - np.float32(0.5)
+    config = config or SurfaceConfig(on_surface=40, off_surface=30)
+    return SurfaceTask(PointCloud(0.5 * normals, normals), SpaceSamples(space, distances, 600), config, seed)
+
+
+def test_terms_are_their_formulas() -> None:
+    task = sphere_task()
+    field = Siren(FieldConfig(width=16, hidden=1))
+    batch = task.sample(7)
+    terms = task.terms(field, batch)
+    value, gradient = (t.double() for t in value_and_gradient_plain(field, batch.points))
+    norm = gradient.norm(dim=1)
+    cosine = (gradient[:40] * batch.normals).sum(1) / norm[:40]
+    space = value[40:]
+    expected = {
+        "surface": value[:40].abs().mean(),
+        "normal": 1 - cosine.mean(),
+        "off": torch.exp(-100 * space[batch.uniform].abs()).mean(),
+        "eikonal": (norm - 1).abs().mean(),
+        "prior": (space - batch.distances).abs().mean(),
+    }
+    assert {n: t.item() for n, t in terms.items()} == pytest.approx(
+        {n: t.item() for n, t in expected.items()}, rel=1e-4
+    )
+    assert set(terms) == set(task.weights)
+
+
+def test_the_prior_can_be_left_out() -> None:
+    config = dataclasses.replace(SurfaceConfig(on_surface=9, off_surface=9), prior=None)
+    task = sphere_task(config)
+    assert "prior" not in task.weights
+    assert "prior" not in task.terms(Siren(FieldConfig(width=8)), task.sample(0))
+
+
+def test_samples_belong_to_seed_and_step_alone() -> None:
+    one, other = sphere_task(), sphere_task()
+    other.sample(3)
+    other.sample(99)
+    assert torch.equal(one.sample(3).points, other.sample(3).points)
+    assert not torch.equal(one.sample(3).points, one.sample(4).points)
+    assert not torch.equal(one.sample(3).points, sphere_task(seed=1).sample(3).points)
+
+
+def test_samples_are_the_scans_points_with_their_own_normals_and_distances() -> None:
+    batch = sphere_task().sample(0)
+    assert torch.allclose(batch.points[:40], 0.5 * batch.normals)
+    assert torch.allclose(batch.points[40:].norm(dim=1) - 0.5, batch.distances, atol=1e-6)
+
+
+def test_a_field_without_slope_still_gives_finite_gradients() -> None:
+    task = sphere_task()
+    field = Siren(FieldConfig(width=16))
+    with torch.no_grad():
+        field.weights[-1].zero_()
+    terms = task.terms(field, task.sample(0))
+    loss = torch.stack(list(terms.values())).sum()
+    assert all(g.isfinite().all() for g in torch.autograd.grad(loss, list(field.parameters())))
+
+
+def test_a_constant_schedule_is_a_weight() -> None:
+    assert sphere_task(SurfaceConfig(eikonal=Schedule.constant(4.0))).weights["eikonal"](0.3) == 4.0

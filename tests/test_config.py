@@ -1,0 +1,58 @@
+"""Settings: schedules, presets, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from recon.config import PRESETS, Config, Schedule
+from recon.errors import UsageError
+
+
+def test_a_schedule_is_geometric_between_its_points_and_constant_outside() -> None:
+    schedule = Schedule(((0.2, 1.0), (0.4, 100.0), (0.8, 10.0)))
+    shares = [0.0, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0]
+    expected = [1.0, 1.0, 10.0, 100.0, 1000**0.5, 10.0, 10.0]
+    assert [schedule(share) for share in shares] == pytest.approx(expected)
+    assert Schedule.constant(3.0)(0.7) == 3.0
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_presets_are_valid_and_survive_a_file(name: str) -> None:
+    config = PRESETS[name]
+    config.check()
+    assert Config.from_dict(json.loads(json.dumps(config.as_dict()))) == config
+
+
+def test_the_paper_preset_is_the_published_method() -> None:
+    config = PRESETS["paper"]
+    assert (config.field.width, config.field.hidden, config.field.omega_first) == (256, 3, 30.0)
+    assert (config.surface.on_surface, config.surface.off_surface) == (1400, 1400)
+    assert config.surface.prior is None and config.surface.near_share == 0.0
+    # Published: 3e3, 1e2, 1e2 over all samples of a batch, half of which each term is defined on.
+    assert [config.surface.surface(0.5), config.surface.normal(0.5), config.surface.off(0.5)] == [
+        1500,
+        50,
+        50,
+    ]
+    assert config.surface.eikonal(0.5) == 50
+    assert (config.fit.optimizer, config.fit.rate, config.fit.decay) == ("adam", 1e-4, "constant")
+    assert config.fit.clip == 1.0
+
+
+@pytest.mark.parametrize(
+    ("stage", "setting", "value", "words"),
+    [
+        ("fit", "stepz", 1, "no setting fit.stepz"),
+        ("fit", "steps", 0, "fit.steps is 0"),
+        ("fit", "rate", float("nan"), "fit.rate is nan"),
+        ("fit", "optimizer", "sgd", "wanted one of muon, adam"),
+        ("mesh", "resolution", 5, "mesh.resolution is 5"),
+        ("mesh", "parts", "0", "parts is '0'"),
+        ("scan", "normals", "guess", "scan.normals is 'guess'"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(stage: str, setting: str, value: object, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Config().with_(**{stage: {setting: value}})

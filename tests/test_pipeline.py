@@ -1,0 +1,121 @@
+"""From a cloud to a surface in the cloud's own frame, on a sphere small enough to train here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import recon
+from recon.config import PRESETS, Config
+from recon.errors import ScanError, UsageError
+from recon.fit.trainer import Progress
+from recon.pipeline import choose_device
+from recon.topology import topology
+
+RADIUS, CENTRE = 3.7, np.array([5.0e5, 5.4e6, 100.0])
+SMALL: Config = PRESETS["standard"].with_(
+    field={"width": 48},
+    fit={"steps": 800},
+    surface={"prior_samples": 20_000},
+    mesh={"resolution": 64},
+)
+
+
+def sphere(count: int = 3000) -> recon.PointCloud:
+    normals = np.random.default_rng(0).normal(size=(count, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    return recon.PointCloud(CENTRE + RADIUS * normals, normals)
+
+
+@pytest.fixture(scope="module")
+def result() -> recon.Reconstruction:
+    return recon.reconstruct(sphere(), SMALL)
+
+
+def test_a_scanned_sphere_comes_back_where_and_as_large_as_it_was(result: recon.Reconstruction) -> None:
+    mesh = result.mesh()
+    shape = topology(mesh)
+    assert shape.watertight and shape.outward
+    assert (shape.components, shape.genus) == (1, 0)
+    radii = np.linalg.norm(mesh.vertices - CENTRE, axis=1)
+    assert radii.mean() == pytest.approx(RADIUS, rel=5e-3)
+    assert np.abs(radii / RADIUS - 1).max() < 0.02
+    cosine = ((mesh.vertices - CENTRE) / radii[:, None] * mesh.normals).sum(1)
+    assert cosine.mean() > 0.995 and cosine.min() > 0.9
+
+
+def test_the_distance_is_a_distance_in_world_units(result: recon.Reconstruction) -> None:
+    directions = np.random.default_rng(1).normal(size=(500, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    for radius in (0.8 * RADIUS, 0.95 * RADIUS, 1.08 * RADIUS):
+        distance, gradient = result.distance_and_gradient(CENTRE + radius * directions)
+        assert (np.sign(distance) == np.sign(radius - RADIUS)).all()
+        assert np.abs(distance - (radius - RADIUS)).mean() < 0.02 * RADIUS
+    cosine = (gradient * directions).sum(1) / np.linalg.norm(gradient, axis=1)
+    assert cosine.mean() > 0.95  # of the last sphere, outside and near
+    with pytest.raises(UsageError, match="wanted finite"):
+        result.distance(np.zeros((4, 2)))
+
+
+def test_cells_and_resolutions_say_how_fine(result: recon.Reconstruction) -> None:
+    coarse, fine = result.mesh(32), result.mesh(cell=RADIUS / 40)
+    edges = fine.vertices[fine.faces[:, 0]] - fine.vertices[fine.faces[:, 1]]
+    assert np.linalg.norm(edges, axis=1).max() < 2 * RADIUS / 40
+    assert len(fine.faces) > 4 * len(coarse.faces)
+    with pytest.raises(UsageError, match="resolution"):
+        result.mesh(cell=RADIUS / 1e6)
+
+
+def test_other_units_and_another_place_give_the_same_surface(result: recon.Reconstruction) -> None:
+    cloud = sphere()
+    small = recon.PointCloud((cloud.points - CENTRE) * 2.0**-12, cloud.normals)
+    mesh, other = result.mesh(48), recon.reconstruct(small, SMALL).mesh(48)
+    there = (other.vertices * 2.0**12) + CENTRE
+    assert len(there) == pytest.approx(len(mesh.vertices), rel=0.01)
+    assert np.linalg.norm(there - CENTRE, axis=1).mean() == pytest.approx(RADIUS, rel=5e-3)
+
+
+def test_saved_and_loaded_it_is_the_same(result: recon.Reconstruction, tmp_path: Path) -> None:
+    result.save(tmp_path / "run")
+    loaded = recon.load(tmp_path / "run")
+    points = CENTRE + np.random.default_rng(2).uniform(-RADIUS, RADIUS, (100, 3))
+    assert np.array_equal(loaded.distance(points), result.distance(points))
+    assert np.array_equal(loaded.mesh(40).vertices, result.mesh(40).vertices)
+    assert (tmp_path / "run" / "history.csv").read_text().startswith("step,seconds,rate,loss,surface")
+    with pytest.raises(ScanError, match="no run folder"):
+        recon.load(tmp_path)
+
+
+def test_a_run_taken_up_again_ends_as_the_one_that_went_on(
+    result: recon.Reconstruction, tmp_path: Path
+) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.snapshot.step == 200 and not progress.ended:
+            raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        recon.reconstruct(sphere(), SMALL, run=run, callbacks=[stop])
+    resumed = recon.reconstruct(sphere(), SMALL, run=run)
+    assert np.array_equal(resumed.mesh().vertices, result.mesh().vertices)
+
+    with pytest.raises(UsageError, match=r"fit\.steps was 800, now 500"):
+        recon.reconstruct(sphere(), SMALL.with_(fit={"steps": 500}), run=run)
+    with pytest.raises(UsageError, match="another scan"):
+        recon.reconstruct(sphere(2000), SMALL, run=run)
+
+
+def test_a_cloud_without_normals_gets_its_own() -> None:
+    cloud = recon.PointCloud(sphere().points)
+    mesh = recon.reconstruct(cloud, SMALL.with_(fit={"steps": 200})).mesh(32)
+    assert topology(mesh).outward
+    with pytest.raises(ScanError, match="has no normals"):
+        recon.reconstruct(cloud, SMALL.with_(scan={"normals": "file"}))
+
+
+@pytest.mark.parametrize("name", ["tpu", "meta", "cuda:99"])
+def test_a_device_that_is_not_there_is_named(name: str) -> None:
+    with pytest.raises(UsageError, match=name):
+        choose_device(name)
