@@ -58,7 +58,13 @@ def _mesh(options: argparse.Namespace) -> dict[str, Any]:
     if options.tensorboard:
         callbacks.append(TensorBoard(Path(options.tensorboard)))
     result = reconstruct(
-        cloud, config, run=options.run, device=options.device, threads=options.threads, callbacks=callbacks
+        cloud,
+        config,
+        run=options.run,
+        device=options.device,
+        threads=options.threads,
+        preview=options.preview,
+        callbacks=callbacks,
     )
     start = time.monotonic()
     mesh = _with_bar("meshing", options.quiet, lambda tell: result.mesh(progress=tell))
@@ -287,6 +293,7 @@ def _parser() -> argparse.ArgumentParser:
     mesh.add_argument("--sensor", type=_point, metavar="X,Y,Z", help="the scanner: estimated normals face it")
     mesh.add_argument("--parts", metavar="auto|all|largest|N", help="which parts stay (default: auto)")
     mesh.add_argument("--run", metavar="DIR", help="keep checkpoints there; given again, it resumes")
+    mesh.add_argument("--preview", type=_seconds, metavar="10s", help="write DIR/preview.ply that often")
     mesh.add_argument(
         "--tensorboard", metavar="DIR", help="write the terms of the loss there for TensorBoard"
     )

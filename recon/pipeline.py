@@ -5,20 +5,23 @@ cloud → cleaned → oriented → unit frame → samples of space → task → 
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from recon.config import STANDARD, Config
-from recon.errors import UsageError
+from recon.errors import ExtractError, UsageError
 from recon.field.siren import Siren
 from recon.fit.checkpoint import Checkpoint, load_snapshot
-from recon.fit.trainer import Callback, Snapshot, fit
+from recon.fit.trainer import Callback, Progress, Snapshot, fit
 from recon.geometry import Float, Frame, PointCloud
+from recon.mesh.files import write_mesh
 from recon.reconstruction import (
     CHECKPOINT,
     HISTORY,
@@ -35,7 +38,10 @@ from recon.scan.inside import Surroundings
 from recon.scan.normals import oriented
 from recon.tasks.surface import SurfaceTask
 
+PREVIEW, PREVIEW_RESOLUTION = "preview.ply", 96
 KEPT_POINTS = 200_000  # of the scan, kept with the reconstruction to tell its parts from ghosts
+
+log = logging.getLogger("recon")
 
 
 def reconstruct(
@@ -45,6 +51,7 @@ def reconstruct(
     run: str | Path | None = None,
     device: str = "auto",
     threads: int = 1,
+    preview: float | None = None,
     callbacks: Iterable[Callback] = (),
 ) -> Reconstruction:
     """A signed distance fitted to `cloud` (world, any units).
@@ -53,11 +60,14 @@ def reconstruct(
                if it had never stopped
     device     "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N"
     threads    for the preparation; the training uses `torch.get_num_threads()`
+    preview    seconds between coarse meshes of the field so far, written to `run` as preview.ply
     callbacks  see `recon.fit.trainer.fit`
     Raises ScanError for a cloud no surface can be fitted to, UsageError for settings that make no
     sense or a run folder of another run, FitError where training fails.
     """
     config.check()
+    if preview and not run:
+        raise UsageError("a preview needs a run folder to be written to: give one, too")
     seconds: dict[str, float] = {}
     where = choose_device(device)
     with _timed(seconds, "prepare"):
@@ -76,10 +86,32 @@ def reconstruct(
         watchers = list(callbacks)
         if run:
             watchers.append(Checkpoint(Path(run) / CHECKPOINT))
+        if run and preview:
+            unfinished = partial(Reconstruction, field, frame, box, points, config)
+            watchers.append(Preview(unfinished, Path(run) / PREVIEW, preview))
         snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
         if run:
             save_history(snapshot, Path(run) / HISTORY)
     return Reconstruction(field, frame, box, points, config, snapshot, seconds)
+
+
+class Preview:
+    """The callback that writes a coarse mesh of the field so far, every `seconds`."""
+
+    def __init__(self, unfinished: Callable[[Snapshot], Reconstruction], path: Path, seconds: float) -> None:
+        self.unfinished, self.path, self.seconds = unfinished, path, seconds
+        self.written = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.ended or time.monotonic() - self.written < self.seconds:
+            return
+        try:
+            mesh = self.unfinished(progress.snapshot).mesh(PREVIEW_RESOLUTION)
+        except ExtractError as error:  # an early field need not have a surface
+            log.info("no preview yet: %s", error)
+        else:
+            write_mesh(mesh, self.path, overwrite=True)
+        self.written = time.monotonic()
 
 
 def surrounding_box(points_unit: Float, margin: float) -> Float:

@@ -69,4 +69,4 @@ def test_setup_names_the_extras_it_knows(root: Path, tmp_path: Path) -> None:
         ["bash", str(root / "tools" / "setup"), "everything"], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert done.stderr == "tools/setup: no extra is called 'everything'; there are: test, view\n"
+    assert done.stderr == "tools/setup: no extra is called 'everything'; there are: test, tensorboard, view\n"

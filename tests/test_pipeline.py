@@ -107,6 +107,15 @@ def test_a_run_taken_up_again_ends_as_the_one_that_went_on(
         recon.reconstruct(sphere(2000), SMALL, run=run)
 
 
+def test_a_preview_shows_the_field_so_far(tmp_path: Path) -> None:
+    recon.reconstruct(sphere(), SMALL, run=tmp_path, preview=0.5)
+    early = recon.read_mesh(tmp_path / "preview.ply")
+    radii = np.linalg.norm(early.vertices - CENTRE, axis=1)
+    assert np.median(radii) == pytest.approx(RADIUS, rel=0.1)
+    with pytest.raises(UsageError, match="needs a run folder"):
+        recon.reconstruct(sphere(), SMALL, preview=0.5)
+
+
 def test_a_cloud_without_normals_gets_its_own() -> None:
     cloud = recon.PointCloud(sphere().points)
     mesh = recon.reconstruct(cloud, SMALL.with_(fit={"steps": 200})).mesh(32)

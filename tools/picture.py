@@ -17,7 +17,8 @@ from skimage.io import imsave
 import recon
 
 SIZE, SUPERSAMPLING = 700, 2
-BACKGROUND, BODY, BACK = np.array([1.0, 1, 1]), np.array([0.55, 0.66, 0.78]), np.array([0.85, 0.45, 0.35])
+BACKGROUND, BODY = np.array([1.0, 1, 1]), np.array([0.55, 0.66, 0.78])
+BEHIND = {"mesh": np.array([0.85, 0.45, 0.35]), "cloud": 0.5 * BODY}  # what is seen from its inside
 
 
 def camera(low: NDArray, high: NDArray, direction: NDArray, up: NDArray) -> tuple[NDArray, NDArray]:
@@ -37,9 +38,9 @@ def draw(path: str, direction: NDArray, up: NDArray) -> NDArray[np.uint8]:
     """One panel: (SIZE, SIZE, 3) uint8."""
     try:
         mesh = recon.read_mesh(path)
-        vertices, faces, smooth = mesh.vertices, mesh.faces, mesh.normals
+        kind, vertices, faces, smooth = "mesh", mesh.vertices, mesh.faces, mesh.normals
     except recon.ReconError:
-        vertices, faces, smooth = discs(recon.read_cloud(path))
+        kind, (vertices, faces), smooth = "cloud", discs(recon.read_cloud(path)), None
     low, high = vertices.min(0), vertices.max(0)
     origins, rays = camera(low, high, direction, up)
     centre = (low + high) / 2  # float32 rays: far offsets go first
@@ -59,18 +60,18 @@ def draw(path: str, direction: NDArray, up: NDArray) -> NDArray[np.uint8]:
     normals /= np.linalg.norm(normals, axis=2, keepdims=True) + 1e-12
     light = -rays[0, 0] + 0.6 * up + 0.5 * np.cross(up, rays[0, 0])
     shade = 0.35 + 0.65 * np.clip(normals @ (light / np.linalg.norm(light)), 0, 1)
-    colour = np.where(front, BODY, BACK) * shade[..., None] * 1.25
+    colour = np.where(front, BODY, BEHIND[kind]) * shade[..., None] * 1.25
     picture = np.where(found[..., None], colour, BACKGROUND).clip(0, 1)
     small = picture.reshape(SIZE, SUPERSAMPLING, SIZE, SUPERSAMPLING, 3).mean((1, 3))
     return (small * 255).round().astype(np.uint8)
 
 
-def discs(cloud: recon.PointCloud) -> tuple[NDArray, NDArray, None]:
+def discs(cloud: recon.PointCloud) -> tuple[NDArray, NDArray]:
     """A small hexagon for every point, facing along its normal."""
     if cloud.normals is None:
         raise recon.ReconError(f"{cloud.source} has no normals to draw its points with")
     normals = cloud.normals / np.linalg.norm(cloud.normals, axis=1, keepdims=True)
-    radius = 0.35 * np.linalg.norm(np.ptp(cloud.points, axis=0)) / np.sqrt(len(cloud))
+    radius = 0.5 * np.linalg.norm(np.ptp(cloud.points, axis=0)) / np.sqrt(len(cloud))
     side = np.cross(normals, np.where(np.abs(normals[:, :1]) < 0.9, [1.0, 0, 0], [0.0, 1, 0]))
     side /= np.linalg.norm(side, axis=1, keepdims=True)
     other = np.cross(normals, side)
@@ -78,7 +79,7 @@ def discs(cloud: recon.PointCloud) -> tuple[NDArray, NDArray, None]:
     ring = side[:, None] * np.cos(angles)[:, None] + other[:, None] * np.sin(angles)[:, None]
     vertices = (cloud.points[:, None] + radius * ring).reshape(-1, 3)
     fan = np.array([[0, k, k + 1] for k in range(1, 5)])
-    return vertices, (6 * np.arange(len(cloud))[:, None, None] + fan).reshape(-1, 3), None
+    return vertices, (6 * np.arange(len(cloud))[:, None, None] + fan).reshape(-1, 3)
 
 
 def main() -> None:
