@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,6 @@ from recon.reconstruction import (
     CHECKPOINT,
     HISTORY,
     RUN,
-    SCAN,
     Reconstruction,
     describe_run,
     read_run,
@@ -50,7 +50,6 @@ def reconstruct(
     *,
     run: str | Path | None = None,
     device: str = "auto",
-    threads: int = 1,
     preview: float | None = None,
     callbacks: Iterable[Callback] = (),
 ) -> Reconstruction:
@@ -59,25 +58,28 @@ def reconstruct(
     run        folder for checkpoints; where it holds the same run, that is taken up again and ends as
                if it had never stopped
     device     "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N"
-    threads    for the preparation; the training uses `torch.get_num_threads()`
     preview    seconds between coarse meshes of the field so far, written to `run` as preview.ply
     callbacks  see `recon.fit.trainer.fit`
     Raises ScanError for a cloud no surface can be fitted to, UsageError for settings that make no
-    sense or a run folder of another run, FitError where training fails.
+    sense or a run folder of another run, FitError where training fails. Uses as many CPU threads as
+    `torch.get_num_threads()` says.
     """
     config.check()
     if preview and not run:
         raise UsageError("a preview needs a run folder to be written to: give one, too")
     seconds: dict[str, float] = {}
-    where = choose_device(device)
+    where, threads = choose_device(device), torch.get_num_threads()
     with _timed(seconds, "prepare"):
-        cloud, _ = clean(cloud)
+        cloud, report = clean(cloud)
+        for line in report.lines():
+            log.info("%s", line)
         cloud = oriented(cloud, config.scan, threads)
         frame = Frame.around(cloud.points, config.scan.margin)
         unit = PointCloud(frame.to_unit(cloud.points), cloud.normals)
         box = surrounding_box(unit.points, config.scan.margin)
         points = _even_share(cloud.points, KEPT_POINTS, config.seed)
-        resume = _open_run(Path(run), config, frame, box, points) if run else None
+        description = describe_run(config, frame, box, cloud)
+        resume = _open_run(Path(run), description, points) if run else None
         field = Siren(config.field, generator=torch.Generator().manual_seed(config.seed)).to(where)
         surroundings = Surroundings(unit, config.seed, threads)
         space = surroundings.sample(box, config.surface.prior_samples, config.surface.near_share, config.seed)
@@ -87,12 +89,12 @@ def reconstruct(
         if run:
             watchers.append(Checkpoint(Path(run) / CHECKPOINT))
         if run and preview:
-            unfinished = partial(Reconstruction, field, frame, box, points, config)
+            unfinished = partial(Reconstruction, field, frame, box, points, config, description=description)
             watchers.append(Preview(unfinished, Path(run) / PREVIEW, preview))
         snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
         if run:
             save_history(snapshot, Path(run) / HISTORY)
-    return Reconstruction(field, frame, box, points, config, snapshot, seconds)
+    return Reconstruction(field, frame, box, points, config, snapshot, description, seconds)
 
 
 class Preview:
@@ -141,15 +143,13 @@ def _even_share(points: Float, count: int, seed: int) -> Float:
     return points[np.sort(kept)]
 
 
-def _open_run(folder: Path, config: Config, frame: Frame, box: Float, points: Float) -> Snapshot | None:
+def _open_run(folder: Path, wanted: dict[str, Any], points: Float) -> Snapshot | None:
     """Start the run folder, or check that it is this run's and give what it had reached."""
     if not (folder / RUN).exists():
-        start_run(folder, config, frame, box, points)
+        start_run(folder, wanted, points)
         return None
-    there, wanted = read_run(folder), describe_run(config, frame, box)
-    if any(there.get(key) != wanted[key] for key in ("frame", "box")) or not np.array_equal(
-        np.load(folder / SCAN, allow_pickle=False), points
-    ):
+    there = read_run(folder)
+    if there.get("scan") != wanted["scan"]:
         raise UsageError(f"{folder} holds a run on another scan: give another folder, or remove it")
     for stage, settings in wanted["config"].items():
         before = there["config"].get(stage)

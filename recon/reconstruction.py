@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
 from recon.fit.checkpoint import load_snapshot, save_snapshot
 from recon.fit.trainer import Snapshot
-from recon.geometry import Float, Frame, Mesh
+from recon.geometry import Float, Frame, Mesh, PointCloud
 from recon.mesh.extract import extract
 from recon.mesh.polish import keep_parts
 
@@ -41,6 +42,7 @@ class Reconstruction:
     points    (n, 3) float64, world: the scan, or an even share of it
     config    the settings it was made with
     snapshot  the end of its training
+    description  all that tells its run from others, as in run.json
     seconds   wall time by stage
     """
 
@@ -50,6 +52,7 @@ class Reconstruction:
     points: Float
     config: Config
     snapshot: Snapshot
+    description: dict[str, Any]
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -123,7 +126,7 @@ class Reconstruction:
     def save(self, folder: str | Path) -> None:
         """Write the run folder that `load` reads, replacing what an earlier state of it holds."""
         folder = Path(folder)
-        start_run(folder, self.config, self.frame, self.box, self.points)
+        start_run(folder, self.description, self.points)
         save_snapshot(self.snapshot, folder / CHECKPOINT)
         save_history(self.snapshot, folder / HISTORY)
 
@@ -145,10 +148,11 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstructi
         np.load(folder / SCAN, allow_pickle=False),
         config,
         snapshot,
+        description,
     )
 
 
-def start_run(folder: Path, config: Config, frame: Frame, box: Float, points: Float) -> None:
+def start_run(folder: Path, description: dict[str, Any], points: Float) -> None:
     """Make the run folder: settings, frame and scan, all that training does not change."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -156,14 +160,18 @@ def start_run(folder: Path, config: Config, frame: Frame, box: Float, points: Fl
         raise OutputError(f"cannot make the run folder {folder}: {error.strerror}") from None
     with atomic_path(folder / SCAN, overwrite=True) as temporary:
         np.save(temporary, points)
-    description = describe_run(config, frame, box) | {"recon": version("recon")}
     with atomic_path(folder / RUN, overwrite=True) as temporary:
         temporary.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
-def describe_run(config: Config, frame: Frame, box: Float) -> dict[str, Any]:
-    """What `run.json` says of a run; two runs with the same description and scan are the same."""
+def describe_run(config: Config, frame: Frame, box: Float, cloud: PointCloud) -> dict[str, Any]:
+    """What `run.json` says of a run on `cloud`, cleaned and oriented, in the world frame."""
+    scan = hashlib.sha256(cloud.points.tobytes())
+    if cloud.normals is not None:
+        scan.update(cloud.normals.tobytes())
     description = {
+        "recon": version("recon"),
+        "scan": scan.hexdigest(),
         "config": config.as_dict(),
         "frame": {"center": frame.center.tolist(), "scale": frame.scale},
         "box": np.asarray(box).tolist(),

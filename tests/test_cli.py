@@ -57,6 +57,8 @@ def test_mesh_info_eval_and_query_work_together(
         (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--set", "fit.speed=9"], 2, "fit.speed"),
         (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--set", "fit.steps=many"], 2, "many"),
         (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--parts", "few"], 2, "few"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--threads", "0"], 2, "0 threads"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--preview", "5s"], 2, "--run"),
         (["info", "{tmp}"], 1, "folder"),
         (["eval", "{tmp}/missing.ply", "{data}/oni.ply"], 1, "missing.ply"),
         (["query", "{tmp}", "{data}/oni.ply"], 1, "run folder"),
@@ -113,44 +115,67 @@ def test_a_budget_in_seconds_is_kept(data: Path, tmp_path: Path, capsys: pytest.
     assert summary["seconds"]["train"] >= 3
 
 
-# A program that is the command line, but for checkpoints twice a second.
+# A program that is the command line, but for checkpoints several times a second.
 EAGER = (
     "import sys, recon.fit.checkpoint as checkpoint; from recon.cli import main; "
     "checkpoint.SECONDS_BETWEEN = 0.2; sys.exit(main(sys.argv[1:]))"
 )
 
 
+def start(command: list[str]) -> subprocess.Popen[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", EAGER, *command], stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    _, said = process.communicate(timeout=300)
+    return process.returncode, said
+
+
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
-def test_a_stopped_run_goes_on_to_the_same_mesh(blow: signal.Signals, data: Path, tmp_path: Path) -> None:
-    def start(name: str) -> subprocess.Popen[str]:
-        command = ["mesh", str(data / "oni.ply"), "-o", str(tmp_path / f"{name}.ply"), *SMALL]
-        command += ["--set", "fit.steps=900", "--run", str(tmp_path / name)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(
-            [sys.executable, "-c", EAGER, *command], stderr=subprocess.PIPE, text=True, env=environment
-        )
+@pytest.mark.parametrize("named", [True, False])
+def test_a_stopped_command_goes_on_to_the_same_mesh(
+    blow: signal.Signals, named: bool, data: Path, tmp_path: Path
+) -> None:
+    """With --run and without: stopped or killed after a checkpoint, the same command again ends as
+    the one that was left alone, and only a folder that --run names is left."""
 
-    def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-        _, said = process.communicate(timeout=300)
-        return process.returncode, said
+    def command(name: str) -> list[str]:
+        out = tmp_path / f"{name}.ply"
+        run = ["--run", str(tmp_path / name)] if named else []
+        return ["mesh", str(data / "oni.ply"), "-o", str(out), *SMALL, "--set", "fit.steps=600", *run]
 
-    whole = start("whole")
-    assert finish(whole)[0] == 0
+    assert finish(start(command("whole")))[0] == 0
 
-    stopped = start("stopped")
-    checkpoint = tmp_path / "stopped" / "checkpoint.pt"
+    stopped = start(command("stopped"))
+    run = tmp_path / ("stopped" if named else ".stopped.ply.recon-run")
     deadline = time.monotonic() + 120
-    while not checkpoint.exists() and time.monotonic() < deadline:
+    while not (run / "checkpoint.pt").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     stopped.send_signal(blow)
     code, said = finish(stopped)
     assert code == (130 if blow == signal.SIGINT else -signal.SIGKILL)
     assert not (tmp_path / "stopped.ply").exists()
     if blow == signal.SIGINT:
-        assert "takes" in said and "Traceback" not in said
+        assert "goes on from there" in said and "Traceback" not in said
 
-    assert finish(start("stopped"))[0] == 0
+    assert finish(start(command("stopped")))[0] == 0
     assert (tmp_path / "stopped.ply").read_bytes() == (tmp_path / "whole.ply").read_bytes()
+    assert run.exists() == named
+
+
+def test_what_another_command_left_behind_is_not_taken_up(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m.ply"
+    left = tmp_path / ".m.ply.recon-run"
+    recon.reconstruct(
+        recon.read_cloud(data / "kitten.ply"),
+        recon.PRESETS["standard"].with_(field={"width": 16}, fit={"steps": 10}),
+        run=left,
+    )
+    assert main(["mesh", str(data / "oni.ply"), "-o", str(out), "--quiet", *SMALL]) == 0
+    assert out.exists() and not left.exists()
 
 
 def test_module_and_script_are_the_same_program() -> None:

@@ -26,6 +26,7 @@ LAYERS = (
     {"pipeline"},
     {"batch", "view", "report"},
     {"recon"},  # the public names, which only the command line reads
+    {"options"},
     {"cli"},
     {"__main__"},
 )

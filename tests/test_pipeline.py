@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,19 @@ def test_a_run_taken_up_again_ends_as_the_one_that_went_on(
         recon.reconstruct(sphere(), SMALL.with_(fit={"steps": 500}), run=run)
     with pytest.raises(UsageError, match="another scan"):
         recon.reconstruct(sphere(2000), SMALL, run=run)
+    cloud = sphere()
+    with pytest.raises(UsageError, match="another scan"):  # the same points, other normals
+        recon.reconstruct(recon.PointCloud(cloud.points, -cloud.normals), SMALL, run=run)
+
+
+def test_what_is_left_out_of_a_scan_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    cloud = sphere(400)
+    points = np.concatenate([cloud.points, np.full((3, 3), np.nan), cloud.points[:5]])
+    normals = np.concatenate([cloud.normals, cloud.normals[:8]])
+    with caplog.at_level(logging.INFO, "recon"):
+        recon.reconstruct(recon.PointCloud(points, normals), SMALL.with_(fit={"steps": 1}))
+    assert "3 of 408 points have no finite coordinates" in caplog.text
+    assert "5 points repeat another one" in caplog.text
 
 
 def test_a_preview_shows_the_field_so_far(tmp_path: Path) -> None:
