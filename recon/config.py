@@ -201,6 +201,7 @@ PRESETS: dict[str, Config] = {
         surface={
             "on_surface": 1400,
             "off_surface": 1400,
+            "prior_samples": 2_000_000,  # with no prior, all there is to draw points of space from
             "near_share": 0.0,
             "surface": Schedule.constant(1.5e3),
             "normal": Schedule.constant(50.0),

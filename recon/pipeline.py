@@ -34,7 +34,7 @@ from recon.reconstruction import (
     start_run,
 )
 from recon.scan.clean import clean
-from recon.scan.inside import Surroundings
+from recon.scan.inside import SpaceSamples, Surroundings, uniform_samples
 from recon.scan.normals import oriented
 from recon.tasks.surface import SurfaceTask
 
@@ -81,8 +81,7 @@ def reconstruct(
         description = describe_run(config, frame, box, cloud)
         resume = _open_run(Path(run), description, points) if run else None
         field = Siren(config.field, generator=torch.Generator().manual_seed(config.seed)).to(where)
-        surroundings = Surroundings(unit, config.seed, threads)
-        space = surroundings.sample(box, config.surface.prior_samples, config.surface.near_share, config.seed)
+        space = _space_samples(unit, box, config, threads)
         task = SurfaceTask(unit, space, config.surface, config.seed, where)
     with _timed(seconds, "train"):
         watchers = list(callbacks)
@@ -134,6 +133,14 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(f"there is no device '{name}': {torch.cuda.device_count()} GPUs were found")
     return device
+
+
+def _space_samples(unit: PointCloud, box: Float, config: Config, threads: int) -> SpaceSamples:
+    """Points of space, with their distances to the scan where the prior wants them."""
+    count, near = config.surface.prior_samples, config.surface.near_share
+    if config.surface.prior is None:
+        return uniform_samples(box, count, config.seed)
+    return Surroundings(unit, config.seed, threads).sample(box, count, near, config.seed)
 
 
 def _even_share(points: Float, count: int, seed: int) -> Float:

@@ -111,6 +111,21 @@ def test_a_run_taken_up_again_ends_as_the_one_that_went_on(
         recon.reconstruct(recon.PointCloud(cloud.points, -cloud.normals), SMALL, run=run)
 
 
+def test_the_published_method_runs_without_the_prior() -> None:
+    config = PRESETS["paper"].with_(field={"width": 32}, fit={"steps": 50}, surface={"on_surface": 100})
+    snapshot = recon.reconstruct(sphere(400), config).snapshot
+    assert set(snapshot.history[-1]) == {
+        "step",
+        "seconds",
+        "rate",
+        "loss",
+        "surface",
+        "normal",
+        "off",
+        "eikonal",
+    }
+
+
 def test_what_is_left_out_of_a_scan_is_said(caplog: pytest.LogCaptureFixture) -> None:
     cloud = sphere(400)
     points = np.concatenate([cloud.points, np.full((3, 3), np.nan), cloud.points[:5]])

@@ -38,6 +38,13 @@ class SpaceSamples:
     uniform: int
 
 
+def uniform_samples(box: Float, count: int, seed: int = 0) -> SpaceSamples:
+    """`count` points uniform in `box` ((2, 3), unit), their distances not worked out (NaN)."""
+    low, high = np.asarray(box, np.float64)
+    points = np.random.default_rng((seed, 1)).uniform(low, high, (count, 3))
+    return SpaceSamples(points.astype(np.float32), np.full(count, np.nan, np.float32), count)
+
+
 class Surroundings:
     """Signed distance to an oriented cloud in the unit frame, for any points; seeded, so that the
     thinning of clouds larger than it needs is the same every time."""
