@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from recon.bar import Bar
 from recon.config import Config
 from recon.errors import ReconError, UsageError
 from recon.options import build_parser, config_from
@@ -62,7 +63,8 @@ def _mesh(options: argparse.Namespace) -> dict[str, Any]:
     with _run_folder(options.run, out) as run:
         result = _reconstruct(options, cloud, config, run)
         start = time.monotonic()
-        mesh = _with_bar("meshing", options.quiet, lambda tell: result.mesh(progress=tell))
+        with Bar("meshing", show=not options.quiet) as bar:
+            mesh = result.mesh(progress=bar.to)
         meshed = time.monotonic()
         write_mesh(mesh, out, overwrite=options.overwrite)
     seconds = {"read": read_seconds, **result.seconds, "mesh": meshed - start}
@@ -205,16 +207,3 @@ def _query(options: argparse.Namespace) -> dict[str, Any]:
 def _say(lines: list[str], quiet: bool) -> None:
     if not quiet:
         print("\n".join(lines), file=sys.stderr)
-
-
-def _with_bar(title: str, quiet: bool, work: Any) -> Any:
-    from tqdm import tqdm
-
-    layout = "{desc} {percentage:3.0f}% |{bar:20}| {elapsed}<{remaining}"
-    with tqdm(total=1.0, desc=title, bar_format=layout, disable=quiet) as bar:
-
-        def tell(share: float) -> None:
-            bar.n = share
-            bar.refresh()
-
-        return work(tell)

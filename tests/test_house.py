@@ -17,7 +17,7 @@ import recon
 # Lowest first. A module may import from lower layers and from its own package, from nothing beside it.
 LAYERS = (
     {"errors"},
-    {"geometry", "config", "atomic"},
+    {"geometry", "config", "atomic", "bar"},
     {"topology"},
     {"scan", "field", "evaluation"},
     {"tasks"},

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tqdm import tqdm
-
+from recon.bar import Bar
 from recon.errors import MissingLibraryError
 from recon.fit.trainer import Progress
 
@@ -15,19 +14,17 @@ class ProgressBar:
 
     def __init__(self, title: str = "training", show: bool = True) -> None:
         self.title, self.show = title, show
-        self.bar: tqdm | None = None
+        self.bar: Bar | None = None
 
     def __call__(self, progress: Progress) -> None:
         if self.bar is None:
-            layout = "{desc} {percentage:3.0f}% |{bar:20}| {elapsed}<{remaining}{postfix}"
-            self.bar = tqdm(total=1.0, desc=self.title, bar_format=layout, disable=not self.show)
-        history = progress.snapshot.history
-        if history:
+            self.bar = Bar(self.title, self.show)
+        text = ""
+        if history := progress.snapshot.history:
             shown = {k: v for k, v in history[-1].items() if k not in ("step", "seconds", "rate", "loss")}
-            text = " ".join(f"{name} {value:.2g}" for name, value in shown.items())
-            self.bar.set_postfix_str(f"step {progress.snapshot.step} {text}", refresh=False)
-        self.bar.n = progress.share
-        self.bar.refresh()
+            terms = " ".join(f"{name} {value:.2g}" for name, value in shown.items())
+            text = f"step {progress.snapshot.step} {terms}"
+        self.bar.to(progress.share, text)
         if progress.ended:
             self.bar.close()
 

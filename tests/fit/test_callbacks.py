@@ -27,7 +27,7 @@ def test_the_bar_shows_the_share_and_the_terms(capsys: pytest.CaptureFixture[str
         bar(progress(step))
     bar(progress(4, ended=True))
     shown = capsys.readouterr().err
-    assert "fitting  25%" in shown and "fitting 100%" in shown
+    assert "fitting   0%" in shown and "fitting 100%" in shown
     assert "step 4 surface 0.5" in shown and "rate" not in shown
 
 

@@ -1,0 +1,38 @@
+"""The one look of a progress bar, on standard error."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+from tqdm import tqdm
+
+LAYOUT = "{desc} {percentage:3.0f}% |{bar:20}| {elapsed}<{remaining}{postfix}"
+TERMINAL, LOG = 0.1, 10.0  # seconds between two states of a bar: one that moves, one that fills a file
+
+
+class Bar:
+    """Share done, time taken, an estimate of what is left, and a text; nothing where not `show`."""
+
+    def __init__(self, title: str, show: bool = True) -> None:
+        every = TERMINAL if sys.stderr.isatty() else LOG
+        self._bar = tqdm(
+            total=1.0, desc=title, bar_format=LAYOUT, disable=not show, mininterval=every, miniters=0
+        )
+
+    def to(self, share: float, text: str = "") -> None:
+        """Go to `share`, 0..1, which may be less than before."""
+        self._bar.set_postfix_str(text, refresh=False)
+        self._bar.update(share - self._bar.n)
+
+    def close(self) -> None:
+        """Show the last state, and leave it there."""
+        self._bar.close()
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
