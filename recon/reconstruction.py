@@ -57,7 +57,7 @@ class Reconstruction:
 
     @property
     def device(self) -> torch.device:
-        return self.field.weights[0].device
+        return self.field.flat.device
 
     def distance(self, points: Float) -> Float:
         """Signed distance, negative inside, at (n, 3) world points: (n,) float64, world units. It is

@@ -18,7 +18,7 @@ from recon.topology import topology
 RADIUS, CENTRE = 3.7, np.array([5.0e5, 5.4e6, 100.0])
 SMALL: Config = PRESETS["standard"].with_(
     field={"width": 48},
-    fit={"steps": 800},
+    fit={"steps": 1000},
     surface={"prior_samples": 20_000},
     mesh={"resolution": 64},
 )

@@ -22,9 +22,9 @@ from recon.field.siren import Siren
 def value_and_gradient(field: Siren, x: Tensor) -> tuple[Tensor, Tensor]:
     """Φ (n,) and ∇Φ (n, m) of a scalar field at x (n, m), the fast way; differentiable once, in the
     parameters only. Raises ValueError for a field with several outputs."""
-    if field.weights[-1].shape[0] != 1:
-        raise ValueError(f"the gradient of {field.weights[-1].shape[0]} outputs: use `jacobian`")
-    return ValueAndGradient.apply(x, field.omegas, *field.weights, *field.biases)
+    if len(field.biases[-1]) != 1:
+        raise ValueError(f"the gradient of {len(field.biases[-1])} outputs: use `value_and_jacobian`")
+    return ValueAndGradient.apply(x, field, field.flat)
 
 
 def value_and_gradient_plain(field: Siren, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,12 +66,13 @@ def _derivatives(
     h = x
     first = torch.eye(m, dtype=x.dtype, device=x.device)[:, None, :].expand(m, n, m)
     curved = x.new_zeros(len(pairs), n, m)  # of the coordinates themselves
-    for weight, bias, omega in zip(field.weights[:-1], field.biases[:-1], field.omegas, strict=True):
+    weights, biases = field.split(field.flat)
+    for weight, bias, omega in zip(weights[:-1], biases[:-1], field.omegas, strict=True):
         scaled = (omega * weight).t()
         z = torch.addmm(omega * bias, h, scaled)
         h, cosine = torch.sin(z), torch.cos(z)
         slope = first @ scaled
         curved = cosine * (curved @ scaled) - h * slope[rows] * slope[columns]
         first = cosine * slope
-    last = field.weights[-1].t()
-    return torch.addmm(field.biases[-1], h, last), first @ last, curved @ last
+    last = weights[-1].t()
+    return torch.addmm(biases[-1], h, last), first @ last, curved @ last

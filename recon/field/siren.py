@@ -22,8 +22,9 @@ from recon.field.kernels.sines import sine_
 class Siren(nn.Module):
     """A SIREN `Φ: R^m → R^k` on coordinates of the unit frame.
 
-    weights  n + 1 tensors (out, in); all but the last belong to sine layers
-    biases   n + 1 tensors (out,)
+    flat     (p,) the one parameter: the hidden layers' weights, first, then all else
+    weights  n + 1 views of it (out, in); all but the last belong to sine layers
+    biases   n + 1 views of it (out,)
     omegas   n floats, the frequency factor of each sine layer
 
     Initialised as the paper's section 3.2 says: the first layer `U(±1/m)`, every other
@@ -43,33 +44,64 @@ class Siren(nn.Module):
     ) -> None:
         super().__init__()
         generator = generator or torch.Generator().manual_seed(0)
-        sizes = [inputs] + [config.width] * (config.hidden + 1) + [outputs]
         self.omegas = [config.omega_first] + [config.omega_hidden] * config.hidden
-        self.weights = nn.ParameterList()
-        self.biases = nn.ParameterList()
-        for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+        sizes = [inputs] + [config.width] * (config.hidden + 1) + [outputs]
+        self._shapes = [(fan_out, fan_in) for fan_in, fan_out in pairwise(sizes)]
+        weights, biases = [], []
+        for layer, (fan_out, fan_in) in enumerate(self._shapes):
             omega = self.omegas[min(layer, config.hidden)]
             bound = 1 / fan_in if layer == 0 else math.sqrt(6 / fan_in) / omega
-            self.weights.append(_uniform((fan_out, fan_in), bound, generator))
-            self.biases.append(_uniform((fan_out,), 1 / math.sqrt(fan_in), generator))
+            weights.append(_uniform(fan_out * fan_in, bound, generator))
+            biases.append(_uniform(fan_out, 1 / math.sqrt(fan_in), generator))
+        ordered = [*weights[1:-1], weights[0], weights[-1], *biases]
+        self._lengths = [len(piece) for piece in ordered]
+        self.flat = nn.Parameter(torch.cat(ordered).to(torch.get_default_dtype()))
+
+    @property
+    def weights(self) -> list[Tensor]:
+        return self.split(self.flat)[0]
+
+    @property
+    def biases(self) -> list[Tensor]:
+        return self.split(self.flat)[1]
+
+    @property
+    def hidden_shape(self) -> tuple[int, int, int]:
+        """Number, rows and columns of the hidden layers' weights, with which `flat` begins."""
+        return len(self._shapes) - 2, *self._shapes[1]
+
+    def split(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Views of a vector (p,) that is laid out as `flat`: weights, biases."""
+        pieces = flat.split(self._lengths)
+        hidden = len(self._shapes) - 2
+        weights = [pieces[hidden], *pieces[:hidden], pieces[hidden + 1]]
+        shaped = [piece.view(shape) for piece, shape in zip(weights, self._shapes, strict=True)]
+        return shaped, list(pieces[hidden + 2 :])
 
     def forward(self, x: Tensor) -> Tensor:
         """Values: (n, m) → (n, k)."""
         h = x
-        for weight, bias, omega in zip(self.weights[:-1], self.biases[:-1], self.omegas, strict=True):
+        weights, biases = self.split(self.flat)
+        for weight, bias, omega in zip(weights[:-1], biases[:-1], self.omegas, strict=True):
             h = torch.addmm(omega * bias, h, (omega * weight).t()).sin()
-        return torch.addmm(self.biases[-1], h, self.weights[-1].t())
+        return torch.addmm(biases[-1], h, weights[-1].t())
 
     def values(self, x: Tensor) -> Tensor:
         """The same without gradients, the fast way."""
-        return torch.cat(over_rows(lambda part: self._rows(x[part]), x))
+        weights, biases = self.split(self.flat.detach())
+        scaled = [
+            (omega * bias, (omega * weight).t())
+            for weight, bias, omega in zip(weights[:-1], biases[:-1], self.omegas, strict=True)
+        ]
 
-    def _rows(self, h: Tensor) -> Tensor:
-        for weight, bias, omega in zip(self.weights[:-1], self.biases[:-1], self.omegas, strict=True):
-            h = sine_(torch.addmm(omega * bias, h, (omega * weight).t()))
-        return torch.addmm(self.biases[-1], h, self.weights[-1].t())
+        def rows(part: slice) -> Tensor:
+            h = x[part]
+            for shift, weight in scaled:
+                h = sine_(torch.addmm(shift, h, weight))
+            return torch.addmm(biases[-1], h, weights[-1].t())
+
+        return torch.cat(over_rows(rows, x))
 
 
-def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> nn.Parameter:
-    draw = torch.rand(shape, generator=generator, dtype=torch.float64)
-    return nn.Parameter(((2 * draw - 1) * bound).to(torch.get_default_dtype()))
+def _uniform(count: int, bound: float, generator: torch.Generator) -> Tensor:
+    return (2 * torch.rand(count, generator=generator, dtype=torch.float64) - 1) * bound

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from recon.config import Schedule
@@ -28,3 +29,24 @@ class Task(Protocol):
     def terms(self, field: Siren, batch: Any) -> dict[str, Tensor]:
         """Unweighted terms, one scalar each, named as in `weights`."""
         ...
+
+
+@runtime_checkable
+class DerivedTask(Task, Protocol):
+    """A task that has the derivative of its loss, too."""
+
+    def gradient(
+        self, field: Siren, batch: Any, weights: Mapping[str, float]
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """The terms, and the gradient (p,) in `field.flat` of their sum with `weights`."""
+        ...
+
+
+def gradient_by_autograd(
+    task: Task, field: Siren, batch: Any, weights: Mapping[str, float]
+) -> tuple[dict[str, Tensor], Tensor]:
+    """What `DerivedTask.gradient` gives, for any task."""
+    terms = task.terms(field, batch)
+    loss = torch.stack([weight * terms[name] for name, weight in weights.items()]).sum()
+    (flat,) = torch.autograd.grad(loss, [field.flat])
+    return {name: term.detach() for name, term in terms.items()}, flat

@@ -16,6 +16,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ from recon.errors import FitError
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
 from recon.fit.optimizers import make_optimizer
-from recon.fit.task import Task
+from recon.fit.task import DerivedTask, Task, gradient_by_autograd
 
 WINDOW = 50
 JUMP = 4.0  # a window's loss over the best one's, at the same weights, that counts as diverging
@@ -110,8 +111,10 @@ class _Run:
         self, field: Siren, task: Task, config: FitConfig, callbacks: list[Callback], resume: Snapshot | None
     ) -> None:
         self.field, self.task, self.config, self.callbacks = field, task, config, callbacks
-        self.parameters = list(field.parameters())
-        self.optimizer = make_optimizer(self.parameters, config)
+        self.gradient = (
+            task.gradient if isinstance(task, DerivedTask) else partial(gradient_by_autograd, task)
+        )
+        self.optimizer = make_optimizer(field, config)
         self.initial = self.snapshot(Snapshot(0, 0.0, 1.0, {}, {}))
         self.good = self.initial
         if resume:
@@ -157,18 +160,15 @@ class _Run:
 
     def one_step(self, step: int, sums: dict[str, Tensor]) -> None:
         progress = self.share(step)
-        terms = self.task.terms(self.field, self.task.sample(step))
-        weights = self.task.weights
-        loss = torch.stack([weight(progress) * terms[name] for name, weight in weights.items()]).sum()
-        gradients = torch.autograd.grad(loss, self.parameters)
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient
-        torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
+        weights = {name: weight(progress) for name, weight in self.task.weights.items()}
+        terms, gradient = self.gradient(self.field, self.task.sample(step), weights)
+        norm = torch.linalg.vector_norm(gradient)
+        self.field.flat.grad = gradient.mul_((self.config.clip / (norm + 1e-6)).clamp_max_(1.0))
         for group in self.optimizer.param_groups:
             group["lr"] = rate_at(progress, step, self.config) * self.good.rate_scale
         self.optimizer.step()
         for name, term in terms.items():
-            sums[name] = sums[name] + term.detach() if name in sums else term.detach()
+            sums[name] = sums[name] + term if name in sums else term
 
     def loss(self, terms: dict[str, float], share: float) -> float:
         """The weighted sum at one moment's weights: windows are compared at the same weights."""

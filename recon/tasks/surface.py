@@ -11,10 +11,13 @@ sign of empty space open, and closed sheets stay there; the prior, an approximat
 that the scan itself gives (`recon.scan.inside`), settles it.
 
 Every term is a mean over the samples that it is defined on.
+The gradient of their weighted sum is derived by hand: rows of the batch go through field, loss and
+back in one piece. `terms` is the plain version.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,20 +26,24 @@ from torch import Tensor
 
 from recon.config import SurfaceConfig
 from recon.field.calculus import value_and_gradient
+from recon.field.kernels.fused import loss_gradient
 from recon.field.siren import Siren
 from recon.geometry import PointCloud
 from recon.scan.inside import SpaceSamples
 
+DRAWN_STEPS, DRAWN_POINTS = 50, 1 << 20  # how many steps' samples are drawn at once
+TINY = 1e-8  # the least norm of a gradient that is divided by
+
 
 @dataclass(frozen=True)
 class SurfaceBatch:
-    """points (n + m, 3): n of the scan, then m of space; normals (n, 3); distances (m,);
-    uniform (m,) bool: which of the latter fill the box evenly."""
+    """points (n + m, 3): n of the scan, then m of space, the first `uniform` of which fill the box
+    evenly; normals (n, 3); distances (m,)."""
 
     points: Tensor
     normals: Tensor
     distances: Tensor
-    uniform: Tensor
+    uniform: int
 
 
 def _mixed(seed: int, step: int) -> int:
@@ -61,8 +68,8 @@ class SurfaceTask:
         self.normals = torch.tensor(cloud.normals, dtype=torch.float32, device=device)
         self.space = torch.tensor(space.points, device=device)
         self.distances = torch.tensor(space.distances, device=device)
-        self.uniform = space.uniform
-        self._generator = torch.Generator(device)
+        self.evenly = space.uniform
+        self.uniform = max(1, round(config.off_surface * space.uniform / len(self.space)))  # of a batch
         self.weights = {
             "surface": config.surface,
             "normal": config.normal,
@@ -71,15 +78,33 @@ class SurfaceTask:
         }
         if config.prior is not None:
             self.weights["prior"] = config.prior
+        self._generator = torch.Generator(device)
+        self._steps = max(1, min(DRAWN_STEPS, DRAWN_POINTS // (config.on_surface + config.off_surface)))
+        self._draw(0)
+
+    def _draw(self, window: int) -> None:
+        """The samples of a window of steps, a function of seed and window alone."""
+        self._window = window
+        self._generator.manual_seed(_mixed(self.seed, window))
+        on = self._indices(0, len(self.points), self.config.on_surface)
+        even = self._indices(0, self.evenly, self.uniform)
+        near = self._indices(self.evenly, len(self.space), self.config.off_surface - self.uniform)
+        off = torch.cat((even, near), dim=1)
+        self._points = torch.cat((self.points[on], self.space[off]), dim=1)
+        self._normals, self._distances = self.normals[on], self.distances[off]
+
+    def _indices(self, low: int, high: int, count: int) -> Tensor:
+        device = self.points.device
+        return torch.randint(
+            low, max(high, low + 1), (self._steps, count), generator=self._generator, device=device
+        )
 
     def sample(self, step: int) -> SurfaceBatch:
         """Random points of the scan and of space; a function of seed and step alone."""
-        generator = self._generator.manual_seed(_mixed(self.seed, step))
-        device = self.points.device
-        on = torch.randint(len(self.points), (self.config.on_surface,), generator=generator, device=device)
-        off = torch.randint(len(self.space), (self.config.off_surface,), generator=generator, device=device)
-        points = torch.cat((self.points[on], self.space[off]))
-        return SurfaceBatch(points, self.normals[on], self.distances[off], off < self.uniform)
+        window, place = divmod(step, self._steps)
+        if window != self._window:
+            self._draw(window)
+        return SurfaceBatch(self._points[place], self._normals[place], self._distances[place], self.uniform)
 
     def terms(self, field: Siren, batch: SurfaceBatch) -> dict[str, Tensor]:
         """The scalars named above, unweighted."""
@@ -87,14 +112,59 @@ class SurfaceTask:
         n = len(batch.normals)
         on, off = value[:n], value[n:]
         norm = torch.linalg.vector_norm(gradient, dim=1)
-        cosine = (gradient[:n] * batch.normals).sum(1) / norm[:n].clamp_min(1e-8)
-        share = batch.uniform / batch.uniform.sum().clamp_min(1)
+        cosine = (gradient[:n] * batch.normals).sum(1) / norm[:n].clamp_min(TINY)
         terms = {
             "surface": on.abs().mean(),
             "normal": (1 - cosine).mean(),
-            "off": (torch.exp(-self.config.alpha * off.abs()) * share).sum(),
+            "off": torch.exp(-self.config.alpha * off[: batch.uniform].abs()).mean(),
             "eikonal": (norm - 1).abs().mean(),
         }
         if "prior" in self.weights:
             terms["prior"] = (off - batch.distances).abs().mean()
         return terms
+
+    def gradient(
+        self, field: Siren, batch: SurfaceBatch, weights: Mapping[str, float]
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """The terms, and the gradient (p,) in `field.flat` of their sum with `weights`."""
+        n, m, uniform, alpha = len(batch.normals), len(batch.distances), batch.uniform, self.config.alpha
+        shares = {"surface": 1 / n, "normal": 1 / n, "off": 1 / uniform, "eikonal": 1 / (n + m)}
+        if "prior" in self.weights:
+            shares["prior"] = 1 / m
+        factor = {name: weights[name] * share for name, share in shares.items()}
+
+        def loss_of_rows(rows: slice, value: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            norm = torch.linalg.vector_norm(gradient, dim=1)
+            inverse = norm.clamp_min(TINY).reciprocal_()
+            excess = norm.sub_(1)
+            value_grad = torch.empty_like(value)
+            slope_grad = gradient * (excess.sign() * inverse).mul_(factor["eikonal"])[:, None]
+            sums = dict.fromkeys(shares, value.new_zeros(()))
+            sums["eikonal"] = excess.abs().sum()
+            on = slice(0, max(0, min(rows.stop, n) - rows.start))
+            if on.stop:
+                normals = batch.normals[rows.start : rows.start + on.stop]
+                value_grad[on] = value[on].sign().mul_(factor["surface"])
+                direction = gradient[on] * inverse[on, None]
+                cosine = (direction * normals).sum(1)
+                across = direction.mul_(cosine[:, None]).sub_(normals).mul_(inverse[on, None])
+                slope_grad[on].add_(across, alpha=factor["normal"])
+                sums["surface"], sums["normal"] = value[on].abs().sum(), on.stop - cosine.sum()
+            even = slice(on.stop, max(on.stop, min(rows.stop, n + uniform) - rows.start))
+            off = slice(on.stop, len(value))
+            if off.start < off.stop:
+                value_grad[off] = 0.0
+            if even.start < even.stop:
+                peak = value[even].abs().mul_(-alpha).exp_()
+                value_grad[even] = (peak * value[even].sign()).mul_(-alpha * factor["off"])
+                sums["off"] = peak.sum()
+            if "prior" in sums and off.start < off.stop:
+                first = rows.start + off.start - n
+                error = value[off] - batch.distances[first : first + off.stop - off.start]
+                value_grad[off].add_(error.sign(), alpha=factor["prior"])
+                sums["prior"] = error.abs_().sum()
+            return value_grad, slope_grad, torch.stack(list(sums.values()))
+
+        flat, sums = loss_gradient(field, batch.points, loss_of_rows)
+        terms = zip(shares.items(), sums.unbind(), strict=True)
+        return {name: total * share for (name, share), total in terms}, flat

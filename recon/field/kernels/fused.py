@@ -9,7 +9,9 @@ more). The plain version is `recon.field.calculus.value_and_gradient_plain`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import torch
@@ -18,32 +20,37 @@ from torch.autograd.function import once_differentiable
 
 from recon.field.kernels.rows import over_rows
 from recon.field.kernels.sines import sine_cosine_
+from recon.field.siren import Siren
+
+# (rows, Φ (n,), ∇Φ (n, m)) → ∂L/∂Φ (n,), ∂L/∂∇Φ (n, m), the sums that these rows add to the terms (k,)
+LossOfRows = Callable[[slice, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
 class Layers:
-    """The sine layers as V and β = ωb, the linear one as w and b; ω for the way back."""
+    """The sine layers as V and β = ωb, the linear one as w and b."""
 
-    omegas: list[float]
+    field: Siren
     scaled: list[Tensor]
     shifts: list[Tensor]
     last: Tensor
     last_bias: Tensor
 
     @classmethod
-    def of(cls, omegas: list[float], weights: tuple[Tensor, ...], biases: tuple[Tensor, ...]) -> Layers:
-        scaled = [omega * weight for omega, weight in zip(omegas, weights, strict=False)]
-        shifts = [omega * bias for omega, bias in zip(omegas, biases, strict=False)]
-        return cls(omegas, scaled, shifts, weights[-1], biases[-1])
+    def of(cls, field: Siren) -> Layers:
+        weights, biases = field.split(field.flat.detach())
+        scaled = [omega * weight for omega, weight in zip(field.omegas, weights[:-1], strict=True)]
+        shifts = [omega * bias for omega, bias in zip(field.omegas, biases[:-1], strict=True)]
+        return cls(field, scaled, shifts, weights[-1], biases[-1])
 
 
 @dataclass(frozen=True)
 class Passed:
-    """What a forward pass over some rows leaves for the way back: h_0..h_n, c_1..c_n, a_1..a_n, d_1..d_n."""
+    """What a forward pass leaves for the way back: h_0..h_n, c_1..c_n, (a ∘ h)_1..n, d_1..d_n."""
 
     h: list[Tensor]
     cosines: list[Tensor]
-    a: list[Tensor]
+    ah: list[Tensor]
     d: list[Tensor]
 
 
@@ -55,59 +62,75 @@ def forward_rows(x: Tensor, layers: Layers) -> tuple[Tensor, Tensor, Passed]:
         h.append(sine)
         cosines.append(cosine)
     value = torch.addmm(layers.last_bias, h[-1], layers.last.t()).squeeze(1)
-    a, d = [layers.last.expand_as(h[-1])], []
-    for scaled, cosine in zip(reversed(layers.scaled), reversed(cosines), strict=True):
-        d.append(a[-1] * cosine)
-        a.append(torch.mm(d[-1], scaled))
-    gradient = a.pop()
-    return value, gradient, Passed(h, cosines, a[::-1], d[::-1])
+    ah, d = [layers.last * h[-1]], [layers.last * cosines[-1]]
+    for layer in range(len(layers.scaled) - 1, 0, -1):
+        a = torch.mm(d[-1], layers.scaled[layer])
+        d.append(a * cosines[layer - 1])
+        ah.append(a.mul_(h[layer]))
+    return value, torch.mm(d[-1], layers.scaled[0]), Passed(h, cosines, ah[::-1], d[::-1])
 
 
-def backward_rows(value_grad: Tensor, gradient_grad: Tensor, layers: Layers, passed: Passed) -> list[Tensor]:
-    """∂L/∂Φ (n,) and ∂L/∂∇Φ (n, m) → ∂L/∂ of all weights, then of all biases, summed over the rows."""
-    weight_grads, bias_grads, z_grads = [], [], []
-    a_grad = gradient_grad
+def backward_rows(value_grad: Tensor, gradient_grad: Tensor, layers: Layers, passed: Passed) -> Tensor:
+    """∂L/∂Φ (n,) and ∂L/∂∇Φ (n, m) → ∂L/∂ of all parameters (p,), summed over the rows; those of sine
+    layers still to be multiplied by ω (see `times_omega_`). `passed` is used up."""
+    flat = torch.empty_like(layers.field.flat)
+    weight_grads, bias_grads = layers.field.split(flat)
+    a_grad, d_grads = gradient_grad, []
     for layer, scaled in enumerate(layers.scaled):  # the adjoint of the sweep, from input to output
-        weight_grads.append(torch.mm(passed.d[layer].t(), a_grad))
-        d_grad = torch.mm(a_grad, scaled.t())
-        a_grad = d_grad * passed.cosines[layer]
-        z_grads.append(d_grad.mul_(passed.a[layer]).mul_(passed.h[layer + 1]).neg_())
-    last_grad = a_grad.sum(0, keepdim=True).addmm_(value_grad[None, :], passed.h[-1])
+        torch.mm(passed.d[layer].t(), a_grad, out=weight_grads[layer])
+        d_grads.append(torch.mm(a_grad, scaled.t()))
+        a_grad = d_grads[-1] * passed.cosines[layer]
+    torch.sum(a_grad, 0, keepdim=True, out=weight_grads[-1]).addmm_(value_grad[None, :], passed.h[-1])
+    torch.sum(value_grad, 0, keepdim=True, out=bias_grads[-1])
     h_grad = value_grad[:, None] * layers.last
     for layer in reversed(range(len(layers.scaled))):  # the adjoint of the forward pass, back again
-        z_grad = z_grads[layer].addcmul_(h_grad, passed.cosines[layer])
-        weight_grads[layer].addmm_(z_grad.t(), passed.h[layer]).mul_(layers.omegas[layer])
-        bias_grads.append(z_grad.sum(0).mul_(layers.omegas[layer]))
+        z_grad = h_grad.mul_(passed.cosines[layer]).addcmul_(d_grads[layer], passed.ah[layer], value=-1)
+        weight_grads[layer].addmm_(z_grad.t(), passed.h[layer])
+        torch.sum(z_grad, 0, out=bias_grads[layer])
         if layer:
             h_grad = torch.mm(z_grad, layers.scaled[layer])
-    return [*weight_grads, last_grad, *reversed(bias_grads), value_grad.sum().reshape(1)]
+    return flat
+
+
+def times_omega_(flat: Tensor, field: Siren) -> Tensor:
+    """The chain rule's last factor, from V and β to W and b, in place."""
+    for weight, bias, omega in zip(*field.split(flat), field.omegas, strict=False):
+        weight.mul_(omega)
+        bias.mul_(omega)
+    return flat
+
+
+def loss_gradient(field: Siren, x: Tensor, loss_of_rows: LossOfRows) -> tuple[Tensor, Tensor]:
+    """The parameters' gradient (p,) of a loss that is a sum over the points x (n, m), and its terms (k,)."""
+    layers = Layers.of(field)
+
+    def there_and_back(part: slice) -> tuple[Tensor, Tensor]:
+        value, gradient, passed = forward_rows(x[part], layers)
+        value_grad, gradient_grad, terms = loss_of_rows(part, value, gradient)
+        return backward_rows(value_grad, gradient_grad, layers, passed), terms
+
+    flats, terms = zip(*over_rows(there_and_back, x), strict=True)
+    return times_omega_(reduce(Tensor.add_, flats), field), reduce(Tensor.add_, terms)
 
 
 class ValueAndGradient(torch.autograd.Function):
-    """(x (n, m), omegas, *weights, *biases) → Φ (n,), ∇Φ (n, m); differentiable once, in the parameters."""
+    """(x (n, m), field, its flat (p,)) → Φ (n,), ∇Φ (n, m); differentiable once, in `flat`."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, omegas: list[float], *parameters: Tensor) -> tuple[Tensor, Tensor]:
-        count = len(omegas) + 1
-        layers = Layers.of(omegas, parameters[:count], parameters[count:])
+    def forward(ctx: Any, x: Tensor, field: Siren, flat: Tensor) -> tuple[Tensor, Tensor]:
+        layers = Layers.of(field)
         rows = over_rows(lambda part: (part, *forward_rows(x[part], layers)), x)
         if any(ctx.needs_input_grad):
-            ctx.layers, ctx.passed = layers, [(part, passed) for part, _, _, passed in rows]
+            ctx.layers, ctx.passed = layers, {part.start: passed for part, _, _, passed in rows}
         return torch.cat([value for _, value, _, _ in rows]), torch.cat([slope for _, _, slope, _ in rows])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, value_grad: Tensor, gradient_grad: Tensor) -> tuple[Tensor | None, ...]:
-        passed = {part.start: one for part, one in ctx.passed}
         rows = over_rows(
-            lambda part: backward_rows(value_grad[part], gradient_grad[part], ctx.layers, passed[part.start]),
+            lambda part: backward_rows(
+                value_grad[part], gradient_grad[part], ctx.layers, ctx.passed.pop(part.start)
+            ),
             value_grad,
         )
-        return (None, None, *(sum_of(parts) for parts in zip(*rows, strict=True)))
-
-
-def sum_of(parts: tuple[Tensor, ...]) -> Tensor:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
+        return None, None, times_omega_(reduce(Tensor.add_, rows), ctx.layers.field)

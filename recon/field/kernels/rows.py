@@ -7,6 +7,7 @@ long. Here the threads meet once a pass.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,7 +19,8 @@ from torch import Tensor
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-SMALLEST_SHARE = 128  # rows: below it a thread costs more than it brings
+SMALLEST = 128  # rows: below it a thread costs more than it brings
+LARGEST = 1024  # rows: above it a pass leaves the second-level cache
 
 _pool: ThreadPoolExecutor | None = None
 _workers = 1
@@ -33,7 +35,7 @@ def row_workers() -> Iterator[None]:
         yield
         return
     torch.set_num_threads(1)
-    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(threads - 1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         _pool, _workers = pool, threads
         try:
             yield
@@ -43,13 +45,21 @@ def row_workers() -> Iterator[None]:
 
 
 def over_rows(work: Callable[[slice], Result], like: Tensor) -> list[Result]:
-    """`work(part)` for slices that cover the rows of `like` in order, without gradients: one slice a
-    worker on a CPU, one for all on any other device. The slices depend on the rows and the
-    number of workers alone, so that sums over them are the same every time."""
+    """`work(part)` for slices that cover the rows of `like` in order, without gradients: on a CPU slices
+    that fit the caches, shared among the workers, one for all on any other device. The slices depend on
+    the rows and the number of workers alone, so that sums over them are the same every time."""
     rows = len(like)
-    shares = 1 if like.device.type != "cpu" else max(1, min(_workers, rows // SMALLEST_SHARE))
-    cuts = [rows * k // shares for k in range(shares + 1)]
-    return in_parallel(work, [slice(a, b) for a, b in pairwise(cuts)])
+    if like.device.type != "cpu":
+        return in_parallel(work, [slice(0, rows)])
+    shares = max(1, min(_workers, rows // SMALLEST))
+    each = max(1, math.ceil(rows / shares / LARGEST))  # slices a share
+    cuts = [rows * k // (shares * each) for k in range(shares * each + 1)]
+    slices = [slice(a, b) for a, b in pairwise(cuts)]
+    done = in_parallel(
+        lambda share: [work(part) for part in share],
+        [slices[k : k + each] for k in range(0, len(slices), each)],
+    )
+    return [result for share in done for result in share]
 
 
 def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
