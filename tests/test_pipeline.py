@@ -102,7 +102,7 @@ def test_a_run_taken_up_again_ends_as_the_one_that_went_on(
     resumed = recon.reconstruct(sphere(), SMALL, run=run)
     assert np.array_equal(resumed.mesh().vertices, result.mesh().vertices)
 
-    with pytest.raises(UsageError, match=r"fit\.steps was 800, now 500"):
+    with pytest.raises(UsageError, match=r"fit\.steps was 1000, now 500"):
         recon.reconstruct(sphere(), SMALL.with_(fit={"steps": 500}), run=run)
     with pytest.raises(UsageError, match="another scan"):
         recon.reconstruct(sphere(2000), SMALL, run=run)
