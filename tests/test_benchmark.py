@@ -1,19 +1,24 @@
-import importlib.util
+"""The benchmark's logic: what is measured, what is kept, what its tables say. No speed is asserted."""
+
+import importlib
+import json
+import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import trimesh
 
-SCRIPT = Path(__file__).resolve().parent.parent / "tools" / "benchmark.py"
-SPEC = importlib.util.spec_from_file_location("benchmark", SCRIPT)
-assert SPEC and SPEC.loader
-benchmark = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(benchmark)
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+benchmark = importlib.import_module("benchmark")
+accuracy = importlib.import_module("benchmarks.accuracy")
+processes = importlib.import_module("benchmarks.processes")
+report = importlib.import_module("benchmarks.report")
 
 
 def run(code: str, mesh: Path) -> dict:
-    return benchmark.measured([sys.executable, "-S", "-c", code, str(mesh)], mesh, threads=1)
+    return processes.measured([sys.executable, "-S", "-c", code, str(mesh)], mesh, threads=1)
 
 
 def test_memory_is_that_of_the_process_alone(tmp_path: Path) -> None:
@@ -31,6 +36,28 @@ def test_a_failure_is_a_row_and_an_old_mesh_no_success(tmp_path: Path) -> None:
     mesh.touch()
     assert run("raise SystemExit('no such scan')", mesh) == {"error": "no such scan"}
     assert run("pass", mesh) == {"error": "no mesh was written"}
+
+
+def test_other_programs_are_noticed() -> None:
+    company = processes.Company()
+    before = os.times().children_user
+    with processes.busy_cores():
+        time.sleep(0.5)
+        assert company.cores() > report.QUIET
+    assert os.times().children_user > before  # the busy ones have ended
+
+
+def test_own_work_is_no_disturbance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In 10 seconds of the clock all programs take 15, this one 6 of them: 0.9 cores are for others."""
+    clocks = iter([(0.0, 100.0, 10.0), (10.0, 115.0, 16.0)])
+    monkeypatch.setattr(processes, "_clocks", lambda: next(clocks))
+    assert processes.Company().cores() == pytest.approx(0.9)
+
+
+def test_a_disturbed_table_says_so() -> None:
+    rows = [{"others": 0.02}, {}, {"error": "crashed"}]
+    assert report.disturbance(rows) == []
+    assert "up to 0.9 cores" in report.disturbance([*rows, {"others": 0.9}])[1]
 
 
 def row(method: str, mean: float, **other: object) -> dict:
@@ -52,7 +79,7 @@ def row(method: str, mean: float, **other: object) -> dict:
 def test_the_ratio_is_to_the_best_poisson_of_the_same_scan() -> None:
     rows = [row("poisson 7", 0.8), row("poisson 8", 0.4), row("recon", 0.3)]
     rows += [row("poisson 7", 0.1, kind="scan"), row("poisson 9", 0.0, error="crashed")]
-    lines = benchmark.markdown(rows)
+    lines = accuracy.markdown(rows)
     assert len(lines) == 2 + len(rows)
     assert lines[4].endswith("| – (3) | 0.75 |")
     assert lines[3].endswith("| – (3) |  |")
@@ -76,14 +103,14 @@ def test_what_was_measured_is_kept_until_it_may_differ(
     def runs(*options: str, commit: str = "one") -> tuple[int, int]:
         base = ["benchmark.py", "accuracy", "--shapes", str(tmp_path), "-o", str(tmp_path / "out")]
         monkeypatch.setattr(sys, "argv", [*base, "--samples", "1000", *options])
-        monkeypatch.setattr(benchmark, "_commit", lambda: commit)
+        monkeypatch.setattr(report, "commit", lambda: commit)
         before = [len(p.read_text()) if p.exists() else 0 for p in counters]
         benchmark.main()
         poisson, recon = (len(p.read_text()) - n for p, n in zip(counters, before, strict=True))
         return poisson, recon
 
     counters = [tmp_path / "poisson", tmp_path / "recon"]
-    monkeypatch.setattr(benchmark, "_methods", methods)
+    monkeypatch.setattr(accuracy, "methods", methods)
     assert runs("--kinds", "clean") == (1, 1)
     assert "| 0.000 | 0.0 |" in capsys.readouterr().out
     assert runs("--kinds", "clean,scan") == (1, 1)
@@ -93,5 +120,8 @@ def test_what_was_measured_is_kept_until_it_may_differ(
     assert runs("--kinds", "clean", "--fresh", commit="one") == (1, 1)
     assert runs("--kinds", "clean", commit="one with changes") == (0, 1)
     assert runs("--kinds", "clean", commit="one with changes") == (0, 1)
+    rows = [json.loads(line) for line in (tmp_path / "out" / "accuracy.jsonl").read_text().splitlines()]
+    how = {"commit", "threads", "hardware", "versions", "date", "command"}
+    assert rows and all(how <= set(row) for row in rows)
     with pytest.raises(SystemExit, match="no NAME"):
         runs("--only", "cone")
