@@ -28,8 +28,6 @@ from recon.mesh.polish import keep_parts
 
 RUN, SCAN, CHECKPOINT, HISTORY = "run.json", "scan.npy", "checkpoint.pt", "history.csv"
 QUERY_CHUNK = 1 << 12
-LIPSCHITZ_SAMPLES = 20_000
-LIPSCHITZ_MARGIN = 1.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,19 +107,11 @@ class Reconstruction:
                 self.box,
                 wanted.resolution,
                 value_and_gradient=lambda x: value_and_gradient(self.field, x),
-                lipschitz=self._lipschitz(),
                 device=self.device,
                 progress=progress,
             )
         mesh, _ = keep_parts(mesh, wanted.parts, self.frame.to_unit(self.points))
         return replace(mesh, vertices=self.frame.to_world(mesh.vertices))
-
-    def _lipschitz(self) -> float:
-        """A bound of ‖∇Φ‖ in the box: the largest of many samples, and some."""
-        rng = np.random.default_rng(0)
-        points = rng.uniform(self.box[0], self.box[1], (LIPSCHITZ_SAMPLES, 3))
-        _, gradient = self.distance_and_gradient(self.frame.to_world(points))
-        return LIPSCHITZ_MARGIN * float(np.linalg.norm(gradient, axis=1).max())
 
     def save(self, folder: str | Path) -> None:
         """Write the run folder that `load` reads, replacing what an earlier state of it holds."""

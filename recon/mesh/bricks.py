@@ -1,0 +1,254 @@
+"""The samples that a surface needs, and no others: bricks of 2 × 2 × 2 cells in a thin band around it.
+
+1. From coarse to fine, a cube of half-diagonal r around c is dropped where |Φ(c)| > L r: a field with
+   Lipschitz bound L has no zero in it. What is left are the *active* bricks.
+2. Φ is sampled at the grid points of the active bricks. A sample between the bricks' centres, whose
+   values are known, is interpolated where that is sure to give its sign, and evaluated elsewhere.
+3. Where the bound was too small for the field after all, the surface runs out of the active bricks
+   through a face; the brick behind it is made active, too, until it runs out of none. What the bound
+   can still lose is a closed part that no active brick touches.
+
+A brick owns the 8 samples at its lower corner; those on its upper faces belong to its upper
+neighbours, which are stored for them even where they are not active. A sparse table in two levels
+finds a brick by its place: memory is that of the band, whatever the resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import product
+
+import torch
+from torch import Tensor
+
+Progress = Callable[[float], None]
+
+BLOCK = 8  # bricks along the side of a block, the coarse level of the table
+CHUNK = 1 << 16  # bricks gathered at a time
+FIRST_CUBES = 16  # along the longest side, where the way from coarse to fine begins
+BOUND_SAMPLES, BOUND_MARGIN = 4096, 1.1
+# An interpolated value is trusted if it is this many times the error that second differences foretell.
+TRUST, TRUSTED_FROM = 4.0, 0.05  # the latter in cells
+CENTRE, AXES = 7, (4, 2, 1)  # which of OFFSETS
+
+OFFSETS = list(product((0, 1), repeat=3))
+PLACES = list(product((0, 1, 2), repeat=3))  # of the 27 samples of a brick
+
+
+class Field:
+    """A signed distance on the samples of a grid.
+
+    values    (n, 3) grid indices, whole or half → (n,) float32 in cells, negative inside, never within
+              1e-4 of zero (so that no vertex falls on a grid point)
+    slopes    the same → (n,) float32, ‖∇Φ‖
+    """
+
+    def __init__(self, values: Callable[[Tensor], Tensor], slopes: Callable[[Tensor], Tensor]) -> None:
+        self.values, self.slopes = values, slopes
+
+
+class Bricks:
+    """Bricks by number, in a grid of `shape` bricks.
+
+    places  (n, 3) int32; brick 0 is none, and stands for all that are not stored
+    values  (n, 8) float32: Φ at the samples that each brick owns, in cells; NaN where not taken
+    active  (n,) bool: all 27 samples are there, 8 of its own, 19 of its upper neighbours
+    upper   (n, 8) int32: the numbers of an active brick and its 7 upper neighbours, in the order of OFFSETS
+    """
+
+    def __init__(self, shape: tuple[int, int, int], device: torch.device | str) -> None:
+        self.shape = torch.tensor(shape, device=device)
+        self.device = torch.device(device)
+        blocks = [n // BLOCK + 1 for n in shape]
+        self._strides = torch.tensor([blocks[1] * blocks[2], blocks[2], 1], device=device)
+        self._blocks = torch.zeros(blocks[0] * blocks[1] * blocks[2], dtype=torch.int32, device=device)
+        self._numbers = torch.zeros((1, BLOCK**3), dtype=torch.int32, device=device)  # block 0: none
+        self.places = torch.full((1, 3), -2, dtype=torch.int32, device=device)
+        self.values = torch.full((1, 8), torch.nan, device=device)
+        self.active = torch.zeros(1, dtype=torch.bool, device=device)
+        self.upper = torch.zeros((1, 8), dtype=torch.int32, device=device)
+        self._wanted = torch.zeros((1, 8), dtype=torch.bool, device=device)
+
+    def find(self, places: Tensor) -> Tensor:
+        """Numbers (n,) of the bricks at `places` (n, 3); 0 where none is."""
+        there = ((places >= 0) & (places <= self.shape)).all(1)
+        block, cell = self._address(places.clamp_min(0).minimum(self.shape))
+        return torch.where(there, self._numbers[self._blocks[block].long(), cell].long(), 0)
+
+    def activate(self, places: Tensor) -> Tensor:
+        """Make the bricks at `places` (n, 3), all different, none yet active, active; their numbers."""
+        own = self._there(places)
+        self.active[own] = True
+        self._wanted[own] = True
+        self.upper[own, 0] = own.int()
+        for number, offset in enumerate(OFFSETS[1:], start=1):
+            shared = [k for k, local in enumerate(OFFSETS) if not any(map(int.__and__, local, offset))]
+            there = self._there(places + torch.tensor(offset, dtype=torch.int32, device=self.device))
+            self.upper[own, number] = there.int()
+            for k in shared:
+                self._wanted[there, k] = True
+        return own
+
+    def interpolate(self, places: Tensor, centres: Tensor) -> None:
+        """Take the wanted samples that `centres` (n,), the values in the middle of the bricks at
+        `places` (n, 3), foretell well enough."""
+        numbers = self._there(places)
+        value = self.values.new_full((len(self.places),), torch.nan)  # and so is all that follows from it
+        value[numbers] = centres
+        steps = torch.tensor([OFFSETS[k] for k in AXES], dtype=torch.int32, device=self.device)
+        after = [self.find(self.places + step) for step in steps]
+        before = [torch.zeros_like(there) for there in after]
+        error = torch.zeros_like(value)
+        for there, back in zip(after, before, strict=True):
+            back[there] = torch.arange(len(back), device=self.device)
+            back[0] = 0
+            error += (value[back] - 2 * value + value[there]).abs() / 8
+        for k, local in enumerate(OFFSETS):
+            below = [torch.arange(len(value), device=self.device)]  # the bricks whose centres are around it
+            for back, at_centre in zip(before, local, strict=True):
+                if not at_centre:
+                    below += [back[some] for some in below]
+            mean = torch.stack([value[some] for some in below]).mean(0)
+            errors = torch.stack([error[some] for some in below]).amax(0)
+            sure = mean.abs() > TRUST * errors + TRUSTED_FROM
+            if k == CENTRE:
+                sure = ~value.isnan()
+            self.values[:, k] = torch.where(sure & self._wanted[:, k], mean, self.values[:, k])
+
+    def sample(self, field: Field, progress: Progress) -> None:
+        """Take all samples that are wanted and not there."""
+        missing = self._wanted & self.values.isnan()
+        total, done = int(missing.sum()), 0
+        for k, local in enumerate(OFFSETS):
+            rows = missing[:, k].nonzero().squeeze(1)
+            step = torch.tensor(local, dtype=torch.int32, device=self.device)
+            for part in rows.split(CHUNK):
+                self.values[part, k] = field.values(2 * self.places[part] + step)
+                done += len(part)
+                progress(done / total)
+
+    def neighbourhoods(self, numbers: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """In chunks of the bricks `numbers`: those, themselves and their upper neighbours (c, 8), and their
+        samples (c, 27) in the order of PLACES."""
+        flat = self.values.view(-1)
+        for some in numbers.split(CHUNK):
+            upper = self.upper[some].long()
+            own = upper * 8
+            columns = [flat[own[:, k] + local] for k, local in _OWNERS]
+            yield some, upper, torch.stack(columns, dim=1)
+
+    def complete(self) -> None:
+        """Give those that are not active the neighbours across which their edges can lead."""
+        numbers = (~self.active).nonzero().squeeze(1)
+        self.upper[numbers, 0] = numbers.int()
+        for k in AXES:
+            step = torch.tensor(OFFSETS[k], dtype=torch.int32, device=self.device)
+            self.upper[numbers, k] = self.find(self.places[numbers] + step).int()
+
+    def _there(self, places: Tensor) -> Tensor:
+        """Numbers of the bricks at `places`, which are all different, stored now if they were not."""
+        numbers = self.find(places)
+        absent = numbers == 0
+        fresh = places[absent]
+        block, cell = self._address(fresh)
+        blocks = torch.unique(block[self._blocks[block] == 0])
+        self._blocks[blocks] = torch.arange(
+            len(self._numbers), len(self._numbers) + len(blocks), dtype=torch.int32, device=self.device
+        )
+        self._numbers = torch.cat([self._numbers, self._numbers.new_zeros((len(blocks), BLOCK**3))])
+        count = len(self.places)
+        given = torch.arange(count, count + len(fresh), device=self.device)
+        self._numbers[self._blocks[block].long(), cell] = given.int()
+        numbers[absent] = given
+        self.places = torch.cat([self.places, fresh])
+        self.values = torch.cat([self.values, self.values.new_full((len(fresh), 8), torch.nan)])
+        self.active = torch.cat([self.active, self.active.new_zeros(len(fresh))])
+        self.upper = torch.cat([self.upper, self.upper.new_zeros((len(fresh), 8))])
+        self._wanted = torch.cat([self._wanted, self._wanted.new_zeros((len(fresh), 8))])
+        return numbers
+
+    def _address(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        block = (places // BLOCK * self._strides).sum(1)
+        x, y, z = (places % BLOCK).unbind(1)
+        return block, ((x * BLOCK + y) * BLOCK + z).long()
+
+
+# Of each of the 27 samples: whose it is, an index into OFFSETS, and which of its owner's 8.
+_OWNERS = [
+    (OFFSETS.index(tuple(p // 2 for p in place)), OFFSETS.index(tuple(p % 2 for p in place)))
+    for place in PLACES
+]
+
+
+def bricks_around_surface(
+    field: Field,
+    shape: tuple[int, int, int],
+    device: torch.device | str,
+    lipschitz: float | None,
+    progress: Progress,
+) -> Bricks | int:
+    """All bricks that the surface passes through, sampled; where there are none, the sign of the field."""
+    places, centres, near, sign = _near_surface(field, shape, device, lipschitz)
+    progress(0.1)
+    bricks = Bricks(shape, device)
+    fresh = bricks.activate(places[near])
+    bricks.interpolate(places, centres)
+    while len(fresh):
+        bricks.sample(field, lambda share: progress(0.1 + 0.9 * share))
+        fresh = bricks.activate(_run_into(bricks, fresh))
+    bricks.complete()
+    return bricks if bricks.active.any() else sign
+
+
+def _near_surface(
+    field: Field, shape: tuple[int, int, int], device: torch.device | str, lipschitz: float | None
+) -> tuple[Tensor, Tensor, Tensor, int]:
+    """Places (n, 3) of bricks, the values (n,) at their centres, which of them (n,) the bound leaves, and
+    the field's sign at the coarsest samples."""
+    bricks = torch.tensor(shape, dtype=torch.int32, device=device)
+    size = 1 << max(0, (max(shape) // FIRST_CUBES).bit_length() - 1)  # of a cube, in bricks
+    sides = [torch.arange(-(-n // size), dtype=torch.int32, device=device) for n in shape]
+    cubes = torch.cartesian_prod(*sides)
+    children = torch.tensor(OFFSETS, dtype=torch.int32, device=device)
+    sign = 0
+    while True:
+        low, high = cubes * size, torch.minimum((cubes + 1) * size, bricks)
+        centres = (low + high).double()  # a brick is two cells
+        values = field.values(centres)
+        sign = sign or int(values.sign().mean())
+        radius = (high - low).double().norm(dim=1)
+        near = values.abs() <= _bound(field, centres, values, radius, lipschitz) * radius
+        if size == 1:
+            return cubes, values, near, sign
+        cubes = cubes[near]
+        size //= 2
+        cubes = (2 * cubes[:, None] + children).reshape(-1, 3)
+        cubes = cubes[(cubes * size < bricks).all(1)]
+
+
+def _bound(field: Field, centres: Tensor, values: Tensor, radius: Tensor, lipschitz: float | None) -> float:
+    """`lipschitz`, or the largest slope, and some, at the centres of the cubes that it may decide about."""
+    if lipschitz is not None:
+        return lipschitz
+    near = (values.abs() <= 2 * radius).nonzero().squeeze(1)
+    some = near[:: max(1, len(near) // BOUND_SAMPLES)]
+    return BOUND_MARGIN * float(field.slopes(centres[some]).max()) if len(some) else 1.0
+
+
+def _run_into(bricks: Bricks, numbers: Tensor) -> Tensor:
+    """Places (n, 3), all different, of bricks that are not active, behind a face of one of the active bricks
+    `numbers` through which the surface passes."""
+    found = []
+    for some, _, samples in bricks.neighbourhoods(numbers):
+        inside = samples < 0
+        for axis, side in product(range(3), (0, 2)):
+            face = inside[:, [k for k, place in enumerate(PLACES) if place[axis] == side]]
+            crossed = face.any(1) & ~face.all(1)
+            step = [side - 1 if a == axis else 0 for a in range(3)]
+            behind = bricks.places[some[crossed]] + torch.tensor(
+                step, dtype=torch.int32, device=bricks.device
+            )
+            behind = behind[((behind >= 0) & (behind < bricks.shape)).all(1)]
+            number = bricks.find(behind)
+            found.append(behind[~bricks.active[number]])
+    return torch.unique(torch.cat(found), dim=0)
