@@ -95,25 +95,33 @@ class Bricks:
         numbers = self._there(places)
         value = self.values.new_full((len(self.places),), torch.nan)  # and so is all that follows from it
         value[numbers] = centres
-        steps = torch.tensor([OFFSETS[k] for k in AXES], dtype=torch.int32, device=self.device)
-        after = [self.find(self.places + step) for step in steps]
-        before = [torch.zeros_like(there) for there in after]
+        every = torch.arange(len(value), dtype=torch.int32, device=self.device).split(CHUNK)
+        before = torch.zeros((len(value), 3), dtype=torch.int32, device=self.device)
         error = torch.zeros_like(value)
-        for there, back in zip(after, before, strict=True):
-            back[there] = torch.arange(len(back), device=self.device)
-            back[0] = 0
-            error += (value[back] - 2 * value + value[there]).abs() / 8
-        for k, local in enumerate(OFFSETS):
-            below = [torch.arange(len(value), device=self.device)]  # the bricks whose centres are around it
-            for back, at_centre in zip(before, local, strict=True):
-                if not at_centre:
-                    below += [back[some] for some in below]
-            mean = torch.stack([value[some] for some in below]).mean(0)
-            errors = torch.stack([error[some] for some in below]).amax(0)
-            sure = mean.abs() > TRUST * errors + TRUSTED_FROM
-            if k == CENTRE:
-                sure = ~value.isnan()
-            self.values[:, k] = torch.where(sure & self._wanted[:, k], mean, self.values[:, k])
+        for axis, k in enumerate(AXES):
+            step = torch.tensor(OFFSETS[k], dtype=torch.int32, device=self.device)
+            after = torch.cat([self.find(self.places[some.long()] + step).int() for some in every])
+            for some, there in zip(every, after.split(CHUNK), strict=True):
+                before[there.long(), axis] = some
+            before[0] = 0
+            for some, there, back in zip(
+                every, after.split(CHUNK), before[:, axis].split(CHUNK), strict=True
+            ):
+                error[some.long()] += (
+                    value[there.long()] - 2 * value[some.long()] + value[back.long()]
+                ).abs() / 8
+        for some in self._wanted.any(1).nonzero().squeeze(1).split(CHUNK):
+            for k, local in enumerate(OFFSETS):
+                around = [some]  # the bricks whose centres are around the sample
+                for axis, at_centre in enumerate(local):
+                    if not at_centre:
+                        around += [before[one, axis].long() for one in around]
+                mean = torch.stack([value[one] for one in around]).mean(0)
+                errors = torch.stack([error[one] for one in around]).amax(0)
+                sure = (mean.abs() > TRUST * errors + TRUSTED_FROM) | (
+                    ~mean.isnan() if k == CENTRE else False
+                )
+                self.values[some, k] = torch.where(sure & self._wanted[some, k], mean, torch.nan)
 
     def sample(self, field: Field, progress: Progress) -> None:
         """Take all samples that are wanted and not there."""
@@ -139,11 +147,11 @@ class Bricks:
 
     def complete(self) -> None:
         """Give those that are not active the neighbours across which their edges can lead."""
-        numbers = (~self.active).nonzero().squeeze(1)
-        self.upper[numbers, 0] = numbers.int()
-        for k in AXES:
-            step = torch.tensor(OFFSETS[k], dtype=torch.int32, device=self.device)
-            self.upper[numbers, k] = self.find(self.places[numbers] + step).int()
+        for numbers in (~self.active).nonzero().squeeze(1).split(CHUNK):
+            self.upper[numbers, 0] = numbers.int()
+            for k in AXES:
+                step = torch.tensor(OFFSETS[k], dtype=torch.int32, device=self.device)
+                self.upper[numbers, k] = self.find(self.places[numbers] + step).int()
 
     def _there(self, places: Tensor) -> Tensor:
         """Numbers of the bricks at `places`, which are all different, stored now if they were not."""

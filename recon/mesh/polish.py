@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from recon.geometry import Float, Mesh
 
+CHUNK = 1 << 18  # faces at a time
 CRUMB = 2e-3  # of the largest part's area
 SUPPORT = 4.0  # in the cloud's point spacings: how near a scan point supports a vertex
 SUPPORTED = 0.25  # the share of supported vertices from which a part counts as scanned
@@ -26,9 +27,13 @@ def keep_parts(mesh: Mesh, parts: str, points: Float) -> tuple[Mesh, int]:
         return mesh, 0
     label = _labels(mesh)
     count = int(label.max()) + 1
-    corners = mesh.vertices[mesh.faces]
-    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    area = np.bincount(label[mesh.faces[:, 0]], areas, count)
+    if count == 1:
+        return mesh, 0
+    area = np.zeros(count)
+    for start in range(0, len(mesh.faces), CHUNK):
+        faces = mesh.faces[start : start + CHUNK]
+        a, b, c = (mesh.vertices[faces[:, k]] for k in range(3))
+        area += np.bincount(label[faces[:, 0]], np.linalg.norm(np.cross(b - a, c - a), axis=1), count)
     if parts == "auto":
         kept = area >= CRUMB * area.max()
         if kept.sum() > 1:
@@ -44,8 +49,9 @@ def keep_parts(mesh: Mesh, parts: str, points: Float) -> tuple[Mesh, int]:
 def _labels(mesh: Mesh) -> NDArray[np.int32]:
     """The part that each vertex belongs to."""
     n = len(mesh.vertices)
-    edges = np.concatenate([mesh.faces[:, :2], mesh.faces[:, 1:]])
-    graph = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape=(n, n))
+    a, b, c = mesh.faces.T.astype(np.int32 if n < 2**31 else np.int64)
+    ends = np.concatenate([a, b]), np.concatenate([b, c])
+    graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(n, n))
     return connected_components(graph, directed=False)[1]
 
 
