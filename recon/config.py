@@ -37,6 +37,9 @@ class Schedule:
         return before[1]
 
 
+TURN, LARGEST_SPREAD = 0.65, 3.0
+
+
 def _setting(default: Any, help: str) -> Any:
     return field(default=default, metadata={"help": help})
 
@@ -61,6 +64,16 @@ class FieldConfig:
     hidden: int = _setting(3, "hidden sine layers, the first one not counted")
     omega_first: float = _setting(30.0, "frequency factor ω of the first layer")
     omega_hidden: float = _setting(30.0, "frequency factor ω of the hidden layers")
+    spread: float | None = _setting(
+        None, "highest over lowest frequency of the first layer's units; by default from the scan's density"
+    )
+
+    def suited_to(self, spacing: float) -> FieldConfig:
+        """With the spread for points `spacing` apart, where it is not given: the highest frequency turns by
+        `TURN` rad, no more, from a point to the next; never below one, never above `LARGEST_SPREAD`."""
+        if self.spread is not None:
+            return self
+        return replace(self, spread=min(max(TURN / (self.omega_first * spacing), 1.0), LARGEST_SPREAD))
 
 
 @dataclass(frozen=True)
@@ -83,7 +96,7 @@ class SurfaceConfig:
 class FitConfig:
     """The training loop."""
 
-    steps: int = _setting(8000, "steps of the optimiser")
+    steps: int = _setting(10_000, "steps of the optimiser")
     seconds: float | None = _setting(None, "a time budget instead of the steps")
     optimizer: str = _setting("muon", "muon (orthogonalised momentum) or adam")
     rate: float = _setting(7e-4, "learning rate")
@@ -169,6 +182,7 @@ _RANGES = (
     ("field", "hidden", 0, 64),
     ("field", "omega_first", 1e-3, 1e4),
     ("field", "omega_hidden", 1e-3, 1e4),
+    ("field", "spread", 1.0, 1e4),
     ("surface", "on_surface", 1, 1e7),
     ("surface", "off_surface", 1, 1e7),
     ("surface", "prior_samples", 1000, 1e9),
@@ -191,13 +205,13 @@ _CHOICES = (
 
 STANDARD = Config()
 PRESETS: dict[str, Config] = {
-    "draft": STANDARD.with_(fit={"steps": 1500}, mesh={"resolution": 256}),
+    "draft": STANDARD.with_(fit={"steps": 2000}, mesh={"resolution": 256}),
     "standard": STANDARD,
-    "fine": STANDARD.with_(field={"width": 256}, fit={"steps": 20_000}, mesh={"resolution": 1024}),
+    "fine": STANDARD.with_(field={"width": 192}, fit={"steps": 24_000}, mesh={"resolution": 1024}),
     # The published method, unchanged: no sign prior, plain Adam. Its means run over all samples of a
     # batch, half of which are on the surface, so the weights 3e3, 1e2 and 1e2 count half here.
     "paper": STANDARD.with_(
-        field={"width": 256},
+        field={"width": 256, "spread": 1.0},
         surface={
             "on_surface": 1400,
             "off_surface": 1400,

@@ -36,6 +36,7 @@ from recon.reconstruction import (
 from recon.scan.clean import clean
 from recon.scan.inside import SpaceSamples, Surroundings, uniform_samples
 from recon.scan.normals import oriented
+from recon.scan.spacing import point_spacing
 from recon.tasks.surface import SurfaceTask
 
 PREVIEW, PREVIEW_RESOLUTION = "preview.ply", 96
@@ -80,7 +81,8 @@ def reconstruct(
         points = _even_share(cloud.points, KEPT_POINTS, config.seed)
         description = describe_run(config, frame, box, cloud)
         resume = _open_run(Path(run), description, points) if run else None
-        field = Siren(config.field, generator=torch.Generator().manual_seed(config.seed)).to(where)
+        suited = config.field.suited_to(point_spacing(unit.points, threads))
+        field = Siren(suited, generator=torch.Generator().manual_seed(config.seed)).to(where)
         space = _space_samples(unit, box, config, threads)
         task = SurfaceTask(unit, space, config.surface, config.seed, where)
     with _timed(seconds, "train"):

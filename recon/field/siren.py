@@ -31,6 +31,9 @@ class Siren(nn.Module):
     `U(±sqrt(6/fan_in)/ω)`, so that ωWh is N(0, 1) at any depth. Biases, of which the paper
     does not speak, are `U(±1/sqrt(fan_in))`, as in its code.
 
+    With a `spread` above one, the first layer's units take evenly spaced octaves: the rows of its
+    weights are those of the paper times 1 .. spread, in geometric steps.
+
     `generator` draws the weights (a CPU generator; None: a fresh one with seed 0), in float64 and
     then rounded, so that a seed names the same field on every device and in every precision.
     """
@@ -51,7 +54,10 @@ class Siren(nn.Module):
         for layer, (fan_out, fan_in) in enumerate(self._shapes):
             omega = self.omegas[min(layer, config.hidden)]
             bound = 1 / fan_in if layer == 0 else math.sqrt(6 / fan_in) / omega
-            weights.append(_uniform(fan_out * fan_in, bound, generator))
+            weight = _uniform(fan_out * fan_in, bound, generator)
+            if layer == 0:
+                weight *= torch.logspace(0, math.log10(config.spread or 1), fan_out).repeat_interleave(fan_in)
+            weights.append(weight)
             biases.append(_uniform(fan_out, 1 / math.sqrt(fan_in), generator))
         ordered = [*weights[1:-1], weights[0], weights[-1], *biases]
         self._lengths = [len(piece) for piece in ordered]
