@@ -16,7 +16,7 @@ input gradient by double backward. Where the publication leaves a choice or woul
 that has nothing to do with training, it gets what `recon` gets:
 
 - the same frame, and the same box around the points (not the whole cube) to draw space from and to mesh;
-- the same extraction, with a bound of the gradient measured the same way;
+- the same extraction;
 - points that lie on the device and are drawn there, instead of a data loader.
 
 Its mesh keeps all parts, ghost sheets in empty space too, which are the method's own fault; what it would be
@@ -40,7 +40,6 @@ WEIGHTS = {"surface": 3e3, "normal": 1e2, "off": 1e2, "eikonal": 5e1}
 ALPHA = 100.0
 RATE, CLIP = 1e-4, 1.0
 GPU_STEPS = 10  # between two looks at the clock, for which a GPU has to be waited for
-SLOPE_SAMPLES, SLOPE_MARGIN = 20_000, 1.1  # of the bound of ‖∇Φ‖ for the extraction
 
 
 class Siren(nn.Module):
@@ -161,14 +160,6 @@ class Reference:
             self.box,
             resolution,
             value_and_gradient=lambda x: value_and_gradient(self.field, x),
-            lipschitz=self._steepest(),
             device=self.device,
         )
         return replace(mesh, vertices=self.frame.to_world(mesh.vertices))
-
-    def _steepest(self) -> float:
-        """A bound of ‖∇Φ‖ in the box: the largest of many samples, and some."""
-        points = np.random.default_rng(0).uniform(self.box[0], self.box[1], (SLOPE_SAMPLES, 3))
-        x = torch.tensor(points, dtype=torch.float32, device=self.device)
-        _, gradient = value_and_gradient(self.field, x)
-        return SLOPE_MARGIN * float(gradient.norm(dim=1).max())

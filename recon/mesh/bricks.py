@@ -16,6 +16,7 @@ finds a brick by its place: memory is that of the band, whatever the resolution.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import product
 
 import torch
@@ -35,6 +36,7 @@ OFFSETS = list(product((0, 1), repeat=3))
 PLACES = list(product((0, 1, 2), repeat=3))  # of the 27 samples of a brick
 
 
+@dataclass(frozen=True)
 class Field:
     """A signed distance on the samples of a grid.
 
@@ -43,8 +45,8 @@ class Field:
     slopes    the same → (n,) float32, ‖∇Φ‖
     """
 
-    def __init__(self, values: Callable[[Tensor], Tensor], slopes: Callable[[Tensor], Tensor]) -> None:
-        self.values, self.slopes = values, slopes
+    values: Callable[[Tensor], Tensor]
+    slopes: Callable[[Tensor], Tensor]
 
 
 class Bricks:
@@ -59,6 +61,7 @@ class Bricks:
     def __init__(self, shape: tuple[int, int, int], device: torch.device | str) -> None:
         self.shape = torch.tensor(shape, device=device)
         self.device = torch.device(device)
+        self._offsets = torch.tensor(OFFSETS, dtype=torch.int32, device=device)
         blocks = [n // BLOCK + 1 for n in shape]
         self._strides = torch.tensor([blocks[1] * blocks[2], blocks[2], 1], device=device)
         self._blocks = torch.zeros(blocks[0] * blocks[1] * blocks[2], dtype=torch.int32, device=device)
@@ -83,7 +86,7 @@ class Bricks:
         self.upper[own, 0] = own.int()
         for number, offset in enumerate(OFFSETS[1:], start=1):
             shared = [k for k, local in enumerate(OFFSETS) if not any(map(int.__and__, local, offset))]
-            there = self._there(places + torch.tensor(offset, dtype=torch.int32, device=self.device))
+            there = self._there(places + self._offsets[number])
             self.upper[own, number] = there.int()
             for k in shared:
                 self._wanted[there, k] = True
@@ -95,21 +98,7 @@ class Bricks:
         numbers = self._there(places)
         value = self.values.new_full((len(self.places),), torch.nan)  # and so is all that follows from it
         value[numbers] = centres
-        every = torch.arange(len(value), dtype=torch.int32, device=self.device).split(CHUNK)
-        before = torch.zeros((len(value), 3), dtype=torch.int32, device=self.device)
-        error = torch.zeros_like(value)
-        for axis, k in enumerate(AXES):
-            step = torch.tensor(OFFSETS[k], dtype=torch.int32, device=self.device)
-            after = torch.cat([self.find(self.places[some.long()] + step).int() for some in every])
-            for some, there in zip(every, after.split(CHUNK), strict=True):
-                before[there.long(), axis] = some
-            before[0] = 0
-            for some, there, back in zip(
-                every, after.split(CHUNK), before[:, axis].split(CHUNK), strict=True
-            ):
-                error[some.long()] += (
-                    value[there.long()] - 2 * value[some.long()] + value[back.long()]
-                ).abs() / 8
+        before, error = self._behind(value)
         for some in self._wanted.any(1).nonzero().squeeze(1).split(CHUNK):
             for k, local in enumerate(OFFSETS):
                 around = [some]  # the bricks whose centres are around the sample
@@ -118,21 +107,34 @@ class Bricks:
                         around += [before[one, axis].long() for one in around]
                 mean = torch.stack([value[one] for one in around]).mean(0)
                 errors = torch.stack([error[one] for one in around]).amax(0)
-                sure = (mean.abs() > TRUST * errors + TRUSTED_FROM) | (
-                    ~mean.isnan() if k == CENTRE else False
-                )
+                sure = ~mean.isnan() if k == CENTRE else mean.abs() > TRUST * errors + TRUSTED_FROM
                 self.values[some, k] = torch.where(sure & self._wanted[some, k], mean, torch.nan)
+
+    def _behind(self, centres: Tensor) -> tuple[Tensor, Tensor]:
+        """Of every brick the numbers (n, 3) int32 of those before it on each axis, and the error (n,) of an
+        interpolation between `centres` (n,), from their second differences."""
+        before = torch.zeros((len(centres), 3), dtype=torch.int32, device=self.device)
+        error = torch.zeros_like(centres)
+        for axis, k in enumerate(AXES):
+            after = torch.empty(len(centres), dtype=torch.int32, device=self.device)
+            for part in _chunks(len(centres)):
+                after[part] = self.find(self.places[part] + self._offsets[k]).int()
+                numbers = torch.arange(part.start, part.stop, dtype=torch.int32, device=self.device)
+                before[after[part].long(), axis] = numbers
+            before[0] = 0
+            for part in _chunks(len(centres)):
+                beside = centres[after[part].long()] + centres[before[part, axis].long()]
+                error[part] += (beside - 2 * centres[part]).abs() / 8
+        return before, error
 
     def sample(self, field: Field, progress: Progress) -> None:
         """Take all samples that are wanted and not there."""
         missing = self._wanted & self.values.isnan()
         total, done = int(missing.sum()), 0
-        for k, local in enumerate(OFFSETS):
-            rows = missing[:, k].nonzero().squeeze(1)
-            step = torch.tensor(local, dtype=torch.int32, device=self.device)
-            for part in rows.split(CHUNK):
-                self.values[part, k] = field.values(2 * self.places[part] + step)
-                done += len(part)
+        for k in range(8):
+            for some in missing[:, k].nonzero().squeeze(1).split(CHUNK):
+                self.values[some, k] = field.values(2 * self.places[some] + self._offsets[k])
+                done += len(some)
                 progress(done / total)
 
     def neighbourhoods(self, numbers: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -150,8 +152,7 @@ class Bricks:
         for numbers in (~self.active).nonzero().squeeze(1).split(CHUNK):
             self.upper[numbers, 0] = numbers.int()
             for k in AXES:
-                step = torch.tensor(OFFSETS[k], dtype=torch.int32, device=self.device)
-                self.upper[numbers, k] = self.find(self.places[numbers] + step).int()
+                self.upper[numbers, k] = self.find(self.places[numbers] + self._offsets[k]).int()
 
     def _there(self, places: Tensor) -> Tensor:
         """Numbers of the bricks at `places`, which are all different, stored now if they were not."""
@@ -179,6 +180,10 @@ class Bricks:
         block = (places // BLOCK * self._strides).sum(1)
         x, y, z = (places % BLOCK).unbind(1)
         return block, ((x * BLOCK + y) * BLOCK + z).long()
+
+
+def _chunks(n: int) -> Iterator[slice]:
+    return (slice(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK))
 
 
 # Of each of the 27 samples: whose it is, an index into OFFSETS, and which of its owner's 8.
@@ -252,10 +257,8 @@ def _run_into(bricks: Bricks, numbers: Tensor) -> Tensor:
         for axis, side in product(range(3), (0, 2)):
             face = inside[:, [k for k, place in enumerate(PLACES) if place[axis] == side]]
             crossed = face.any(1) & ~face.all(1)
-            step = [side - 1 if a == axis else 0 for a in range(3)]
-            behind = bricks.places[some[crossed]] + torch.tensor(
-                step, dtype=torch.int32, device=bricks.device
-            )
+            behind = bricks.places[some[crossed]]
+            behind[:, axis] += side - 1
             behind = behind[((behind >= 0) & (behind < bricks.shape)).all(1)]
             number = bricks.find(behind)
             found.append(behind[~bricks.active[number]])

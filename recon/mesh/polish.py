@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from recon.geometry import Float, Mesh
 
-CHUNK = 1 << 18  # faces at a time
+CHUNK, JOINED = 1 << 18, 1 << 21  # faces at a time
 CRUMB = 2e-3  # of the largest part's area
 SUPPORT = 4.0  # in the cloud's point spacings: how near a scan point supports a vertex
 SUPPORTED = 0.25  # the share of supported vertices from which a part counts as scanned
@@ -46,13 +46,26 @@ def keep_parts(mesh: Mesh, parts: str, points: Float) -> tuple[Mesh, int]:
     return _select(mesh, kept[label]), int(count - kept.sum())
 
 
-def _labels(mesh: Mesh) -> NDArray[np.int32]:
-    """The part that each vertex belongs to."""
-    n = len(mesh.vertices)
-    a, b, c = mesh.faces.T.astype(np.int32 if n < 2**31 else np.int64)
-    ends = np.concatenate([a, b]), np.concatenate([b, c])
-    graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(n, n))
-    return connected_components(graph, directed=False)[1]
+def _labels(mesh: Mesh) -> NDArray[np.int64]:
+    """The part that each vertex belongs to, from 0: chunk by chunk, parts that a face joins become one."""
+    label = np.arange(len(mesh.vertices), dtype=np.int32 if len(mesh.vertices) < 2**31 else np.int64)
+    number = np.zeros_like(label)
+    for start in range(0, len(mesh.faces), JOINED):
+        faces = label[mesh.faces[start : start + JOINED]]
+        seen = np.zeros(len(label), bool)
+        seen[faces.ravel()] = True
+        old = np.flatnonzero(seen)
+        number[old] = np.arange(len(old))
+        a, b, c = number[faces].T
+        ends = np.concatenate([a, b]), np.concatenate([b, c])
+        graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(len(old), len(old)))
+        count, part = connected_components(graph, directed=False)
+        first = np.empty(count, label.dtype)
+        first[part[::-1]] = old[::-1]
+        new = np.arange(len(label), dtype=label.dtype)
+        new[old] = first[part]
+        label = new[label]
+    return np.unique(label, return_inverse=True)[1]
 
 
 def _supported(mesh: Mesh, label: NDArray, count: int, points: Float) -> NDArray[np.bool_]:

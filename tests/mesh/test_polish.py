@@ -7,6 +7,7 @@ import pytest
 import trimesh
 
 from recon.geometry import Mesh
+from recon.mesh import polish
 from recon.mesh.polish import keep_parts
 from recon.topology import topology
 
@@ -33,6 +34,16 @@ def test_auto_drops_ghosts_and_crumbs_and_keeps_what_was_scanned() -> None:
     assert topology(kept).components == 2
     assert kept.vertices[:, 0].max() == pytest.approx(2.5, abs=1e-2)
     assert np.array_equal(kept.vertices, kept.normals)  # attributes go with their vertices
+
+
+def test_parts_are_the_same_however_many_faces_are_joined_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    mesh = balls((0, 0.1), (2, 1.0), (5, 0.5))
+    shuffled = Mesh(mesh.vertices, np.random.default_rng(0).permutation(mesh.faces))
+    whole, _ = keep_parts(shuffled, "largest", np.zeros((0, 3)))
+    monkeypatch.setattr(polish, "JOINED", 100)
+    pieces, dropped = keep_parts(shuffled, "largest", np.zeros((0, 3)))
+    assert dropped == 2
+    assert np.array_equal(pieces.vertices, whole.vertices) and np.array_equal(pieces.faces, whole.faces)
 
 
 @pytest.mark.parametrize(("parts", "left"), [("all", 3), ("largest", 1), ("2", 2), ("9", 3)])
