@@ -81,7 +81,7 @@ class SurfaceConfig:
     """The terms of the surface task; each is a mean over the samples it is defined on."""
 
     on_surface: int = _setting(1000, "points of the scan a step")
-    off_surface: int = _setting(700, "points of space a step")
+    off_surface: int = _setting(300, "points of space a step")
     prior_samples: int = _setting(150_000, "points of space with a known distance to the scan")
     near_share: float = _setting(0.5, "share of these drawn near the scan, the others uniform")
     alpha: float = _setting(100.0, "α of the off-surface term exp(-α|Φ|)")
@@ -89,14 +89,16 @@ class SurfaceConfig:
     normal: Schedule = _setting(Schedule.constant(100.0), "weight of 1 - cos(∇Φ, n)")
     off: Schedule = _setting(Schedule.constant(10.0), "weight of exp(-α|Φ|) off the scan")
     eikonal: Schedule = _setting(Schedule.constant(10.0), "weight of |‖∇Φ‖ - 1|")
-    prior: Schedule | None = _setting(Schedule.constant(300.0), "weight of |Φ - d|, d the scan's distance")
+    prior: Schedule | None = _setting(
+        Schedule(((0.0, 300.0), (1.0, 100.0))), "weight of |Φ - d|, d the scan's distance"
+    )
 
 
 @dataclass(frozen=True)
 class FitConfig:
     """The training loop."""
 
-    steps: int = _setting(10_000, "steps of the optimiser")
+    steps: int = _setting(12_000, "steps of the optimiser")
     seconds: float | None = _setting(None, "a time budget instead of the steps")
     optimizer: str = _setting("muon", "muon (orthogonalised momentum) or adam")
     rate: float = _setting(7e-4, "learning rate")
@@ -205,9 +207,9 @@ _CHOICES = (
 
 STANDARD = Config()
 PRESETS: dict[str, Config] = {
-    "draft": STANDARD.with_(fit={"steps": 2000}, mesh={"resolution": 256}),
+    "draft": STANDARD.with_(fit={"steps": 2500}, mesh={"resolution": 256}),
     "standard": STANDARD,
-    "fine": STANDARD.with_(field={"width": 192}, fit={"steps": 24_000}, mesh={"resolution": 1024}),
+    "fine": STANDARD.with_(field={"width": 192}, fit={"steps": 30_000}, mesh={"resolution": 1024}),
     # The published method, unchanged: no sign prior, plain Adam. Its means run over all samples of a
     # batch, half of which are on the surface, so the weights 3e3, 1e2 and 1e2 count half here.
     "paper": STANDARD.with_(
