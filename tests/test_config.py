@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from recon.config import PRESETS, Config, Schedule
+from recon.config import PRESETS, Config, FieldConfig, Schedule
 from recon.errors import UsageError
 
 
@@ -23,6 +23,16 @@ def test_presets_are_valid_and_survive_a_file(name: str) -> None:
     config = PRESETS[name]
     config.check()
     assert Config.from_dict(json.loads(json.dumps(config.as_dict()))) == config
+
+
+def test_the_first_layer_reaches_as_high_as_the_scan_is_dense() -> None:
+    field = FieldConfig(omega_first=30.0)
+    assert field.suited_to(1.0).spread == 1.0  # sparse: the frequencies of the paper
+    assert field.suited_to(1e-4).spread == 3.0
+    between = field.suited_to(0.015).spread
+    assert between is not None and 0.015 * 30.0 * between == pytest.approx(0.65)  # rad between neighbours
+    assert FieldConfig(spread=2.0).suited_to(1e-4).spread == 2.0  # a setting is kept
+    assert PRESETS["paper"].field.suited_to(1e-4).spread == 1.0
 
 
 def test_the_paper_preset_is_the_published_method() -> None:

@@ -71,6 +71,15 @@ def test_a_seed_names_one_field_in_every_precision() -> None:
     assert torch.equal(wide.weights[1].float(), once.weights[1])
 
 
+def test_a_spread_scales_the_first_layers_rows_and_nothing_else() -> None:
+    plain, spread = Siren(FieldConfig(width=16)), Siren(FieldConfig(width=16, spread=3.0))
+    rows = (spread.weights[0] / plain.weights[0]).mean(1)
+    assert rows[0].item() == pytest.approx(1.0) and rows[-1].item() == pytest.approx(3.0)
+    assert rows.log().diff().std() < 1e-5  # geometric
+    for a, b in zip([*plain.weights[1:], *plain.biases], [*spread.weights[1:], *spread.biases], strict=True):
+        assert torch.equal(a, b)
+
+
 def test_fast_values_are_the_plain_ones() -> None:
     field = Siren(FieldConfig(width=64), outputs=2)
     x = torch.tensor(np.random.default_rng(0).uniform(-1, 1, (777, 3)), dtype=torch.float32)
