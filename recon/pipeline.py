@@ -35,6 +35,7 @@ from recon.reconstruction import (
 )
 from recon.scan.clean import clean
 from recon.scan.inside import SpaceSamples, Surroundings, uniform_samples
+from recon.scan.noise import point_noise
 from recon.scan.normals import oriented
 from recon.scan.spacing import point_spacing
 from recon.tasks.surface import SurfaceTask
@@ -84,7 +85,9 @@ def reconstruct(
         suited = config.field.suited_to(point_spacing(unit.points, threads))
         field = Siren(suited, generator=torch.Generator().manual_seed(config.seed)).to(where)
         space = _space_samples(unit, box, config, threads)
-        task = SurfaceTask(unit, space, config.surface, config.seed, where)
+        noise = point_noise(unit, threads)
+        log.info("points are about %.3g off the surface (standard deviation)", noise * frame.scale)
+        task = SurfaceTask(unit, space, config.surface.suited_to(noise), config.seed, where)
     with _timed(seconds, "train"):
         watchers = list(callbacks)
         if run:

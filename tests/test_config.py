@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from recon.config import PRESETS, Config, FieldConfig, Schedule
+from recon.config import PRESETS, Config, FieldConfig, Schedule, SurfaceConfig
 from recon.errors import UsageError
 
 
@@ -33,6 +33,15 @@ def test_the_first_layer_reaches_as_high_as_the_scan_is_dense() -> None:
     assert between is not None and 0.015 * 30.0 * between == pytest.approx(0.65)  # rad between neighbours
     assert FieldConfig(spread=2.0).suited_to(1e-4).spread == 2.0  # a setting is kept
     assert PRESETS["paper"].field.suited_to(1e-4).spread == 1.0
+
+
+def test_noise_caps_the_weight_of_the_scan_and_a_clean_scan_keeps_it() -> None:
+    surface = SurfaceConfig(surface=Schedule(((0.0, 300.0), (0.5, 3000.0))), noise_cost=0.5)
+    assert surface.suited_to(1e-6) == surface == surface.suited_to(0.0)
+    noisy = surface.suited_to(5e-4).surface
+    assert [noisy(0.0), noisy(0.5), noisy(1.0)] == pytest.approx([300.0, 1000.0, 1000.0])
+    assert surface.suited_to(5e-3).surface(0.0) == pytest.approx(100.0)
+    assert PRESETS["paper"].surface.suited_to(1.0) == PRESETS["paper"].surface
 
 
 def test_the_paper_preset_is_the_published_method() -> None:

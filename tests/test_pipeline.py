@@ -18,7 +18,7 @@ from recon.topology import topology
 RADIUS, CENTRE = 3.7, np.array([5.0e5, 5.4e6, 100.0])
 SMALL: Config = PRESETS["standard"].with_(
     field={"width": 48},
-    fit={"steps": 1000},
+    fit={"steps": 1500},
     surface={"prior_samples": 20_000},
     mesh={"resolution": 64},
 )
@@ -102,7 +102,7 @@ def test_a_run_taken_up_again_ends_as_the_one_that_went_on(
     resumed = recon.reconstruct(sphere(), SMALL, run=run)
     assert np.array_equal(resumed.mesh().vertices, result.mesh().vertices)
 
-    with pytest.raises(UsageError, match=r"fit\.steps was 1000, now 500"):
+    with pytest.raises(UsageError, match=r"fit\.steps was 1500, now 500"):
         recon.reconstruct(sphere(), SMALL.with_(fit={"steps": 500}), run=run)
     with pytest.raises(UsageError, match="another scan"):
         recon.reconstruct(sphere(2000), SMALL, run=run)
