@@ -85,13 +85,14 @@ class SurfaceConfig:
     """The terms of the surface task; each is a mean over the samples it is defined on."""
 
     on_surface: int = _setting(1000, "points of the scan a step")
-    off_surface: int = _setting(500, "points of space a step")
+    off_surface: int = _setting(300, "points of space a step")
     prior_samples: int = _setting(150_000, "points of space with a known distance to the scan")
     near_share: float = _setting(0.5, "share of these drawn near the scan, the others uniform")
     alpha: float = _setting(100.0, "α of the off-surface term exp(-α|Φ|)")
     surface: Schedule = _setting(Schedule(((0.0, 300.0), (0.3, 3000.0))), "weight of |Φ| on the scan")
-    noise_cost: float | None = _setting(
-        0.8, "the weight of |Φ| is at most this over the scan's noise, so that noise is smoothed over"
+    noise_weight: float | None = _setting(
+        0.0044,
+        "the weight of |Φ| is at most this over the variance of the scan's noise, which is smoothed over",
     )
     normal: Schedule = _setting(Schedule.constant(100.0), "weight of 1 - cos(∇Φ, n)")
     off: Schedule = _setting(Schedule.constant(10.0), "weight of exp(-α|Φ|) off the scan")
@@ -102,16 +103,16 @@ class SurfaceConfig:
 
     def suited_to(self, noise: float) -> SurfaceConfig:
         """With the weight of |Φ| for points that are `noise` off their surface, a standard deviation."""
-        if self.noise_cost is None or noise <= 0:
+        if self.noise_weight is None or noise <= 0:
             return self
-        return replace(self, surface=self.surface.capped(self.noise_cost / noise))
+        return replace(self, surface=self.surface.capped(self.noise_weight / noise**2))
 
 
 @dataclass(frozen=True)
 class FitConfig:
     """The training loop."""
 
-    steps: int = _setting(11_000, "steps of the optimiser")
+    steps: int = _setting(12_000, "steps of the optimiser")
     seconds: float | None = _setting(None, "a time budget instead of the steps")
     optimizer: str = _setting("muon", "muon (orthogonalised momentum) or adam")
     rate: float = _setting(7e-4, "learning rate")
@@ -203,7 +204,7 @@ _RANGES = (
     ("surface", "prior_samples", 1000, 1e9),
     ("surface", "near_share", 0.0, 0.99),
     ("surface", "alpha", 0.0, 1e6),
-    ("surface", "noise_cost", 1e-6, 1e6),
+    ("surface", "noise_weight", 1e-12, 1e6),
     ("fit", "steps", 1, 1e9),
     ("fit", "seconds", 1.0, 1e7),
     ("fit", "rate", 1e-9, 1.0),
@@ -238,7 +239,7 @@ PRESETS: dict[str, Config] = {
             "off": Schedule.constant(50.0),
             "eikonal": Schedule.constant(50.0),
             "prior": None,
-            "noise_cost": None,
+            "noise_weight": None,
         },
         fit={
             "steps": 50_000,

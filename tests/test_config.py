@@ -36,11 +36,11 @@ def test_the_first_layer_reaches_as_high_as_the_scan_is_dense() -> None:
 
 
 def test_noise_caps_the_weight_of_the_scan_and_a_clean_scan_keeps_it() -> None:
-    surface = SurfaceConfig(surface=Schedule(((0.0, 300.0), (0.5, 3000.0))), noise_cost=0.5)
+    surface = SurfaceConfig(surface=Schedule(((0.0, 300.0), (0.5, 3000.0))), noise_weight=2.5e-4)
     assert surface.suited_to(1e-6) == surface == surface.suited_to(0.0)
     noisy = surface.suited_to(5e-4).surface
     assert [noisy(0.0), noisy(0.5), noisy(1.0)] == pytest.approx([300.0, 1000.0, 1000.0])
-    assert surface.suited_to(5e-3).surface(0.0) == pytest.approx(100.0)
+    assert surface.suited_to(5e-3).surface(0.0) == pytest.approx(10.0)
     assert PRESETS["paper"].surface.suited_to(1.0) == PRESETS["paper"].surface
 
 
