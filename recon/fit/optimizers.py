@@ -16,7 +16,13 @@ from recon.field.siren import Siren
 def make_optimizer(field: Siren, config: FitConfig) -> torch.optim.Optimizer:
     """The optimiser that `config` names, for `field.flat`."""
     if config.optimizer == "adam":
-        return torch.optim.Adam([field.flat], lr=config.rate, betas=(0.9, config.beta2), fused=True)
+        return torch.optim.Adam(
+            [field.flat],
+            lr=config.rate,
+            betas=(0.9, config.beta2),
+            fused=True,
+            capturable=field.flat.is_cuda,
+        )
     return Muon(field.flat, field.hidden_shape, config.rate, beta2=config.beta2)
 
 
@@ -27,6 +33,9 @@ class Muon(torch.optim.Optimizer):
     0.2 sqrt(largest side) that gives the update the size of Adam's is Liu et al. 2025,
     arXiv:2502.16982.
 
+    Its numbers that change from step to step may be tensors on the parameters' device ("lr" of the group), or
+    are ("count" of the state), so that a step asks nothing of the host.
+
     flat    (p,) the parameters, which begin with the matrices
     shape   number, rows and columns of the matrices
     """
@@ -35,7 +44,7 @@ class Muon(torch.optim.Optimizer):
         self,
         flat: nn.Parameter,
         shape: tuple[int, int, int],
-        lr: float,
+        lr: float | Tensor,
         momentum: float = 0.95,
         beta1: float = 0.9,
         beta2: float = 0.98,
@@ -51,7 +60,7 @@ class Muon(torch.optim.Optimizer):
         if not state:
             state["first"] = torch.zeros_like(flat)
             state["second"] = torch.zeros_like(flat[self.split :])
-            state["count"] = 0
+            state["count"] = torch.zeros((), device=flat.device)
         state["count"] += 1
         if self.split:
             self._orthogonal_step(
@@ -65,7 +74,7 @@ class Muon(torch.optim.Optimizer):
         first.lerp_(gradient, 1 - group["momentum"])
         ahead = torch.lerp(gradient, first, group["momentum"]).view(self.shape)
         size = 0.2 * math.sqrt(max(self.shape[1:]))
-        flat.view(self.shape).add_(orthogonalised(ahead), alpha=-group["lr"] * size)
+        flat.view(self.shape).sub_(orthogonalised(ahead).mul_(group["lr"] * size))
 
     @staticmethod
     def _adam_step(
@@ -75,7 +84,7 @@ class Muon(torch.optim.Optimizer):
         first.lerp_(gradient, 1 - group["beta1"])
         second.lerp_(gradient.square(), 1 - group["beta2"])
         scale = (second / (1 - group["beta2"] ** count)).sqrt_().add_(1e-8)
-        flat.addcdiv_(first, scale, value=-group["lr"] / (1 - group["beta1"] ** count))
+        flat.sub_((first / scale).mul_(group["lr"] / (1 - group["beta1"] ** count)))
 
 
 # Of the odd quintics the one that brings [0.003, 1] nearest to 1, then what it leaves, and so on.

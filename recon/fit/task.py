@@ -23,7 +23,8 @@ class Task(Protocol):
     def weights(self) -> Mapping[str, Schedule]: ...
 
     def sample(self, step: int) -> Any:
-        """Fresh samples, the same ones whenever the same step is asked for."""
+        """Fresh samples, the same ones whenever the same step is asked for. To train on a GPU, a dataclass
+        of which only the contents of its tensors change from step to step."""
         ...
 
     def terms(self, field: Siren, batch: Any) -> dict[str, Tensor]:
@@ -36,14 +37,14 @@ class DerivedTask(Task, Protocol):
     """A task that has the derivative of its loss, too."""
 
     def gradient(
-        self, field: Siren, batch: Any, weights: Mapping[str, float]
+        self, field: Siren, batch: Any, weights: Mapping[str, float | Tensor]
     ) -> tuple[dict[str, Tensor], Tensor]:
         """The terms, and the gradient (p,) in `field.flat` of their sum with `weights`."""
         ...
 
 
 def gradient_by_autograd(
-    task: Task, field: Siren, batch: Any, weights: Mapping[str, float]
+    task: Task, field: Siren, batch: Any, weights: Mapping[str, float | Tensor]
 ) -> tuple[dict[str, Tensor], Tensor]:
     """What `DerivedTask.gradient` gives, for any task."""
     terms = task.terms(field, batch)

@@ -16,18 +16,14 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from recon.config import FitConfig
 from recon.errors import FitError
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
-from recon.fit.optimizers import make_optimizer
-from recon.fit.task import DerivedTask, Task, gradient_by_autograd
+from recon.fit.step import Steps
+from recon.fit.task import Task
 
 WINDOW = 50
 JUMP = 4.0  # a window's loss over the best one's, at the same weights, that counts as diverging
@@ -111,10 +107,7 @@ class _Run:
         self, field: Siren, task: Task, config: FitConfig, callbacks: list[Callback], resume: Snapshot | None
     ) -> None:
         self.field, self.task, self.config, self.callbacks = field, task, config, callbacks
-        self.gradient = (
-            task.gradient if isinstance(task, DerivedTask) else partial(gradient_by_autograd, task)
-        )
-        self.optimizer = make_optimizer(field, config)
+        self.steps = Steps(field, task, config)
         self.initial = self.snapshot(Snapshot(0, 0.0, 1.0, {}, {}))
         self.good = self.initial
         if resume:
@@ -123,19 +116,22 @@ class _Run:
 
     def snapshot(self, values: Snapshot) -> Snapshot:
         """`values` with the present state of field and optimiser."""
-        states = copy.deepcopy((self.field.state_dict(), self.optimizer.state_dict()))
+        states = copy.deepcopy((self.field.state_dict(), self.steps.optimizer.state_dict()))
         return replace(values, field=states[0], optimizer=states[1])
 
     def go_back_to(self, snapshot: Snapshot) -> None:
         self.good = snapshot
         self.field.load_state_dict(snapshot.field)
-        self.optimizer.load_state_dict(copy.deepcopy(snapshot.optimizer))
+        self.steps.optimizer.load_state_dict(copy.deepcopy(snapshot.optimizer))
+        self.steps.forget()
 
     def share(self, step: int) -> float:
-        """Progress, 0..1."""
+        """Progress, 0..1, at a step; where a budget counts, by the clock now and the pace so far."""
         if self.config.seconds is None:
             return min(1.0, step / self.config.steps)
-        return min(1.0, (time.monotonic() - self.began) / self.config.seconds)
+        done = time.monotonic() - self.began
+        ahead = (step - self.good.step) * self.good.seconds / max(1, self.good.step)
+        return min(1.0, (done + ahead) / self.config.seconds)
 
     def tell(self, ended: bool = False) -> None:
         for callback in self.callbacks:
@@ -147,10 +143,8 @@ class _Run:
             last = first + WINDOW
             if self.config.seconds is None:
                 last = min(last, self.config.steps)
-            sums: dict[str, Tensor] = {}
-            for step in range(first, last):
-                self.one_step(step, sums)
-            terms = {name: float(total) / (last - first) for name, total in sums.items()}
+            steps = range(first, last)
+            terms = self.steps.window(steps, [self.numbers(step) for step in steps])
             trouble = self.trouble(terms, share)
             if trouble:
                 self.recover(*trouble)
@@ -158,17 +152,11 @@ class _Run:
                 self.accept(last, terms, share)
             self.tell()
 
-    def one_step(self, step: int, sums: dict[str, Tensor]) -> None:
+    def numbers(self, step: int) -> list[float]:
+        """The learning rate and the weights of a step."""
         progress = self.share(step)
-        weights = {name: weight(progress) for name, weight in self.task.weights.items()}
-        terms, gradient = self.gradient(self.field, self.task.sample(step), weights)
-        norm = torch.linalg.vector_norm(gradient)
-        self.field.flat.grad = gradient.mul_((self.config.clip / (norm + 1e-6)).clamp_max_(1.0))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate_at(progress, step, self.config) * self.good.rate_scale
-        self.optimizer.step()
-        for name, term in terms.items():
-            sums[name] = sums[name] + term if name in sums else term
+        rate = rate_at(progress, step, self.config) * self.good.rate_scale
+        return [rate, *(weight(progress) for weight in self.task.weights.values())]
 
     def loss(self, terms: dict[str, float], share: float) -> float:
         """The weighted sum at one moment's weights: windows are compared at the same weights."""

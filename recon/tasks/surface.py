@@ -124,7 +124,7 @@ class SurfaceTask:
         return terms
 
     def gradient(
-        self, field: Siren, batch: SurfaceBatch, weights: Mapping[str, float]
+        self, field: Siren, batch: SurfaceBatch, weights: Mapping[str, float | Tensor]
     ) -> tuple[dict[str, Tensor], Tensor]:
         """The terms, and the gradient (p,) in `field.flat` of their sum with `weights`."""
         n, m, uniform, alpha = len(batch.normals), len(batch.distances), batch.uniform, self.config.alpha
@@ -148,7 +148,7 @@ class SurfaceTask:
                 direction = gradient[on] * inverse[on, None]
                 cosine = (direction * normals).sum(1)
                 across = direction.mul_(cosine[:, None]).sub_(normals).mul_(inverse[on, None])
-                slope_grad[on].add_(across, alpha=factor["normal"])
+                slope_grad[on].add_(across.mul_(factor["normal"]))
                 sums["surface"], sums["normal"] = value[on].abs().sum(), on.stop - cosine.sum()
             even = slice(on.stop, max(on.stop, min(rows.stop, n + uniform) - rows.start))
             off = slice(on.stop, len(value))
@@ -161,7 +161,7 @@ class SurfaceTask:
             if "prior" in sums and off.start < off.stop:
                 first = rows.start + off.start - n
                 error = value[off] - batch.distances[first : first + off.stop - off.start]
-                value_grad[off].add_(error.sign(), alpha=factor["prior"])
+                value_grad[off].add_(error.sign().mul_(factor["prior"]))
                 sums["prior"] = error.abs_().sum()
             return value_grad, slope_grad, torch.stack(list(sums.values()))
 

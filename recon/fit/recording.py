@@ -1,0 +1,65 @@
+"""Work on a GPU recorded once and replayed: the host then asks for hundreds of operations by one call.
+
+A step of training is so many small operations that a host which starts them one by one is what a GPU waits
+for. A CUDA graph holds them all. It reads and writes the same memory every time, so what changes from step
+to step is copied into tensors that stay.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+WARM_UP = 3  # calls that are not recorded: libraries choose their kernels and get their memory in them
+
+Work = Callable[[], object]
+
+
+class Recording:
+    """`work`, recorded as a CUDA graph at the first call after the warm-up, and replayed by every later one.
+    It must not read a number back to the host and, apart from what it frees again, touch no memory but the
+    tensors it started with."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.calls = 0
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self) -> None:
+        self.calls += 1
+        if self.calls <= WARM_UP:
+            self._on_a_side_stream()
+            return
+        if self.graph is None:
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self.work()
+        self.graph.replay()
+
+    def _on_a_side_stream(self) -> None:
+        """As recording does it, so that what is set up once is set up for a stream like it."""
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            self.work()
+        torch.cuda.current_stream().wait_stream(side)
+
+
+def stays(batch: Any) -> Any:
+    """A copy of a batch, a dataclass, in memory of its own."""
+    return dataclasses.replace(batch, **{name: tensor.clone() for name, tensor in _tensors(batch).items()})
+
+
+def copy_into(batch: Any, fresh: Any) -> None:
+    """The tensors of `fresh` into those of `batch`."""
+    for name, tensor in _tensors(batch).items():
+        tensor.copy_(getattr(fresh, name))
+
+
+def _tensors(batch: Any) -> dict[str, Tensor]:
+    values = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
+    return {name: value for name, value in values.items() if isinstance(value, Tensor)}

@@ -1,0 +1,83 @@
+"""Steps of training: samples, the gradient of the weighted terms, clipping, the optimiser.
+
+The trainer asks for a window of them and gets the mean terms. On a CPU one follows the other; on a GPU the
+first is recorded and then replayed (`recording.py`), and the host reads nothing before the window's end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recon.config import FitConfig
+from recon.field.siren import Siren
+from recon.fit.optimizers import make_optimizer
+from recon.fit.recording import Recording, Work, copy_into, stays
+from recon.fit.task import DerivedTask, Task, gradient_by_autograd
+
+Number = float | Tensor  # on a GPU a tensor without dimensions, which a recording can read anew
+
+
+class Steps:
+    """The steps that train `field` on `task`, and the optimiser with its state.
+
+    record  what makes of a step one that is quicker to repeat; by default a `Recording` on a GPU
+    """
+
+    def __init__(
+        self, field: Siren, task: Task, config: FitConfig, record: Callable[[Work], Work] | None = None
+    ) -> None:
+        self.field, self.task, self.config = field, task, config
+        self.gradient = (
+            task.gradient if isinstance(task, DerivedTask) else partial(gradient_by_autograd, task)
+        )
+        self.optimizer = make_optimizer(field, config)
+        self.names = list(task.weights)
+        self.sums = torch.zeros(len(self.names), device=field.flat.device)
+        self.record = Recording if record is None and field.flat.is_cuda else record
+        self._recorded: tuple[Work, Any, Tensor] | None = None
+
+    def window(self, steps: range, numbers: Sequence[Sequence[float]]) -> dict[str, float]:
+        """Take `steps`; `numbers` are the learning rate and the weights of each. The mean terms."""
+        self.sums.zero_()
+        if self.record:
+            self._repeat(steps, numbers)
+        else:
+            for step, row in zip(steps, numbers, strict=True):
+                self._take(self.task.sample(step), row)
+        means = (self.sums / len(steps)).tolist()
+        return dict(zip(self.names, means, strict=True))
+
+    def forget(self) -> None:
+        """To be called when the optimiser's state was replaced: what was recorded wrote to the old one."""
+        self._recorded = None
+
+    def _repeat(self, steps: range, numbers: Sequence[Sequence[float]]) -> None:
+        table = torch.tensor(numbers, device=self.sums.device)
+        for step, row in zip(steps, table, strict=True):
+            batch = self.task.sample(step)
+            if self._recorded is None:
+                self._recorded = self._made_to_repeat(batch, row)
+            work, held, now = self._recorded
+            copy_into(held, batch)
+            now.copy_(row)
+            work()
+
+    def _made_to_repeat(self, batch: Any, row: Tensor) -> tuple[Work, Any, Tensor]:
+        assert self.record is not None
+        held, now = stays(batch), row.clone()
+        return self.record(lambda: self._take(held, now.unbind())), held, now
+
+    def _take(self, batch: Any, numbers: Sequence[Number]) -> None:
+        rate, *weights = numbers
+        terms, gradient = self.gradient(self.field, batch, dict(zip(self.names, weights, strict=True)))
+        norm = torch.linalg.vector_norm(gradient)
+        self.field.flat.grad = gradient.mul_((self.config.clip / (norm + 1e-6)).clamp_max_(1.0))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.sums.add_(torch.stack([terms[name] for name in self.names]))
