@@ -66,13 +66,12 @@ def _derivatives(
     h = x
     first = torch.eye(m, dtype=x.dtype, device=x.device)[:, None, :].expand(m, n, m)
     curved = x.new_zeros(len(pairs), n, m)  # of the coordinates themselves
-    weights, biases = field.split(field.flat)
-    for weight, bias, omega in zip(weights[:-1], biases[:-1], field.omegas, strict=True):
-        scaled = (omega * weight).t()
-        z = torch.addmm(omega * bias, h, scaled)
+    weights, biases = field.scaled()
+    for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+        z = torch.addmm(bias, h, weight.t())
         h, cosine = torch.sin(z), torch.cos(z)
-        slope = first @ scaled
-        curved = cosine * (curved @ scaled) - h * slope[rows] * slope[columns]
+        slope = first @ weight.t()
+        curved = cosine * (curved @ weight.t()) - h * slope[rows] * slope[columns]
         first = cosine * slope
     last = weights[-1].t()
     return torch.addmm(biases[-1], h, last), first @ last, curved @ last

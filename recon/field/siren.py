@@ -26,6 +26,7 @@ class Siren(nn.Module):
     weights  n + 1 views of it (out, in); all but the last belong to sine layers
     biases   n + 1 views of it (out,)
     omegas   n floats, the frequency factor of each sine layer
+    factors  (p,) the one that belongs to each number of `flat`: its layer's ω, 1 in the linear layer
 
     Initialised as the paper's section 3.2 says: the first layer `U(±1/m)`, every other
     `U(±sqrt(6/fan_in)/ω)`, so that ωWh is N(0, 1) at any depth. Biases, of which the paper
@@ -50,7 +51,7 @@ class Siren(nn.Module):
         self.omegas = [config.omega_first] + [config.omega_hidden] * config.hidden
         sizes = [inputs] + [config.width] * (config.hidden + 1) + [outputs]
         self._shapes = [(fan_out, fan_in) for fan_in, fan_out in pairwise(sizes)]
-        weights, biases = [], []
+        weights, biases, factors = [], [], []
         for layer, (fan_out, fan_in) in enumerate(self._shapes):
             omega = self.omegas[min(layer, config.hidden)]
             bound = 1 / fan_in if layer == 0 else math.sqrt(6 / fan_in) / omega
@@ -59,9 +60,13 @@ class Siren(nn.Module):
                 weight *= torch.logspace(0, math.log10(config.spread or 1), fan_out).repeat_interleave(fan_in)
             weights.append(weight)
             biases.append(_uniform(fan_out, 1 / math.sqrt(fan_in), generator))
+            factors.append(omega if layer <= config.hidden else 1.0)
         ordered = [*weights[1:-1], weights[0], weights[-1], *biases]
+        each = torch.tensor([*factors[1:-1], factors[0], factors[-1], *factors])
         self._lengths = [len(piece) for piece in ordered]
         self.flat = nn.Parameter(torch.cat(ordered).to(torch.get_default_dtype()))
+        self.factors: Tensor
+        self.register_buffer("factors", each.repeat_interleave(torch.tensor(self._lengths)), persistent=False)
 
     @property
     def weights(self) -> list[Tensor]:
@@ -84,26 +89,27 @@ class Siren(nn.Module):
         shaped = [piece.view(shape) for piece, shape in zip(weights, self._shapes, strict=True)]
         return shaped, list(pieces[hidden + 2 :])
 
+    def scaled(self) -> tuple[list[Tensor], list[Tensor]]:
+        """What points meet: ωW and ωb of the sine layers, and the linear layer's W and b."""
+        return self.split(self.flat * self.factors)
+
     def forward(self, x: Tensor) -> Tensor:
         """Values: (n, m) → (n, k)."""
         h = x
-        weights, biases = self.split(self.flat)
-        for weight, bias, omega in zip(weights[:-1], biases[:-1], self.omegas, strict=True):
-            h = torch.addmm(omega * bias, h, (omega * weight).t()).sin()
+        weights, biases = self.scaled()
+        for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+            h = torch.addmm(bias, h, weight.t()).sin()
         return torch.addmm(biases[-1], h, weights[-1].t())
 
+    @torch.no_grad()
     def values(self, x: Tensor) -> Tensor:
         """The same without gradients, the fast way."""
-        weights, biases = self.split(self.flat.detach())
-        scaled = [
-            (omega * bias, (omega * weight).t())
-            for weight, bias, omega in zip(weights[:-1], biases[:-1], self.omegas, strict=True)
-        ]
+        weights, biases = self.scaled()
 
         def rows(part: slice) -> Tensor:
             h = x[part]
-            for shift, weight in scaled:
-                h = sine_(torch.addmm(shift, h, weight))
+            for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+                h = sine_(torch.addmm(bias, h, weight.t()))
             return torch.addmm(biases[-1], h, weights[-1].t())
 
         return torch.cat(over_rows(rows, x))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from recon.config import FitConfig
+from recon.field.kernels.rows import in_shares
 from recon.field.siren import Siren
 
 
@@ -74,7 +75,7 @@ class Muon(torch.optim.Optimizer):
         first.lerp_(gradient, 1 - group["momentum"])
         ahead = torch.lerp(gradient, first, group["momentum"]).view(self.shape)
         size = 0.2 * math.sqrt(max(self.shape[1:]))
-        flat.view(self.shape).sub_(orthogonalised(ahead).mul_(group["lr"] * size))
+        flat.view(self.shape).sub_(in_shares(orthogonalised, ahead).mul_(group["lr"] * size))
 
     @staticmethod
     def _adam_step(

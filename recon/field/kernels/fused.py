@@ -38,10 +38,8 @@ class Layers:
 
     @classmethod
     def of(cls, field: Siren) -> Layers:
-        weights, biases = field.split(field.flat.detach())
-        scaled = [omega * weight for omega, weight in zip(field.omegas, weights[:-1], strict=True)]
-        shifts = [omega * bias for omega, bias in zip(field.omegas, biases[:-1], strict=True)]
-        return cls(field, scaled, shifts, weights[-1], biases[-1])
+        weights, biases = field.split(field.flat.detach() * field.factors)
+        return cls(field, weights[:-1], biases[:-1], weights[-1], biases[-1])
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,8 @@ def forward_rows(x: Tensor, layers: Layers) -> tuple[Tensor, Tensor, Passed]:
 
 
 def backward_rows(value_grad: Tensor, gradient_grad: Tensor, layers: Layers, passed: Passed) -> Tensor:
-    """∂L/∂Φ (n,) and ∂L/∂∇Φ (n, m) → ∂L/∂ of all parameters (p,), summed over the rows; those of sine
-    layers still to be multiplied by ω (see `times_omega_`). `passed` is used up."""
+    """∂L/∂Φ (n,) and ∂L/∂∇Φ (n, m) → ∂L/∂ of all parameters (p,), summed over the rows, in V and
+    β: still to be multiplied by `field.factors`, the chain rule's last. `passed` is used up."""
     flat = torch.empty_like(layers.field.flat)
     weight_grads, bias_grads = layers.field.split(flat)
     a_grad, d_grads = gradient_grad, []
@@ -92,14 +90,6 @@ def backward_rows(value_grad: Tensor, gradient_grad: Tensor, layers: Layers, pas
     return flat
 
 
-def times_omega_(flat: Tensor, field: Siren) -> Tensor:
-    """The chain rule's last factor, from V and β to W and b, in place."""
-    for weight, bias, omega in zip(*field.split(flat), field.omegas, strict=False):
-        weight.mul_(omega)
-        bias.mul_(omega)
-    return flat
-
-
 def loss_gradient(field: Siren, x: Tensor, loss_of_rows: LossOfRows) -> tuple[Tensor, Tensor]:
     """The parameters' gradient (p,) of a loss that is a sum over the points x (n, m), and its terms (k,)."""
     layers = Layers.of(field)
@@ -110,7 +100,7 @@ def loss_gradient(field: Siren, x: Tensor, loss_of_rows: LossOfRows) -> tuple[Te
         return backward_rows(value_grad, gradient_grad, layers, passed), terms
 
     flats, terms = zip(*over_rows(there_and_back, x), strict=True)
-    return times_omega_(reduce(Tensor.add_, flats), field), reduce(Tensor.add_, terms)
+    return reduce(Tensor.add_, flats).mul_(field.factors), reduce(Tensor.add_, terms)
 
 
 class ValueAndGradient(torch.autograd.Function):
@@ -133,4 +123,4 @@ class ValueAndGradient(torch.autograd.Function):
             ),
             value_grad,
         )
-        return None, None, times_omega_(reduce(Tensor.add_, rows), ctx.layers.field)
+        return None, None, reduce(Tensor.add_, rows).mul_(ctx.layers.field.factors)

@@ -62,6 +62,12 @@ def over_rows(work: Callable[[slice], Result], like: Tensor) -> list[Result]:
     return [result for share in done for result in share]
 
 
+def in_shares(work: Callable[[Tensor], Tensor], whole: Tensor) -> Tensor:
+    """`work` of each worker's share of `whole` along its first dimension, put together again."""
+    count = min(_workers, len(whole)) if whole.device.type == "cpu" else 1
+    return torch.cat(in_parallel(work, whole.tensor_split(count)))
+
+
 def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """`work(item)` for each of `items`, in order, without gradients, shared among the workers."""
 
