@@ -42,6 +42,7 @@ class Schedule:
 
 
 TURN, LARGEST_SPREAD = 0.65, 3.0
+CELLS, COARSEST = 6, 128  # cells of the mesh from a point of the scan to the next; samples a side, at least
 
 
 def _setting(default: Any, help: str) -> Any:
@@ -126,9 +127,20 @@ class FitConfig:
 class MeshConfig:
     """From the field to the mesh."""
 
-    resolution: int = _setting(512, "samples along the longest side")
+    resolution: int | None = _setting(
+        None, "samples along the longest side; by default from the scan's density, `finest` at most"
+    )
+    finest: int = _setting(512, "the resolution for dense scans")
     cell: float | None = _setting(None, "the cell's size in the scan's unit, instead of the resolution")
     parts: str = _setting("auto", "auto (all but floating crumbs), all, largest, or how many")
+
+    def suited_to(self, spacing: float, side: float) -> MeshConfig:
+        """With the resolution for points `spacing` apart in a box with this longest `side`, where it is not
+        given: `CELLS` cells from a point to the next; finer ones would show the field alone, not the scan."""
+        if self.resolution is not None:
+            return self
+        wanted = 1 + math.ceil(CELLS * side / spacing)
+        return replace(self, resolution=min(max(wanted, COARSEST), self.finest))
 
 
 @dataclass(frozen=True)
@@ -155,6 +167,16 @@ class Config:
         config = replace(self, **changed)
         config.check()
         return config
+
+    def suited_to(self, spacing: float, noise: float, side: float) -> Config:
+        """With all that is left to the scan decided: its points are `spacing` apart and off their surface by
+        `noise`, in a box with this longest `side`, all in the unit frame."""
+        return replace(
+            self,
+            field=self.field.suited_to(spacing),
+            surface=self.surface.suited_to(noise),
+            mesh=self.mesh.suited_to(spacing, side),
+        )
 
     def check(self) -> None:
         """Raises UsageError for a value that makes no sense, saying which."""
@@ -212,6 +234,7 @@ _RANGES = (
     ("fit", "beta2", 0.0, 0.99999),
     ("fit", "clip", 1e-9, 1e9),
     ("mesh", "resolution", 16, 4096),
+    ("mesh", "finest", 16, 4096),
     ("mesh", "cell", 1e-300, 1e300),
 )
 _CHOICES = (
@@ -222,9 +245,9 @@ _CHOICES = (
 
 STANDARD = Config()
 PRESETS: dict[str, Config] = {
-    "draft": STANDARD.with_(fit={"steps": 2500}, mesh={"resolution": 256}),
+    "draft": STANDARD.with_(fit={"steps": 2500}, mesh={"finest": 256}),
     "standard": STANDARD,
-    "fine": STANDARD.with_(field={"width": 192}, fit={"steps": 30_000}, mesh={"resolution": 1024}),
+    "fine": STANDARD.with_(field={"width": 192}, fit={"steps": 30_000}, mesh={"finest": 1024}),
     # The published method, unchanged: no sign prior, plain Adam. Its means run over all samples of a
     # batch, half of which are on the surface, so the weights 3e3, 1e2 and 1e2 count half here.
     "paper": STANDARD.with_(

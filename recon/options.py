@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import os
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from recon.config import PRESETS, Config, Schedule
 from recon.errors import UsageError
@@ -39,14 +39,13 @@ def _assignment(text: str) -> tuple[str, str, Any]:
     stages = {f.name: getattr(Config(), f.name) for f in dataclasses.fields(Config) if f.name != "seed"}
     if not equals or not dot or stage not in stages or name not in get_type_hints(type(stages[stage])):
         raise UsageError(f"--set {text}: wanted STAGE.NAME=VALUE with a setting that --help lists")
-    default = getattr(stages[stage], name)
+    hint = get_type_hints(type(stages[stage]))[name]
+    kind = next(kind for kind in (*get_args(hint), hint) if kind is not type(None))
+    words, read = _KINDS.get(kind, ("point X,Y,Z", _point))
     try:
-        if isinstance(default, Schedule):
-            return stage, name, Schedule.constant(float(value))
-        kind = type(default) if default is not None else float
-        return stage, name, kind(value)
-    except ValueError:
-        raise UsageError(f"--set {text}: '{value}' is no {kind.__name__}") from None
+        return stage, name, read(value)
+    except (ValueError, argparse.ArgumentTypeError):
+        raise UsageError(f"--set {text}: '{value}' is no {words}") from None
 
 
 def _settings_help() -> str:
@@ -82,6 +81,14 @@ def _point(text: str) -> tuple[float, ...]:
     return values
 
 
+_KINDS: dict[Any, tuple[str, Callable[[str], Any]]] = {
+    int: ("whole number", int),
+    float: ("number", float),
+    str: ("text", str),
+    Schedule: ("number", lambda text: Schedule.constant(float(text))),
+}
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -115,7 +122,10 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
     mesh.add_argument("--time", type=_seconds, metavar="60s", help="a budget for training, instead of steps")
     size = mesh.add_mutually_exclusive_group()
     size.add_argument(
-        "--resolution", type=int, metavar="N", help="samples along the longest side (default: 512)"
+        "--resolution",
+        type=int,
+        metavar="N",
+        help="samples along the longest side (default: from the scan's density)",
     )
     size.add_argument(
         "--cell", type=float, metavar="LENGTH", help="the same as a cell's size, in the scan's unit"

@@ -80,14 +80,14 @@ def reconstruct(
         unit = PointCloud(frame.to_unit(cloud.points), cloud.normals)
         box = surrounding_box(unit.points, config.scan.margin)
         points = _even_share(cloud.points, KEPT_POINTS, config.seed)
-        description = describe_run(config, frame, box, cloud)
-        resume = _open_run(Path(run), description, points) if run else None
-        suited = config.field.suited_to(point_spacing(unit.points, threads))
-        field = Siren(suited, generator=torch.Generator().manual_seed(config.seed)).to(where)
-        space = _space_samples(unit, box, config, threads)
         noise = point_noise(unit, threads)
         log.info("points are about %.3g off the surface (standard deviation)", noise * frame.scale)
-        task = SurfaceTask(unit, space, config.surface.suited_to(noise), config.seed, where)
+        config = config.suited_to(point_spacing(unit.points, threads), noise, float((box[1] - box[0]).max()))
+        description = describe_run(config, frame, box, cloud)
+        resume = _open_run(Path(run), description, points) if run else None
+        field = Siren(config.field, generator=torch.Generator().manual_seed(config.seed)).to(where)
+        space = _space_samples(unit, box, config, threads)
+        task = SurfaceTask(unit, space, config.surface, config.seed, where)
     with _timed(seconds, "train"):
         watchers = list(callbacks)
         if run:

@@ -38,7 +38,7 @@ class Reconstruction:
     frame     between world and unit
     box       (2, 3) float64, unit: where the field was trained, the scan's box and the margin
     points    (n, 3) float64, world: the scan, or an even share of it
-    config    the settings it was made with
+    config    the settings it was made with, what was left to the scan decided
     snapshot  the end of its training
     description  all that tells its run from others, as in run.json
     seconds   wall time by stage
@@ -97,20 +97,18 @@ class Reconstruction:
         if cell:
             longest = float((self.box[1] - self.box[0]).max()) * self.frame.scale
             resolution = 1 + round(longest / cell)
-        wanted = replace(
-            settings, resolution=resolution or settings.resolution, parts=parts or settings.parts
-        )
-        replace(self.config, mesh=wanted).check()
+        resolution, parts = resolution or settings.resolution or settings.finest, parts or settings.parts
+        replace(self.config, mesh=replace(settings, resolution=resolution, parts=parts)).check()
         with fast_kernels():
             mesh = extract(
                 lambda x: self.field.values(x)[:, 0],
                 self.box,
-                wanted.resolution,
+                resolution,
                 value_and_gradient=lambda x: value_and_gradient(self.field, x),
                 device=self.device,
                 progress=progress,
             )
-        mesh, _ = keep_parts(mesh, wanted.parts, self.frame.to_unit(self.points))
+        mesh, _ = keep_parts(mesh, parts, self.frame.to_unit(self.points))
         return replace(mesh, vertices=self.frame.to_world(mesh.vertices))
 
     def save(self, folder: str | Path) -> None:

@@ -55,7 +55,22 @@ def test_mesh_info_eval_and_query_work_together(
         (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--device", "cuda:99"], 2, "cuda:99"),
         (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--resolution", "1"], 2, "mesh.resolution is 1"),
         (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--set", "fit.speed=9"], 2, "fit.speed"),
-        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--set", "fit.steps=many"], 2, "many"),
+        (
+            ["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--set", "fit.steps=many"],
+            2,
+            "'many' is no whole number",
+        ),
+        (
+            ["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--set", "surface.prior=much"],
+            2,
+            "'much' is no number",
+        ),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--set", "scan.sensor=1,2"], 2, "no point X,Y,Z"),
+        (
+            ["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--set", "mesh.resolution=9.5"],
+            2,
+            "no whole number",
+        ),
         (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--parts", "few"], 2, "few"),
         (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--threads", "0"], 2, "0 threads"),
         (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--preview", "5s"], 2, "--run"),

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from recon.config import PRESETS, Config, FieldConfig, Schedule, SurfaceConfig
+from recon.config import PRESETS, Config, FieldConfig, MeshConfig, Schedule, SurfaceConfig
 from recon.errors import UsageError
 
 
@@ -33,6 +33,18 @@ def test_the_first_layer_reaches_as_high_as_the_scan_is_dense() -> None:
     assert between is not None and 0.015 * 30.0 * between == pytest.approx(0.65)  # rad between neighbours
     assert FieldConfig(spread=2.0).suited_to(1e-4).spread == 2.0  # a setting is kept
     assert PRESETS["paper"].field.suited_to(1e-4).spread == 1.0
+
+
+def test_a_mesh_is_as_fine_as_its_scan_is_dense() -> None:
+    mesh = MeshConfig(finest=512)
+    assert mesh.suited_to(0.04, 2.0).resolution == 301  # 6 cells from a point to the next
+    assert mesh.suited_to(1e-4, 2.0).resolution == 512
+    assert mesh.suited_to(1.0, 2.0).resolution == 128
+    assert PRESETS["draft"].mesh.suited_to(0.04, 2.0).resolution == 256
+    assert MeshConfig(resolution=99).suited_to(0.04, 2.0).resolution == 99  # a setting is kept
+    config = Config().suited_to(0.04, 0.0, 2.0)
+    assert (config.mesh.resolution, config.field.spread) == (301, 1.0)
+    assert config.suited_to(1e-3, 0.0, 2.0) == config  # nothing is decided twice
 
 
 def test_noise_caps_the_weight_of_the_scan_and_a_clean_scan_keeps_it() -> None:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from recon.field.kernels.products import rounded_products
 from recon.field.kernels.rows import over_rows
 from recon.field.kernels.sines import sine_cosine_
 from recon.field.siren import Siren
@@ -71,6 +72,11 @@ def forward_rows(x: Tensor, layers: Layers) -> tuple[Tensor, Tensor, Passed]:
 def backward_rows(value_grad: Tensor, gradient_grad: Tensor, layers: Layers, passed: Passed) -> Tensor:
     """∂L/∂Φ (n,) and ∂L/∂∇Φ (n, m) → ∂L/∂ of all parameters (p,), summed over the rows, in V and
     β: still to be multiplied by `field.factors`, the chain rule's last. `passed` is used up."""
+    with rounded_products(value_grad.device):
+        return _backward_rows(value_grad, gradient_grad, layers, passed)
+
+
+def _backward_rows(value_grad: Tensor, gradient_grad: Tensor, layers: Layers, passed: Passed) -> Tensor:
     flat = torch.empty_like(layers.field.flat)
     weight_grads, bias_grads = layers.field.split(flat)
     a_grad, d_grads = gradient_grad, []

@@ -1,9 +1,13 @@
-"""Faster float32 matrix products on the CPU, where they are exact.
+"""Faster float32 matrix products, where they are exact or where it does not matter.
 
 PyTorch sends float32 products to a library that uses 256-bit instructions on some processors;
 oneDNN, a part of PyTorch, has 512-bit ones (2.2 times as fast there). It is only asked when its
 "bf16" mode is allowed, a mode in which it *may* round the operands. So it is tried, and used on
 those processors alone on which it rounds nothing.
+
+On a GPU, TF32 rounds operands to 10 bits. The way back bears that: with 7 bits there, too, a trained field is
+as good. The way forward does not: with 10 bits the error of the mesh grows by some percent, with 7 by half
+(docs/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -26,6 +30,21 @@ def fast_products() -> Iterator[None]:
     before = settings.fp32_precision
     if _exact():
         settings.fp32_precision = "bf16"
+    try:
+        yield
+    finally:
+        settings.fp32_precision = before
+
+
+@contextmanager
+def rounded_products(device: torch.device) -> Iterator[None]:
+    """Within it, float32 products on a GPU may round their operands to TF32."""
+    if device.type != "cuda":
+        yield
+        return
+    settings: Any = torch.backends.cuda.matmul
+    before = settings.fp32_precision
+    settings.fp32_precision = "tf32"
     try:
         yield
     finally:
