@@ -7,6 +7,7 @@ first is recorded and then replayed (`recording.py`), and the host reads nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,10 +17,20 @@ from torch import Tensor
 from recon.config import FitConfig
 from recon.field.siren import Siren
 from recon.fit.optimizers import make_optimizer
-from recon.fit.recording import Recording, Work, copy_into, stays
+from recon.fit.recording import Recording, Work, alike, copy_into, stays
 from recon.fit.task import DerivedTask, Task, gradient_by_autograd
 
 Number = float | Tensor  # on a GPU a tensor without dimensions, which a recording can read anew
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What one step is told: its number, the progress 0..1, learning rate and weights of the terms."""
+
+    step: int
+    progress: float
+    rate: float
+    weights: Sequence[float]
 
 
 class Steps:
@@ -41,36 +52,35 @@ class Steps:
         self.record = Recording if record is None and field.flat.is_cuda else record
         self._recorded: tuple[Work, Any, Tensor] | None = None
 
-    def window(self, steps: range, numbers: Sequence[Sequence[float]]) -> dict[str, float]:
-        """Take `steps`; `numbers` are the learning rate and the weights of each. The mean terms."""
+    def window(self, moments: Sequence[Moment]) -> dict[str, float]:
+        """Take these steps. The mean terms."""
         self.sums.zero_()
         if self.record:
-            self._repeat(steps, numbers)
+            self._repeat(moments, self.record)
         else:
-            for step, row in zip(steps, numbers, strict=True):
-                self._take(self.task.sample(step), row)
-        means = (self.sums / len(steps)).tolist()
+            for now in moments:
+                self._take(self.task.sample(now.step, now.progress), (now.rate, *now.weights))
+        means = (self.sums / len(moments)).tolist()
         return dict(zip(self.names, means, strict=True))
 
     def forget(self) -> None:
         """To be called when the optimiser's state was replaced: what was recorded wrote to the old one."""
         self._recorded = None
 
-    def _repeat(self, steps: range, numbers: Sequence[Sequence[float]]) -> None:
-        table = torch.tensor(numbers, device=self.sums.device)
-        for step, row in zip(steps, table, strict=True):
-            batch = self.task.sample(step)
-            if self._recorded is None:
-                self._recorded = self._made_to_repeat(batch, row)
-            work, held, now = self._recorded
+    def _repeat(self, moments: Sequence[Moment], record: Callable[[Work], Work]) -> None:
+        table = torch.tensor([(now.rate, *now.weights) for now in moments], device=self.sums.device)
+        for now, row in zip(moments, table, strict=True):
+            batch = self.task.sample(now.step, now.progress)
+            if self._recorded is None or not alike(self._recorded[1], batch):
+                held, numbers = stays(batch), row.clone()
+                self._recorded = record(partial(self._take_held, held, numbers)), held, numbers
+            work, held, numbers = self._recorded
             copy_into(held, batch)
-            now.copy_(row)
+            numbers.copy_(row)
             work()
 
-    def _made_to_repeat(self, batch: Any, row: Tensor) -> tuple[Work, Any, Tensor]:
-        assert self.record is not None
-        held, now = stays(batch), row.clone()
-        return self.record(lambda: self._take(held, now.unbind())), held, now
+    def _take_held(self, batch: Any, numbers: Tensor) -> None:
+        self._take(batch, numbers.unbind())
 
     def _take(self, batch: Any, numbers: Sequence[Number]) -> None:
         rate, *weights = numbers

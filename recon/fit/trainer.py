@@ -22,7 +22,7 @@ from recon.config import FitConfig
 from recon.errors import FitError
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
-from recon.fit.step import Steps
+from recon.fit.step import Moment, Steps
 from recon.fit.task import Task
 
 WINDOW = 50
@@ -143,8 +143,7 @@ class _Run:
             last = first + WINDOW
             if self.config.seconds is None:
                 last = min(last, self.config.steps)
-            steps = range(first, last)
-            terms = self.steps.window(steps, [self.numbers(step) for step in steps])
+            terms = self.steps.window([self.moment(step) for step in range(first, last)])
             trouble = self.trouble(terms, share)
             if trouble:
                 self.recover(*trouble)
@@ -152,11 +151,10 @@ class _Run:
                 self.accept(last, terms, share)
             self.tell()
 
-    def numbers(self, step: int) -> list[float]:
-        """The learning rate and the weights of a step."""
+    def moment(self, step: int) -> Moment:
         progress = self.share(step)
         rate = rate_at(progress, step, self.config) * self.good.rate_scale
-        return [rate, *(weight(progress) for weight in self.task.weights.values())]
+        return Moment(step, progress, rate, [weight(progress) for weight in self.task.weights.values()])
 
     def loss(self, terms: dict[str, float], share: float) -> float:
         """The weighted sum at one moment's weights: windows are compared at the same weights."""

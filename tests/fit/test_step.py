@@ -11,7 +11,7 @@ import torch
 from recon.config import FieldConfig, FitConfig, SurfaceConfig
 from recon.field.siren import Siren
 from recon.fit.recording import copy_into, stays
-from recon.fit.step import Steps
+from recon.fit.step import Moment, Steps
 from recon.geometry import PointCloud
 from recon.scan.inside import SpaceSamples
 from recon.tasks.surface import SurfaceTask
@@ -31,23 +31,27 @@ def ball(device: str = "cpu") -> tuple[Siren, SurfaceTask]:
     return Siren(FieldConfig(width=16)).to(device), task
 
 
-def numbers(steps: range, task: SurfaceTask) -> list[list[float]]:
-    """Rates and weights that change with every step."""
-    return [[1e-3 / (1 + step), *(weight(step / 20) for weight in task.weights.values())] for step in steps]
+def moments(steps: range, task: SurfaceTask) -> list[Moment]:
+    """Rates and weights that change with every step, and a batch that grows once."""
+    weights = list(task.weights.values())
+    return [
+        Moment(step, 0.5 + step // 11, 1e-3 / (1 + step), [weight(step / 20) for weight in weights])
+        for step in steps
+    ]
 
 
 @OPTIMIZERS
 def test_a_recorded_step_reads_what_changes(optimizer: str) -> None:
-    """Two windows, and the optimiser's state replaced between them: what is replayed is the same work on the
-    same memory, here by calling it again."""
+    """Two windows, the optimiser's state replaced between them, larger batches at the end: what is
+    replayed is the same work on the same memory, here by calling it again."""
     ended = []
     for record in (None, lambda work: work):
         field, task = ball()
         steps = Steps(field, task, FitConfig(optimizer=optimizer), record)
-        found = steps.window(range(9), numbers(range(9), task))
+        found = steps.window(moments(range(9), task))
         steps.optimizer.load_state_dict(steps.optimizer.state_dict())
         steps.forget()
-        found = steps.window(range(9, 15), numbers(range(9, 15), task))
+        found = steps.window(moments(range(9, 15), task))
         ended.append((field.flat.detach().clone(), found))
     (plain, terms), (recorded, same_terms) = ended
     torch.testing.assert_close(recorded, plain, rtol=1e-5, atol=1e-6)
@@ -59,12 +63,14 @@ def test_a_recording_is_made_once_and_again_when_forgotten(optimizer: str) -> No
     made = []
     field, task = ball()
     steps = Steps(field, task, FitConfig(optimizer=optimizer), lambda work: made.append(work) or work)
-    steps.window(range(5), numbers(range(5), task))
-    steps.window(range(5, 9), numbers(range(5, 9), task))
+    steps.window(moments(range(5), task))
+    steps.window(moments(range(5, 9), task))
     assert len(made) == 1
     steps.forget()
-    steps.window(range(9, 11), numbers(range(9, 11), task))
+    steps.window(moments(range(9, 11), task))
     assert len(made) == 2
+    steps.window(moments(range(11, 14), task))  # larger batches
+    assert len(made) == 3
 
 
 def test_a_step_reads_no_number_back_to_the_host() -> None:
@@ -104,7 +110,7 @@ def test_a_gpu_replays_the_steps_of_the_cpu(optimizer: str) -> None:
         steps = Steps(field, task, FitConfig(optimizer=optimizer))
         batch = dataclasses.replace(ball()[1].sample(0))
         fixed = {k: v.to(device) for k, v in vars(batch).items() if isinstance(v, torch.Tensor)}
-        task.sample = lambda step, fixed=fixed, batch=batch: dataclasses.replace(batch, **fixed)  # type: ignore
-        steps.window(range(10), numbers(range(10), task))
+        task.sample = lambda step, progress, fixed=fixed, batch=batch: dataclasses.replace(batch, **fixed)  # type: ignore
+        steps.window(moments(range(10), task))
         ended[device] = field.flat.detach().cpu()
     torch.testing.assert_close(ended["cuda"], ended["cpu"], rtol=1e-3, atol=1e-4)
