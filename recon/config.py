@@ -42,6 +42,7 @@ class Schedule:
 
 
 TURN, LARGEST_SPREAD = 0.65, 3.0
+NARROWED = 0.75  # a field for a sparse scan
 CELLS, COARSEST = 6, 128  # cells of the mesh from a point of the scan to the next; samples a side, at least
 
 
@@ -65,7 +66,10 @@ class ScanConfig:
 class FieldConfig:
     """The network. Defaults of the paper: 256 wide, 3 hidden layers, ω = 30 in all of them."""
 
-    width: int = _setting(128, "units a layer")
+    width: int | None = _setting(
+        None, "units a layer; by default from the scan's density, `widest` or three quarters"
+    )
+    widest: int = _setting(128, "the width for scans that are not sparse")
     hidden: int = _setting(3, "hidden sine layers, the first one not counted")
     omega_first: float = _setting(30.0, "frequency factor ω of the first layer")
     omega_hidden: float = _setting(30.0, "frequency factor ω of the hidden layers")
@@ -74,11 +78,17 @@ class FieldConfig:
     )
 
     def suited_to(self, spacing: float) -> FieldConfig:
-        """With the spread for points `spacing` apart, where it is not given: the highest frequency turns by
-        `TURN` rad, no more, from a point to the next; never below one, never above `LARGEST_SPREAD`."""
-        if self.spread is not None:
-            return self
-        return replace(self, spread=min(max(TURN / (self.omega_first * spacing), 1.0), LARGEST_SPREAD))
+        """With what is not given decided for points `spacing` apart. Spread: the highest frequency turns by
+        `TURN` rad, no more, from a point to the next; never below one, never above `LARGEST_SPREAD`. Width:
+        where that leaves the lowest frequency alone, the scan has little to say between its points, and
+        three quarters of the units say it with less invention."""
+        reach = TURN / (self.omega_first * spacing)
+        width = self.widest if reach > 1 else round(NARROWED * self.widest)
+        return replace(
+            self,
+            width=width if self.width is None else self.width,
+            spread=min(max(reach, 1.0), LARGEST_SPREAD) if self.spread is None else self.spread,
+        )
 
 
 @dataclass(frozen=True)
@@ -86,8 +96,8 @@ class SurfaceConfig:
     """The terms of the surface task; each is a mean over the samples it is defined on."""
 
     on_surface: int = _setting(1000, "points of the scan a step, halfway")
-    off_surface: int = _setting(300, "points of space a step, halfway")
-    growth: float = _setting(4.0, "how many times as many of both at the end as at the start")
+    growth: float = _setting(4.0, "how many times as many of these at the end as at the start")
+    off_surface: int = _setting(400, "points of space a step")
     prior_samples: int = _setting(150_000, "points of space with a known distance to the scan")
     near_share: float = _setting(0.5, "share of these drawn near the scan, the others uniform")
     alpha: float = _setting(100.0, "α of the off-surface term exp(-α|Φ|)")
@@ -114,7 +124,7 @@ class SurfaceConfig:
 class FitConfig:
     """The training loop."""
 
-    steps: int = _setting(11_000, "steps of the optimiser")
+    steps: int = _setting(10_500, "steps of the optimiser")
     seconds: float | None = _setting(None, "a time budget instead of the steps")
     optimizer: str = _setting("muon", "muon (orthogonalised momentum) or adam")
     rate: float = _setting(7e-4, "learning rate")
@@ -218,6 +228,7 @@ _RANGES = (
     ("scan", "margin", 0.0, 0.5),
     ("scan", "samples", 200, 1e8),
     ("field", "width", 1, 4096),
+    ("field", "widest", 2, 4096),
     ("field", "hidden", 0, 64),
     ("field", "omega_first", 1e-3, 1e4),
     ("field", "omega_hidden", 1e-3, 1e4),
@@ -249,7 +260,7 @@ STANDARD = Config()
 PRESETS: dict[str, Config] = {
     "draft": STANDARD.with_(fit={"steps": 2500}, mesh={"finest": 256}),
     "standard": STANDARD,
-    "fine": STANDARD.with_(field={"width": 192}, fit={"steps": 26_000}, mesh={"finest": 1024}),
+    "fine": STANDARD.with_(field={"widest": 192}, fit={"steps": 23_000}, mesh={"finest": 768}),
     # The published method, unchanged: no sign prior, plain Adam. Its means run over all samples of a
     # batch, half of which are on the surface, so the weights 3e3, 1e2 and 1e2 count half here.
     "paper": STANDARD.with_(

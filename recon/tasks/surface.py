@@ -87,10 +87,10 @@ class SurfaceTask:
         self._drawn: tuple[int, int, int] | None = None
 
     def sample(self, step: int, progress: float = 0.5) -> SurfaceBatch:
-        """Random points of the scan and of space, as many as there should be at this progress; a function
+        """Random points of the scan, as many as there should be at this progress, and of space; a function
         of seed, step and that number alone."""
         grown = self.config.growth ** (round(progress * STAGES) / STAGES - 0.5)
-        on, off = (max(1, round(n * grown)) for n in (self.config.on_surface, self.config.off_surface))
+        on, off = max(1, round(self.config.on_surface * grown)), self.config.off_surface
         window, place = divmod(step, _steps_a_window(on + off))
         if (window, on, off) != self._drawn:
             self._draw(window, on, off)
