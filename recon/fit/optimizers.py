@@ -34,8 +34,8 @@ class Muon(torch.optim.Optimizer):
     0.2 sqrt(largest side) that gives the update the size of Adam's is Liu et al. 2025,
     arXiv:2502.16982.
 
-    Its numbers that change from step to step may be tensors on the parameters' device ("lr" of the group), or
-    are ("count" of the state), so that a step asks nothing of the host.
+    The group's "lr" may be a tensor on the parameters' device, the state's "count" is one: a step asks
+    nothing of the host.
 
     flat    (p,) the parameters, which begin with the matrices
     shape   number, rows and columns of the matrices
