@@ -96,7 +96,7 @@ class SurfaceConfig:
     """The terms of the surface task; each is a mean over the samples it is defined on."""
 
     on_surface: int = _setting(1000, "points of the scan a step, halfway")
-    growth: float = _setting(4.0, "how many times as many of these at the end as at the start")
+    growth: float = _setting(2.0, "how many times as many of these at the end as at the start")
     off_surface: int = _setting(400, "points of space a step")
     prior_samples: int = _setting(150_000, "points of space with a known distance to the scan")
     near_share: float = _setting(0.5, "share of these drawn near the scan, the others uniform")
@@ -124,7 +124,7 @@ class SurfaceConfig:
 class FitConfig:
     """The training loop."""
 
-    steps: int = _setting(8_500, "steps of the optimiser")
+    steps: int = _setting(9_000, "steps of the optimiser")
     seconds: float | None = _setting(None, "a time budget instead of the steps")
     optimizer: str = _setting("muon", "muon (orthogonalised momentum) or adam")
     rate: float = _setting(7e-4, "learning rate")
