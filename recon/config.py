@@ -95,9 +95,8 @@ class FieldConfig:
 class SurfaceConfig:
     """The terms of the surface task; each is a mean over the samples it is defined on."""
 
-    on_surface: int = _setting(1000, "points of the scan a step, halfway")
-    growth: float = _setting(2.0, "how many times as many of these at the end as at the start")
-    off_surface: int = _setting(400, "points of space a step")
+    on_surface: int = _setting(1000, "points of the scan a step")
+    off_surface: int = _setting(300, "points of space a step")
     prior_samples: int = _setting(150_000, "points of space with a known distance to the scan")
     near_share: float = _setting(0.5, "share of these drawn near the scan, the others uniform")
     alpha: float = _setting(100.0, "α of the off-surface term exp(-α|Φ|)")
@@ -124,7 +123,7 @@ class SurfaceConfig:
 class FitConfig:
     """The training loop."""
 
-    steps: int = _setting(9_000, "steps of the optimiser")
+    steps: int = _setting(12_000, "steps of the optimiser")
     seconds: float | None = _setting(None, "a time budget instead of the steps")
     optimizer: str = _setting("muon", "muon (orthogonalised momentum) or adam")
     rate: float = _setting(7e-4, "learning rate")
@@ -235,7 +234,6 @@ _RANGES = (
     ("field", "spread", 1.0, 1e4),
     ("surface", "on_surface", 1, 1e7),
     ("surface", "off_surface", 1, 1e7),
-    ("surface", "growth", 1.0, 100.0),
     ("surface", "prior_samples", 1000, 1e9),
     ("surface", "near_share", 0.0, 0.99),
     ("surface", "alpha", 0.0, 1e6),
@@ -258,9 +256,9 @@ _CHOICES = (
 
 STANDARD = Config()
 PRESETS: dict[str, Config] = {
-    "draft": STANDARD.with_(fit={"steps": 2200}, mesh={"finest": 256}),
+    "draft": STANDARD.with_(fit={"steps": 2500}, mesh={"finest": 256}),
     "standard": STANDARD,
-    "fine": STANDARD.with_(field={"widest": 192}, fit={"steps": 21_000}, mesh={"finest": 768}),
+    "fine": STANDARD.with_(field={"widest": 192}, fit={"steps": 24_000}, mesh={"finest": 768}),
     # The published method, unchanged: no sign prior, plain Adam. Its means run over all samples of a
     # batch, half of which are on the surface, so the weights 3e3, 1e2 and 1e2 count half here.
     "paper": STANDARD.with_(
@@ -268,7 +266,6 @@ PRESETS: dict[str, Config] = {
         surface={
             "on_surface": 1400,
             "off_surface": 1400,
-            "growth": 1.0,
             "prior_samples": 2_000_000,  # with no prior, all there is to draw points of space from
             "near_share": 0.0,
             "surface": Schedule.constant(1.5e3),

@@ -16,7 +16,7 @@ import pytest
 import recon
 from recon.cli import main
 
-SMALL = ["--set", "field.width=48", "--set", "fit.steps=600", "--set", "surface.prior_samples=20000"]
+SMALL = ["--set", "field.width=48", "--set", "fit.steps=300", "--set", "surface.prior_samples=20000"]
 SMALL += ["--resolution", "64", "--threads", "1"]
 
 

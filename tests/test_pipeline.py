@@ -147,7 +147,7 @@ def test_a_preview_shows_the_field_so_far(tmp_path: Path) -> None:
 
 def test_a_cloud_without_normals_gets_its_own() -> None:
     cloud = recon.PointCloud(sphere().points)
-    mesh = recon.reconstruct(cloud, SMALL.with_(fit={"steps": 600})).mesh(32)
+    mesh = recon.reconstruct(cloud, SMALL.with_(fit={"steps": 200})).mesh(32)
     assert topology(mesh).outward
     with pytest.raises(ScanError, match="has no normals"):
         recon.reconstruct(cloud, SMALL.with_(scan={"normals": "file"}))

@@ -54,11 +54,6 @@ def stays(batch: Any) -> Any:
     return dataclasses.replace(batch, **{name: tensor.clone() for name, tensor in _tensors(batch).items()})
 
 
-def alike(batch: Any, other: Any) -> bool:
-    """Whether nothing differs but the contents of tensors."""
-    return _outline(batch) == _outline(other)
-
-
 def copy_into(batch: Any, fresh: Any) -> None:
     """The tensors of `fresh` into those of `batch`."""
     for name, tensor in _tensors(batch).items():
@@ -67,7 +62,3 @@ def copy_into(batch: Any, fresh: Any) -> None:
 
 def _tensors(batch: Any) -> dict[str, Tensor]:
     return {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
-
-
-def _outline(batch: Any) -> dict[str, Any]:
-    return {name: getattr(value, "shape", value) for name, value in vars(batch).items()}

@@ -17,7 +17,7 @@ from torch import Tensor
 from recon.config import FitConfig
 from recon.field.siren import Siren
 from recon.fit.optimizers import make_optimizer
-from recon.fit.recording import Recording, Work, alike, copy_into, stays
+from recon.fit.recording import Recording, Work, copy_into, stays
 from recon.fit.task import DerivedTask, Task, gradient_by_autograd
 
 Number = float | Tensor  # on a GPU a tensor without dimensions, which a recording can read anew
@@ -25,10 +25,9 @@ Number = float | Tensor  # on a GPU a tensor without dimensions, which a recordi
 
 @dataclass(frozen=True)
 class Moment:
-    """What one step is told: its number, the progress 0..1, learning rate and weights of the terms."""
+    """What one step is told: its number, learning rate and weights of the terms."""
 
     step: int
-    progress: float
     rate: float
     weights: Sequence[float]
 
@@ -59,7 +58,7 @@ class Steps:
             self._repeat(moments, self.record)
         else:
             for now in moments:
-                self._take(self.task.sample(now.step, now.progress), (now.rate, *now.weights))
+                self._take(self.task.sample(now.step), (now.rate, *now.weights))
         means = (self.sums / len(moments)).tolist()
         return dict(zip(self.names, means, strict=True))
 
@@ -70,8 +69,8 @@ class Steps:
     def _repeat(self, moments: Sequence[Moment], record: Callable[[Work], Work]) -> None:
         table = torch.tensor([(now.rate, *now.weights) for now in moments], device=self.sums.device)
         for now, row in zip(moments, table, strict=True):
-            batch = self.task.sample(now.step, now.progress)
-            if self._recorded is None or not alike(self._recorded[1], batch):
+            batch = self.task.sample(now.step)
+            if self._recorded is None:
                 held, numbers = stays(batch), row.clone()
                 self._recorded = record(partial(self._take_held, held, numbers)), held, numbers
             work, held, numbers = self._recorded

@@ -22,9 +22,9 @@ class Task(Protocol):
     @property
     def weights(self) -> Mapping[str, Schedule]: ...
 
-    def sample(self, step: int, progress: float) -> Any:
-        """Fresh samples, the same ones whenever the same step is asked for at the same progress, 0..1. To
-        train on a GPU, a dataclass of which little but the contents of its tensors changes."""
+    def sample(self, step: int) -> Any:
+        """Fresh samples, the same ones whenever the same step is asked for. To train on a GPU, a dataclass
+        of which only the contents of its tensors change from step to step."""
         ...
 
     def terms(self, field: Siren, batch: Any) -> dict[str, Tensor]:

@@ -154,7 +154,7 @@ class _Run:
     def moment(self, step: int) -> Moment:
         progress = self.share(step)
         rate = rate_at(progress, step, self.config) * self.good.rate_scale
-        return Moment(step, progress, rate, [weight(progress) for weight in self.task.weights.values()])
+        return Moment(step, rate, [weight(progress) for weight in self.task.weights.values()])
 
     def loss(self, terms: dict[str, float], share: float) -> float:
         """The weighted sum at one moment's weights: windows are compared at the same weights."""

@@ -32,7 +32,6 @@ from recon.geometry import PointCloud
 from recon.scan.inside import SpaceSamples
 
 DRAWN_STEPS, DRAWN_POINTS = 50, 1 << 20  # how many steps' samples are drawn at once
-STAGES = 16  # in which a batch grows
 TINY = 1e-8  # the least norm of a gradient that is divided by
 
 
@@ -45,10 +44,6 @@ class SurfaceBatch:
     normals: Tensor
     distances: Tensor
     uniform: int
-
-
-def _steps_a_window(points: int) -> int:
-    return max(1, min(DRAWN_STEPS, DRAWN_POINTS // points))
 
 
 def _mixed(seed: int, step: int) -> int:
@@ -74,7 +69,7 @@ class SurfaceTask:
         self.space = torch.tensor(space.points, device=device)
         self.distances = torch.tensor(space.distances, device=device)
         self.evenly = space.uniform
-        self.even_share = space.uniform / len(self.space)
+        self.uniform = max(1, round(config.off_surface * space.uniform / len(self.space)))  # of a batch
         self.weights = {
             "surface": config.surface,
             "normal": config.normal,
@@ -84,35 +79,30 @@ class SurfaceTask:
         if config.prior is not None:
             self.weights["prior"] = config.prior
         self._generator = torch.Generator(device)
-        self._drawn: tuple[int, int, int] | None = None
+        self._steps = max(1, min(DRAWN_STEPS, DRAWN_POINTS // (config.on_surface + config.off_surface)))
+        self._draw(0)
 
-    def sample(self, step: int, progress: float = 0.5) -> SurfaceBatch:
-        """Random points of the scan, as many as there should be at this progress, and of space; a function
-        of seed, step and that number alone."""
-        grown = self.config.growth ** (round(progress * STAGES) / STAGES - 0.5)
-        on, off = max(1, round(self.config.on_surface * grown)), self.config.off_surface
-        window, place = divmod(step, _steps_a_window(on + off))
-        if (window, on, off) != self._drawn:
-            self._draw(window, on, off)
-        return SurfaceBatch(self._points[place], self._normals[place], self._distances[place], self._uniform)
+    def sample(self, step: int) -> SurfaceBatch:
+        """Random points of the scan and of space; a function of seed and step alone."""
+        window, place = divmod(step, self._steps)
+        if window != self._window:
+            self._draw(window)
+        return SurfaceBatch(self._points[place], self._normals[place], self._distances[place], self.uniform)
 
-    def _draw(self, window: int, on: int, off: int) -> None:
-        """The samples of a window of steps."""
-        self._drawn = window, on, off
-        steps = _steps_a_window(on + off)
+    def _draw(self, window: int) -> None:
+        """The samples of a window of steps, a function of seed and window alone."""
+        self._window = window
         self._generator.manual_seed(_mixed(self.seed, window))
-        self._uniform = max(1, round(off * self.even_share))
-        scan = self._indices(0, len(self.points), steps, on)
-        even = self._indices(0, self.evenly, steps, self._uniform)
-        near = self._indices(self.evenly, len(self.space), steps, off - self._uniform)
-        space = torch.cat((even, near), dim=1)
-        self._points = torch.cat((self.points[scan], self.space[space]), dim=1)
-        self._normals, self._distances = self.normals[scan], self.distances[space]
+        on = self._indices(0, len(self.points), self.config.on_surface)
+        even = self._indices(0, self.evenly, self.uniform)
+        near = self._indices(self.evenly, len(self.space), self.config.off_surface - self.uniform)
+        off = torch.cat((even, near), dim=1)
+        self._points = torch.cat((self.points[on], self.space[off]), dim=1)
+        self._normals, self._distances = self.normals[on], self.distances[off]
 
-    def _indices(self, low: int, high: int, steps: int, count: int) -> Tensor:
-        device = self.points.device
-        high = max(high, low + 1)
-        return torch.randint(low, high, (steps, count), generator=self._generator, device=device)
+    def _indices(self, low: int, high: int, count: int) -> Tensor:
+        device, high = self.points.device, max(high, low + 1)
+        return torch.randint(low, high, (self._steps, count), generator=self._generator, device=device)
 
     def terms(self, field: Siren, batch: SurfaceBatch) -> dict[str, Tensor]:
         """The scalars named above, unweighted."""

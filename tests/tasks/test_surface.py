@@ -110,13 +110,6 @@ def test_samples_belong_to_seed_and_step_alone() -> None:
     assert not torch.equal(one.sample(3).points, sphere_task(seed=1).sample(3).points)
 
 
-def test_batches_grow_geometrically_from_half_to_twice_the_mean() -> None:
-    task = sphere_task(SurfaceConfig(on_surface=40, off_surface=30, growth=4.0))
-    sizes = [(len(b.normals), len(b.distances)) for b in (task.sample(9, p) for p in (0, 0.25, 0.5, 1))]
-    assert sizes == [(20, 30), (28, 30), (40, 30), (80, 30)]
-    assert torch.equal(task.sample(9, 0.5).points, sphere_task().sample(9, 0.5).points)
-
-
 def test_samples_are_the_scans_points_with_their_own_normals_and_distances() -> None:
     batch = sphere_task().sample(0)
     assert torch.allclose(batch.points[:40], 0.5 * batch.normals)

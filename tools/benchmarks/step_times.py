@@ -62,12 +62,7 @@ def recon_step(case: Case) -> float:
     torch.set_num_threads(case.threads)
     config = recon.PRESETS[case.preset].with_(
         field={"width": case.width, "hidden": case.hidden},
-        surface={
-            "on_surface": case.on,
-            "off_surface": case.off,
-            "growth": 1.0,
-            "prior_samples": SPACE_SAMPLES,
-        },
+        surface={"on_surface": case.on, "off_surface": case.off, "prior_samples": SPACE_SAMPLES},
         fit={"steps": case.steps},
     )
     result = recon.reconstruct(recon.read_cloud(case.scan), config, device=case.device)
