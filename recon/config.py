@@ -42,7 +42,6 @@ class Schedule:
 
 
 TURN, LARGEST_SPREAD = 0.65, 3.0
-NARROWED = 0.75  # a field for a sparse scan
 CELLS, COARSEST = 6, 128  # cells of the mesh from a point of the scan to the next; samples a side, at least
 
 
@@ -66,10 +65,7 @@ class ScanConfig:
 class FieldConfig:
     """The network. Defaults of the paper: 256 wide, 3 hidden layers, ω = 30 in all of them."""
 
-    width: int | None = _setting(
-        None, "units a layer; by default from the scan's density, `widest` or three quarters"
-    )
-    widest: int = _setting(128, "the width for scans that are not sparse")
+    width: int = _setting(128, "units a layer")
     hidden: int = _setting(3, "hidden sine layers, the first one not counted")
     omega_first: float = _setting(30.0, "frequency factor ω of the first layer")
     omega_hidden: float = _setting(30.0, "frequency factor ω of the hidden layers")
@@ -78,17 +74,11 @@ class FieldConfig:
     )
 
     def suited_to(self, spacing: float) -> FieldConfig:
-        """With what is not given decided for points `spacing` apart. Spread: the highest frequency turns by
-        `TURN` rad, no more, from a point to the next; never below one, never above `LARGEST_SPREAD`. Width:
-        where that leaves the lowest frequency alone, the scan has little to say between its points, and
-        three quarters of the units say it with less invention."""
-        reach = TURN / (self.omega_first * spacing)
-        width = self.widest if reach > 1 else round(NARROWED * self.widest)
-        return replace(
-            self,
-            width=width if self.width is None else self.width,
-            spread=min(max(reach, 1.0), LARGEST_SPREAD) if self.spread is None else self.spread,
-        )
+        """With the spread for points `spacing` apart, where it is not given: the highest frequency turns by
+        `TURN` rad, no more, from a point to the next; never below one, never above `LARGEST_SPREAD`."""
+        if self.spread is not None:
+            return self
+        return replace(self, spread=min(max(TURN / (self.omega_first * spacing), 1.0), LARGEST_SPREAD))
 
 
 @dataclass(frozen=True)
@@ -227,7 +217,6 @@ _RANGES = (
     ("scan", "margin", 0.0, 0.5),
     ("scan", "samples", 200, 1e8),
     ("field", "width", 1, 4096),
-    ("field", "widest", 2, 4096),
     ("field", "hidden", 0, 64),
     ("field", "omega_first", 1e-3, 1e4),
     ("field", "omega_hidden", 1e-3, 1e4),
@@ -258,7 +247,7 @@ STANDARD = Config()
 PRESETS: dict[str, Config] = {
     "draft": STANDARD.with_(fit={"steps": 2500}, mesh={"finest": 256}),
     "standard": STANDARD,
-    "fine": STANDARD.with_(field={"widest": 192}, fit={"steps": 24_000}, mesh={"finest": 768}),
+    "fine": STANDARD.with_(field={"width": 192}, fit={"steps": 24_000}, mesh={"finest": 768}),
     # The published method, unchanged: no sign prior, plain Adam. Its means run over all samples of a
     # batch, half of which are on the surface, so the weights 3e3, 1e2 and 1e2 count half here.
     "paper": STANDARD.with_(

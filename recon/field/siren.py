@@ -49,8 +49,7 @@ class Siren(nn.Module):
         super().__init__()
         generator = generator or torch.Generator().manual_seed(0)
         self.omegas = [config.omega_first] + [config.omega_hidden] * config.hidden
-        width = config.width or config.widest
-        sizes = [inputs] + [width] * (config.hidden + 1) + [outputs]
+        sizes = [inputs] + [config.width] * (config.hidden + 1) + [outputs]
         self._shapes = [(fan_out, fan_in) for fan_in, fan_out in pairwise(sizes)]
         weights, biases, factors = [], [], []
         for layer, (fan_out, fan_in) in enumerate(self._shapes):

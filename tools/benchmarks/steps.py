@@ -67,8 +67,7 @@ def networks(batches: list[str] | None) -> list[dict[str, int]]:
     for size in sizes:
         preset = own.get(size, published)
         on = preset.surface.on_surface if size in own else size // 2
-        width = preset.field.width or preset.field.widest
-        nets.append({"on": on, "off": size - on, "width": width, "hidden": preset.field.hidden})
+        nets.append({"on": on, "off": size - on, "width": preset.field.width, "hidden": preset.field.hidden})
     return nets
 
 
