@@ -7,7 +7,8 @@ say the frame wherever both occur (`points_unit`, `vertices_world`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,20 +22,41 @@ def _frozen(array: ArrayLike | None, dtype: type, columns: int, name: str) -> ND
     if array is None:
         return None
     out: NDArray = np.ascontiguousarray(array, dtype)
-    if out.ndim != 2 or out.shape[1] != columns:
-        raise ValueError(f"{name} has shape {out.shape}, wanted (n, {columns})")
+    wanted = (len(out), columns) if columns > 1 else (out.size,)
+    if out.shape != wanted:
+        raise ValueError(f"{name} has shape {out.shape}, wanted (n{f', {columns}' if columns > 1 else ','})")
     view = out.view()
     view.flags.writeable = False
     return view
 
 
+class _Rows:
+    """What points and vertices share: one array for each attribute, all with one row a point."""
+
+    def _freeze(self, columns: Mapping[str, tuple[type, int]], first: str) -> None:
+        for name, (dtype, count) in columns.items():
+            array = _frozen(getattr(self, name), dtype, count, name)
+            object.__setattr__(self, name, array)
+        values = getattr(self, "values")  # noqa: B009
+        frozen = {name: _frozen(array, np.float64, 1, name) for name, array in values.items()}
+        object.__setattr__(self, "values", frozen)
+        n = len(getattr(self, first))
+        rows = {name: getattr(self, name) for name in columns if name != "faces"} | frozen
+        for name, array in rows.items():
+            if array is not None and len(array) != n:
+                raise ValueError(f"{name} has {len(array)} rows, {first} has {n}")
+
+
 @dataclass(frozen=True, eq=False)
-class PointCloud:
-    """Points of a scan, with outward normals and colours where known.
+class PointCloud(_Rows):
+    """Points of a scan, with outward normals, colours and more where known.
 
     points   (n, 3) float64, world
     normals  (n, 3) float64, unit length, outward, or None
     colors   (n, 3) uint8 RGB, or None
+    sensors  (n, 3) float64, world: where the scanner stood that saw each point, or None
+    values   other scalars of the points by name, as an intensity, (n,) float64 each
+    unit     the name of the coordinates' unit where the file states it, as "metre"; else None
     source   where the points came from, for messages
     """
 
@@ -42,16 +64,13 @@ class PointCloud:
     normals: Float | None = None
     colors: Bytes | None = None
     source: str = "the cloud"
+    sensors: Float | None = None
+    values: Mapping[str, Float] = field(default_factory=dict)
+    unit: str | None = None
 
     def __post_init__(self) -> None:
-        n = None
-        for name, dtype in (("points", np.float64), ("normals", np.float64), ("colors", np.uint8)):
-            array = _frozen(getattr(self, name), dtype, 3, name)
-            object.__setattr__(self, name, array)
-            if array is not None:
-                n = len(array) if n is None else n
-                if len(array) != n:
-                    raise ValueError(f"{name} has {len(array)} rows, points has {n}")
+        columns = {"points": (np.float64, 3), "normals": (np.float64, 3), "colors": (np.uint8, 3)}
+        self._freeze(columns | {"sensors": (np.float64, 3)}, "points")
 
     def __len__(self) -> int:
         return len(self.points)
@@ -60,34 +79,51 @@ class PointCloud:
         """The points that `index` (boolean mask or integers) names, attributes with them."""
         index = np.asarray(index)
         pick = lambda a: None if a is None else a[index]  # noqa: E731
-        return PointCloud(self.points[index], pick(self.normals), pick(self.colors), self.source)
+        return replace(
+            self,
+            points=self.points[index],
+            normals=pick(self.normals),
+            colors=pick(self.colors),
+            sensors=pick(self.sensors),
+            values={name: array[index] for name, array in self.values.items()},
+        )
 
 
 @dataclass(frozen=True, eq=False)
-class Mesh:
+class Mesh(_Rows):
     """A triangle mesh; faces turn counter-clockwise seen from outside.
 
     vertices  (n, 3) float64, world unless a name says otherwise
     faces     (m, 3) int64, indices into vertices
     normals   (n, 3) float64 unit vertex normals, or None
     colors    (n, 3) uint8 RGB, or None
+    values    other scalars of the vertices by name, (n,) float64 each
     """
 
     vertices: Float
     faces: Int
     normals: Float | None = None
     colors: Bytes | None = None
+    values: Mapping[str, Float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, dtype in (
-            ("vertices", np.float64),
-            ("faces", np.int64),
-            ("normals", np.float64),
-            ("colors", np.uint8),
-        ):
-            object.__setattr__(self, name, _frozen(getattr(self, name), dtype, 3, name))
+        columns = {"vertices": (np.float64, 3), "faces": (np.int64, 3), "normals": (np.float64, 3)}
+        self._freeze(columns | {"colors": (np.uint8, 3)}, "vertices")
         if len(self.faces) and not 0 <= self.faces.min() <= self.faces.max() < len(self.vertices):
             raise ValueError("faces name vertices that are not there")
+
+    def select(self, kept: ArrayLike) -> Mesh:
+        """The vertices that `kept` (n,) bool keeps, and the faces that have all their corners among them."""
+        kept = np.asarray(kept)
+        number = np.cumsum(kept) - 1
+        pick = lambda a: None if a is None else a[kept]  # noqa: E731
+        return Mesh(
+            self.vertices[kept],
+            number[self.faces[kept[self.faces].all(1)]],
+            pick(self.normals),
+            pick(self.colors),
+            {name: array[kept] for name, array in self.values.items()},
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,7 +43,7 @@ def keep_parts(mesh: Mesh, parts: str, points: Float) -> tuple[Mesh, int]:
         number = 1 if parts == "largest" else int(parts)
         kept = np.zeros(count, bool)
         kept[np.argsort(-area, kind="stable")[:number]] = True
-    return _select(mesh, kept[label]), int(count - kept.sum())
+    return mesh.select(kept[label]), int(count - kept.sum())
 
 
 def _labels(mesh: Mesh) -> NDArray[np.int64]:
@@ -80,11 +80,3 @@ def _supported(mesh: Mesh, label: NDArray, count: int, points: Float) -> NDArray
         distance, _ = tree.query(mesh.vertices[some], distance_upper_bound=SUPPORT * spacing)
         out[part] = np.isfinite(distance).mean() >= SUPPORTED
     return out
-
-
-def _select(mesh: Mesh, kept: NDArray[np.bool_]) -> Mesh:
-    number = np.cumsum(kept) - 1
-    faces = number[mesh.faces[kept[mesh.faces[:, 0]]]]
-    normals = None if mesh.normals is None else mesh.normals[kept]
-    colors = None if mesh.colors is None else mesh.colors[kept]
-    return Mesh(mesh.vertices[kept], faces, normals, colors)
