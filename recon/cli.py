@@ -121,13 +121,13 @@ def _summary(scan: str, out: Path, result: Any, mesh: Any, seconds: dict, began:
 
     from recon.evaluation import distance_to_mesh, topology
 
-    points = result.points[:: max(1, len(result.points) // 50_000)]
+    points = result.scan.points[:: max(1, len(result.scan.points) // 50_000)]
     away = distance_to_mesh(points, mesh)
     shape = topology(mesh)
     return {
         "scan": str(scan),
         "mesh": str(out),
-        "points": len(result.points),
+        "points": len(result.scan.points),
         "vertices": shape.vertices,
         "faces": shape.faces,
         "watertight": shape.watertight,
@@ -140,7 +140,7 @@ def _summary(scan: str, out: Path, result: Any, mesh: Any, seconds: dict, began:
             "p95": float(np.percentile(away, 95)),
             "largest": float(away.max()),
         },
-        "diagonal": float(np.linalg.norm(np.ptp(result.points, axis=0))),
+        "diagonal": float(np.linalg.norm(np.ptp(result.scan.points, axis=0))),
         "seconds": {name: round(value, 2) for name, value in seconds.items()},
         "seconds_all": round(time.monotonic() - began, 2),
     }

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,9 @@ from recon.scan.spacing import point_spacing
 from recon.tasks.surface import SurfaceTask
 
 PREVIEW, PREVIEW_RESOLUTION = "preview.ply", 96
-KEPT_POINTS = 200_000  # of the scan, kept with the reconstruction to tell its parts from ghosts
+# Of the scan, kept with the reconstruction: enough to tell its parts from ghosts; and, where it has colours
+# or other scalars to hand on, about two points a vertex of a mesh at 512 samples a side.
+KEPT_POINTS, KEPT_COLORED = 200_000, 2_000_000
 
 log = logging.getLogger("recon")
 
@@ -79,12 +82,12 @@ def reconstruct(
         frame = Frame.around(cloud.points, config.scan.margin)
         unit = PointCloud(frame.to_unit(cloud.points), cloud.normals)
         box = surrounding_box(unit.points, config.scan.margin)
-        points = _even_share(cloud.points, KEPT_POINTS, config.seed)
+        kept = _even_share(cloud, config.seed)
         noise = point_noise(unit, threads)
         log.info("points are about %.3g off the surface (standard deviation)", noise * frame.scale)
         config = config.suited_to(point_spacing(unit.points, threads), noise, float((box[1] - box[0]).max()))
         description = describe_run(config, frame, box, cloud)
-        resume = _open_run(Path(run), description, points) if run else None
+        resume = _open_run(Path(run), description, kept) if run else None
         field = Siren(config.field, generator=torch.Generator().manual_seed(config.seed)).to(where)
         space = _space_samples(unit, box, config, threads)
         task = SurfaceTask(unit, space, config.surface, config.seed, where)
@@ -93,12 +96,12 @@ def reconstruct(
         if run:
             watchers.append(Checkpoint(Path(run) / CHECKPOINT))
         if run and preview:
-            unfinished = partial(Reconstruction, field, frame, box, points, config, description=description)
+            unfinished = partial(Reconstruction, field, frame, box, kept, config, description=description)
             watchers.append(Preview(unfinished, Path(run) / PREVIEW, preview))
         snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
         if run:
             save_history(snapshot, Path(run) / HISTORY)
-    return Reconstruction(field, frame, box, points, config, snapshot, description, seconds)
+    return Reconstruction(field, frame, box, kept, config, snapshot, description, seconds)
 
 
 class Preview:
@@ -148,17 +151,20 @@ def _space_samples(unit: PointCloud, box: Float, config: Config, threads: int) -
     return Surroundings(unit, config.seed, threads).sample(box, count, near, config.seed)
 
 
-def _even_share(points: Float, count: int, seed: int) -> Float:
-    if len(points) <= count:
-        return points
-    kept = np.random.default_rng((seed, 2)).choice(len(points), count, replace=False)
-    return points[np.sort(kept)]
+def _even_share(cloud: PointCloud, seed: int) -> PointCloud:
+    """What of `cloud` is kept with its reconstruction."""
+    count = KEPT_POINTS if cloud.colors is None and not cloud.values else KEPT_COLORED
+    cloud = replace(cloud, sensors=None)
+    if len(cloud) <= count:
+        return cloud
+    kept = np.random.default_rng((seed, 2)).choice(len(cloud), count, replace=False)
+    return cloud.select(np.sort(kept))
 
 
-def _open_run(folder: Path, wanted: dict[str, Any], points: Float) -> Snapshot | None:
+def _open_run(folder: Path, wanted: dict[str, Any], scan: PointCloud) -> Snapshot | None:
     """Start the run folder, or check that it is this run's and give what it had reached."""
     if not (folder / RUN).exists():
-        start_run(folder, wanted, points)
+        start_run(folder, wanted, scan)
         return None
     there = read_run(folder)
     if there.get("scan") != wanted["scan"]:

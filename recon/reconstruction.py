@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -26,8 +27,9 @@ from recon.geometry import Float, Frame, Mesh, PointCloud
 from recon.mesh.extract import extract
 from recon.mesh.polish import keep_parts
 
-RUN, SCAN, CHECKPOINT, HISTORY = "run.json", "scan.npy", "checkpoint.pt", "history.csv"
+RUN, SCAN, CHECKPOINT, HISTORY = "run.json", "scan.npz", "checkpoint.pt", "history.csv"
 QUERY_CHUNK = 1 << 12
+VALUE = "value "  # before the names of scalars in the kept scan, which may be any
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,7 @@ class Reconstruction:
     field     Φ, on the unit frame
     frame     between world and unit
     box       (2, 3) float64, unit: where the field was trained, the scan's box and the margin
-    points    (n, 3) float64, world: the scan, or an even share of it
+    scan      world: the oriented scan, or an even share of it
     config    the settings it was made with, what was left to the scan decided
     snapshot  the end of its training
     description  all that tells its run from others, as in run.json
@@ -47,7 +49,7 @@ class Reconstruction:
     field: Siren
     frame: Frame
     box: Float
-    points: Float
+    scan: PointCloud
     config: Config
     snapshot: Snapshot
     description: dict[str, Any]
@@ -108,13 +110,13 @@ class Reconstruction:
                 device=self.device,
                 progress=progress,
             )
-        mesh, _ = keep_parts(mesh, parts, self.frame.to_unit(self.points))
+        mesh, _ = keep_parts(mesh, parts, self.frame.to_unit(self.scan.points))
         return replace(mesh, vertices=self.frame.to_world(mesh.vertices))
 
     def save(self, folder: str | Path) -> None:
         """Write the run folder that `load` reads, replacing what an earlier state of it holds."""
         folder = Path(folder)
-        start_run(folder, self.description, self.points)
+        start_run(folder, self.description, self.scan)
         save_snapshot(self.snapshot, folder / CHECKPOINT)
         save_history(self.snapshot, folder / HISTORY)
 
@@ -133,23 +135,38 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstructi
         siren.to(device),
         Frame(description["frame"]["center"], description["frame"]["scale"]),
         np.array(description["box"]),
-        np.load(folder / SCAN, allow_pickle=False),
+        _read_scan(folder / SCAN),
         config,
         snapshot,
         description,
     )
 
 
-def start_run(folder: Path, description: dict[str, Any], points: Float) -> None:
+def start_run(folder: Path, description: dict[str, Any], scan: PointCloud) -> None:
     """Make the run folder: settings, frame and scan, all that training does not change."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the run folder {folder}: {error.strerror}") from None
-    with atomic_path(folder / SCAN, overwrite=True) as temporary:
-        np.save(temporary, points)
+    arrays = {name: getattr(scan, name) for name in ("points", "normals", "colors", "unit")}
+    arrays |= {VALUE + name: array for name, array in scan.values.items()}
+    with atomic_path(folder / SCAN, overwrite=True) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **{name: array for name, array in arrays.items() if array is not None})
     with atomic_path(folder / RUN, overwrite=True) as temporary:
         temporary.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+
+
+def _read_scan(path: Path) -> PointCloud:
+    """The scan that `start_run` kept. Raises ScanError where it is not there, or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = dict(archive)
+        named = [name for name in arrays if name.startswith(VALUE)]
+        values = {name.removeprefix(VALUE): arrays.pop(name) for name in named}
+        unit = str(arrays.pop("unit")) if "unit" in arrays else None
+        return PointCloud(**arrays, values=values, unit=unit)
+    except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
+        raise ScanError(f"{path} cannot be read ({error}): remove the folder to start over") from None
 
 
 def describe_run(config: Config, frame: Frame, box: Float, cloud: PointCloud) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from pathlib import Path
 
@@ -87,6 +88,27 @@ def test_saved_and_loaded_it_is_the_same(result: recon.Reconstruction, tmp_path:
     assert (tmp_path / "run" / "history.csv").read_text().startswith("step,seconds,rate,loss,surface")
     with pytest.raises(ScanError, match="no run folder"):
         recon.load(tmp_path)
+
+
+def test_the_scan_is_kept_with_all_that_meshes_take_from_it(tmp_path: Path) -> None:
+    cloud = sphere(400)
+    colors = np.arange(1200).reshape(400, 3) % 256
+    values = {"intensity": np.arange(400.0), "a/b": -np.arange(400.0)}
+    cloud = dataclasses.replace(cloud, colors=colors, values=values, unit="metre", sensors=cloud.points)
+    recon.reconstruct(cloud, SMALL.with_(fit={"steps": 1})).save(tmp_path / "run")
+    kept = recon.load(tmp_path / "run").scan
+    assert np.array_equal(kept.points, cloud.points)
+    assert np.allclose(kept.normals, cloud.normals, atol=1e-15)
+    assert np.array_equal(kept.colors, cloud.colors) and kept.unit == "metre"
+    assert {name: array.tolist() for name, array in kept.values.items()} == {
+        name: array.tolist() for name, array in values.items()
+    }
+    np.savez(tmp_path / "run" / "scan.npz", points=np.array([{}], object))  # pickled: it could run code
+    with pytest.raises(ScanError, match=r"scan\.npz cannot be read"):
+        recon.load(tmp_path / "run")
+    (tmp_path / "run" / "scan.npz").unlink()
+    with pytest.raises(ScanError, match=r"scan\.npz cannot be read"):
+        recon.load(tmp_path / "run")
 
 
 def test_a_run_taken_up_again_ends_as_the_one_that_went_on(
