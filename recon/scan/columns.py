@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from recon.errors import ScanError
 from recon.geometry import Bytes, Float, PointCloud
@@ -17,33 +17,51 @@ from recon.geometry import Bytes, Float, PointCloud
 PREFIXES = ("n", "n_", "normal_", "normals_", "normal", "normals")
 NORMALS = [(f"{prefix}x", f"{prefix}y", f"{prefix}z") for prefix in PREFIXES]
 COLORS = [("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue")]
+SENSORS = [("vx", "vy", "vz"), ("vp_x", "vp_y", "vp_z")]
+OPACITY = ("alpha", "a", "diffuse_alpha")
 UNIT = 0.02  # how far lengths may be off 1 in a column of unit normals written with few digits
 
 
-def attributes(path: Path, columns: Mapping[str, NDArray]) -> tuple[Float, Float | None, Bytes | None]:
-    """Points, normals and colours, (n, 3) each, out of columns (n,) under the names that occur.
+def from_columns(path: Path, columns: Mapping[str, NDArray]) -> PointCloud:
+    """A cloud out of columns (n,) by name, in any case: points, and under the names that occur normals,
+    colours and sensors. Every other column of numbers is one of its values, opacities excepted.
     Raises ScanError where there is no x, y and z."""
-    columns = {name.lower(): column for name, column in columns.items()}
-    points = _triple(columns, [("x", "y", "z")])
+    left = {name: array for name, array in columns.items() if array.ndim == 1 and array.dtype.kind in "fiub"}
+    points = _triple(left, [("x", "y", "z")])
     if points is None:
-        raise ScanError(f"{path} has no columns x, y and z, only: {', '.join(columns) or 'none'}")
-    normals, colors = _triple(columns, NORMALS), _triple(columns, COLORS)
-    return (
-        points.astype(np.float64),
-        None if normals is None else normals.astype(np.float64),
+        raise ScanError(f"{path} has no columns x, y and z, only: {', '.join(left) or 'none'}")
+    normals, sensors = _triple(left, NORMALS), _triple(left, SENSORS)
+    colors = _triple(left, COLORS, np.result_type)
+    return PointCloud(
+        points,
+        normals,
         None if colors is None else as_colors(colors),
+        str(path),
+        sensors,
+        {name: array for name, array in left.items() if name.lower() not in OPACITY},
     )
 
 
-def _triple(columns: Mapping[str, NDArray], names: list[tuple[str, str, str]]) -> NDArray | None:
+def _triple(
+    columns: dict[str, NDArray],
+    names: list[tuple[str, str, str]],
+    kind: Callable[..., DTypeLike] = lambda *_: np.float64,
+) -> NDArray | None:
+    """The first of the triples of `names` that is there, (n, 3), taken out of `columns`."""
+    found = {name.lower(): name for name in columns}
     for triple in names:
-        if all(name in columns for name in triple):
-            return np.stack([columns[name] for name in triple], axis=1)
+        if all(name in found for name in triple):
+            parts = [columns.pop(found[name]) for name in triple]
+            return np.stack(parts, axis=1, dtype=kind(*parts), casting="unsafe")
     return None
 
 
 def as_colors(values: NDArray) -> Bytes:
     """Colours (n, 3) as uint8: shares of 1 and 16-bit numbers are scaled, the rest is clipped to 0..255."""
+    if values.dtype.kind == "u":  # as below, in less memory
+        if values.max(initial=0) > 255:
+            values = (np.minimum(values, 0xFFFF).astype(np.uint32) + 128) // 257
+        return values.astype(np.uint8)
     values = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     largest = values.max(initial=0.0)
     if largest <= 1.0 and (values % 1.0).any():

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recon.errors import ScanError
 from recon.geometry import Mesh, PointCloud
+from recon.scan.e57 import read_e57
+from recon.scan.join import join
+from recon.scan.las import read_las
 from recon.scan.pcd import read_pcd
 from recon.scan.ply import read_ply
+from recon.scan.ptx import read_ptx
 from recon.scan.surfaces import read_glb, read_obj, read_off, read_stl, sample_surface
-from recon.scan.tables import read_npy, read_npz, read_text
+from recon.scan.tables import read_npy, read_npz, read_pts, read_text
 
 READERS: dict[str, Callable[[Path], PointCloud | Mesh]] = {
     ".ply": read_ply,
     ".pcd": read_pcd,
+    ".las": read_las,
+    ".laz": read_las,
+    ".e57": read_e57,
+    ".ptx": read_ptx,
+    ".pts": read_pts,
     ".xyz": read_text,
-    ".pts": read_text,
     ".txt": read_text,
+    ".csv": read_text,
     ".pwn": read_text,
     ".npy": read_npy,
     ".npz": read_npz,
@@ -32,6 +41,9 @@ READERS: dict[str, Callable[[Path], PointCloud | Mesh]] = {
 STARTS = {
     ".ply": rb"ply[\r\n]",
     ".pcd": rb"(\s*#[^\n]*\n)*\s*(VERSION|FIELDS)\s",
+    ".las": rb"LASF",
+    ".laz": rb"LASF",
+    ".e57": rb"ASTM-E57",
     ".npy": rb"\x93NUMPY",
     ".npz": rb"PK(\x03\x04|\x05\x06)",
     ".off": rb"(\s*#[^\n]*\n)*\s*(ST)?C?N?OFF\s",
@@ -50,6 +62,14 @@ def read_cloud(path: str | Path, *, samples: int = 100_000, seed: int = 0) -> Po
     if isinstance(content, PointCloud):
         return content
     return sample_surface(content, samples, seed, str(path))
+
+
+def read_clouds(paths: Sequence[str | Path], *, samples: int = 100_000, seed: int = 0) -> PointCloud:
+    """The scans of one scene as one cloud, in the order of `paths`, at least one, each as `read_cloud` has
+    it. What only some of them have, as normals, is left out, and a log line says so.
+    Raises ScanError for whatever cannot be read, and where the files state different units."""
+    clouds = [read_cloud(path, samples=samples, seed=seed) for path in paths]
+    return join(clouds, f"the scan of {len(clouds)} files")
 
 
 def read_any(path: str | Path) -> PointCloud | Mesh:
@@ -82,9 +102,10 @@ def _reader(path: Path) -> Callable[[Path], PointCloud | Mesh]:
         head = stream.read(4096)
     if not head:
         raise ScanError(f"{path} is empty")
-    found = next((kind for kind, start in STARTS.items() if re.match(start, head)), None)
-    if found and found != ending:
-        raise ScanError(f"{path} is a {found[1:].upper()} file by its content: give it the ending {found}")
+    found = [kind for kind, start in STARTS.items() if re.match(start, head)]
+    if found and ending not in found:
+        kind = found[0]
+        raise ScanError(f"{path} is a {kind[1:].upper()} file by its content: give it the ending {kind}")
     if ending in STARTS and not found:
         raise ScanError(f"{path} is no {ending[1:].upper()} file: it does not start like one")
     return READERS[ending]

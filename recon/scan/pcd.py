@@ -6,6 +6,7 @@ Format: https://pointclouds.org/documentation/tutorials/pcd_file_format.html
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,16 @@ from numpy.typing import NDArray
 
 from recon.errors import ScanError
 from recon.geometry import PointCloud
-from recon.scan.columns import Lines, attributes, cut_short, load_rows
+from recon.scan.columns import Lines, cut_short, from_columns, load_rows
 
 HEADER_LIMIT = 1 << 16
 LZF_RATIO = 88  # a reference of 3 bytes stands for 264 at most
 
 
 def read_pcd(path: Path) -> PointCloud:
-    """The points of a PCD file, those without a depth as NaN, in the file's order; normals and packed
-    colours with them. The viewpoint is not applied, as in the library itself. Raises ScanError."""
+    """The points of a PCD file, those without a depth as NaN, in the file's order; normals, packed colours
+    and other scalars with them. The viewpoint moves no point: it is where the sensor stood among them, as
+    in the library's own estimate of normals. Raises ScanError."""
     with path.open("rb") as stream:
         head = stream.read(HEADER_LIMIT)
     header, start = _header(path, head)
@@ -29,6 +31,7 @@ def read_pcd(path: Path) -> PointCloud:
         row = _row_type(header)
         width, height = int(header["WIDTH"][0]), int(header["HEIGHT"][0])
         count = int(header.get("POINTS", [str(width * height)])[0])
+        viewpoint = np.array(header.get("VIEWPOINT", [0] * 7), np.float64).reshape(7)
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise ScanError(f"{path} has a damaged PCD header: {type(error).__name__} {error}") from None
     if count != width * height or min(width, height) < 0:
@@ -42,7 +45,11 @@ def read_pcd(path: Path) -> PointCloud:
     for name in ("rgb", "rgba"):
         if name in columns:
             columns |= _unpacked(columns.pop(name), row[name])
-    return PointCloud(*attributes(path, columns), source=str(path))
+    cloud = from_columns(path, columns)
+    known = height > 1 or viewpoint[[0, 1, 2, 4, 5, 6]].any()  # else the default: 0 0 0 1 0 0 0
+    if cloud.sensors is None and known and np.isfinite(viewpoint).all():
+        cloud = replace(cloud, sensors=np.broadcast_to(viewpoint[:3], (count, 3)))
+    return cloud
 
 
 def _header(path: Path, head: bytes) -> tuple[dict[str, list[str]], int]:
@@ -86,7 +93,7 @@ def _text(path: Path, row: np.dtype, count: int, start: int, before: int) -> dic
     if rows.shape[1] != sum(lengths):
         raise ScanError(f"{path} has {rows.shape[1]} numbers a line, its header describes {sum(lengths)}")
     starts = np.cumsum([0, *lengths])
-    return {name: rows[:, starts[i]] for i, name in enumerate(row.names or ())}
+    return {name: rows[:, starts[i]] for i, name in enumerate(row.names or ()) if not row[name].shape}
 
 
 def _binary(path: Path, row: np.dtype, count: int, start: int, _: int) -> dict[str, NDArray]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from plyfile import PlyData, PlyListProperty, PlyParseError
 
 from recon.errors import ScanError
-from recon.geometry import Mesh, PointCloud
-from recon.scan.columns import Lines, attributes, cut_short, load_rows
+from recon.geometry import Float, Mesh, PointCloud
+from recon.scan.columns import Lines, cut_short, from_columns, load_rows
 from recon.scan.surfaces import LARGEST_INDEX, fans, mesh_of
 
 HEADER_LIMIT = 1 << 20
+CAMERA = ("view_px", "view_py", "view_pz")
 CORNERS = ("vertex_indices", "vertex_index")
 Columns = dict[str, NDArray]
 
@@ -43,7 +44,8 @@ class _Header:
 
 
 def read_ply(path: Path) -> PointCloud | Mesh:
-    """The points of a PLY file, or its mesh where it has faces; polygons are cut into triangles.
+    """The points of a PLY file, or its mesh where it has faces; polygons are cut into triangles. The camera
+    that the Point Cloud Library writes is where the sensor of all points stood.
     Raises ScanError for whatever does not hold what its header says."""
     size = path.stat().st_size
     header = _read_header(path)
@@ -51,19 +53,31 @@ def read_ply(path: Path) -> PointCloud | Mesh:
     if not counts.get("vertex"):
         raise ScanError(f"{path} holds no points: its header has no element 'vertex' with rows")
     _check_counts(path, header, size)
-    wanted = {"vertex", "face"} if counts.get("face") else {"vertex"}
+    wanted = {"vertex"} | {name for name in ("face", "camera") if counts.get(name)}
     try:
         read = _text_tables if header.text else _binary_tables
         tables = read(path, header, wanted)
     except _Ragged:
         tables = _ragged_tables(path, wanted)
-    points, normals, colors = attributes(path, tables["vertex"])
-    if "face" not in wanted:
-        return PointCloud(points, normals, colors, str(path))
-    corners = next((tables["face"][name] for name in CORNERS if name in tables["face"]), None)
-    if corners is None or (corners.ndim != 2 and corners.dtype != object):
-        raise ScanError(f"{path} has faces without a list 'vertex_indices'")
-    return mesh_of(path, points, fans(corners), normals, colors)
+    cloud = from_columns(path, tables["vertex"])
+    if "face" in wanted:
+        corners = next((tables["face"][name] for name in CORNERS if name in tables["face"]), None)
+        if corners is None or (corners.ndim != 2 and corners.dtype != object):
+            raise ScanError(f"{path} has faces without a list 'vertex_indices'")
+        return mesh_of(path, cloud.points, fans(corners), cloud.normals, cloud.colors, cloud.values)
+    if cloud.sensors is None:
+        cloud = replace(cloud, sensors=_camera(tables.get("camera", {}), len(cloud)))
+    return cloud
+
+
+def _camera(columns: Columns, count: int) -> Float | None:
+    """Where the camera stands, `count` times; None for one that is only the default at the origin."""
+    if not columns.keys() >= {*CAMERA, "viewporty"}:
+        return None
+    place = np.array([columns[name][0] for name in CAMERA], np.float64)
+    turned = any(columns[f"{axis}_axis{axis}"][0] != 1 for axis in "xyz" if f"{axis}_axis{axis}" in columns)
+    known = place.any() or turned or columns["viewporty"][0] > 1  # a grid of points is one sensor's
+    return np.broadcast_to(place, (count, 3)) if known and np.isfinite(place).all() else None
 
 
 def _read_header(path: Path) -> _Header:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -50,13 +51,18 @@ def sample_surface(mesh: Mesh, count: int, seed: int = 0, source: str = "the mes
 
 
 def mesh_of(
-    path: Path, vertices: Float, faces: NDArray, normals: Float | None = None, colors: Bytes | None = None
+    path: Path,
+    vertices: Float,
+    faces: NDArray,
+    normals: Float | None = None,
+    colors: Bytes | None = None,
+    values: Mapping[str, Float] = MappingProxyType({}),
 ) -> Mesh:
     """The Mesh of a file. Raises ScanError where a face names a vertex that is not there."""
     if len(faces) and not 0 <= faces.min() <= faces.max() < len(vertices):
         wrong = int(faces.min() if faces.min() < 0 else faces.max())
         raise ScanError(f"{path} is damaged: a face names vertex {wrong:,} (from 0) of {len(vertices):,}")
-    return Mesh(vertices, faces, normals, colors)
+    return Mesh(vertices, faces, normals, colors, values)
 
 
 def fans(corners: NDArray) -> Int:

@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon.errors import ScanError
-from recon.geometry import PointCloud
-from recon.scan.columns import Lines, as_colors, attributes, cut_short, from_table, load_rows
+from recon.geometry import Float, PointCloud
+from recon.scan.columns import Lines, as_colors, cut_short, from_columns, from_table, load_rows
+from recon.scan.join import join
 
 SEPARATORS = bytes.maketrans(b",;\t", b"   ")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+SHORTEST = 6  # bytes of a line of three numbers
 COMMENTS = (b"#", b"//", b"!")
 HEAD_LIMIT = 1 << 20
 DEFLATE = 1032  # bytes that one byte of a zip file can hold at most
@@ -52,8 +54,53 @@ def read_text(path: Path) -> PointCloud:
     if count is not None and len(table) != count:
         raise cut_short(path, count, "points", len(table))
     if len(names) == table.shape[1]:
-        return PointCloud(*attributes(path, dict(zip(names, table.T, strict=True))), source=str(path))
+        return from_columns(path, dict(zip(names, table.T, strict=True)))
     return from_table(path, table)
+
+
+def read_pts(path: Path) -> PointCloud:
+    """Leica's PTS: a line with the number of points, then as many of x y z, x y z intensity or x y z
+    intensity r g b; several such blocks may follow each other. Without a number it is read as other text is,
+    and other columns are told by their values. Raises ScanError with the number of the line that is wrong."""
+    with path.open("rb") as stream:
+        head = stream.read(HEAD_LIMIT)
+        mark = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
+        before, count, names, first = _preamble(path, head[mark:])
+        if count is None or names or b"," in first or b";" in first:
+            return read_text(path)
+        stream.seek(mark)
+        lines = Lines(islice(stream, before, None), before)
+        clouds: list[PointCloud] = []
+        while count is not None:
+            room = path.stat().st_size // SHORTEST + 1  # the last line may have no end
+            if count > room:
+                raise cut_short(path, count, "points", room)
+            table = load_rows(path, lines, count)
+            if len(table) < count:
+                raise cut_short(path, count, "points", len(table))
+            clouds += [_block(path, table)] if count else []
+            count = _count(path, lines)
+    if not clouds:
+        raise ScanError(f"{path} holds no points")
+    return join(clouds, str(path))
+
+
+def _block(path: Path, table: Float) -> PointCloud:
+    if table.shape[1] not in (4, 7):
+        return from_table(path, table)
+    colors = as_colors(table[:, 4:]) if table.shape[1] == 7 else None
+    return PointCloud(table[:, :3], None, colors, str(path), values={"intensity": table[:, 3]})
+
+
+def _count(path: Path, lines: Lines) -> int | None:
+    """The number of points that the next line with a word states; None at the end of the file."""
+    words = next((words for line in lines if (words := line.split(b"#")[0].split())), None)
+    if words is None:
+        return None
+    if len(words) != 1 or not words[0].isdigit():
+        what = "the number of the points that follow should stand here, or the end"
+        raise ScanError(f"{path}, line {lines.number}: {what}")
+    return int(words[0])
 
 
 def _preamble(path: Path, head: bytes) -> tuple[int, int | None, list[str], bytes]:
@@ -137,7 +184,7 @@ def _check_members(path: Path) -> None:
 def _from_array(path: Path, array: NDArray) -> PointCloud:
     if array.dtype.names:
         columns = {name: array[name].ravel() for name in array.dtype.names}
-        return PointCloud(*attributes(path, columns), source=str(path))
+        return from_columns(path, columns)
     if array.dtype.kind not in "fiu":
         raise ScanError(f"{path} holds an array of {array.dtype}, wanted numbers")
     return from_table(path, array)

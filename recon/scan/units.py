@@ -1,0 +1,80 @@
+"""The unit of coordinates out of what georeferenced files say of their coordinate system.
+
+Formats: OGC 19-008r4 (GeoTIFF keys), OGC 12-063r5 and 18-010r7 (WKT, versions 1 and 2).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+log = logging.getLogger("recon")
+
+METRES = {"metre": 1.0, "foot": 0.3048, "US survey foot": 1200 / 3937}
+ROUNDED = 1e-7  # relative: what files round the factors to; the two feet differ by 2e-6
+MODEL, HORIZONTAL, VERTICAL = 1024, 3076, 4099  # keys of GeoTIFF
+GEOGRAPHIC = 2  # a model of longitudes and latitudes
+GEOTIFF_UNITS = {9001: "metre", 9002: "foot", 9003: "US survey foot"}
+PROJECTED = {"PROJCS", "PROJCRS", "PROJECTEDCRS"}
+UPRIGHT = {"VERT_CS", "VERTCRS", "VERTICALCRS"}
+ANGULAR = {"GEOGCS", "GEOGCRS", "GEOGRAPHICCRS", "GEODCRS"}
+DEEPEST = 30  # brackets in brackets
+TOKEN = re.compile(r'"((?:[^"]|"")*)"|([\[(])|([\])])|,|([^\s,\[\]()"]+)')
+
+
+def unit_of_geotiff(keys: Mapping[int, int]) -> str | None:
+    """The unit that GeoTIFF's `keys` state for the plane; None where they do not."""
+    if keys.get(MODEL) == GEOGRAPHIC:
+        return "degree"
+    return _same(GEOTIFF_UNITS.get(keys.get(HORIZONTAL, 0)), GEOTIFF_UNITS.get(keys.get(VERTICAL, 0)))
+
+
+def unit_of_wkt(text: str) -> str | None:
+    """The unit that the well-known text of a coordinate system states for the plane; None where it does
+    not."""
+    nodes = list(_nodes(text))
+    plane = next((node for node in nodes if node[0] in PROJECTED), None)
+    if plane is None:
+        return "degree" if any(node[0] in ANGULAR for node in nodes) else None
+    return _same(_unit(plane), next((_unit(node) for node in nodes if node[0] in UPRIGHT), None))
+
+
+def _same(plane: str | None, height: str | None) -> str | None:
+    if plane and height and plane != height:
+        log.warning("the plane is in %s, heights are in %s: convert one of them", plane, height)
+        return None
+    return plane
+
+
+def _nodes(text: str) -> list[list[Any]]:
+    """Every KEYWORD[...] of the text as a list of its keyword and what is in the brackets."""
+    nodes: list[list[Any]] = []
+    open_nodes: list[list[Any]] = [[]]
+    for quoted, begin, end, word in TOKEN.findall(text):
+        inner = open_nodes[-1]
+        if begin and inner and isinstance(inner[-1], str) and len(open_nodes) < DEEPEST:
+            node = [inner.pop().upper()]
+            inner.append(node)
+            nodes.append(node)
+            open_nodes.append(node)
+        elif end and len(open_nodes) > 1:
+            open_nodes.pop()
+        elif quoted or word:
+            inner.append(quoted or word)
+    return nodes
+
+
+def _unit(node: list[Any]) -> str | None:
+    """What a coordinate system's own UNIT says, or that of its axes."""
+    axes = [part for part in node if isinstance(part, list) and part[0] == "AXIS"]
+    for part in (part for parent in (node, *axes) for part in parent):
+        if isinstance(part, list) and part[0] in ("UNIT", "LENGTHUNIT") and len(part) > 2:
+            try:
+                factor = float(part[2])
+            except (TypeError, ValueError):
+                continue
+            near = (name for name, metres in METRES.items() if abs(factor / metres - 1) < ROUNDED)
+            return next(near, str(part[1]))
+    return None
