@@ -41,50 +41,106 @@ class Topology:
     nonmanifold_edges: int
 
 
+@dataclass(frozen=True)
+class Hole:
+    """A loop of edges with one face each; lengths in the mesh's unit.
+
+    edges   how many
+    length  of the loop
+    size    sides of its box along x, y, z
+    center  the middle of that box
+    """
+
+    edges: int
+    length: float
+    size: tuple[float, float, float]
+    center: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Measures:
+    """How large a mesh is, in its own unit.
+
+    volume  None unless the mesh is closed and turns outward
+    holes   from the longest to the shortest; loops that share an edge with many faces count as one
+    """
+
+    area: float
+    volume: float | None
+    holes: tuple[Hole, ...]
+
+
+class _Edges:
+    """The faces of a mesh that name three vertices, and what hangs together across their edges.
+
+    faces     (m, 3)
+    forward   (3m,) bool of half-edge h, which runs from corner h to the next one of its face: whether to
+              a higher vertex
+    order     (3m,) int32: half-edges of one edge are neighbours in it
+    first     (e,) the places in `order` where an edge begins
+    count     (e,) faces at each edge
+    fan       (3m,) of each corner, numbered from 0: corners at a vertex that meet across an edge are one fan
+    after     (3m,) the next corner of the same face
+    """
+
+    def __init__(self, mesh: Mesh) -> None:
+        f = mesh.faces
+        self.faces = f = f[(f[:, 0] != f[:, 1]) & (f[:, 1] != f[:, 2]) & (f[:, 2] != f[:, 0])]
+        m, n = len(f), len(mesh.vertices)
+        start = f.ravel()
+        end = f[:, [1, 2, 0]].ravel()
+        self.forward = forward = start < end
+        key = np.where(forward, start * n + end, end * n + start)
+        self.order = order = np.argsort(key).astype(
+            np.int32
+        )  # scipy's graphs hold no more, 715 million faces
+        same = np.diff(key[order], prepend=-1) == 0  # half-edge i of the order lies on the edge of i - 1
+        del start, end, key
+        self.first = np.flatnonzero(~same)
+        self.count = np.diff(self.first, append=3 * m)
+        corner = np.arange(3 * m, dtype=np.int32)
+        self.after = after = np.where(corner % 3 == 2, corner - 2, corner + 1)
+        low, high = np.where(forward, corner, after), np.where(forward, after, corner)
+        a, b = order[:-1][same[1:]], order[1:][same[1:]]
+        ends = np.concatenate([low[a], high[a]]), np.concatenate([low[b], high[b]])
+        self.fans, self.fan = _components(3 * m, *ends)
+
+    @property
+    def boundary(self) -> NDArray:
+        """The half-edges without another at their edge."""
+        return self.order[self.first[self.count == 1]]
+
+    def loops(self) -> tuple[int, NDArray]:
+        """How many loops the boundary forms, and which of them each half-edge of it is in."""
+        rim = np.stack([self.fan[self.boundary], self.fan[self.after[self.boundary]]])
+        places, ends = np.unique(rim, return_inverse=True)
+        a, b = ends.reshape(2, -1)
+        number, label = _components(len(places), a, b)
+        return number, label[a]
+
+
 def topology(mesh: Mesh) -> Topology:
     """Topology of `mesh` as its indices tell it: vertices at equal places are not merged.
 
     Vertices where several fans of faces meet at one point count once for each fan, so that pinched
     surfaces have the genus of the surface pulled apart there.
     """
-    f = mesh.faces
-    f = f[(f[:, 0] != f[:, 1]) & (f[:, 1] != f[:, 2]) & (f[:, 2] != f[:, 0])]
-    m, n = len(f), len(mesh.vertices)
-
-    # Half-edge h runs from corner h to corner next(h) of its face; half-edges of one edge are neighbours
-    # once sorted by (lower vertex, higher vertex).
-    start = f.ravel()
-    end = f[:, [1, 2, 0]].ravel()
-    forward = start < end
-    key = np.where(forward, start * n + end, end * n + start)
-    order = np.argsort(key).astype(np.int32)  # scipy's graphs hold no more, 715 million faces
-    same = np.diff(key[order], prepend=-1) == 0  # half-edge i of the order lies on the edge of i - 1
-    del start, end, key
-    first = np.flatnonzero(~same)
-    count = np.diff(first, append=3 * m)  # faces at each edge
-    two = first[count == 2]
+    edges = _Edges(mesh)
+    m, boundary = len(edges.faces), edges.boundary
+    two = edges.first[edges.count == 2]
+    forward, order = edges.forward, edges.order
     consistent = not bool((forward[order[two]] == forward[order[two + 1]]).any())
-    boundary = order[first[count == 1]]
-    nonmanifold = int((count > 2).sum())
-
-    # Corners that meet across an edge are one vertex of the surface pulled apart.
-    corner = np.arange(3 * m, dtype=np.int32)
-    after = np.where(corner % 3 == 2, corner - 2, corner + 1)
-    low, high = np.where(forward, corner, after), np.where(forward, after, corner)
-    a, b = order[:-1][same[1:]], order[1:][same[1:]]
-    fans, fan = _components(3 * m, np.concatenate([low[a], high[a]]), np.concatenate([low[b], high[b]]))
-    parts, _ = _components(fans, fan, fan[after])
+    nonmanifold = int((edges.count > 2).sum())
+    parts, _ = _components(edges.fans, edges.fan, edges.fan[edges.after])
 
     loops = genus = outward = None
     if nonmanifold == 0 and consistent:
-        rim = np.stack([fan[boundary], fan[after[boundary]]])
-        a, b = np.unique(rim, return_inverse=True)[1].reshape(2, -1)
-        loops, _ = _components(len(boundary), a, b)  # a loop has as many edges as vertices
-        genus = (2 * parts - loops - (fans - len(first) + m)) // 2
+        loops, _ = edges.loops()
+        genus = (2 * parts - loops - (edges.fans - len(edges.first) + m)) // 2
         if len(boundary) == 0 and m:
-            outward = _signed_volume(mesh.vertices, f) > 0
+            outward = _signed_volume(mesh.vertices, edges.faces) > 0
     return Topology(
-        vertices=n,
+        vertices=len(mesh.vertices),
         faces=len(mesh.faces),
         watertight=m > 0 and len(boundary) == 0 and nonmanifold == 0,
         consistent=consistent,
@@ -95,6 +151,46 @@ def topology(mesh: Mesh) -> Topology:
         boundary_loops=loops,
         nonmanifold_edges=nonmanifold,
     )
+
+
+def measures(mesh: Mesh, shape: Topology) -> Measures:
+    """Area, volume and holes of `mesh`, whose topology is `shape`."""
+    area = 0.0
+    for i in range(0, len(mesh.faces), FACE_CHUNK):
+        a, b, c = mesh.vertices[mesh.faces[i : i + FACE_CHUNK].T]
+        area += 0.5 * float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum())
+    volume = _signed_volume(mesh.vertices, mesh.faces) if shape.outward else None
+    return Measures(area, volume, _holes(mesh) if shape.boundary_edges else ())
+
+
+def _holes(mesh: Mesh) -> tuple[Hole, ...]:
+    edges = _Edges(mesh)
+    number, loop = edges.loops()
+    start, end = edges.faces.ravel()[edges.boundary], edges.faces.ravel()[edges.after[edges.boundary]]
+    length = np.linalg.norm(mesh.vertices[end] - mesh.vertices[start], axis=1)
+    around, count = np.bincount(loop, length, number), np.bincount(loop, minlength=number)
+    ranked = np.argsort(loop, kind="stable")
+    firsts = np.cumsum(count) - count
+    low, high = (ufunc.reduceat(mesh.vertices[start[ranked]], firsts) for ufunc in (np.minimum, np.maximum))
+    size, center = high - low, low + 0.5 * (high - low)
+    return tuple(
+        Hole(int(count[i]), float(around[i]), tuple(size[i].tolist()), tuple(center[i].tolist()))
+        for i in np.argsort(-around, kind="stable")
+    )
+
+
+def pulled_apart(mesh: Mesh) -> Mesh:
+    """`mesh` with a vertex for each fan of faces, so that no two fans meet in a vertex."""
+    edges = _Edges(mesh)
+    corners = edges.faces.ravel()
+    if edges.fans == len(np.unique(corners)):
+        return mesh
+    source = np.empty(edges.fans, np.int64)
+    source[edges.fan] = corners
+    pick = lambda a: None if a is None else a[source]  # noqa: E731
+    values = {name: array[source] for name, array in mesh.values.items()}
+    faces = edges.fan.reshape(-1, 3)
+    return Mesh(mesh.vertices[source], faces, pick(mesh.normals), pick(mesh.colors), values)
 
 
 def _components(nodes: int, a: NDArray, b: NDArray) -> tuple[int, NDArray]:
