@@ -133,6 +133,8 @@ class MeshConfig:
     finest: int = _setting(512, "the resolution for dense scans")
     cell: float | None = _setting(None, "the cell's size in the scan's unit, instead of the resolution")
     parts: str = _setting("auto", "auto (all but floating crumbs), all, largest, or how many")
+    faces: int | None = _setting(None, "triangles to simplify to; by default as many as come")
+    color: str = _setting("auto", "auto (the scan's colours and scalars go to the vertices) or off")
 
     def suited_to(self, spacing: float, side: float) -> MeshConfig:
         """With the resolution for points `spacing` apart in a box with this longest `side`, where it is not
@@ -236,11 +238,13 @@ _RANGES = (
     ("mesh", "resolution", 16, 4096),
     ("mesh", "finest", 16, 4096),
     ("mesh", "cell", 1e-300, 1e300),
+    ("mesh", "faces", 4, 1e9),
 )
 _CHOICES = (
     ("scan", "normals", ("auto", "file", "estimate")),
     ("fit", "optimizer", ("muon", "adam")),
     ("fit", "decay", ("cosine", "constant")),
+    ("mesh", "color", ("auto", "off")),
 )
 
 STANDARD = Config()

@@ -115,7 +115,7 @@ class Preview:
         if progress.ended or time.monotonic() - self.written < self.seconds:
             return
         try:
-            mesh = self.unfinished(progress.snapshot).mesh(PREVIEW_RESOLUTION)
+            mesh = self.unfinished(progress.snapshot).mesh(PREVIEW_RESOLUTION, color="off")
         except ExtractError as error:  # an early field need not have a surface
             log.info("no preview yet: %s", error)
         else:

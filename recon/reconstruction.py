@@ -24,8 +24,10 @@ from recon.field.siren import Siren
 from recon.fit.checkpoint import load_snapshot, save_snapshot
 from recon.fit.trainer import Snapshot
 from recon.geometry import Float, Frame, Mesh, PointCloud
+from recon.mesh.attributes import with_attributes
 from recon.mesh.extract import extract
 from recon.mesh.polish import keep_parts
+from recon.mesh.simplify import simplify
 
 RUN, SCAN, CHECKPOINT, HISTORY = "run.json", "scan.npz", "checkpoint.pt", "history.csv"
 QUERY_CHUNK = 1 << 12
@@ -85,6 +87,8 @@ class Reconstruction:
         *,
         cell: float | None = None,
         parts: str | None = None,
+        faces: int | None = None,
+        color: str | None = None,
         progress: Callable[[float], None] = lambda share: None,
     ) -> Mesh:
         """The surface, in world units; settings that are not given are the configuration's.
@@ -92,6 +96,8 @@ class Reconstruction:
         resolution  samples along the longest side of the scan's box with its margin
         cell        the cell's edge in world units, instead of the resolution
         parts       as `recon.mesh.polish.keep_parts`
+        faces       simplify to so many triangles, as `recon.mesh.simplify.simplify`
+        color       "auto": vertices get the colours and values of the scan, where it has any; or "off"
         Raises ExtractError where there is no surface, UsageError for a cell that asks too much.
         """
         settings = self.config.mesh
@@ -100,7 +106,9 @@ class Reconstruction:
             longest = float((self.box[1] - self.box[0]).max()) * self.frame.scale
             resolution = 1 + round(longest / cell)
         resolution, parts = resolution or settings.resolution or settings.finest, parts or settings.parts
-        replace(self.config, mesh=replace(settings, resolution=resolution, parts=parts)).check()
+        faces, color = faces or settings.faces, color or settings.color
+        wanted = replace(settings, resolution=resolution, parts=parts, faces=faces, color=color)
+        replace(self.config, mesh=wanted).check()
         with fast_kernels():
             mesh = extract(
                 lambda x: self.field.values(x)[:, 0],
@@ -110,8 +118,21 @@ class Reconstruction:
                 device=self.device,
                 progress=progress,
             )
-        mesh, _ = keep_parts(mesh, parts, self.frame.to_unit(self.scan.points))
+        scan = replace(self.scan, points=self.frame.to_unit(self.scan.points))
+        mesh, _ = keep_parts(mesh, parts, scan.points)
+        if faces is not None:
+            mesh = self._simplified(mesh, faces)
+        if color == "auto":
+            mesh = with_attributes(mesh, scan, torch.get_num_threads())
         return replace(mesh, vertices=self.frame.to_world(mesh.vertices))
+
+    def _simplified(self, mesh: Mesh, faces: int) -> Mesh:
+        """`mesh`, in the unit frame, with `faces` triangles and the field's normals at its new vertices."""
+        mesh = simplify(mesh, faces)
+        if mesh.normals is not None:
+            return mesh
+        _, slope = self.distance_and_gradient(self.frame.to_world(mesh.vertices))
+        return replace(mesh, normals=slope / np.linalg.norm(slope, axis=1, keepdims=True).clip(1e-30))
 
     def save(self, folder: str | Path) -> None:
         """Write the run folder that `load` reads, replacing what an earlier state of it holds."""
