@@ -20,6 +20,8 @@ def config_from(options: argparse.Namespace) -> Config:
         ("mesh", "resolution", options.resolution),
         ("mesh", "cell", options.cell),
         ("mesh", "parts", options.parts),
+        ("mesh", "faces", options.faces),
+        ("mesh", "color", options.color),
         ("scan", "normals", options.normals),
         ("scan", "sensor", options.sensor),
     ):
@@ -133,6 +135,8 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
     mesh.add_argument("--normals", choices=("auto", "file", "estimate"), help="default: auto")
     mesh.add_argument("--sensor", type=_point, metavar="X,Y,Z", help="the scanner: estimated normals face it")
     mesh.add_argument("--parts", metavar="auto|all|largest|N", help="which parts stay (default: auto)")
+    mesh.add_argument("--faces", type=int, metavar="N", help="simplify to N triangles")
+    mesh.add_argument("--color", choices=("auto", "off"), help="colours of the scan (default: auto)")
     mesh.add_argument("--run", metavar="DIR", help="keep checkpoints there; given again, it resumes")
     mesh.add_argument("--preview", type=_seconds, metavar="10s", help="write DIR/preview.ply that often")
     mesh.add_argument(
