@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,8 @@ def _reconstruct(options: argparse.Namespace, cloud: Any, config: Config, run: P
 def _summary(scan: str, out: Path, result: Any, mesh: Any, seconds: dict, began: float) -> dict[str, Any]:
     import numpy as np
 
-    from recon.evaluation import distance_to_mesh, topology
+    from recon.evaluation import distance_to_mesh
+    from recon.topology import measures, topology
 
     points = result.scan.points[:: max(1, len(result.scan.points) // 50_000)]
     away = distance_to_mesh(points, mesh)
@@ -133,6 +135,8 @@ def _summary(scan: str, out: Path, result: Any, mesh: Any, seconds: dict, began:
         "watertight": shape.watertight,
         "components": shape.components,
         "genus": shape.genus,
+        **asdict(measures(mesh, shape)),
+        "unit": result.scan.unit,
         "steps": result.snapshot.step,
         "recoveries": result.snapshot.recoveries,
         "scan_to_mesh": {
@@ -147,13 +151,17 @@ def _summary(scan: str, out: Path, result: Any, mesh: Any, seconds: dict, began:
 
 
 def _summary_lines(summary: dict[str, Any]) -> list[str]:
+    from recon.topology import Hole, Measures
+
     away, diagonal = summary["scan_to_mesh"], summary["diagonal"]
+    size = Measures(summary["area"], summary["volume"], tuple(Hole(**hole) for hole in summary["holes"]))
     parts = "1 part" if summary["components"] == 1 else f"{summary['components']} parts"
     closed = "watertight" if summary["watertight"] else "open"
     genus = "" if summary["genus"] is None else f", genus {summary['genus']}"
     stages = ", ".join(f"{name} {value:.1f} s" for name, value in summary["seconds"].items())
     return [
         f"mesh    {summary['mesh']}: {summary['faces']:,} faces, {closed}, {parts}{genus}",
+        f"size    {size.line(summary['unit'])}",
         f"fit     scan to mesh: mean {away['mean']:.3g}, 95 % below {away['p95']:.3g}, "
         f"largest {away['largest']:.3g} (the scan's diagonal is {diagonal:.6g})",
         f"time    {summary['seconds_all']:.1f} s: {stages}",

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from recon.geometry import Float, Mesh, PointCloud
 from recon.scan.clean import LARGEST, MIN_POINTS, first_of_each
 from recon.scan.files import read_any
-from recon.topology import Topology, topology
+from recon.topology import Measures, Topology, measures, topology
 
 SAMPLE = 20_000  # points whose neighbours are looked at
 NEIGHBOURS = 12
@@ -65,6 +65,7 @@ class Info:
     bad_normals: int
     normals: Normals | None
     topology: Topology | None
+    measures: Measures | None
     problems: tuple[str, ...]
 
     @property
@@ -107,6 +108,8 @@ class Info:
             closed = "watertight" if t.watertight else f"open, {t.boundary_edges:,} boundary edges{_holes(t)}"
             genus = "no genus" if t.genus is None else f"genus {t.genus}"
             out.append(f"surface   {closed}, {t.components:,} {_plural(t.components, 'part')}, {genus}")
+        if self.measures:
+            out.append(f"size      {self.measures.line()}")
         out += [f"problem   {problem}" for problem in self.problems] or ["problems  none found"]
         return out
 
@@ -117,7 +120,7 @@ def inspect(path: str | Path, *, threads: int = 1) -> Info:
     content = read_any(path)
     points = content.vertices if isinstance(content, Mesh) else content.points
     finite = np.isfinite(points).all(1)
-    shape = _topology(content) if isinstance(content, Mesh) else None
+    shape, size = _shape(content) if isinstance(content, Mesh) else (None, None)
     good = (
         np.ones(len(points), bool)
         if content.normals is None
@@ -146,17 +149,19 @@ def inspect(path: str | Path, *, threads: int = 1) -> Info:
         bad_normals=int((~good).sum()),
         normals=normals,
         topology=shape,
+        measures=size,
         problems=(),
     )
     return replace(info, problems=tuple(_problems(info)))
 
 
-def _topology(mesh: Mesh) -> Topology:
-    """Of a mesh whose volume may be beyond computing: `outward` is then None."""
+def _shape(mesh: Mesh) -> tuple[Topology, Measures | None]:
+    """Of a mesh whose volume may be beyond computing: `outward` and the measures are then None."""
     if (np.abs(mesh.vertices) < LARGEST_CUBED).all():
-        return topology(mesh)
+        shape = topology(mesh)
+        return shape, measures(mesh, shape)
     with np.errstate(all="ignore"):
-        return replace(topology(mesh), outward=None)
+        return replace(topology(mesh), outward=None), None
 
 
 def _chosen(count: int) -> np.ndarray:

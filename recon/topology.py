@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from recon.geometry import Float, Int, Mesh
 
+NAMED = 3  # holes, for people
 FACE_CHUNK = 500_000  # faces at a time in the volume, where whole arrays of corners would be large
 
 
@@ -68,6 +69,17 @@ class Measures:
     area: float
     volume: float | None
     holes: tuple[Hole, ...]
+
+    def line(self, unit: str | None = None) -> str:
+        """The same for people, in a unit of this name."""
+        of = lambda power: f" {unit}{power}" if unit else ""  # noqa: E731
+        volume = "" if self.volume is None else f", volume {self.volume:.6g}{of('³')}"
+        boxes = [" x ".join(f"{side:.3g}" for side in hole.size) for hole in self.holes[:NAMED]]
+        rims = [f"{hole.length:.4g} ({box})" for hole, box in zip(self.holes, boxes, strict=False)]
+        more = ["…"] if len(self.holes) > NAMED else []
+        kind = "hole, its rim" if len(self.holes) == 1 else "holes, their rims"
+        holes = f"; {len(self.holes):,} {kind}{of('')} {', '.join(rims + more)}" if rims else ""
+        return f"area {self.area:.6g}{of('²')}{volume}{holes}"
 
 
 class _Edges:

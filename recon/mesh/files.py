@@ -2,6 +2,7 @@
 
 World coordinates keep their precision: PLY, OBJ and OFF hold them in full, GLB holds single precision
 about a centre that a node of the scene places. STL has neither, so it warns where an offset costs detail.
+Scalars of the vertices go into PLY under their names, and into GLB as `_NAME` where all are finite.
 """
 
 from __future__ import annotations
@@ -61,6 +62,9 @@ def _ply(mesh: Mesh, stream: BinaryIO) -> None:
     if mesh.colors is not None:
         names = ("red", "green", "blue")
         fields += [(name, "u1", "uchar", mesh.colors[:, i]) for i, name in enumerate(names)]
+    taken = {name for name, *_ in fields}
+    for name, column in _named(mesh, taken).items():
+        fields.append((name, "<f8", "double", column))
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(mesh.vertices)}"]
     header += [f"property {kind} {name}" for name, _, kind, _ in fields]
     header += [f"element face {len(mesh.faces)}", "property list uchar int vertex_indices", "end_header", ""]
@@ -72,6 +76,17 @@ def _ply(mesh: Mesh, stream: BinaryIO) -> None:
     faces = np.empty(len(mesh.faces), [("count", "u1"), ("corners", "<i4", 3)])
     faces["count"], faces["corners"] = 3, mesh.faces
     stream.write(faces.data)
+
+
+def _named(mesh: Mesh, taken: set[str]) -> dict[str, Float]:
+    """The values of `mesh` under names of one word each, none of them one of `taken`."""
+    named: dict[str, Float] = {}
+    for name, column in mesh.values.items():
+        name = "_".join(name.split()) or "value"
+        while name in taken or name in named:
+            name += "_"
+        named[name] = column
+    return named
 
 
 def _obj(mesh: Mesh, stream: BinaryIO) -> None:
@@ -131,6 +146,8 @@ def _face_normals(mesh: Mesh) -> Float:
 
 def _glb(mesh: Mesh, stream: BinaryIO) -> None:
     low, high = mesh.vertices.min(0), mesh.vertices.max(0)
+    with np.errstate(over="ignore"):
+        values = {name.upper(): column.astype(np.float32) for name, column in _named(mesh, set()).items()}
     place = np.eye(4)
     place[:3, 3] = low + 0.5 * (high - low)
     surface = trimesh.Trimesh(
@@ -138,6 +155,7 @@ def _glb(mesh: Mesh, stream: BinaryIO) -> None:
         mesh.faces,
         vertex_normals=mesh.normals,
         vertex_colors=mesh.colors,
+        vertex_attributes={name: column for name, column in values.items() if np.isfinite(column).all()},
         process=False,
     )
     scene = trimesh.Scene()
