@@ -30,6 +30,7 @@ _HOME = {
     "inspect": "recon.inspection",
     "load": "recon.reconstruction",
     "read_cloud": "recon.scan.files",
+    "read_clouds": "recon.scan.files",
     "read_mesh": "recon.mesh.files",
     "reconstruct": "recon.pipeline",
     "write_mesh": "recon.mesh.files",

@@ -50,16 +50,18 @@ def main(arguments: list[str] | None = None) -> int:
 def _mesh(options: argparse.Namespace) -> dict[str, Any]:
     from recon.atomic import check_writable
     from recon.mesh.files import check_mesh_path, write_mesh
-    from recon.scan.files import read_cloud
+    from recon.scan.files import read_clouds
 
     began = time.monotonic()
-    out = Path(options.output or f"{Path(options.scan).stem}.mesh.ply")
+    if len(options.scans) > 1 and not options.output:
+        raise UsageError("several scans become one mesh: say with -o MESH where to write it")
+    out = Path(options.output or f"{Path(options.scans[0]).stem}.mesh.ply")
     check_mesh_path(out)
     check_writable(out, options.overwrite)
     config = config_from(options)
     if options.preview and not options.run:
         raise UsageError("--preview needs --run DIR, the folder to write it to")
-    cloud = read_cloud(options.scan, samples=config.scan.samples, seed=config.seed)
+    cloud = read_clouds(options.scans, samples=config.scan.samples, seed=config.seed)
     read_seconds = time.monotonic() - began
     with _run_folder(options.run, out) as run:
         result = _reconstruct(options, cloud, config, run)
@@ -69,7 +71,7 @@ def _mesh(options: argparse.Namespace) -> dict[str, Any]:
         meshed = time.monotonic()
         write_mesh(mesh, out, overwrite=options.overwrite)
     seconds = {"read": read_seconds, **result.seconds, "mesh": meshed - start}
-    summary = _summary(options.scan, out, result, mesh, seconds, began)
+    summary = _summary(options.scans, out, result, mesh, seconds, began)
     _say(_summary_lines(summary), options.quiet)
     return summary
 
@@ -117,7 +119,9 @@ def _reconstruct(options: argparse.Namespace, cloud: Any, config: Config, run: P
         return work()
 
 
-def _summary(scan: str, out: Path, result: Any, mesh: Any, seconds: dict, began: float) -> dict[str, Any]:
+def _summary(
+    scans: list[str], out: Path, result: Any, mesh: Any, seconds: dict, began: float
+) -> dict[str, Any]:
     import numpy as np
 
     from recon.evaluation import distance_to_mesh
@@ -127,7 +131,7 @@ def _summary(scan: str, out: Path, result: Any, mesh: Any, seconds: dict, began:
     away = distance_to_mesh(points, mesh)
     shape = topology(mesh)
     return {
-        "scan": str(scan),
+        "scan": scans if len(scans) > 1 else scans[0],
         "mesh": str(out),
         "points": len(result.scan.points),
         "vertices": shape.vertices,

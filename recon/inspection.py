@@ -48,6 +48,9 @@ class Info:
     not_finite  points with a coordinate that is not finite
     duplicates  finite points at the place of an earlier one
     bad_normals normals that are zero or not finite
+    sensors     different places that the points were seen from; 0 where none is known
+    values      the names of the points' other scalars
+    unit        the name of the coordinates' unit where the file states it
     problems    what stands in the way of a good surface, a sentence each
     """
 
@@ -63,6 +66,9 @@ class Info:
     not_finite: int
     duplicates: int
     bad_normals: int
+    sensors: int
+    values: tuple[str, ...]
+    unit: str | None
     normals: Normals | None
     topology: Topology | None
     measures: Measures | None
@@ -96,6 +102,14 @@ class Info:
             sides = " x ".join(f"{b - a:.6g}" for a, b in zip(self.low, self.high, strict=True))
             corner = ", ".join(f"{a:.9g}" for a in self.low)
             out.append(f"box       {sides} from ({corner}), diagonal {self.diagonal:.6g}")
+        if self.unit:
+            out.append(f"unit      {self.unit}, as the file states")
+        if self.sensors:
+            out.append(
+                f"sensors   {self.sensors:,} {_plural(self.sensors, 'place')} that points were seen from"
+            )
+        if self.values:
+            out.append(f"values    {', '.join(self.values)}")
         if self.spacing is not None:
             out.append(f"spacing   {self.spacing:.4g} between neighbours")
         if self.normals:
@@ -128,6 +142,7 @@ def inspect(path: str | Path, *, threads: int = 1) -> Info:
     )
     sound = points[finite]
     places = sound[first_of_each(sound)]
+    sensors = content.sensors if isinstance(content, PointCloud) else None
     low, high = (sound.min(0), sound.max(0)) if len(sound) else (None, None)
     spacing = _spacing(places, threads)
     normals = None
@@ -147,6 +162,9 @@ def inspect(path: str | Path, *, threads: int = 1) -> Info:
         not_finite=int((~finite).sum()),
         duplicates=len(sound) - len(places),
         bad_normals=int((~good).sum()),
+        sensors=0 if sensors is None else int(first_of_each(sensors).sum()),
+        values=tuple(content.values),
+        unit=content.unit if isinstance(content, PointCloud) else None,
         normals=normals,
         topology=shape,
         measures=size,
@@ -227,7 +245,8 @@ def _problems(info: Info) -> list[str]:
 
 def _normal_problems(info: Info) -> list[str]:
     if not info.has_normals:
-        return ["no normals: they are estimated, and which side is outside is guessed"]
+        side = "they face the sensors" if info.sensors else "which side is outside is guessed"
+        return [f"no normals: they are estimated, and {side}"]
     out = []
     if 2 * info.bad_normals > info.points:
         out.append(

@@ -113,12 +113,20 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
         return sub
 
     raw = argparse.RawDescriptionHelpFormatter
-    mesh = command("mesh", "one scan to one mesh", epilog=_settings_help(), formatter_class=raw)
-    mesh.add_argument(
-        "scan", metavar="SCAN", help="point cloud: ply xyz pwn pts npy npz pcd, or a mesh to sample"
+    mesh = command(
+        "mesh", "one scan, of one file or several, to one mesh", epilog=_settings_help(), formatter_class=raw
     )
     mesh.add_argument(
-        "-o", "--output", metavar="MESH", help="ply obj stl glb off (default: SCAN.mesh.ply here)"
+        "scans",
+        metavar="SCAN",
+        nargs="+",
+        help="ply pcd las laz e57 ptx pts xyz txt csv pwn npy npz, or a mesh to sample; several: one scene",
+    )
+    mesh.add_argument(
+        "-o",
+        "--output",
+        metavar="MESH",
+        help="ply obj stl glb off (default, of one SCAN: SCAN.mesh.ply here)",
     )
     mesh.add_argument("--preset", choices=PRESETS, default="standard", help="default: %(default)s")
     mesh.add_argument("--time", type=_seconds, metavar="60s", help="a budget for training, instead of steps")

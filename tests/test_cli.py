@@ -74,6 +74,7 @@ def test_mesh_info_eval_and_query_work_together(
         (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--parts", "few"], 2, "few"),
         (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--threads", "0"], 2, "0 threads"),
         (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--preview", "5s"], 2, "--run"),
+        (["mesh", "{data}/oni.ply", "{data}/kitten.ply"], 2, "-o MESH"),
         (["info", "{tmp}"], 1, "folder"),
         (["eval", "{tmp}/missing.ply", "{data}/oni.ply"], 1, "missing.ply"),
         (["query", "{tmp}", "{data}/oni.ply"], 1, "run folder"),
@@ -179,6 +180,18 @@ def test_a_stopped_command_goes_on_to_the_same_mesh(
     assert finish(start(command("stopped")))[0] == 0
     assert (tmp_path / "stopped.ply").read_bytes() == (tmp_path / "whole.ply").read_bytes()
     assert run.exists() == named
+
+
+def test_several_scans_are_one(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cloud = recon.read_cloud(data / "coupling.ply")
+    scans = [str(tmp_path / f"{part}.npy") for part in range(2)]
+    for part, scan in enumerate(scans):
+        half = cloud.select(np.arange(len(cloud)) % 2 == part)
+        np.save(scan, np.hstack([half.points, half.normals]))
+    assert main(["mesh", *scans, "-o", str(tmp_path / "m.ply"), "--json", *SMALL]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["scan"] == scans
+    assert summary["points"] == len(cloud)
 
 
 def test_what_another_command_left_behind_is_not_taken_up(data: Path, tmp_path: Path) -> None:

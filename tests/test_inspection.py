@@ -100,6 +100,25 @@ def test_a_large_offset_is_told_with_what_single_precision_loses(tmp_path: Path)
     assert inspect(save(tmp_path / "s.npy", n + 5e2, n)).problems == ()
 
 
+def test_sensors_values_and_unit_are_told(tmp_path: Path) -> None:
+    n = fibonacci(400)
+    rows = np.empty(400, [(name, "f8") for name in (*"xyz", "vx", "vy", "vz", "intensity")])
+    for name, column in zip("xyz", n.T, strict=True):
+        rows[name], rows[f"v{name}"] = column, np.sign(n[:, 2])
+    np.save(tmp_path / "s.npy", rows)
+    info = inspect(tmp_path / "s.npy")
+    assert (info.sensors, info.values, info.unit) == (2, ("intensity",), None)
+    assert "sensors   2 places that points were seen from" in info.lines()
+    assert "values    intensity" in info.lines()
+    assert any("they face the sensors" in problem for problem in info.problems)
+    path = tmp_path / "s.ptx"
+    place = "\n".join(
+        ["1\n400", "0 0 0", "1 0 0", "0 1 0", "0 0 1", "1 0 0 0", "0 1 0 0", "0 0 1 0", "0 0 9 1"]
+    )
+    path.write_text(place + "\n" + "".join(f"{x} {y} {z} 1\n" for x, y, z in n))
+    assert "sensors   1 place that points were seen from" in inspect(path).lines()
+
+
 def test_a_mesh(tmp_path: Path) -> None:
     corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], float)
     faces = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])

@@ -19,6 +19,8 @@ NORMALS = [(f"{prefix}x", f"{prefix}y", f"{prefix}z") for prefix in PREFIXES]
 COLORS = [("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue")]
 SENSORS = [("vx", "vy", "vz"), ("vp_x", "vp_y", "vp_z")]
 OPACITY = ("alpha", "a", "diffuse_alpha")
+DIGITS = 30  # of a count; Python refuses numbers of thousands
+LINE = 200  # characters
 UNIT = 0.02  # how far lengths may be off 1 in a column of unit normals written with few digits
 
 
@@ -32,14 +34,15 @@ def from_columns(path: Path, columns: Mapping[str, NDArray]) -> PointCloud:
         raise ScanError(f"{path} has no columns x, y and z, only: {', '.join(left) or 'none'}")
     normals, sensors = _triple(left, NORMALS), _triple(left, SENSORS)
     colors = _triple(left, COLORS, np.result_type)
-    return PointCloud(
-        points,
-        normals,
-        None if colors is None else as_colors(colors),
-        str(path),
-        sensors,
-        {name: array for name, array in left.items() if name.lower() not in OPACITY},
-    )
+    with np.errstate(invalid="ignore"):  # some kinds of NaN
+        return PointCloud(
+            points,
+            normals,
+            None if colors is None else as_colors(colors),
+            str(path),
+            sensors,
+            {name: array for name, array in left.items() if name.lower() not in OPACITY},
+        )
 
 
 def _triple(
@@ -52,7 +55,8 @@ def _triple(
     for triple in names:
         if all(name in found for name in triple):
             parts = [columns.pop(found[name]) for name in triple]
-            return np.stack(parts, axis=1, dtype=kind(*parts), casting="unsafe")
+            with np.errstate(invalid="ignore"):  # some kinds of NaN
+                return np.stack(parts, axis=1, dtype=kind(*parts), casting="unsafe")
     return None
 
 
@@ -136,6 +140,17 @@ def load_rows(path: Path, lines: Lines, limit: int | None = None) -> Float:
     if found := re.search(r"columns changed from (\d+) to (\d+)", text):
         raise ScanError(f"{path}, line {lines.number} has {found[2]} columns, the lines before it {found[1]}")
     raise ScanError(f"{path}, line {lines.number}: {text}")
+
+
+def whole(word: str | bytes) -> int | None:
+    """The whole number, not negative and no larger than a file's counts can be, that `word` is, if so."""
+    return int(word) if word.isdigit() and word.isascii() and len(word) <= DIGITS else None
+
+
+def reason(error: BaseException) -> str:
+    """What a library's error says, in a line of bearable length."""
+    lines = str(error).splitlines()
+    return lines[0][:LINE] if lines else type(error).__name__
 
 
 def cut_short(path: Path, promised: int, what: str, there: int) -> ScanError:

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from recon.errors import MissingLibraryError, ScanError
 from recon.geometry import Float, PointCloud
-from recon.scan.columns import cut_short
+from recon.scan.columns import cut_short, reason
 from recon.scan.join import join
 
 PART = 1 << 18  # points
@@ -46,8 +46,7 @@ def read_e57(path: Path) -> PointCloud:
     except (ScanError, OSError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 the library raises what it stumbles over in a damaged file
-        words = (str(error) or type(error).__name__).splitlines()[0]
-        raise ScanError(f"{path} is cut short or damaged: {words}") from None
+        raise ScanError(f"{path} is cut short or damaged: {reason(error)}") from None
     clouds = [cloud for cloud in clouds if len(cloud)]
     if not clouds:
         raise ScanError(f"{path} holds no points")

@@ -16,7 +16,7 @@ import numpy as np
 
 from recon.errors import ScanError
 from recon.geometry import PointCloud
-from recon.scan.columns import as_colors, cut_short
+from recon.scan.columns import as_colors, cut_short, reason
 from recon.scan.units import unit_of_geotiff, unit_of_wkt
 
 log = logging.getLogger("recon")
@@ -46,7 +46,7 @@ def read_las(path: Path) -> PointCloud:
         except (ScanError, OSError, MemoryError, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 parsers raise anything; a panic in Rust is no Exception
-            raise ScanError(f"{path} is cut short or damaged: {error}") from None
+            raise ScanError(f"{path} is cut short or damaged: {reason(error)}") from None
 
 
 def _check_header(path: Path, stream: BinaryIO) -> None:
@@ -87,11 +87,27 @@ def _check_chunks(path: Path, stream: BinaryIO, header: Any) -> None:
         raise cut_short(path, chunks, "chunks", room)
     (record,) = header.vlrs.get("LasZipVlr")
     stream.seek(start)
-    sizes = np.array(lazrs.read_chunk_table(stream, lazrs.LazVlr(record.record_data)), np.float64)
-    points, used = sizes.reshape(-1, 2).sum(0)
-    if header.point_count > points or used > size:
-        raise cut_short(path, header.point_count, "points", int(points))
+    sizes = lazrs.read_chunk_table(stream, lazrs.LazVlr(record.record_data))
+    points = sum(count for count, _ in sizes)
+    if header.point_count > points:
+        raise cut_short(path, header.point_count, "points", points)
+    layers = _layers(record.record_data)
+    at = start + 8  # after the place of the table
+    for _, length in sizes:
+        stream.seek(at + header.point_format.size + 4)  # the first point, and the number of points
+        used = sum(struct.unpack(f"<{layers}I", stream.read(4 * layers)))
+        if used > length or at + length > table:
+            raise ScanError(f"{path} is cut short or damaged: the chunk at byte {at:,} has no room in it")
+        at += length
     stream.seek(start)
+
+
+def _layers(record: bytes) -> int:
+    """The number of layers that each chunk states the lengths of: LAZ keeps the formats of LAS 1.4 in
+    such, one or more for each item of a point."""
+    count = struct.unpack_from("<H", record, 32)[0]
+    items = struct.iter_unpack("<HHH", record[34 : 34 + 6 * count])
+    return sum({10: 9, 11: 1, 12: 2, 13: 1, 14: size}.get(kind, 0) for kind, size, _ in items)
 
 
 def _read(path: Path, reader: Any) -> PointCloud:

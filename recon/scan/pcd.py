@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recon.errors import ScanError
 from recon.geometry import PointCloud
-from recon.scan.columns import Lines, cut_short, from_columns, load_rows
+from recon.scan.columns import Lines, cut_short, from_columns, load_rows, reason
 
 HEADER_LIMIT = 1 << 16
 LZF_RATIO = 88  # a reference of 3 bytes stands for 264 at most
@@ -33,7 +33,7 @@ def read_pcd(path: Path) -> PointCloud:
         count = int(header.get("POINTS", [str(width * height)])[0])
         viewpoint = np.array(header.get("VIEWPOINT", [0] * 7), np.float64).reshape(7)
     except (KeyError, IndexError, ValueError, TypeError) as error:
-        raise ScanError(f"{path} has a damaged PCD header: {type(error).__name__} {error}") from None
+        raise ScanError(f"{path} has a damaged PCD header: {type(error).__name__} {reason(error)}") from None
     if count != width * height or min(width, height) < 0:
         raise ScanError(f"{path}: POINTS is {count:,}, WIDTH x HEIGHT is {width:,} x {height:,}: they differ")
     if count == 0:

@@ -21,7 +21,7 @@ from plyfile import PlyData, PlyListProperty, PlyParseError
 
 from recon.errors import ScanError
 from recon.geometry import Float, Mesh, PointCloud
-from recon.scan.columns import Lines, cut_short, from_columns, load_rows
+from recon.scan.columns import Lines, cut_short, from_columns, load_rows, reason, whole
 from recon.scan.surfaces import LARGEST_INDEX, fans, mesh_of
 
 HEADER_LIMIT = 1 << 20
@@ -59,9 +59,10 @@ def read_ply(path: Path) -> PointCloud | Mesh:
         tables = read(path, header, wanted)
     except _Ragged:
         tables = _ragged_tables(path, wanted)
-    cloud = from_columns(path, tables["vertex"])
+    cloud = from_columns(path, tables.get("vertex", {}))
     if "face" in wanted:
-        corners = next((tables["face"][name] for name in CORNERS if name in tables["face"]), None)
+        faces = tables.get("face", {})
+        corners = next((faces[name] for name in CORNERS if name in faces), None)
         if corners is None or (corners.ndim != 2 and corners.dtype != object):
             raise ScanError(f"{path} has faces without a list 'vertex_indices'")
         return mesh_of(path, cloud.points, fans(corners), cloud.normals, cloud.colors, cloud.values)
@@ -92,16 +93,16 @@ def _read_header(path: Path) -> _Header:
     for line in lines:
         words = line.split()
         if words[:1] == ["element"]:
-            if len(words) != 3 or not (words[2].isascii() and words[2].isdigit()):
+            if len(words) != 3 or (count := whole(words[2])) is None:
                 raise ScanError(f"{path}: the header's line '{line[:60]}' should be 'element NAME COUNT'")
-            counts.append(int(words[2]))
+            counts.append(count)
             line = f"element {words[1]} 0"  # for plyfile, which is to read no rows yet
         if words[:1] not in ([], ["comment"], ["obj_info"]):
             skeleton.append(line)
     try:
         empty = PlyData.read(io.BytesIO("\n".join([*skeleton, "end_header", ""]).encode("latin1")))
     except (PlyParseError, ValueError) as error:
-        raise ScanError(f"{path} has a damaged PLY header: {error}") from None
+        raise ScanError(f"{path} has a damaged PLY header: {reason(error)}") from None
     elements = list(zip(empty.elements, counts, strict=True))
     return _Header(empty.text, empty.byte_order, elements, len(text) + len(end), len(lines) + 1)
 
@@ -221,9 +222,9 @@ def _text_columns(path: Path, element: Any, count: int, lines: Lines) -> Columns
 
 def _ragged_tables(path: Path, wanted: set[str]) -> dict[str, Columns]:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore", UserWarning)  # numpy's, at lists without a value
             data = PlyData.read(path)
-    except (PlyParseError, ValueError) as error:
-        raise ScanError(f"{path} is cut short or damaged: {error}") from None
+    except (PlyParseError, ValueError, OverflowError) as error:
+        raise ScanError(f"{path} is cut short or damaged: {reason(error)}") from None
     return {name: {p.name: data[name][p.name] for p in data[name].properties} for name in wanted}

@@ -13,7 +13,7 @@ import numpy as np
 
 from recon.errors import ScanError
 from recon.geometry import Float, PointCloud
-from recon.scan.columns import Lines, as_colors, cut_short, load_rows
+from recon.scan.columns import Lines, as_colors, cut_short, load_rows, whole
 from recon.scan.join import join
 
 HEADER = (1, 1, 3, 3, 3, 3, 4, 4, 4, 4)  # numbers a line
@@ -66,11 +66,11 @@ def _header(path: Path, lines: Lines) -> list[Float] | None:
         wanted = HEADER[len(header)]
         try:
             header.append(np.array(words, np.float64).reshape(wanted))
+            if wanted == 1 and whole(words[0]) is None:
+                raise ValueError
         except ValueError:
             what = "a whole number" if wanted == 1 else f"{wanted} numbers"
             raise ScanError(f"{path}, line {lines.number}: {what} should stand here") from None
-        if wanted == 1 and not (words[0].isdigit()):
-            raise ScanError(f"{path}, line {lines.number}: a whole number should stand here")
         if len(header) == len(HEADER):
             return header
     if header:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from recon.errors import ScanError
 from recon.geometry import Bytes, Float, Int, Mesh, PointCloud
-from recon.scan.columns import Lines, as_colors, cut_short, from_table, load_rows
+from recon.scan.columns import Lines, as_colors, cut_short, from_table, load_rows, reason, whole
 
 LARGEST = 1e150  # squares of coordinates stay finite
 LARGEST_INDEX = 1 << 53  # that float64 tells from its neighbours
@@ -116,12 +116,13 @@ def read_off(path: Path) -> Mesh | PointCloud:
         lines = Lines(stream)
         filled = (words for line in lines if (words := line.split(b"#")[0].split()))
         keyword = next(filled)
-        counts = keyword[1:] or next(filled, [])
-        if len(counts) < 2 or not all(word.isdigit() for word in counts[:2]):
+        words = keyword[1:] or next(filled, [])
+        counts = [count for word in words[:2] if (count := whole(word)) is not None]
+        if len(counts) < 2:
             raise ScanError(
                 f"{path}, line {lines.number}: the counts of vertices and faces should stand here"
             )
-        vertices, faces = int(counts[0]), int(counts[1])
+        vertices, faces = counts
         if 6 * vertices + 4 * faces > size:
             raise cut_short(path, vertices + faces, "vertices and faces", size // 6)
         rows = load_rows(path, lines, vertices)
@@ -160,8 +161,13 @@ def _off_faces(path: Path, stream: BinaryIO, lines: Lines, count: int) -> NDArra
         words = line.split(b"#")[0].split()
         if not words or len(polygons) == count:
             continue
-        polygon = words[1 : 1 + int(words[0])] if words[0].isdigit() else []
-        if not polygon or len(polygon) < int(words[0]) or not all(word.isdigit() for word in polygon):
+        length, *polygon = map(whole, words)
+        polygon = polygon[:length]
+        if (
+            not length
+            or len(polygon) < length
+            or not all(i is not None and i < LARGEST_INDEX for i in polygon)
+        ):
             raise ScanError(f"{path}, line {lines.number}: a face should stand here")
         polygons.append(np.array(polygon, np.int64))
     return np.fromiter(polygons, object, len(polygons))
@@ -182,7 +188,7 @@ def read_glb(path: Path) -> Mesh:
             parts = [part for mesh in scene.get("meshes", []) for part in mesh["primitives"]]
             shaded = bool(parts) and all("NORMAL" in part["attributes"] for part in parts)
             largest = max(map(int, counts), default=0)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             raise ScanError(f"{path} is damaged: its glTF description cannot be read") from None
     if largest > size:
         raise cut_short(path, largest, "values", size)
@@ -197,7 +203,7 @@ def _trimesh(path: Path, normals: bool = False) -> Mesh:
         scene = loaded if isinstance(loaded, trimesh.Scene) else trimesh.Scene(loaded)
         placed = [_placed(scene, node, normals) for node in scene.graph.nodes_geometry]
     except Exception as error:  # noqa: BLE001 a parser raises whatever it stumbles over in a damaged file
-        raise ScanError(f"{path} is damaged, or no {path.suffix[1:].upper()} file: {error}") from None
+        raise ScanError(f"{path} is damaged, or no {path.suffix[1:].upper()} file: {reason(error)}") from None
     parts = [part for part in placed if part is not None and len(part.faces)]
     if not parts:
         raise ScanError(f"{path} holds no triangles")

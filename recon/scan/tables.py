@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recon.errors import ScanError
 from recon.geometry import Float, PointCloud
-from recon.scan.columns import Lines, as_colors, cut_short, from_columns, from_table, load_rows
+from recon.scan.columns import Lines, as_colors, cut_short, from_columns, from_table, load_rows, reason, whole
 from recon.scan.join import join
 
 SEPARATORS = bytes.maketrans(b",;\t", b"   ")
@@ -97,10 +97,10 @@ def _count(path: Path, lines: Lines) -> int | None:
     words = next((words for line in lines if (words := line.split(b"#")[0].split())), None)
     if words is None:
         return None
-    if len(words) != 1 or not words[0].isdigit():
+    if len(words) != 1 or (count := whole(words[0])) is None:
         what = "the number of the points that follow should stand here, or the end"
         raise ScanError(f"{path}, line {lines.number}: {what}")
-    return int(words[0])
+    return count
 
 
 def _preamble(path: Path, head: bytes) -> tuple[int, int | None, list[str], bytes]:
@@ -116,8 +116,8 @@ def _preamble(path: Path, head: bytes) -> tuple[int, int | None, list[str], byte
             continue
         if b"," in line and b";" in line:
             raise ScanError(f"{path}, line {number + 1} has commas and semicolons: write decimal points")
-        if len(words) == 1 and words[0].isdigit() and count is None:
-            count = int(words[0])
+        if len(words) == 1 and count is None and (stated := whole(words[0])) is not None:
+            count = stated
         elif {b"x", b"y", b"z"} <= {word.lower() for word in words} and not names:
             names = [word.decode("latin1") for word in words]
         else:
@@ -130,7 +130,7 @@ def read_npy(path: Path) -> PointCloud:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except DAMAGED as error:
-        raise ScanError(f"{path} is cut short or damaged, or holds objects: {error}") from None
+        raise ScanError(f"{path} is cut short or damaged, or holds objects: {reason(error)}") from None
     return _from_array(path, np.asarray(array))
 
 
@@ -148,7 +148,7 @@ def read_npz(path: Path) -> PointCloud:
             single = file[file.files[0]] if len(file.files) == 1 else None
             there = ", ".join(file.files)
     except DAMAGED as error:
-        raise ScanError(f"{path} is cut short or damaged, or holds objects: {error}") from None
+        raise ScanError(f"{path} is cut short or damaged, or holds objects: {reason(error)}") from None
     if "points" not in arrays:
         if single is None:
             raise ScanError(f"{path} has no array 'points', only: {there or 'none'}")

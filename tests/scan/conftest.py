@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import struct
 from pathlib import Path
 
 import laspy
 import numpy as np
 import pytest
 import trimesh
+from plyfile import PlyData, PlyElement
 
 from recon.geometry import Mesh
 from recon.mesh.files import write_mesh
@@ -44,6 +46,23 @@ def good_files(tmp_path: Path) -> list[Path]:
     (folder / "text.ply").write_text(PLY.format("ascii", 60) + TEXT)
     (folder / "binary.pcd").write_bytes(PCD.format(60, "binary").encode() + raw)
     (folder / "text.pcd").write_text(PCD.format(60, "ascii") + TEXT)
+    columns = POINTS.astype("<f8").T.tobytes()
+    packed = b"".join(
+        b"\x1f" + columns[at : at + 32] for at in range(0, len(columns), 32)
+    )  # LZF, copies only
+    head = PCD.format(10, "binary_compressed").replace("HEIGHT 1", "HEIGHT 6\nVIEWPOINT 1 2 3 1 0 0 0")
+    (folder / "packed.pcd").write_bytes(head.encode() + struct.pack("<II", len(packed), 1440) + packed)
+    cells = np.empty(21, [("vertex_indices", "O")])
+    cells["vertex_indices"] = [np.arange(i, i + 3 + i % 2) for i in range(21)]
+    vertices = np.array(
+        [(*p, i) for i, p in enumerate(POINTS[:42])], [(c, "f4") for c in (*"xyz", "quality")]
+    )
+    camera = np.ones(1, [(name, "f4") for name in ("view_px", "view_py", "view_pz", "viewporty")])
+    elements = [PlyElement.describe(vertices, "vertex"), PlyElement.describe(camera, "camera")]
+    elements.append(PlyElement.describe(cells, "face", len_types={"vertex_indices": "u1"}))
+    PlyData(elements, text=True).write(folder / "polygons.ply")
+    PlyData(elements, byte_order=">").write(folder / "cells.ply")
+    PlyData(elements[:2], byte_order="<").write(folder / "camera.ply")
     (folder / "points.obj").write_text("".join(f"v {line}\n" for line in TEXT.splitlines()))
     (folder / "points.ptx").write_text(PTX + TEXT.replace("\n", " 0.5\n"))
     for version, kind in (("1.2", 3), ("1.4", 7)):
