@@ -106,7 +106,7 @@ class Reconstruction:
             longest = float((self.box[1] - self.box[0]).max()) * self.frame.scale
             resolution = 1 + round(longest / cell)
         resolution, parts = resolution or settings.resolution or settings.finest, parts or settings.parts
-        faces, color = faces or settings.faces, color or settings.color
+        faces, color = settings.faces if faces is None else faces, color or settings.color
         wanted = replace(settings, resolution=resolution, parts=parts, faces=faces, color=color)
         replace(self.config, mesh=wanted).check()
         with fast_kernels():

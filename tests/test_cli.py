@@ -29,6 +29,8 @@ def test_mesh_info_eval_and_query_work_together(
     summary = json.loads(shown.out)
     assert summary["watertight"] and summary["faces"] > 1000
     assert summary["scan_to_mesh"]["mean"] < 0.01 * summary["diagonal"]
+    assert 0 < summary["volume"] < summary["area"] ** 1.5 and summary["holes"] == []
+    assert f"size    area {summary['area']:.6g}, volume {summary['volume']:.6g}" in shown.err
     assert f"{summary['faces']:,} faces, watertight" in shown.err
 
     assert main(["info", str(out), "--json"]) == 0

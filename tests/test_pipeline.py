@@ -70,6 +70,34 @@ def test_cells_and_resolutions_say_how_fine(result: recon.Reconstruction) -> Non
         result.mesh(cell=RADIUS / 1e6)
 
 
+def test_meshes_have_as_many_triangles_as_asked_for_and_the_fields_normals(
+    result: recon.Reconstruction,
+) -> None:
+    mesh = result.mesh(faces=600)
+    shape = topology(mesh)
+    assert shape.faces in (599, 600) and shape.watertight and shape.outward and shape.genus == 0
+    radii = np.linalg.norm(mesh.vertices - CENTRE, axis=1)
+    assert np.abs(radii / RADIUS - 1).max() < 0.02
+    assert ((mesh.vertices - CENTRE) / radii[:, None] * mesh.normals).sum(1).min() > 0.9
+    assert len(result.mesh(faces=10**7).faces) == len(result.mesh().faces)
+    with pytest.raises(UsageError, match=r"mesh\.faces is 3"):
+        result.mesh(faces=3)
+
+
+def test_meshes_have_the_colours_and_scalars_of_their_scan(result: recon.Reconstruction) -> None:
+    away = (result.scan.points - CENTRE) / RADIUS
+    colors = np.rint(127.5 + 127.5 * away)
+    scan = dataclasses.replace(result.scan, colors=colors, values={"height": away[:, 2]})
+    mesh = dataclasses.replace(result, scan=scan).mesh(faces=2000)
+    place = (mesh.vertices - CENTRE) / RADIUS
+    assert np.abs(mesh.values["height"] - place[:, 2]).mean() < 0.01
+    assert np.abs(mesh.colors - (127.5 + 127.5 * place)).mean() < 2
+    plain = dataclasses.replace(result, scan=scan).mesh(32, color="off")
+    assert plain.colors is None and not plain.values
+    with pytest.raises(UsageError, match=r"mesh\.color is 'blue', wanted one of auto, off"):
+        result.mesh(color="blue")
+
+
 def test_other_units_and_another_place_give_the_same_surface(result: recon.Reconstruction) -> None:
     cloud = sphere()
     small = recon.PointCloud((cloud.points - CENTRE) * 2.0**-12, cloud.normals)

@@ -3,7 +3,7 @@ import pytest
 import trimesh
 
 from recon.geometry import Mesh
-from recon.topology import topology
+from recon.topology import measures, pulled_apart, topology
 
 
 def as_mesh(t: trimesh.Trimesh) -> Mesh:
@@ -143,3 +143,51 @@ def test_agrees_with_trimesh_on_a_random_soup() -> None:
     t = topology(as_mesh(mesh))
     assert (t.boundary_edges, t.nonmanifold_edges) == ((count == 1).sum(), (count > 2).sum())
     assert t.nonmanifold_edges > 0 and t.boundary_edges > 0
+
+
+@pytest.mark.parametrize("offset", [0.0, 5e6])
+def test_area_and_volume_of_a_box(offset: float) -> None:
+    box = as_mesh(trimesh.creation.box((1.0, 2.0, 3.0)))
+    box = Mesh(box.vertices + offset, box.faces)
+    size = measures(box, topology(box))
+    assert (size.area, size.volume) == pytest.approx((22, 6), rel=1e-12)
+    assert size.holes == () and size.line("metre") == "area 22 metre², volume 6 metre³"
+
+
+def test_only_closed_outward_surfaces_have_a_volume() -> None:
+    turned = Mesh(SPHERE.vertices, SPHERE.faces[:, ::-1])
+    opened = Mesh(SPHERE.vertices, SPHERE.faces[1:])
+    assert measures(turned, topology(turned)).volume is None
+    assert measures(opened, topology(opened)).volume is None
+    assert measures(turned, topology(turned)).area == pytest.approx(4 * np.pi, rel=0.01)
+
+
+def test_holes_are_told_from_the_longest_to_the_shortest() -> None:
+    """A sphere without its poles, one hole twice as wide as the other, far from the origin."""
+    sphere = as_mesh(trimesh.creation.icosphere(6))
+    shift = np.array([5e6, 0, -5e6])
+    open_ = Mesh(sphere.vertices + shift, sphere.faces).select(
+        (sphere.vertices[:, 2] < np.cos(0.2)) & (sphere.vertices[:, 2] > -np.cos(0.4))
+    )
+    size = measures(open_, topology(open_))
+    assert size.volume is None and len(size.holes) == 2
+    for hole, angle, side in zip(size.holes, (0.4, 0.2), (-1, 1), strict=True):
+        assert hole.size[:2] == pytest.approx([2 * np.sin(angle)] * 2, rel=0.1)
+        assert hole.length > 2 * np.pi * np.sin(angle)  # a zigzag around the circle
+        assert hole.center == pytest.approx(shift + np.eye(3)[2] * side * np.cos(angle), abs=0.05)
+    assert sum(hole.edges for hole in size.holes) == topology(open_).boundary_edges
+    assert "; 2 holes, their rims " in size.line() and size.line().count(" x ") == 4
+
+
+def test_fans_that_meet_in_a_vertex_are_pulled_apart() -> None:
+    opposite = int(np.argmin(SPHERE.vertices @ SPHERE.vertices[0]))
+    pinched = Mesh(
+        SPHERE.vertices,
+        np.where(SPHERE.faces == opposite, 0, SPHERE.faces),
+        values={"z": SPHERE.vertices[:, 2]},
+    )
+    apart = pulled_apart(pinched)
+    assert len(apart.vertices) == len(SPHERE.vertices)
+    assert np.array_equal(apart.vertices[apart.faces], pinched.vertices[pinched.faces])
+    assert np.array_equal(apart.values["z"], apart.vertices[:, 2])
+    assert pulled_apart(SPHERE) is SPHERE

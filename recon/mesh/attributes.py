@@ -7,9 +7,9 @@ sharp as the scan has them, and no point enters or leaves with a jump. The fit i
 takes out what a one-sided neighbourhood would add, and is held within the values of the points it is made of.
 
 Points are near where both place and normal are: the next face of a sharp edge counts as 1.4 `TURN` spacings
-away, the back of a thin wall as two. Colours are averaged as they are stored, sRGB-encoded: equal steps of
-it look and are about equally noisy, and viewers interpolate between vertices so; in linear light the bright
-side of an edge would grow, and one bright outlier would outweigh its neighbours.
+away, the back of a thin wall as two, and that has next to no weight. Colours are averaged as they are stored,
+sRGB-encoded: equal steps of it look and are about equally noisy, and viewers interpolate between vertices so;
+in linear light the bright side of an edge would grow, and one bright outlier would outweigh its neighbours.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from recon.scan.spacing import point_spacing
 
 NEIGHBOURS = 16
 TURN = 3.0  # point spacings that a unit of difference between normals counts for
+FAINT = 1e-9  # the weight of what counts only where nothing else does
 RIDGE = 1e-3  # of the neighbourhood's spread: a direction with less of it has no slope
 CHUNK = 1 << 14  # vertices at a time
 
@@ -68,9 +69,12 @@ def _carried(mesh: Mesh, scan: PointCloud, table: Float, threads: int) -> Float:
         normals = None if mesh.normals is None else mesh.normals[part]
         vertices = placed(mesh.vertices[part], normals)
         distance, near = tree.query(vertices, range(1, count + 1))
-        around = points[near, :3]
+        around = points[near]
+        agreeing = np.einsum("nki,ni->nk", around[..., 3:], vertices[:, 3:]) / turn**2 if turn else 1.0
         measured = table[near]
-        fitted = np.einsum("nk,nkc->nc", _weights(distance, vertices[:, :3], around, normals), measured)
+        kernel = _kernel(distance) * (np.maximum(agreeing, 0) + FAINT)
+        weight = _linear(kernel, vertices[:, :3], around[..., :3], normals)
+        fitted = np.einsum("nk,nkc->nc", weight, measured)
         out[part] = fitted.clip(measured.min(1), measured.max(1))
 
     with ThreadPoolExecutor(threads) as pool:
@@ -78,12 +82,16 @@ def _carried(mesh: Mesh, scan: PointCloud, table: Float, threads: int) -> Float:
     return out
 
 
-def _weights(distance: Float, vertices: Float, around: Float, normals: Float | None) -> Float:
-    """Shares (n, k), their sum 1, of the points `around` (n, k, 3) of each vertex (n, 3), in order of their
-    `distance` (n, k), in a fit that is linear in the plane across `normals` (n, 3), or in space."""
+def _kernel(distance: Float) -> Float:
+    """Weights (n, k) of points at `distance` (n, k), which rises along a row."""
     radius = np.maximum(distance[:, -1:], np.finfo(float).tiny)
-    weight = (1 - (distance / radius) ** 2) ** 2 + 1e-9  # so that there is one where all are as far
-    weight /= weight.sum(1, keepdims=True)
+    return (1 - (distance / radius) ** 2) ** 2 + FAINT  # where all are as far, all count
+
+
+def _linear(kernel: Float, vertices: Float, around: Float, normals: Float | None) -> Float:
+    """Shares (n, k), their sum 1, of the points `around` (n, k, 3) each vertex (n, 3), of weight `kernel`
+    (n, k), in a fit that is linear in the plane across `normals` (n, 3), or in space."""
+    weight = kernel / kernel.sum(1, keepdims=True)
     centre = np.einsum("nk,nki->ni", weight, around)
     offset, shift = around - centre[:, None], vertices - centre
     if normals is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import logging
 from pathlib import Path
 
@@ -50,6 +52,30 @@ def test_full_precision_formats_are_exact(tmp_path: Path, ending: str, bare: boo
     assert (back.normals is None) is (bare or ending == ".off")
     if back.normals is not None:
         np.testing.assert_allclose(back.normals, mesh.normals, atol=2e-7)
+
+
+def test_scalars_go_into_ply_under_their_names_and_come_back(tmp_path: Path) -> None:
+    n = len(ball().vertices)
+    values = {"intensity": np.linspace(0, 1, n), "gps time": 1e9 + np.arange(n) / 3, "x": np.full(n, np.nan)}
+    mesh = dataclasses.replace(ball(), values=values)
+    write_mesh(mesh, tmp_path / "m.ply")
+    back = read_mesh(tmp_path / "m.ply")
+    assert list(back.values) == ["intensity", "gps_time", "x_"]  # one word each, none of them a coordinate's
+    for found, column in zip(back.values.values(), values.values(), strict=True):
+        np.testing.assert_array_equal(found, column)
+    np.testing.assert_array_equal(back.colors, mesh.colors)
+
+
+def test_glb_holds_finite_scalars_as_attributes_of_its_own(tmp_path: Path) -> None:
+    n = len(ball().vertices)
+    values = {"intensity": np.arange(n) / 4, "gaps": np.full(n, np.nan), "huge": np.full(n, 1e300)}
+    write_mesh(dataclasses.replace(ball(), values=values), tmp_path / "m.glb")
+    raw = (tmp_path / "m.glb").read_bytes()
+    part = json.loads(raw[20 : 20 + int.from_bytes(raw[12:16], "little")])["meshes"][0]["primitives"][0]
+    assert set(part["attributes"]) == {"POSITION", "NORMAL", "COLOR_0", "_INTENSITY"}
+    loaded = trimesh.load(tmp_path / "m.glb", process=False)
+    column = loaded.geometry["geometry_0"].vertex_attributes["_INTENSITY"]
+    np.testing.assert_array_equal(column.ravel(), values["intensity"])
 
 
 @pytest.mark.parametrize("bare", [True, False])
