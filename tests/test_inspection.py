@@ -126,15 +126,20 @@ def test_a_mesh(tmp_path: Path) -> None:
     info = inspect(tmp_path / "closed.ply")
     assert (info.kind, info.points, info.faces, info.problems) == ("mesh", 4, 4, ())
     assert info.topology.watertight and info.topology.genus == 0
+    assert info.measures.volume == pytest.approx(1 / 6) and info.measures.holes == ()
+    assert f"size      area {1.5 + 0.75**0.5:.6g}, volume 0.166667" in info.lines()
 
     write_mesh(Mesh(corners, faces[:3]), tmp_path / "open.obj")
-    assert any("3 boundary edges around 1 hole" in p for p in inspect(tmp_path / "open.obj").problems)
+    info = inspect(tmp_path / "open.obj")
+    assert any("3 boundary edges around 1 hole" in problem for problem in info.problems)
+    assert "size      area 1.5; 1 hole, its rim 4.243 (1 x 1 x 1)" in info.lines()
+    assert json.loads(json.dumps(info.as_dict()))["measures"]["holes"][0]["edges"] == 3
     write_mesh(Mesh(corners, faces[:, ::-1]), tmp_path / "inward.off")
     assert any("inside out" in problem for problem in inspect(tmp_path / "inward.off").problems)
     broken = Mesh(np.where(corners == 1, np.nan, corners), faces)
     write_mesh(broken, tmp_path / "broken.ply")
     info = inspect(tmp_path / "broken.ply")
-    assert info.topology.outward is None and info.not_finite == 3
+    assert info.topology.outward is None and info.not_finite == 3 and info.measures is None
     two = Mesh(np.vstack([corners, corners + 5]), np.vstack([faces, faces + 4]))
     write_mesh(two, tmp_path / "two.ply")
     assert any("in 2 parts" in problem for problem in inspect(tmp_path / "two.ply").problems)
