@@ -21,6 +21,7 @@ SENSORS = [("vx", "vy", "vz"), ("vp_x", "vp_y", "vp_z")]
 OPACITY = ("alpha", "a", "diffuse_alpha")
 DIGITS = 30  # of a count; Python refuses numbers of thousands
 LINE = 200  # characters
+PART = 1 << 18  # colours
 UNIT = 0.02  # how far lengths may be off 1 in a column of unit normals written with few digits
 
 
@@ -62,10 +63,12 @@ def _triple(
 
 def as_colors(values: NDArray) -> Bytes:
     """Colours (n, 3) as uint8: shares of 1 and 16-bit numbers are scaled, the rest is clipped to 0..255."""
-    if values.dtype.kind == "u":  # as below, in less memory
-        if values.max(initial=0) > 255:
-            values = (np.minimum(values, 0xFFFF).astype(np.uint32) + 128) // 257
-        return values.astype(np.uint8)
+    if values.dtype.kind == "u":  # as below, in little memory
+        out = values.astype(np.uint8)
+        for at in range(0, len(out) if values.max(initial=0) > 255 else 0, PART):
+            part = np.minimum(values[at : at + PART], 0xFFFF).astype(np.uint32)
+            out[at : at + PART] = (part + 128) // 257
+        return out
     values = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     largest = values.max(initial=0.0)
     if largest <= 1.0 and (values % 1.0).any():

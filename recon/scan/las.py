@@ -39,7 +39,8 @@ def read_las(path: Path) -> PointCloud:
         try:
             _check_header(path, stream)
             stream.seek(0)
-            with laspy.open(stream, closefd=False, read_evlrs=False) as reader:
+            one = laspy.LazBackend.Lazrs  # its parallel sister makes room for whole chunks, however large
+            with laspy.open(stream, closefd=False, read_evlrs=False, laz_backend=one) as reader:
                 if reader.header.are_points_compressed and reader.header.point_count:
                     _check_chunks(path, stream, reader.header)
                 return _read(path, reader)
@@ -86,8 +87,12 @@ def _check_chunks(path: Path, stream: BinaryIO, header: Any) -> None:
     if chunks > room:
         raise cut_short(path, chunks, "chunks", room)
     (record,) = header.vlrs.get("LasZipVlr")
+    coding = lazrs.LazVlr(record.record_data)
+    if coding.item_size() != header.point_format.size:
+        what = f"points of {coding.item_size():,} bytes, wanted {header.point_format.size:,}"
+        raise ScanError(f"{path} is damaged: it packs {what}")
     stream.seek(start)
-    sizes = lazrs.read_chunk_table(stream, lazrs.LazVlr(record.record_data))
+    sizes = lazrs.read_chunk_table(stream, coding)
     points = sum(count for count, _ in sizes)
     if header.point_count > points:
         raise cut_short(path, header.point_count, "points", points)
