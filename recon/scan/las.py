@@ -100,7 +100,7 @@ def _check_chunks(path: Path, stream: BinaryIO, header: Any) -> None:
     at = start + 8  # after the place of the table
     for _, length in sizes:
         stream.seek(at + header.point_format.size + 4)  # the first point, and the number of points
-        used = sum(struct.unpack(f"<{layers}I", stream.read(4 * layers)))
+        used = sum(struct.unpack(f"<{layers}I", stream.read(4 * layers))) if length else 0
         if used > length or at + length > table:
             raise ScanError(f"{path} is cut short or damaged: the chunk at byte {at:,} has no room in it")
         at += length

@@ -8,6 +8,7 @@ import tracemalloc
 from pathlib import Path
 
 import laspy
+import lazrs
 import numpy as np
 import pytest
 from laspy.vlrs.known import GeoKeyDirectoryVlr, GeoKeyEntryStruct, WktCoordinateSystemVlr
@@ -163,6 +164,32 @@ def test_chunks_that_promise_too_much(tmp_path: Path) -> None:
     patched(path, start, "<q", -7)
     with pytest.raises(ScanError, match="table of chunks is not there"):
         read_cloud(path)
+
+
+def test_layers_that_promise_too_much(tmp_path: Path) -> None:
+    path = write_las(tmp_path / "s.laz", 6)
+    start = struct.unpack_from("<I", path.read_bytes(), 96)[0]
+    patched(path, start + 8 + 30 + 4, "<I", 3_000_000_000)  # the table's place, a point, the count of points
+    with pytest.raises(ScanError, match="has no room in it"):
+        read_cloud(path)
+
+
+def test_chunks_of_any_length(tmp_path: Path) -> None:
+    """As COPC has them, and an empty one at the end."""
+    data = write_las(tmp_path / "s.laz", 6).read_bytes()
+    told = laspy.read(tmp_path / "s.laz")
+    record = lazrs.LazVlr.new_for_compression(6, 0, True)
+    with laspy.open(tmp_path / "s.laz") as reader:
+        (fixed,) = reader.header.vlrs.get("LasZipVlr")
+        start = reader.header.offset_to_point_data
+    with (tmp_path / "v.laz").open("wb+") as stream:
+        stream.write(data[:start].replace(bytes(fixed.record_data), bytes(record.record_data())))
+        packer = lazrs.LasZipCompressor(stream, record)
+        for part in np.split(told.points.array, [1, 700]):
+            packer.compress_many(part.tobytes())
+            packer.finish_current_chunk()
+        packer.done()
+    np.testing.assert_array_equal(read_cloud(tmp_path / "v.laz").points, WHOLE * SCALES + OFFSETS)
 
 
 def test_versions_and_kinds_that_are_not_known(tmp_path: Path) -> None:
