@@ -32,7 +32,7 @@ def from_columns(path: Path, columns: Mapping[str, NDArray]) -> PointCloud:
     left = {name: array for name, array in columns.items() if array.ndim == 1 and array.dtype.kind in "fiub"}
     points = _triple(left, [("x", "y", "z")])
     if points is None:
-        raise ScanError(f"{path} has no columns x, y and z, only: {', '.join(left) or 'none'}")
+        raise ScanError(f"{path} has no columns x, y and z, only: {', '.join(left)[:LINE] or 'none'}")
     normals, sensors = _triple(left, NORMALS), _triple(left, SENSORS)
     colors = _triple(left, COLORS, np.result_type)
     with np.errstate(invalid="ignore"):  # some kinds of NaN

@@ -40,7 +40,7 @@ def read_pcd(path: Path) -> PointCloud:
         raise ScanError(f"{path} holds no points")
     kind = header["DATA"][0].lower()
     if kind not in KINDS:
-        raise ScanError(f"{path}: DATA is '{kind}', wanted one of {', '.join(KINDS)}")
+        raise ScanError(f"{path}: DATA is '{kind[:20]}', wanted one of {', '.join(KINDS)}")
     columns = KINDS[kind](path, row, count, start, head[:start].count(b"\n"))
     for name in ("rgb", "rgba"):
         if name in columns:
