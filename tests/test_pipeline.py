@@ -196,9 +196,11 @@ def test_a_preview_shows_the_field_so_far(tmp_path: Path) -> None:
 
 
 def test_a_cloud_without_normals_gets_its_own() -> None:
-    cloud = recon.PointCloud(sphere().points)
-    mesh = recon.reconstruct(cloud, SMALL.with_(fit={"steps": 200})).mesh(32)
+    cloud = recon.PointCloud(sphere().points, values={"height": sphere().points[:, 2]}, unit="metre")
+    result = recon.reconstruct(cloud, SMALL.with_(fit={"steps": 200}))
+    mesh = result.mesh(32)
     assert topology(mesh).outward
+    assert result.scan.unit == "metre" and np.ptp(mesh.values["height"]) > RADIUS
     with pytest.raises(ScanError, match="has no normals"):
         recon.reconstruct(cloud, SMALL.with_(scan={"normals": "file"}))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ def oriented(cloud: PointCloud, config: ScanConfig, threads: int = 1) -> PointCl
         raise ScanError(f"{cloud.source} has no normals: estimate them with --normals estimate")
     log.info("estimating the normals of %d points", len(cloud))
     normals = estimate_normals(cloud.points, config.sensor, threads)
-    return PointCloud(cloud.points, normals, cloud.colors, cloud.source)
+    return replace(cloud, normals=normals)
 
 
 def estimate_normals(
