@@ -53,10 +53,12 @@ def _setting(default: Any, help: str) -> Any:
 class ScanConfig:
     """From the file's points to clean, oriented points in the unit frame."""
 
-    normals: str = _setting("auto", "auto, file or estimate: where the normals come from")
+    normals: str = _setting("auto", "auto, file, estimate or none: where the normals come from")
     sensor: tuple[float, float, float] | None = _setting(
         None, "X,Y,Z of the scanner, in the scan's frame: estimated normals turn towards it"
     )
+    outliers: str = _setting("auto", "auto or off: whether points that are no part of a surface are left out")
+    most: int = _setting(2_000_000, "points kept of a larger scan, evenly spaced")
     margin: float = _setting(0.1, "free space around the scan, as a share of the unit box")
     samples: int = _setting(100_000, "points drawn from a file that is a mesh")
 
@@ -132,6 +134,10 @@ class MeshConfig:
     )
     finest: int = _setting(512, "the resolution for dense scans")
     cell: float | None = _setting(None, "the cell's size in the scan's unit, instead of the resolution")
+    trim: str = _setting(
+        "auto",
+        "auto (open scans stay open), off, or the distance from the points, in the scan's unit, to cut at",
+    )
     parts: str = _setting("auto", "auto (all but floating crumbs), all, largest, or how many")
     faces: int | None = _setting(None, "triangles to simplify to; by default as many as come")
     color: str = _setting("auto", "auto (the scan's colours and scalars go to the vertices) or off")
@@ -190,6 +196,7 @@ class Config:
             value = getattr(getattr(self, stage), name)
             if value not in choices:
                 raise UsageError(f"{stage}.{name} is '{value}', wanted one of {', '.join(choices)}")
+        trim_distance(self.mesh.trim)
         parts = self.mesh.parts
         if parts not in ("auto", "all", "largest") and not (parts.isdigit() and int(parts) > 0):
             raise UsageError(f"parts is '{parts}', wanted auto, all, largest or a number from 1")
@@ -209,6 +216,19 @@ class Config:
         return config.with_(**stages)
 
 
+def trim_distance(trim: str) -> float | None:
+    """The distance that `MeshConfig.trim` names, None for "auto" and "off". Raises UsageError."""
+    if trim in ("auto", "off"):
+        return None
+    try:
+        distance = float(trim)
+    except ValueError:
+        distance = math.nan
+    if not 0 < distance < math.inf:
+        raise UsageError(f"trim is '{trim}', wanted auto, off or a distance above 0")
+    return distance
+
+
 def _revived(value: Any) -> Any:
     if isinstance(value, dict) and set(value) == {"points"}:
         return Schedule(tuple((float(a), float(b)) for a, b in value["points"]))
@@ -218,6 +238,7 @@ def _revived(value: Any) -> Any:
 _RANGES = (
     ("scan", "margin", 0.0, 0.5),
     ("scan", "samples", 200, 1e8),
+    ("scan", "most", 200, 1e9),
     ("field", "width", 1, 4096),
     ("field", "hidden", 0, 64),
     ("field", "omega_first", 1e-3, 1e4),
@@ -241,7 +262,8 @@ _RANGES = (
     ("mesh", "faces", 4, 1e9),
 )
 _CHOICES = (
-    ("scan", "normals", ("auto", "file", "estimate")),
+    ("scan", "normals", ("auto", "file", "estimate", "none")),
+    ("scan", "outliers", ("auto", "off")),
     ("fit", "optimizer", ("muon", "adam")),
     ("fit", "decay", ("cosine", "constant")),
     ("mesh", "color", ("auto", "off")),

@@ -19,6 +19,7 @@ def config_from(options: argparse.Namespace) -> Config:
         ("fit", "seconds", options.time),
         ("mesh", "resolution", options.resolution),
         ("mesh", "cell", options.cell),
+        ("mesh", "trim", options.trim),
         ("mesh", "parts", options.parts),
         ("mesh", "faces", options.faces),
         ("mesh", "color", options.color),
@@ -140,8 +141,13 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
     size.add_argument(
         "--cell", type=float, metavar="LENGTH", help="the same as a cell's size, in the scan's unit"
     )
-    mesh.add_argument("--normals", choices=("auto", "file", "estimate"), help="default: auto")
+    mesh.add_argument("--normals", choices=("auto", "file", "estimate", "none"), help="default: auto")
     mesh.add_argument("--sensor", type=_point, metavar="X,Y,Z", help="the scanner: estimated normals face it")
+    mesh.add_argument(
+        "--trim",
+        metavar="auto|off|DISTANCE",
+        help="surface without points near: auto cuts it off open scans (default), DISTANCE is in their unit",
+    )
     mesh.add_argument("--parts", metavar="auto|all|largest|N", help="which parts stay (default: auto)")
     mesh.add_argument("--faces", type=int, metavar="N", help="simplify to N triangles")
     mesh.add_argument("--color", choices=("auto", "off"), help="colours of the scan (default: auto)")

@@ -34,11 +34,12 @@ from recon.reconstruction import (
     save_history,
     start_run,
 )
-from recon.scan.clean import clean
 from recon.scan.inside import SpaceSamples, Surroundings, uniform_samples
 from recon.scan.noise import point_noise
-from recon.scan.normals import oriented
+from recon.scan.normals import estimated
+from recon.scan.prepare import prepared
 from recon.scan.spacing import point_spacing
+from recon.scan.unoriented import Walls
 from recon.tasks.surface import SurfaceTask
 
 PREVIEW, PREVIEW_RESOLUTION = "preview.ply", 96
@@ -75,15 +76,12 @@ def reconstruct(
     seconds: dict[str, float] = {}
     where, threads = choose_device(device), torch.get_num_threads()
     with _timed(seconds, "prepare"):
-        cloud, report = clean(cloud)
-        for line in report.lines():
-            log.info("%s", line)
-        cloud = oriented(cloud, config.scan, threads)
+        cloud = prepared(cloud, config.scan, threads)
         frame = Frame.around(cloud.points, config.scan.margin)
         unit = PointCloud(frame.to_unit(cloud.points), cloud.normals)
         box = surrounding_box(unit.points, config.scan.margin)
         kept = _even_share(cloud, config.seed)
-        noise = point_noise(unit, threads)
+        noise = point_noise(unit if unit.normals is not None else estimated(unit, threads), threads)
         log.info("points are about %.3g off the surface (standard deviation)", noise * frame.scale)
         config = config.suited_to(point_spacing(unit.points, threads), noise, float((box[1] - box[0]).max()))
         description = describe_run(config, frame, box, cloud)
@@ -148,7 +146,10 @@ def _space_samples(unit: PointCloud, box: Float, config: Config, threads: int) -
     count, near = config.surface.prior_samples, config.surface.near_share
     if config.surface.prior is None:
         return uniform_samples(box, count, config.seed)
-    return Surroundings(unit, config.seed, threads).sample(box, count, near, config.seed)
+    if unit.normals is None:
+        return Walls(unit, box, threads).sample(box, count, near, config.seed)
+    around = Surroundings(unit, config.seed, threads, keep_open=config.mesh.trim != "off")
+    return around.sample(box, count, near, config.seed)
 
 
 def _even_share(cloud: PointCloud, seed: int) -> PointCloud:

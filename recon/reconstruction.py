@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from recon.atomic import atomic_path
-from recon.config import Config
+from recon.config import Config, trim_distance
 from recon.errors import OutputError, ScanError, UsageError
 from recon.field.calculus import value_and_gradient
 from recon.field.kernels import fast_kernels
@@ -28,6 +28,7 @@ from recon.mesh.attributes import with_attributes
 from recon.mesh.extract import extract
 from recon.mesh.polish import keep_parts
 from recon.mesh.simplify import simplify
+from recon.mesh.trim import trimmed
 
 RUN, SCAN, CHECKPOINT, HISTORY = "run.json", "scan.npz", "checkpoint.pt", "history.csv"
 QUERY_CHUNK = 1 << 12
@@ -87,6 +88,7 @@ class Reconstruction:
         *,
         cell: float | None = None,
         parts: str | None = None,
+        trim: str | None = None,
         faces: int | None = None,
         color: str | None = None,
         progress: Callable[[float], None] = lambda share: None,
@@ -96,6 +98,7 @@ class Reconstruction:
         resolution  samples along the longest side of the scan's box with its margin
         cell        the cell's edge in world units, instead of the resolution
         parts       as `recon.mesh.polish.keep_parts`
+        trim        "auto", "off" or a distance in world units: see `recon.mesh.trim`
         faces       simplify to so many triangles, as `recon.mesh.simplify.simplify`
         color       "auto": vertices get the colours and values of the scan, where it has any; or "off"
         Raises ExtractError where there is no surface, UsageError for a cell that asks too much.
@@ -107,7 +110,8 @@ class Reconstruction:
             resolution = 1 + round(longest / cell)
         resolution, parts = resolution or settings.resolution or settings.finest, parts or settings.parts
         faces, color = settings.faces if faces is None else faces, color or settings.color
-        wanted = replace(settings, resolution=resolution, parts=parts, faces=faces, color=color)
+        trim = trim or settings.trim
+        wanted = replace(settings, resolution=resolution, parts=parts, trim=trim, faces=faces, color=color)
         replace(self.config, mesh=wanted).check()
         with fast_kernels():
             mesh = extract(
@@ -119,7 +123,12 @@ class Reconstruction:
                 progress=progress,
             )
         scan = replace(self.scan, points=self.frame.to_unit(self.scan.points))
-        mesh, _ = keep_parts(mesh, parts, scan.points)
+        distance = trim_distance(trim)
+        radius = None if distance is None else distance / self.frame.scale
+        mesh, _ = keep_parts(mesh, parts, scan.points)  # first: ghosts are no openings
+        mesh, was_open = trimmed(mesh, scan, trim, radius, torch.get_num_threads())
+        if was_open:
+            mesh, _ = keep_parts(mesh, parts, scan.points)
         if faces is not None:
             mesh = self._simplified(mesh, faces)
         if color == "auto":

@@ -158,7 +158,8 @@ def test_a_run_taken_up_again_ends_as_the_one_that_went_on(
         recon.reconstruct(sphere(2000), SMALL, run=run)
     cloud = sphere()
     with pytest.raises(UsageError, match="another scan"):  # the same points, other normals
-        recon.reconstruct(recon.PointCloud(cloud.points, -cloud.normals), SMALL, run=run)
+        turned = recon.PointCloud(cloud.points, -cloud.normals)
+        recon.reconstruct(turned, SMALL.with_(scan={"normals": "file"}), run=run)
 
 
 def test_the_published_method_runs_without_the_prior() -> None:

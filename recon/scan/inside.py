@@ -4,6 +4,12 @@ Far from the scan the side comes from the generalised winding number of the orie
 et al. 2018, "Fast winding numbers for soups and clouds", doi:10.1145/3197517.3201337, through
 libigl): a sum over all points that gaps and noise hardly move. Near it, where a handful of points
 decide, the side and the distance come from the nearest point's tangent plane.
+
+Across a surface the number falls by 1; what it falls from and to depends on all the rest of the scan: from 1
+to 0 for a closed one, from a half to minus a half for a plane. So the level between inside and outside is the
+mean of both sides at the scan itself, as Poisson reconstruction takes it (Kazhdan, Bolitho, Hoppe 2006,
+doi:10.2312/SGP/SGP06/061-070); and a scan whose level is far below a half is open. An open scan that is to
+stay open has no inside: there the nearest points vote for a side with their tangent planes, wherever it is.
 """
 
 from __future__ import annotations
@@ -22,6 +28,10 @@ DISTANCE_POINTS = 1_000_000
 NEIGHBOURS = 8
 FLAT = 1.5  # in point spacings: within it of the nearest point, the tangent plane stands for the surface
 NEAR = 4.0  # in point spacings: within it, the plane gives the sign, too
+LEVEL_POINTS = 20_000  # where the level is measured
+BESIDE = 2.0  # in point spacings: how far from the surface
+CLOSED = 0.4  # the level of a closed scan, over the fall across its surface, is above this; ideally it is 0.5
+VOTERS = 12
 NEAR_SPREAD = 0.005, 0.1  # standard deviations of the samples near the scan, drawn between these
 
 
@@ -47,9 +57,13 @@ def uniform_samples(box: Float, count: int, seed: int = 0) -> SpaceSamples:
 
 class Surroundings:
     """Signed distance to an oriented cloud in the unit frame, for any points; seeded, so that the
-    thinning of clouds larger than it needs is the same every time."""
+    thinning of clouds larger than it needs is the same every time.
 
-    def __init__(self, cloud: PointCloud, seed: int = 0, threads: int = 1) -> None:
+    closed  whether the points are all round a solid, but for small holes
+    open    whether the sides are those of an open surface: where `keep_open` and not `closed`
+    """
+
+    def __init__(self, cloud: PointCloud, seed: int = 0, threads: int = 1, *, keep_open: bool = True) -> None:
         rng = np.random.default_rng(seed)
         self.threads = threads
         if len(cloud) > DISTANCE_POINTS:
@@ -66,18 +80,36 @@ class Surroundings:
             np.array(self.normals[kept]),
             area[kept] * (len(area) / len(kept)),
         )
+        some = rng.permutation(len(self.points))[:LEVEL_POINTS]
+        thinned = max(1.0, np.sqrt(len(self.points) / len(kept)))
+        aside = (BESIDE * thinned * self.spacing[some])[:, None] * self.normals[some]
+        outside = self._winding(self.points[some] + aside)
+        inside = self._winding(self.points[some] - aside)
+        self.level = float(np.median(outside + inside)) / 2
+        self.closed = self.level > CLOSED * float(np.median(inside - outside))
+        self.open = keep_open and not self.closed
+
+    def _winding(self, queries: Float) -> Float:
+        return igl.fast_winding_number(*self._dipoles, np.ascontiguousarray(queries, np.float64))
 
     def signed_distance(self, queries: Float) -> Float:
         """(n, 3) unit → (n,) approximate signed distances, unit, negative inside."""
-        winding = igl.fast_winding_number(*self._dipoles, np.ascontiguousarray(queries, np.float64))
         distance, nearest = self.tree.query(queries, workers=self.threads)
         height = ((queries - self.points[nearest]) * self.normals[nearest]).sum(1)
         aside = np.sqrt(np.maximum(distance**2 - height**2, 0.0))
         spacing = self.spacing[nearest]
         flat = aside < FLAT * spacing
         near = flat & (distance < NEAR * spacing)
-        sign = np.where(near, np.sign(height), np.where(winding > 0.5, -1.0, 1.0))
+        far = self._votes(queries) if self.open else self.level - self._winding(queries)
+        sign = np.where(np.where(near, height, far) < 0, -1.0, 1.0)
         return sign * np.where(flat, np.abs(height), distance)
+
+    def _votes(self, queries: Float) -> Float:
+        """Positive where most of the nearest points see `queries` on their outer side."""
+        near = self.tree.query(queries, min(VOTERS, len(self.points)), workers=self.threads)[1]
+        ray = queries[:, None] - self.points[near]
+        ray /= np.maximum(np.linalg.norm(ray, axis=2, keepdims=True), np.finfo(float).tiny)
+        return (ray * self.normals[near]).sum((1, 2))
 
     def sample(self, box: Float, count: int, near_share: float, seed: int = 0) -> SpaceSamples:
         """`count` points: a share near the scan at distances from half a hundredth to a tenth, the

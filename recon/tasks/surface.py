@@ -52,7 +52,8 @@ def _mixed(seed: int, step: int) -> int:
 
 
 class SurfaceTask:
-    """`cloud`, in the unit frame and oriented, and `space`, samples around it, on `device`."""
+    """`cloud`, in the unit frame, and `space`, samples around it, on `device`. A cloud without normals has no
+    term "normal"."""
 
     def __init__(
         self,
@@ -65,17 +66,19 @@ class SurfaceTask:
         self.config = config
         self.seed = seed
         self.points = torch.tensor(cloud.points, dtype=torch.float32, device=device)
-        self.normals = torch.tensor(cloud.normals, dtype=torch.float32, device=device)
+        normals = np.zeros_like(cloud.points) if cloud.normals is None else cloud.normals
+        self.normals = torch.tensor(normals, dtype=torch.float32, device=device)
         self.space = torch.tensor(space.points, device=device)
         self.distances = torch.tensor(space.distances, device=device)
         self.evenly = space.uniform
         self.uniform = max(1, round(config.off_surface * space.uniform / len(self.space)))  # of a batch
         self.weights = {
             "surface": config.surface,
-            "normal": config.normal,
             "off": config.off,
             "eikonal": config.eikonal,
         }
+        if cloud.normals is not None:
+            self.weights["normal"] = config.normal
         if config.prior is not None:
             self.weights["prior"] = config.prior
         self._generator = torch.Generator(device)
@@ -110,13 +113,14 @@ class SurfaceTask:
         n = len(batch.normals)
         on, off = value[:n], value[n:]
         norm = torch.linalg.vector_norm(gradient, dim=1)
-        cosine = (gradient[:n] * batch.normals).sum(1) / norm[:n].clamp_min(TINY)
         terms = {
             "surface": on.abs().mean(),
-            "normal": (1 - cosine).mean(),
             "off": torch.exp(-self.config.alpha * off[: batch.uniform].abs()).mean(),
             "eikonal": (norm - 1).abs().mean(),
         }
+        if "normal" in self.weights:
+            cosine = (gradient[:n] * batch.normals).sum(1) / norm[:n].clamp_min(TINY)
+            terms["normal"] = (1 - cosine).mean()
         if "prior" in self.weights:
             terms["prior"] = (off - batch.distances).abs().mean()
         return terms
@@ -126,9 +130,14 @@ class SurfaceTask:
     ) -> tuple[dict[str, Tensor], Tensor]:
         """The terms, and the gradient (p,) in `field.flat` of their sum with `weights`."""
         n, m, uniform, alpha = len(batch.normals), len(batch.distances), batch.uniform, self.config.alpha
-        shares = {"surface": 1 / n, "normal": 1 / n, "off": 1 / uniform, "eikonal": 1 / (n + m)}
-        if "prior" in self.weights:
-            shares["prior"] = 1 / m
+        shares = {
+            "surface": 1 / n,
+            "off": 1 / uniform,
+            "eikonal": 1 / (n + m),
+            "normal": 1 / n,
+            "prior": 1 / m,
+        }
+        shares = {name: share for name, share in shares.items() if name in self.weights}
         factor = {name: weights[name] * share for name, share in shares.items()}
 
         def loss_of_rows(rows: slice, value: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -141,13 +150,15 @@ class SurfaceTask:
             sums["eikonal"] = excess.abs().sum()
             on = slice(0, max(0, min(rows.stop, n) - rows.start))
             if on.stop:
-                normals = batch.normals[rows.start : rows.start + on.stop]
                 value_grad[on] = value[on].sign().mul_(factor["surface"])
+                sums["surface"] = value[on].abs().sum()
+            if "normal" in sums and on.stop:
+                normals = batch.normals[rows.start : rows.start + on.stop]
                 direction = gradient[on] * inverse[on, None]
                 cosine = (direction * normals).sum(1)
                 across = direction.mul_(cosine[:, None]).sub_(normals).mul_(inverse[on, None])
                 slope_grad[on].add_(across.mul_(factor["normal"]))
-                sums["surface"], sums["normal"] = value[on].abs().sum(), on.stop - cosine.sum()
+                sums["normal"] = on.stop - cosine.sum()
             even = slice(on.stop, max(on.stop, min(rows.stop, n + uniform) - rows.start))
             off = slice(on.stop, len(value))
             if off.start < off.stop:

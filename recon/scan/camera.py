@@ -1,0 +1,46 @@
+"""Depth images: points that a camera at the origin saw, one a pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from recon.geometry import Float
+
+SAMPLE = 20_000  # points whose neighbours in the picture are looked at
+CONE = 75.0  # degrees off the middle of the picture
+EVEN, PIXELS = 0.3, 0.9  # how far from the median distance, as a share; how many points are within it
+ROUNDED = 20  # points to a depth, on average, from which depths are rounded
+
+
+def seen_from_origin(points: Float) -> bool:
+    """Whether `points` (n, 3) are the pixels of a camera at the origin: all within a cone, and at even
+    distances from each other in its picture."""
+    length = np.linalg.norm(points, axis=1, keepdims=True)
+    if not (length > 0).all():
+        return False
+    rays = points / length
+    axis = rays.mean(0)
+    axis /= max(float(np.linalg.norm(axis)), np.finfo(float).tiny)
+    along = rays @ axis
+    if along.min() < np.cos(np.radians(CONE)):
+        return False
+    picture = (rays / along[:, None]) @ np.linalg.svd(axis[None])[2][1:].T
+    step = cKDTree(picture).query(picture[:: max(1, len(picture) // SAMPLE)], 2)[0][:, 1]
+    even = np.abs(step / max(float(np.median(step)), np.finfo(float).tiny) - 1) < EVEN
+    return bool(even.mean() > PIXELS)
+
+
+def unrounded(points: Float) -> Float | None:
+    """`points` (n, 3) of a depth image with their depths drawn anew between the steps that the camera rounded
+    them to, each along its ray; None where depths are not rounded. Steps look like surface, terraces
+    that face the camera; scattered evenly over their width they look like what they are, noise."""
+    for axis in range(3):
+        levels, number = np.unique(points[:, axis], return_inverse=True)
+        if not 3 <= len(levels) < len(points) / ROUNDED:
+            continue
+        ends = np.concatenate([levels[:1], (levels[1:] + levels[:-1]) / 2, levels[-1:]])
+        low, high = ends[:-1][number], ends[1:][number]
+        depth = np.random.default_rng(0).uniform(low, high)
+        return points * (depth / points[:, axis])[:, None]
+    return None

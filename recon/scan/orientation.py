@@ -1,0 +1,97 @@
+"""Signs for normals that are known up to their sign: one side for all of a surface, the outside.
+
+Two points of a smooth surface have normals that are mirror images in the plane halfway between them: exactly
+on a sphere, to second order elsewhere, and at a sharp edge, too. So each pair of neighbours votes for equal
+or opposite signs. Points that the votes agree on become one cluster, clusters sum their votes and become
+larger ones, the surest first: a decision between two parts of the surface rests on all the pairs along their
+seam, where a spanning tree of points (Hoppe et al. 1992, doi:10.1145/133994.134011) trusts a single one.
+The mirror's vote is that of Xie, Wang, Hua, Qin, Kaufman (2003), "Piecewise C1 continuous surface
+reconstruction of noisy point clouds via local implicit quadric regression", doi:10.1109/VISUAL.2003.1250359.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recon.geometry import Float, Int
+
+CHUNK = 1 << 18
+ACROSS = 16.0  # how much less a pair counts that runs along its normals, from one side of a wall to the other
+
+
+def consistent_signs(points: Float, normals: Float, neighbours: Int) -> tuple[Float, Int]:
+    """(n,) signs, 1 or -1, that turn `normals` (n, 3) of `points` (n, 3) to one side of each part of the
+    surface, and (n,) the number of that part; `neighbours` (n, k) without the points themselves."""
+    signs, cluster = np.ones(len(points)), np.arange(len(points))
+    a, b, net, sure = _votes(points, normals, neighbours)
+    while len(a):
+        partner = _best_partners(a, b, net, sure, int(cluster.max()) + 1)
+        flip, root = _joined(partner)
+        signs *= flip[cluster]
+        cluster = root[cluster]
+        net = net * flip[a] * flip[b]
+        a, b, net, sure = _summed(root[a], root[b], net, sure, int(root.max()) + 1)
+    return signs, cluster
+
+
+def _votes(points: Float, normals: Float, neighbours: Int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """The pairs of neighbours (a < b), what each says (positive: equal signs) and how loud it can be."""
+    n, k = neighbours.shape
+    votes = []
+    for start in range(0, n, CHUNK):
+        near = neighbours[start : start + CHUNK]
+        chord = points[near] - points[start : start + CHUNK, None]
+        length = np.linalg.norm(chord, axis=2)
+        chord /= np.maximum(length, np.finfo(float).tiny)[..., None]
+        own, other = normals[start : start + CHUNK, None], normals[near]
+        along, along_other = (own * chord).sum(2), (other * chord).sum(2)
+        mirrored = (own * other).sum(2) - 2 * along * along_other
+        votes.append(mirrored * np.abs(mirrored) / (1 + ACROSS * np.maximum(along**2, along_other**2)))
+    net = np.concatenate(votes).ravel()
+    return _summed(np.repeat(np.arange(n), k), neighbours.ravel(), net, np.abs(net), n)
+
+
+def _summed(
+    a: NDArray, b: NDArray, net: Float, sure: Float, count: int
+) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Votes between the same two of `count` clusters as one, those within a cluster left out."""
+    between = a != b
+    a, b, net, sure = a[between], b[between], net[between], sure[between]
+    key = np.minimum(a, b) * count + np.maximum(a, b)
+    pairs, number = np.unique(key, return_inverse=True)
+    return (
+        pairs // count,
+        pairs % count,
+        np.bincount(number, net, len(pairs)),
+        np.bincount(number, sure, len(pairs)),
+    )
+
+
+def _best_partners(a: NDArray, b: NDArray, net: Float, sure: Float, count: int) -> tuple[Int, Float]:
+    """For each cluster the neighbour it is surest of (itself without one), and the sign of that vote."""
+    weight = net * net / np.maximum(sure, np.finfo(float).tiny)
+    one, other = np.concatenate([a, b]), np.concatenate([b, a])
+    sign, weight = np.concatenate([net, net]), np.concatenate([weight, weight])
+    order = np.lexsort((np.minimum(one, other), np.maximum(one, other), weight, one))
+    last = order[np.append(np.flatnonzero(np.diff(one[order])), len(order) - 1)]
+    partner, agree = np.arange(count), np.ones(count)
+    partner[one[last]] = other[last]
+    agree[one[last]] = np.where(sign[last] < 0, -1.0, 1.0)
+    return partner, agree
+
+
+def _joined(partners: tuple[Int, Float]) -> tuple[Float, Int]:
+    """The sign each cluster takes, and the number of the cluster it becomes part of, when each follows its
+    partner. The links form trees with a pair that chose each other at the root."""
+    parent, sign = partners[0].copy(), partners[1].copy()
+    own = np.arange(len(parent))
+    root = (parent[parent] == own) & (own <= parent)
+    parent[root], sign[root] = own[root], 1.0
+    while True:
+        above = parent[parent]
+        if (above == parent).all():
+            break
+        sign *= sign[parent]
+        parent = above
+    return sign, np.unique(parent, return_inverse=True)[1]

@@ -1,0 +1,59 @@
+"""From a file's points to those that a surface is fitted to: sound, not too many, no outliers, oriented."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from recon.config import ScanConfig
+from recon.geometry import PointCloud
+from recon.scan.camera import seen_from_origin, unrounded
+from recon.scan.clean import clean
+from recon.scan.normals import oriented
+from recon.scan.outliers import outliers
+from recon.scan.thin import thinned
+
+log = logging.getLogger("recon")
+
+
+def prepared(
+    cloud: PointCloud, config: ScanConfig, threads: int = 1, stage: Callable[[str], None] = lambda name: None
+) -> PointCloud:
+    """`cloud` (world) as the field is to see it, normals unit and outward (none with `normals` "none"); what
+    is changed is logged with a count, `stage` is told the name of each part of the work as it starts.
+    Raises ScanError for points no surface can be fitted to."""
+    stage("cleaning")
+    cloud, report = clean(cloud)
+    for line in report.lines():
+        log.info("%s", line)
+    if len(cloud) > config.most:
+        stage("thinning")
+        before, cloud = len(cloud), thinned(cloud, config.most)
+        log.info("%s of %s points are kept, evenly spaced", f"{len(cloud):,}", f"{before:,}")
+    if config.outliers == "auto":
+        stage("looking for outliers")
+        stray = outliers(cloud.points - cloud.points.mean(0), threads)
+        if stray.any():
+            share = f"{int(stray.sum()):,} points ({stray.mean():.2%})"
+            log.info("%s are outliers: left out (--set scan.outliers=off keeps them)", share)
+            cloud, _ = clean(cloud.select(~stray))
+    stage("normals")
+    cloud = _with_sensors(cloud, config)
+    return oriented(cloud, config, threads)
+
+
+def _with_sensors(cloud: PointCloud, config: ScanConfig) -> PointCloud:
+    """`cloud` with the scanner's place, where it is told or the points show it; depths no longer rounded."""
+    if config.sensor is not None:
+        return replace(cloud, sensors=np.broadcast_to(np.asarray(config.sensor, float), cloud.points.shape))
+    if cloud.sensors is not None or not seen_from_origin(cloud.points):
+        return cloud
+    log.info("the points are a depth image taken at the origin: that is where outside is")
+    points = unrounded(cloud.points)
+    if points is None:
+        return replace(cloud, sensors=np.zeros_like(cloud.points))
+    log.info("its depths are rounded: they are drawn anew between the steps")
+    return replace(cloud, points=points, sensors=np.zeros_like(points))

@@ -1,0 +1,44 @@
+"""Fewer points where there are more than a surface needs, evenly spaced."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recon.geometry import Float, Int, PointCloud
+
+ENOUGH = 0.8  # of the wanted number
+
+
+def thinned(cloud: PointCloud, most: int) -> PointCloud:
+    """`cloud`, finite, with `most` points at most: one a cell of a grid, the one nearest to its middle, so
+    that dense parts lose most and sparse ones hardly any."""
+    if len(cloud) <= most:
+        return cloud
+    points = cloud.points - cloud.points.min(0)
+    cell = float(points.max()) / np.sqrt(most)
+    low, high = 0.0, np.inf
+    while True:
+        cells = _cells(points, cell)
+        count = len(np.unique(cells))
+        if ENOUGH * most <= count <= most:
+            break
+        low, high = (cell, high) if count > most else (low, cell)
+        if high < np.inf and high - low < 1e-3 * high:  # no size gives a number in between
+            if count <= most:
+                break
+            cell = high
+            continue
+        guess = cell * np.sqrt(count / (0.9 * most))  # points of a surface
+        cell = guess if low < guess < high else (low + min(high, 2 * low + cell)) / 2
+    middle = (np.floor(points / cell) + 0.5) * cell
+    away = ((points - middle) ** 2).sum(1)
+    order = np.lexsort((away, cells))
+    first = np.append(True, np.diff(cells[order]) != 0)
+    return cloud.select(np.sort(order[first]))
+
+
+def _cells(points: Float, cell: float) -> Int:
+    """(n,) a number for the cell that each of `points` (n, 3), none negative, is in."""
+    index = np.floor(points / cell).astype(np.int64)
+    size = index.max(0) + 1
+    return (index[:, 0] * size[1] + index[:, 1]) * size[2] + index[:, 2]
