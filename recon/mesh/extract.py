@@ -97,12 +97,14 @@ def extract(
     gradient = value_and_gradient or central_differences(sdf, grid.cell / 4)
     field = _on_grid(sdf, gradient, grid, dtype)
     bricks = bricks_around_surface(field, grid.bricks, device, lipschitz, lambda share: progress(0.6 * share))
-    if not isinstance(bricks, Bricks):
+    found = march(bricks) if isinstance(bricks, Bricks) else None
+    if found is None or not len(found[0]):
+        below = bool((bricks.values < 0).any()) if isinstance(bricks, Bricks) else bricks < 0
         raise ExtractError(
-            f"no surface in the box: the field is {'negative' if bricks < 0 else 'positive'} all over "
+            f"no surface in the box: the field is {'negative' if below else 'positive'} all over "
             f"a grid of {' x '.join(map(str, grid.samples))} samples"
         )
-    vertices, faces = march(bricks)
+    vertices, faces = found
     del bricks
     progress(0.7)
     points, normals = _onto_zero_set(

@@ -198,6 +198,8 @@ def test_progress_goes_from_nothing_to_all() -> None:
     [
         (lambda x: x.norm(dim=1) + 1, "positive all over"),
         (lambda x: -x.norm(dim=1) - 1, "negative all over"),
+        (lambda x: sphere(x - 0.013, 1e-3), "positive all over"),  # between samples
+        (lambda x: -sphere(x - 0.013, 1e-3), "negative all over"),
         (lambda x: x[:, 0] / 0, "not finite"),
     ],
 )
