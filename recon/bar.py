@@ -1,7 +1,8 @@
-"""The one look of a progress bar, on standard error."""
+"""The one look of a progress bar, on standard error, and log lines that keep clear of it."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from types import TracebackType
 
@@ -36,3 +37,10 @@ class Bar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class LinesBesideBars(logging.Handler):
+    """Log records on standard error, each on a line of its own, above the bar where one is shown."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from recon.bar import Bar
+from recon.bar import Bar, LinesBesideBars
 from recon.config import Config
 from recon.errors import ReconError, UsageError
 from recon.options import build_parser, config_from
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     torch.set_num_threads(options.threads)
     level = logging.WARNING if options.quiet else logging.INFO
-    logging.basicConfig(format="recon: %(message)s", level=level, stream=sys.stderr, force=True)
+    logging.basicConfig(format="recon: %(message)s", level=level, handlers=[LinesBesideBars()], force=True)
     try:
         result = options.command(options)
     except ReconError as error:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 
 import pytest
 
-from recon.bar import Bar
+from recon.bar import Bar, LinesBesideBars
 
 
 class Terminal(io.StringIO):
@@ -47,3 +48,31 @@ def test_unwanted_it_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     with Bar("walking", show=False) as bar:
         bar.to(0.5, "half")
     assert capsys.readouterr().err == ""
+
+
+def on_screen(shown: str) -> list[str]:
+    """The lines that a terminal shows in the end: a carriage return goes back to the first column."""
+    lines = []
+    for line in shown.split("\n"):
+        cells: list[str] = []
+        for piece in line.split("\r"):
+            cells[: len(piece)] = piece
+        lines.append("".join(cells).rstrip())
+    return lines
+
+
+@pytest.mark.parametrize("show", [True, False])
+def test_log_lines_have_lines_of_their_own(show: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr("recon.bar.TERMINAL", 0.0)
+    log = logging.Logger("of this test")
+    log.addHandler(LinesBesideBars())
+    log.warning("before")
+    with Bar("walking", show) as bar:
+        bar.to(0.5, "half")
+        log.warning("in the middle")
+        bar.to(0.75)
+    log.warning("after")
+    before, middle, *bars, after, end = on_screen(sys.stderr.getvalue())  # type: ignore[attr-defined]
+    assert (before, middle, after, end) == ("before", "in the middle", "after", "")
+    assert len(bars) == show and all("walking  75%" in line for line in bars)
