@@ -7,6 +7,7 @@ import numpy as np
 from recon.geometry import Float, Int, PointCloud
 
 ENOUGH = 0.8  # of the wanted number
+FINEST = 1e-12  # of the longest extent: points that no larger cell tells apart are one
 
 
 def thinned(cloud: PointCloud, most: int) -> PointCloud:
@@ -15,12 +16,13 @@ def thinned(cloud: PointCloud, most: int) -> PointCloud:
     if len(cloud) <= most:
         return cloud
     points = cloud.points - cloud.points.min(0)
-    cell = float(points.max()) / np.sqrt(most)
+    extent = float(points.max())
+    cell = extent / np.sqrt(most)
     low, high = 0.0, np.inf
     while True:
         cells = _cells(points, cell)
         count = len(np.unique(cells))
-        if ENOUGH * most <= count <= most:
+        if count <= most and (count >= ENOUGH * most or cell < FINEST * extent):
             break
         low, high = (cell, high) if count > most else (low, cell)
         if high < np.inf and high - low < 1e-3 * high:  # no size gives a number in between
