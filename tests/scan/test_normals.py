@@ -1,19 +1,24 @@
-"""Estimated normals."""
+"""Normals: estimated, repaired, or the file's own."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from shapes import cube, half_sphere, plane, plate, torus, turned, unit
+from shapes import sphere as ball
 
 from recon.config import ScanConfig
 from recon.errors import ScanError
 from recon.geometry import PointCloud
-from recon.scan.normals import estimated, oriented
+from recon.scan import normals as module
+from recon.scan.normals import estimate_lines, estimated, oriented
+
+CLOSED = {"sphere": ball(), "torus": torus(), "cube": cube(), "plate": plate(thickness=0.06)}
+AUTO = ScanConfig()
 
 
 def sphere(count: int = 4_000) -> np.ndarray:
-    points = np.random.default_rng(0).normal(size=(count, 3))
-    return points / np.linalg.norm(points, axis=1, keepdims=True)
+    return ball(count).points
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e7])
@@ -49,3 +54,76 @@ def test_the_files_normals_are_used_where_they_are() -> None:
     assert oriented(PointCloud(points), ScanConfig()).normals is not None
     with pytest.raises(ScanError, match="has no normals"):
         oriented(PointCloud(points), ScanConfig(normals="file"))
+
+
+@pytest.mark.parametrize("share", [0.06, 0.3])
+@pytest.mark.parametrize("inward", [False, True])
+@pytest.mark.parametrize("name", CLOSED)
+def test_turned_ones_are_turned_back_and_else_left_alone(name: str, inward: bool, share: float) -> None:
+    cloud = CLOSED[name]
+    mixed = turned(cloud, share)
+    come = PointCloud(cloud.points, -mixed.normals if inward else mixed.normals)
+    found = oriented(come, AUTO).normals
+    assert (np.abs(found) == np.abs(cloud.normals)).all()
+    right = (found == cloud.normals).all(1).mean()
+    assert right == 1 if name in ("sphere", "torus") else right > 0.999
+
+
+def test_an_open_scan_keeps_the_side_that_most_normals_have() -> None:
+    cloud = half_sphere()
+    for sign in (1, -1):
+        own = sign * cloud.normals
+        found = oriented(turned(PointCloud(cloud.points, own), 0.3), AUTO).normals
+        assert (found == own).all()
+    assert oriented(PointCloud(cloud.points, -cloud.normals), AUTO).normals[0] @ cloud.normals[0] < 0
+
+
+def test_those_that_fit_no_surface_are_estimated_anew() -> None:
+    cloud = ball()
+    noise = unit(np.random.default_rng(2).normal(size=(4000, 3)))
+    found = oriented(PointCloud(cloud.points, noise), AUTO).normals
+    assert ((found * cloud.normals).sum(1) > 0.97).mean() > 0.999
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_estimated_ones_of_closed_shapes_point_outward(name: str) -> None:
+    cloud = CLOSED[name]
+    cosine = (estimated(PointCloud(cloud.points)).normals * cloud.normals).sum(1)
+    if name != "plate":  # its walls are nearer to each other than its points
+        assert cosine.mean() > 0.97
+    assert (cosine > 0).mean() > 0.98
+
+
+@pytest.mark.parametrize("height", [0.0, 1e6])
+def test_a_terrain_is_seen_from_above(height: float) -> None:
+    ground = np.random.default_rng(0).uniform(-1, 1, (4000, 2))
+    z = 0.3 * np.sin(3 * ground[:, :1]) * np.cos(2 * ground[:, 1:])
+    normals = estimated(PointCloud(np.hstack([ground, z + height]))).normals
+    assert (normals[:, 2] > 0).all()
+
+
+def test_on_a_plane_they_are_exact() -> None:
+    points = plane().points @ np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
+    flat = np.cross(points[0], points[1])
+    cosine = estimate_lines(points) @ (flat / np.linalg.norm(flat))
+    assert np.abs(cosine).min() > 1 - 1e-9
+
+
+@pytest.mark.parametrize(("noise", "gain"), [(0.02, 0.05), (0.05, 0.2)])
+def test_noise_is_met_with_more_neighbours(
+    noise: float, gain: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = ball(8000, noise)
+    cosine = lambda: np.abs((estimate_lines(cloud.points) * cloud.normals).sum(1)).mean()  # noqa: E731
+    chosen = cosine()
+    monkeypatch.setattr(module, "SCALES", (8,))
+    assert chosen > cosine() + gain
+    assert chosen > 0.93
+
+
+def test_without_noise_edges_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = cube()
+    error = lambda: 1 - np.abs((estimate_lines(cloud.points) * cloud.normals).sum(1)).mean()  # noqa: E731
+    chosen = error()
+    monkeypatch.setattr(module, "SCALES", (60,))
+    assert chosen < 0.6 * error()
