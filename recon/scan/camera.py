@@ -10,6 +10,7 @@ from recon.geometry import Float
 SAMPLE = 20_000  # points whose neighbours in the picture are looked at
 CONE = 75.0  # degrees off the middle of the picture
 EVEN, PIXELS = 0.3, 0.9  # how far from the median distance, as a share; how many points are within it
+BESIDE = 4  # levels to each side that tell the step: where nothing is seen between two things, it is wider
 ROUNDED = 20  # points to a depth, on average, from which depths are rounded
 
 
@@ -39,8 +40,8 @@ def unrounded(points: Float) -> Float | None:
         levels, number = np.unique(points[:, axis], return_inverse=True)
         if not 3 <= len(levels) < len(points) / ROUNDED:
             continue
-        ends = np.concatenate([levels[:1], (levels[1:] + levels[:-1]) / 2, levels[-1:]])
-        low, high = ends[:-1][number], ends[1:][number]
-        depth = np.random.default_rng(0).uniform(low, high)
+        apart = np.pad(np.diff(levels), BESIDE, constant_values=np.inf)
+        half = np.lib.stride_tricks.sliding_window_view(apart, 2 * BESIDE).min(1)[number] / 2
+        depth = points[:, axis] + np.random.default_rng(0).uniform(-half, half)
         return points * (depth / points[:, axis])[:, None]
     return None
