@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import shapes
 
 import recon.scan.inside as module
 from recon.geometry import PointCloud
@@ -80,3 +81,66 @@ def test_a_cloud_larger_than_needed_is_thinned(monkeypatch: pytest.MonkeyPatch) 
     found = around.signed_distance(queries)
     assert (np.sign(found) == np.sign(exact))[clear].all()
     assert np.abs(np.abs(found) - np.abs(exact)).mean() < 2e-3
+
+
+CLOSED = {
+    "sphere": shapes.sphere(),
+    "noisy sphere": shapes.sphere(noise=0.02),
+    "sparse sphere": shapes.sphere(500),
+    "torus": shapes.torus(),
+    "cube": shapes.cube(),
+    "thin plate": shapes.plate(thickness=0.1),  # 2.7 spacings
+    "sphere with a hole": shapes.sphere().select(shapes.sphere().points[:, 2] < 0.9),
+}
+OPEN = {"half sphere": shapes.half_sphere(), "plane": shapes.plane()}
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_a_closed_scan_is_called_so(name: str) -> None:
+    around = Surroundings(CLOSED[name])
+    assert around.closed and not around.open
+    assert around.level == pytest.approx(0.5, abs=0.06)
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_an_open_one_is_not(name: str) -> None:
+    around = Surroundings(OPEN[name])
+    assert not around.closed and around.open
+    assert around.level < 0.35
+    assert not Surroundings(OPEN[name], keep_open=False).open
+
+
+def test_a_spheres_missing_part_lowers_the_level() -> None:
+    cloud = shapes.sphere(8000)
+    levels = [Surroundings(cloud.select(cloud.points[:, 2] < top)).level for top in (1, 0.8, 0.5, 0, -0.5)]
+    assert (np.diff(levels) < 0).all()
+
+
+@pytest.mark.parametrize("height", [0.02, 0.1, 0.4, 0.9])
+def test_a_sheet_has_its_two_sides_near_and_far(height: float) -> None:
+    across = np.random.default_rng(1).uniform(-0.9, 0.9, (4000, 3)) * [1, 1, 0]
+    around = Surroundings(OPEN["plane"])
+    for sign in (1, -1):
+        found = around.signed_distance(across + sign * np.array([0, 0, height]))
+        assert (np.sign(found) == sign).all()
+        assert np.abs(found - sign * height).mean() < 2e-3
+
+
+@pytest.mark.parametrize("away", [0.03, 0.1, 0.3, 0.8])
+def test_a_half_sphere_has_its_two_sides_near_and_far(away: float) -> None:
+    directions = shapes.half_sphere(6000, seed=2).points
+    directions = directions[directions[:, 2] > 0.2]
+    around = Surroundings(OPEN["half sphere"])
+    for sign in (1, -1):
+        found = around.signed_distance((1 + sign * away) * directions)
+        assert (np.sign(found) == sign).mean() > 0.999
+        assert np.abs(found - sign * away).mean() < 0.02
+
+
+def test_beyond_the_rim_of_a_sheet_no_wall_is_made_up() -> None:
+    """The sign there changes where the sheet would go on, and nowhere else."""
+    rng = np.random.default_rng(1)
+    queries = np.stack([rng.uniform(1.2, 1.5, 4000), *rng.uniform(-0.9, 0.9, (2, 4000))], axis=1)
+    queries = queries[np.abs(queries[:, 2]) > 0.05]
+    found = Surroundings(OPEN["plane"]).signed_distance(queries)
+    assert (np.sign(found) == np.sign(queries[:, 2])).mean() > 0.99
