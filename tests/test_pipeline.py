@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 import recon
 from recon.config import PRESETS, Config
 from recon.errors import ScanError, UsageError
 from recon.fit.trainer import Progress
 from recon.pipeline import choose_device
-from recon.topology import topology
+from recon.topology import measures, topology
 
 RADIUS, CENTRE = 3.7, np.array([5.0e5, 5.4e6, 100.0])
 SMALL: Config = PRESETS["standard"].with_(
@@ -204,6 +205,56 @@ def test_a_cloud_without_normals_gets_its_own() -> None:
     assert result.scan.unit == "metre" and np.ptp(mesh.values["height"]) > RADIUS
     with pytest.raises(ScanError, match="has no normals"):
         recon.reconstruct(cloud, SMALL.with_(scan={"normals": "file"}))
+
+
+@pytest.fixture(scope="module")
+def bowl() -> recon.Reconstruction:
+    """Of the lower half of the sphere, open above."""
+    cloud = sphere(30_000)
+    return recon.reconstruct(cloud.select(cloud.normals[:, 2] < 0), SMALL)
+
+
+def test_an_open_scan_gives_an_open_mesh(bowl: recon.Reconstruction) -> None:
+    mesh = bowl.mesh()
+    shape = topology(mesh)
+    assert (shape.components, shape.boundary_loops, shape.genus) == (1, 1, 0)
+    spacing = RADIUS * np.sqrt(2 * np.pi / 15_000)
+    away, _ = cKDTree(bowl.scan.points).query(mesh.vertices[mesh.faces].mean(1))
+    assert away.max() < 3 * spacing
+    place = mesh.vertices - CENTRE
+    assert np.abs(np.linalg.norm(place, axis=1) / RADIUS - 1).max() < 0.05
+    assert (mesh.normals * place).sum(1).min() > 0.5 * RADIUS  # outward, as the scan's
+    size = measures(mesh, shape)
+    assert size.area == pytest.approx(2 * np.pi * RADIUS**2, rel=0.05)
+    assert size.holes[0].center[2] == pytest.approx(CENTRE[2], abs=spacing)
+
+
+def test_an_open_scan_is_closed_on_request(bowl: recon.Reconstruction) -> None:
+    whole, near = bowl.mesh(trim="off"), bowl.mesh(trim=str(0.1 * RADIUS))
+    assert measures(whole, topology(whole)).area > 1.1 * measures(near, topology(near)).area
+    low, high = bowl.frame.to_world(bowl.box)
+    for hole in measures(whole, topology(whole)).holes:  # where it leaves the box, nowhere else
+        assert min(np.abs(hole.center - low).min(), np.abs(hole.center - high).min()) < 0.03 * RADIUS
+    with pytest.raises(UsageError, match="trim is 'up'"):
+        bowl.mesh(trim="up")
+
+
+def test_trimmed_to_a_closed_scan_stays_closed(result: recon.Reconstruction) -> None:
+    whole, kept = result.mesh(trim="off"), result.mesh(trim="auto")
+    assert np.array_equal(whole.vertices, kept.vertices) and topology(kept).watertight
+
+
+def test_without_any_normals_a_closed_scan_gives_a_closed_mesh() -> None:
+    config = SMALL.with_(scan={"normals": "none"}, surface={"prior_samples": 100_000})
+    reconstruction = recon.reconstruct(sphere(), config)
+    assert "normal" not in reconstruction.snapshot.history[-1]
+    mesh = reconstruction.mesh()
+    shape = topology(mesh)
+    assert shape.watertight and shape.outward and (shape.components, shape.genus) == (1, 0)
+    assert np.abs(np.linalg.norm(mesh.vertices - CENTRE, axis=1) / RADIUS - 1).max() < 0.04
+    with pytest.raises(ScanError, match="encloses nothing"):
+        half = sphere(6000)
+        recon.reconstruct(half.select(half.normals[:, 2] < 0), config)
 
 
 @pytest.mark.parametrize("name", ["tpu", "meta", "cuda:99"])

@@ -20,14 +20,15 @@ from recon.scan.inside import SpaceSamples
 from recon.tasks.surface import SurfaceTask
 
 
-def sphere_task(config: SurfaceConfig | None = None, seed: int = 0) -> SurfaceTask:
+def sphere_task(config: SurfaceConfig | None = None, seed: int = 0, oriented: bool = True) -> SurfaceTask:
     rng = np.random.default_rng(0)
     normals = rng.normal(size=(500, 3))
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     space = rng.uniform(-1, 1, (800, 3)).astype(np.float32)
     distances = np.linalg.norm(space, axis=1) - np.float32(0.5)
     config = config or SurfaceConfig(on_surface=40, off_surface=30)
-    return SurfaceTask(PointCloud(0.5 * normals, normals), SpaceSamples(space, distances, 600), config, seed)
+    cloud = PointCloud(0.5 * normals, normals if oriented else None)
+    return SurfaceTask(cloud, SpaceSamples(space, distances, 600), config, seed)
 
 
 def test_terms_are_their_formulas() -> None:
@@ -52,14 +53,16 @@ def test_terms_are_their_formulas() -> None:
     assert set(terms) == set(task.weights)
 
 
+@pytest.mark.parametrize("oriented", [True, False])
 @pytest.mark.parametrize("prior", [True, False])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_derived_gradient_is_autograds(
-    prior: bool, threads: int, monkeypatch: pytest.MonkeyPatch
+    oriented: bool, prior: bool, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rows, "SMALLEST", 7)  # pieces of the scan, of both, of space
     config = SurfaceConfig(on_surface=40, off_surface=30)
-    task = sphere_task(config if prior else dataclasses.replace(config, prior=None))
+    task = sphere_task(config if prior else dataclasses.replace(config, prior=None), oriented=oriented)
+    assert set(task.weights) >= {"surface", "off", "eikonal"} and ("normal" in task.weights) is oriented
     field = Siren(FieldConfig(width=16, hidden=2)).double()
     batch = task.sample(3)
     batch = dataclasses.replace(batch, points=batch.points.double())
