@@ -36,12 +36,11 @@ def unrounded(points: Float) -> Float | None:
     """`points` (n, 3) of a depth image with their depths drawn anew between the steps that the camera rounded
     them to, each along its ray; None where depths are not rounded. Steps look like surface, terraces
     that face the camera; scattered evenly over their width they look like what they are, noise."""
-    for axis in range(3):
-        levels, number = np.unique(points[:, axis], return_inverse=True)
-        if not 3 <= len(levels) < len(points) / ROUNDED:
-            continue
-        apart = np.pad(np.diff(levels), BESIDE, constant_values=np.inf)
-        half = np.lib.stride_tricks.sliding_window_view(apart, 2 * BESIDE).min(1)[number] / 2
-        depth = points[:, axis] + np.random.default_rng(0).uniform(-half, half)
-        return points * (depth / points[:, axis])[:, None]
-    return None
+    axis = int(np.abs(points.mean(0)).argmax())  # it looks along; beside it, pixels are in line, too
+    levels, number = np.unique(points[:, axis], return_inverse=True)
+    if not 3 <= len(levels) < len(points) / ROUNDED:
+        return None
+    apart = np.pad(np.diff(levels), BESIDE, constant_values=np.inf)
+    half = np.lib.stride_tricks.sliding_window_view(apart, 2 * BESIDE).min(1)[number] / 2
+    depth = points[:, axis] + np.random.default_rng(0).uniform(-half, half)
+    return points * (depth / points[:, axis])[:, None]

@@ -9,7 +9,7 @@ from shapes import cube, depth_image, half_sphere, plane, sphere, torus
 from recon.geometry import Float, PointCloud
 from recon.scan.camera import seen_from_origin, unrounded
 
-SIDE = 120  # pixels
+SIDE = 121  # pixels, one of them in the middle
 
 
 def wall(distance: float = 2.0, tilt: float = 0.3) -> Float:
@@ -39,6 +39,7 @@ IMAGES = {
     "ball before a wall": depth_image(ball(behind=8.0)),
     "wide angle": depth_image(wall(), focal=0.5),
     "narrow angle": depth_image(wall(), focal=8.0),
+    "upright wall": depth_image(wall(tilt=0.0)),  # its columns and rows are in line
 }
 OTHERS = {
     "sphere around it": sphere().points,
@@ -91,6 +92,6 @@ def test_rounded_depths_stay_within_half_a_step_on_their_rays(axis: int, step: f
     assert np.array_equal(unrounded(points), found)
 
 
-@pytest.mark.parametrize("name", ["ball", "narrow angle"])
+@pytest.mark.parametrize("name", ["ball", "wall", "narrow angle", "upright wall"])
 def test_depths_that_are_not_rounded_are_left_alone(name: str) -> None:
     assert unrounded(IMAGES[name]) is None
