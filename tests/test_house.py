@@ -21,7 +21,7 @@ LAYERS = (
     {"topology"},
     {"scan", "field", "evaluation"},
     {"tasks"},
-    {"fit", "mesh"},
+    {"fit", "mesh", "findings"},
     {"reconstruction", "inspection"},
     {"pipeline"},
     {"batch", "view", "report"},

@@ -1,16 +1,21 @@
-"""What `inspect` says of a file is so."""
+"""What `inspect` says of a file is so, and `recon mesh` does what it foretells."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from shapes import depth_image
 
+from recon.config import STANDARD
 from recon.geometry import Float, Mesh
 from recon.inspection import inspect
 from recon.mesh.files import write_mesh
+from recon.scan.files import read_cloud
+from recon.scan.prepare import prepared
 
 
 def fibonacci(count: int = 2000) -> Float:
@@ -34,8 +39,11 @@ def test_a_sphere(tmp_path: Path) -> None:
     # between points of a square lattice (π 36 / 2000)^½ and of a triangular one (2/√3 of that area)^½
     assert 0.85 < info.spacing / np.sqrt(np.pi * 36 / 2000) < 1.1
     assert info.normals.outward is True
-    assert info.normals.agreement > 0.999 and info.normals.opposed == 0
-    assert info.problems == ()
+    assert info.normals.agreement > 0.999 and info.normals.turned == 0
+    assert info.problems == () and info.notes == ()
+    assert info.survey.closed is True and info.survey.outliers == 0 and info.survey.noise < 1e-6
+    assert info.survey.density == pytest.approx(2000 / (36 * np.pi), rel=0.15)
+    assert "surface   closed but for small holes" in info.lines()
     assert json.loads(json.dumps(info.as_dict(), allow_nan=False))["diagonal"] == info.diagonal
     assert any("outward" in line for line in info.lines())
 
@@ -45,13 +53,19 @@ def test_an_inward_sphere_is_called_so_in_any_frame(tmp_path: Path) -> None:
     for scale, shift in ((1.0, 0.0), (1e-6, 1.0), (1e6, -1e8)):
         info = inspect(save(tmp_path / "s.npy", scale * n + shift, -n))
         assert info.normals.outward is False
-        assert any("inward" in problem for problem in info.problems)
+        (problem,) = (problem for problem in info.problems if "inward" in problem)
+        assert "turns them round" in problem
+        assert info.survey.closed is True  # as it is once they are turned
 
 
 def test_half_a_sphere_has_no_outside_for_certain(tmp_path: Path) -> None:
     n = fibonacci()
     n = n[n[:, 2] > 0]
-    assert inspect(save(tmp_path / "s.npy", n, n)).normals.outward is None
+    info = inspect(save(tmp_path / "s.npy", n, n))
+    assert info.normals.outward is None and info.survey.closed is False
+    assert info.problems == () and "surface   open" in info.lines()
+    (note,) = info.notes
+    assert "an open scan" in note and "--trim off closes it" in note and f"note      {note}" in info.lines()
 
 
 def test_flipped_and_random_normals_are_seen(tmp_path: Path) -> None:
@@ -59,13 +73,109 @@ def test_flipped_and_random_normals_are_seen(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     flipped = np.where(rng.random((2000, 1)) < 0.1, -n, n)
     info = inspect(save(tmp_path / "s.npy", n, flipped))
-    assert info.normals.opposed == pytest.approx(2 * 0.1 * 0.9, abs=0.02)
-    assert any("opposite sides" in problem for problem in info.problems)
+    share = (flipped != n).any(1).mean()
+    assert info.normals.turned == pytest.approx(share, abs=1e-9) and info.normals.outward is True
+    assert f"{share:.1%} of the normals are turned round: recon mesh turns them back" in info.problems[0]
+    assert info.survey.closed is True
 
     noise = rng.standard_normal((2000, 3))
     info = inspect(save(tmp_path / "s.npy", n, noise / np.linalg.norm(noise, axis=1, keepdims=True)))
     assert info.normals.agreement == pytest.approx(0.5, abs=0.03)  # the mean of |cos| over the sphere
-    assert any("fit the points badly" in problem for problem in info.problems)
+    (problem,) = info.problems
+    assert "fit the points badly" in problem and "they are estimated" in problem
+    assert info.survey.closed is True
+
+
+@pytest.mark.parametrize("oriented", [True, False])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_noise_and_outliers_are_measured_in_the_files_unit(
+    oriented: bool, scale: float, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    n = fibonacci(8000)
+    strewn = rng.uniform(-2, 2, (80, 3))
+    strewn = strewn[np.abs(np.linalg.norm(strewn, axis=1) - 1) > 0.3]
+    points = scale * np.vstack([n + 0.01 * rng.standard_normal(n.shape), strewn])
+    columns = [points, np.vstack([n, strewn])] if oriented else [points]
+    info = inspect(save(tmp_path / "s.npy", *columns))
+    assert info.survey.noise == pytest.approx(0.01 * scale, rel=0.25)
+    assert info.survey.outliers == pytest.approx(len(strewn), abs=5)
+    found = f"{info.survey.outliers:,} points ({info.survey.outliers / len(points):.2%}) are outliers"
+    assert any(problem.startswith(found) for problem in info.problems)
+    assert info.survey.closed is True
+    assert not oriented or info.normals.outward is True
+
+
+def test_a_large_scan_is_told_by_a_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recon.inspection.SURVEYED", 5000)
+    monkeypatch.setattr("recon.inspection.MOST", 10_000)
+    n = fibonacci(20_000)
+    strewn = np.random.default_rng(0).uniform(-3, 3, (400, 3))
+    survey = inspect(save(tmp_path / "s.npy", np.vstack([n, strewn]))).survey
+    assert survey.sampled and survey.thinned and survey.closed
+    assert survey.outliers == pytest.approx(400, rel=0.25)
+    info = inspect(tmp_path / "s.npy")
+    assert any(problem.startswith("about ") and "outliers" in problem for problem in info.problems)
+    assert info.notes == (
+        "recon mesh keeps 2,000,000 points at most, evenly spaced (--set scan.most=N keeps N)",
+    )
+
+
+@pytest.mark.parametrize("step", [0.0, 0.05])
+def test_a_depth_image_is_called_so(step: float, tmp_path: Path) -> None:
+    x, y = np.meshgrid(np.linspace(-0.5, 0.5, 80), np.linspace(-0.4, 0.4, 60))
+    depth = 2 + 0.5 * np.sin(3 * x) * np.cos(2 * y)
+    info = inspect(save(tmp_path / "s.npy", depth_image(np.rint(depth / step) * step if step else depth)))
+    assert info.survey.depth_image and info.survey.rounded is (step > 0)
+    assert info.survey.closed is False
+    note = next(note for note in info.notes if "a depth image taken at the origin" in note)
+    assert ("draws its rounded depths anew" in note) is (step > 0)
+    assert any("they face the sensors" in problem for problem in info.problems)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        np.zeros((500, 3)),
+        np.linspace(0, 1, 500)[:, None] * [1.0, 2.0, 3.0],
+        fibonacci(3),
+        fibonacci(200),
+        1e140 * fibonacci(400),
+        1e-140 * fibonacci(400),
+        1e200 * fibonacci(400),
+        1.7e308 * fibonacci(400),
+        np.where(np.arange(500)[:, None] % 3 == 0, np.nan, fibonacci(500)),
+        np.random.default_rng(0).uniform(-1, 1, (600, 3)),
+        np.random.default_rng(0).uniform(-1, 1, (600, 3)) * [1, 1, 0],
+        np.vstack([1e-9 * fibonacci(400), 1e9 * fibonacci(5)]),
+        np.random.default_rng(0).integers(0, 3, (900, 3)).astype(float),
+    ],
+)
+@pytest.mark.parametrize("oriented", [True, False])
+def test_any_cloud_is_survived_and_no_line_is_logged(
+    points: Float, oriented: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    normals = np.random.default_rng(1).standard_normal(points.shape)
+    with caplog.at_level("INFO"):
+        info = inspect(
+            save(tmp_path / "s.npy", points, normals) if oriented else save(tmp_path / "s.npy", points)
+        )
+    json.dumps(info.as_dict(), allow_nan=False)
+    assert info.lines() and caplog.text == ""
+
+
+def test_what_is_foretold_is_what_is_done(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rng = np.random.default_rng(0)
+    n = fibonacci(4000)
+    strewn = rng.uniform(3, 5, (20, 3))
+    normals = np.where(rng.random((4020, 1)) < 0.3, -1, 1) * np.vstack([n, strewn])
+    path = save(tmp_path / "s.npy", np.vstack([n, strewn]), normals)
+    told = inspect(path)
+    with caplog.at_level("INFO", "recon"):
+        prepared(read_cloud(path), STANDARD.scan)
+    assert f"{told.survey.outliers} points" in caplog.text
+    done = float(re.search(r"([\d.]+) % of the normals are turned round", caplog.text)[1])
+    assert 100 * told.normals.turned == pytest.approx(done, abs=0.5)
 
 
 def test_faults_are_counted(tmp_path: Path) -> None:
