@@ -10,13 +10,14 @@ from recon.geometry import Float
 SAMPLE = 20_000  # points whose neighbours in the picture are looked at
 CONE = 75.0  # degrees off the middle of the picture
 EVEN, PIXELS = 0.3, 0.9  # how far from the median distance, as a share; how many points are within it
+SAME = 1e-3  # of it: no difference
 BESIDE = 4  # levels to each side that tell the step: where nothing is seen between two things, it is wider
 ROUNDED = 20  # points to a depth, on average, from which depths are rounded
 
 
 def seen_from_origin(points: Float) -> bool:
     """Whether `points` (n, 3) are the pixels of a camera at the origin: all within a cone, and at even
-    distances from each other in its picture."""
+    distances from each other in its picture, more so than in a plan: a grid of heights is even there."""
     length = np.linalg.norm(points, axis=1, keepdims=True)
     if not (length > 0).all():
         return False
@@ -26,10 +27,18 @@ def seen_from_origin(points: Float) -> bool:
     along = rays @ axis
     if along.min() < np.cos(np.radians(CONE)):
         return False
-    picture = (rays / along[:, None]) @ np.linalg.svd(axis[None])[2][1:].T
-    step = cKDTree(picture).query(picture[:: max(1, len(picture) // SAMPLE)], 2)[0][:, 1]
-    even = np.abs(step / max(float(np.median(step)), np.finfo(float).tiny) - 1) < EVEN
-    return bool(even.mean() > PIXELS)
+    across = np.linalg.svd(axis[None])[2][1:].T
+    uneven = _unevenness((rays / along[:, None]) @ across)
+    if (uneven < EVEN).mean() <= PIXELS:
+        return False
+    return bool(np.median(uneven) <= np.median(_unevenness(points @ across)) + SAME)
+
+
+def _unevenness(places: Float) -> Float:
+    """How far the distances of some of `places` (n, 2) to the nearest other are off their median, as a
+    share."""
+    step = cKDTree(places).query(places[:: max(1, len(places) // SAMPLE)], 2)[0][:, 1]
+    return np.abs(step / max(float(np.median(step)), np.finfo(float).tiny) - 1)
 
 
 def unrounded(points: Float) -> Float | None:

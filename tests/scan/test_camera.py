@@ -41,7 +41,13 @@ IMAGES = {
     "narrow angle": depth_image(wall(), focal=8.0),
     "upright wall": depth_image(wall(tilt=0.0)),  # its columns and rows are in line
 }
+GROUND = np.stack(np.meshgrid(*2 * [np.linspace(-50, 50, SIDE)]), -1).reshape(-1, 2)
+HEIGHTS = 8 * np.sin(GROUND[:, :1] / 12) * np.cos(GROUND[:, 1:] / 9)
 OTHERS = {
+    "grid of heights": np.hstack([GROUND, HEIGHTS + 300]),
+    "low grid of heights": np.hstack([GROUND, HEIGHTS + 60]),
+    "grid of heights below": np.hstack([GROUND, HEIGHTS - 1000]),
+    "grid of heights aside": np.hstack([GROUND + 100, HEIGHTS + 200]),
     "sphere around it": sphere().points,
     "sphere beside it": moved(sphere(), 0, 0, 3),
     "torus beside it": moved(torus(), 0, 2, 0),
