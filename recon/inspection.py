@@ -27,7 +27,7 @@ from recon.scan.spacing import point_spacing
 from recon.topology import Measures, Topology, measures, topology
 
 SAMPLE = 20_000  # points whose neighbours are looked at
-SURVEYED = 60_000  # points by which outliers, noise and openings are found
+SURVEYED = 30_000  # points by which outliers, noise and openings are found
 LARGEST_CUBED = 1e90  # volumes of coordinates stay finite
 
 
