@@ -29,6 +29,10 @@ class Schedule:
         """The same, but nowhere above `value`."""
         return Schedule(tuple((progress, min(weight, value)) for progress, weight in self.points))
 
+    def times(self, factor: float) -> Schedule:
+        """The same, all weights multiplied by `factor`."""
+        return Schedule(tuple((progress, factor * weight) for progress, weight in self.points))
+
     def __call__(self, progress: float) -> float:
         before = self.points[0]
         for after in self.points:
@@ -42,6 +46,7 @@ class Schedule:
 
 
 TURN, LARGEST_SPREAD = 0.65, 3.0
+ESTIMATED_POINTS, ESTIMATED_NORMALS = 4.5, 0.3  # factors of the weights of |Φ| and of estimated normals
 CELLS, COARSEST = 6, 128  # cells of the mesh from a point of the scan to the next; samples a side, at least
 
 
@@ -59,6 +64,7 @@ class ScanConfig:
     )
     outliers: str = _setting("auto", "auto or off: whether points that are no part of a surface are left out")
     most: int = _setting(2_000_000, "points kept of a larger scan, evenly spaced")
+    open: bool | None = _setting(None, "true or false: an open surface; by default as its points say")
     margin: float = _setting(0.1, "free space around the scan, as a share of the unit box")
     samples: int = _setting(100_000, "points drawn from a file that is a mesh")
 
@@ -104,11 +110,15 @@ class SurfaceConfig:
         Schedule(((0.0, 300.0), (1.0, 100.0))), "weight of |Φ - d|, d the scan's distance"
     )
 
-    def suited_to(self, noise: float) -> SurfaceConfig:
-        """With the weight of |Φ| for points that are `noise` off their surface, a standard deviation."""
-        if self.noise_weight is None or noise <= 0:
+    def suited_to(self, noise: float, estimated: bool = False) -> SurfaceConfig:
+        """With the weight of |Φ| for points that are `noise` off their surface, a standard deviation; and
+        with the points before the normals where these are `estimated` from them, and repeat their errors."""
+        if self.noise_weight is None:
             return self
-        return replace(self, surface=self.surface.capped(self.noise_weight / noise**2))
+        most = self.noise_weight * (ESTIMATED_POINTS if estimated else 1.0)
+        surface = self.surface.capped(most / noise**2) if noise > 0 else self.surface
+        normal = self.normal.times(ESTIMATED_NORMALS) if estimated else self.normal
+        return replace(self, surface=surface, normal=normal)
 
 
 @dataclass(frozen=True)
@@ -176,13 +186,14 @@ class Config:
         config.check()
         return config
 
-    def suited_to(self, spacing: float, noise: float, side: float) -> Config:
+    def suited_to(self, spacing: float, noise: float, side: float, estimated: bool = False) -> Config:
         """With all that is left to the scan decided: its points are `spacing` apart and off their surface by
-        `noise`, in a box with this longest `side`, all in the unit frame."""
+        `noise`, in a box with this longest `side`, all in the unit frame; its normals are its own or
+        `estimated`."""
         return replace(
             self,
             field=self.field.suited_to(spacing),
-            surface=self.surface.suited_to(noise),
+            surface=self.surface.suited_to(noise, estimated),
             mesh=self.mesh.suited_to(spacing, side),
         )
 

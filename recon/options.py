@@ -47,7 +47,7 @@ def _assignment(text: str) -> tuple[str, str, Any]:
     words, read = _KINDS.get(kind, ("point X,Y,Z", _point))
     try:
         return stage, name, read(value)
-    except (ValueError, argparse.ArgumentTypeError):
+    except (ValueError, KeyError, argparse.ArgumentTypeError):
         raise UsageError(f"--set {text}: '{value}' is no {words}") from None
 
 
@@ -88,6 +88,7 @@ _KINDS: dict[Any, tuple[str, Callable[[str], Any]]] = {
     int: ("whole number", int),
     float: ("number", float),
     str: ("text", str),
+    bool: ("true or false", lambda text: {"true": True, "false": False}[text.lower()]),
     Schedule: ("number", lambda text: Schedule.constant(float(text))),
 }
 

@@ -76,18 +76,20 @@ def reconstruct(
     seconds: dict[str, float] = {}
     where, threads = choose_device(device), torch.get_num_threads()
     with _timed(seconds, "prepare"):
-        cloud = prepared(cloud, config.scan, threads)
+        cloud, estimated_normals = prepared(cloud, config.scan, threads)
         frame = Frame.around(cloud.points, config.scan.margin)
         unit = PointCloud(frame.to_unit(cloud.points), cloud.normals)
         box = surrounding_box(unit.points, config.scan.margin)
         kept = _even_share(cloud, config.seed)
         noise = point_noise(unit if unit.normals is not None else estimated(unit, threads), threads)
         log.info("points are about %.3g off the surface (standard deviation)", noise * frame.scale)
-        config = config.suited_to(point_spacing(unit.points, threads), noise, float((box[1] - box[0]).max()))
+        spacing, side = point_spacing(unit.points, threads), float((box[1] - box[0]).max())
+        config = config.suited_to(spacing, noise, side, estimated_normals)
+        space, is_open = _space_samples(unit, box, config, threads)
+        config = config.with_(scan={"open": is_open})
         description = describe_run(config, frame, box, cloud)
         resume = _open_run(Path(run), description, kept) if run else None
         field = Siren(config.field, generator=torch.Generator().manual_seed(config.seed)).to(where)
-        space = _space_samples(unit, box, config, threads)
         task = SurfaceTask(unit, space, config.surface, config.seed, where)
     with _timed(seconds, "train"):
         watchers = list(callbacks)
@@ -141,15 +143,17 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def _space_samples(unit: PointCloud, box: Float, config: Config, threads: int) -> SpaceSamples:
-    """Points of space, with their distances to the scan where the prior wants them."""
-    count, near = config.surface.prior_samples, config.surface.near_share
+def _space_samples(unit: PointCloud, box: Float, config: Config, threads: int) -> tuple[SpaceSamples, bool]:
+    """Points of space, with their distances to the scan where the prior wants them; and whether the scan is
+    taken for that of an open surface."""
+    count, near, seed = config.surface.prior_samples, config.surface.near_share, config.seed
+    taken = config.scan.open
     if config.surface.prior is None:
-        return uniform_samples(box, count, config.seed)
+        return uniform_samples(box, count, seed), bool(taken)
     if unit.normals is None:
-        return Walls(unit, box, threads).sample(box, count, near, config.seed)
-    around = Surroundings(unit, config.seed, threads, keep_open=config.mesh.trim != "off")
-    return around.sample(box, count, near, config.seed)
+        return Walls(unit, box, threads).sample(box, count, near, seed), False
+    around = Surroundings(unit, seed, threads, open=False if config.mesh.trim == "off" else taken)
+    return around.sample(box, count, near, seed), around.open
 
 
 def _even_share(cloud: PointCloud, seed: int) -> PointCloud:

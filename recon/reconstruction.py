@@ -126,7 +126,8 @@ class Reconstruction:
         distance = trim_distance(trim)
         radius = None if distance is None else distance / self.frame.scale
         mesh, _ = keep_parts(mesh, parts, scan.points)  # first: ghosts are no openings
-        mesh, was_open = trimmed(mesh, scan, trim, radius, torch.get_num_threads())
+        taken = bool(self.config.scan.open)
+        mesh, was_open = trimmed(mesh, scan, trim, radius, taken, torch.get_num_threads())
         if was_open:
             mesh, _ = keep_parts(mesh, parts, scan.points)
         if faces is not None:

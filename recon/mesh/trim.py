@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import dijkstra
+from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
 from recon.errors import ExtractError
@@ -29,6 +29,8 @@ REACH = 4.0  # point spacings: the radius r
 BEYOND = 0.1  # point spacings from the outermost points to the edge that they were drawn from
 NEAREST, BACK = 16, -0.2  # points whose mean cosine with a vertex's normal tells that it is at their back
 SMOOTH = 12  # points whose distance gives the spacing
+WIDE = 0.5  # of r: the radius of the smallest patch without support that counts
+SNAP = 1e-9  # of the largest level: nearer to the edge, a vertex is on it
 ROUNDS = 4  # of smoothing the edge
 SAMPLE = 20_000  # vertices that tell whether there is anything to cut
 OPEN = 0.02  # share of a surface without support from which a scan counts as open
@@ -57,7 +59,7 @@ class Support:
         unit, at most r; negative outside."""
         away, spacing = self._nearest(mesh, np.arange(len(mesh.vertices)))
         reach = self._reach(spacing)
-        far = away > reach
+        far = _wide(mesh, away > reach, reach)
         if not far.any():
             return reach
         inset = _along_surface(mesh, far, away - reach, 2 * reach)
@@ -95,12 +97,18 @@ class Support:
 
 
 def trimmed(
-    mesh: Mesh, scan: PointCloud, trim: str, radius: float | None = None, threads: int = 1
+    mesh: Mesh,
+    scan: PointCloud,
+    trim: str,
+    radius: float | None = None,
+    is_open: bool = False,
+    threads: int = 1,
 ) -> tuple[Mesh, bool]:
     """`mesh` without the surface that `scan`, in the same frame, does not support; and whether that was any.
 
-    trim    "off": all of it stays; "auto": all of it stays where the scan is closed but for small holes
-    radius  cut at this distance, in the frame's unit, whatever `trim` says
+    trim     "off": all of it stays; "auto": all of it stays where the scan is closed but for small holes
+    radius   cut at this distance, in the frame's unit, whatever `trim` says
+    is_open  the scan is known to be open
     Raises ExtractError where nothing would be left.
     """
     if trim == "off":
@@ -108,7 +116,7 @@ def trimmed(
     support = Support(scan, radius, threads)
     if radius is None:
         share = support.share(mesh)
-        if share < OPEN:
+        if share < OPEN and not is_open:
             if share > 0:
                 log.info("closed: %.1f %% of the surface fills holes of the scan", 100 * share)
             return mesh, False
@@ -117,6 +125,17 @@ def trimmed(
     if not len(out.faces):
         raise ExtractError("no point of the scan lies near the surface: nothing is left after trimming")
     return out, True
+
+
+def _wide(mesh: Mesh, far: NDArray[np.bool_], reach: Float) -> NDArray[np.bool_]:
+    """`far` without patches smaller than half of `reach` across: bumps of a rough surface, no holes."""
+    faces = mesh.faces[far[mesh.faces].all(1)]
+    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]]).T
+    graph = coo_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), shape=2 * (len(far),))
+    count, patch = connected_components(graph, directed=False)
+    a, b, c = (mesh.vertices[faces[:, k]] for k in range(3))
+    area = np.bincount(patch[faces[:, 0]], np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2, count)
+    return far & (area[patch] > np.pi * (WIDE * reach) ** 2)
 
 
 def _along_surface(mesh: Mesh, far: NDArray[np.bool_], excess: Float, limit: Float) -> Float:
@@ -159,6 +178,7 @@ def _smoothed(faces: Int, level: Float) -> Float:
 def cut(mesh: Mesh, level: Float) -> Mesh:
     """The part of `mesh` where `level` (n,), linear on each face, is positive; faces that the edge crosses
     are divided there, and vertex normals with them."""
+    level = np.where(np.abs(level) < SNAP * np.abs(level).max(), -0.0, level)
     above = level > 0
     inside = above[mesh.faces].sum(1)
     whole = mesh.faces[inside == 3]

@@ -12,6 +12,9 @@ CONE = 75.0  # degrees off the middle of the picture
 EVEN, PIXELS = 0.3, 0.9  # how far from the median distance, as a share; how many points are within it
 SAME = 1e-3  # of it: no difference
 BESIDE = 4  # levels to each side that tell the step: where nothing is seen between two things, it is wider
+AROUND, LEVEL = 150, 1.6  # pixels of a plane; how many steps they are off its middle at most
+RIDGE = 1e-3  # pixels' weight of no tilt
+CHUNK = 1 << 14
 ROUNDED = 20  # points to a depth, on average, from which depths are rounded
 
 
@@ -41,15 +44,27 @@ def _unevenness(places: Float) -> Float:
     return np.abs(step / max(float(np.median(step)), np.finfo(float).tiny) - 1)
 
 
-def unrounded(points: Float) -> Float | None:
-    """`points` (n, 3) of a depth image with their depths drawn anew between the steps that the camera rounded
-    them to, each along its ray; None where depths are not rounded. Steps look like surface, terraces
-    that face the camera; scattered evenly over their width they look like what they are, noise."""
+def unrounded(points: Float, threads: int = 1) -> Float | None:
+    """`points` (n, 3) of a depth image, each moved along its ray to where the plane through the pixels around
+    it says that it was, by half a step of the depths at most; None where depths are not rounded. Steps would
+    look like surface, terraces that face the camera. (A plane is linear in the picture in one over depth.)"""
     axis = int(np.abs(points.mean(0)).argmax())  # it looks along; beside it, pixels are in line, too
     levels, number = np.unique(points[:, axis], return_inverse=True)
     if not 3 <= len(levels) < len(points) / ROUNDED:
         return None
     apart = np.pad(np.diff(levels), BESIDE, constant_values=np.inf)
-    half = np.lib.stride_tricks.sliding_window_view(apart, 2 * BESIDE).min(1)[number] / 2
-    depth = points[:, axis] + np.random.default_rng(0).uniform(-half, half)
-    return points * (depth / points[:, axis])[:, None]
+    step = np.lib.stride_tricks.sliding_window_view(apart, 2 * BESIDE).min(1)[number]
+    depth = points[:, axis]
+    picture = np.delete(points, axis, axis=1) / depth[:, None]
+    tree, found = cKDTree(picture), np.empty(len(points))
+    for start in range(0, len(points), CHUNK):
+        part = slice(start, start + CHUNK)
+        distance, near = tree.query(picture[part], min(AROUND, len(points)), workers=threads)
+        aside = (picture[near] - picture[part, None]) / distance[:, -1, None, None]
+        same = np.abs(depth[near] - depth[part, None]) < LEVEL * step[part, None]
+        basis = np.concatenate([np.ones_like(aside[..., :1]), aside], axis=2) * same[..., None]
+        normal = basis.transpose(0, 2, 1) @ basis + RIDGE * np.eye(3) * [0, 1, 1]
+        plane = np.linalg.solve(normal, basis.transpose(0, 2, 1) @ (1 / depth[near])[..., None])
+        found[part] = 1 / plane[:, 0, 0]
+    moved = np.clip(np.nan_to_num(found, nan=0.0) - depth, -step / 2, step / 2)
+    return points * ((depth + moved) / depth)[:, None]

@@ -14,6 +14,7 @@ stay open has no inside: there the nearest points vote for a side with their tan
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import igl
@@ -32,6 +33,7 @@ LEVEL_POINTS = 20_000  # where the level is measured
 BESIDE = 2.0  # in point spacings: how far from the surface
 CLOSED = 0.4  # the level of a closed scan, over the fall across its surface, is above this; ideally it is 0.5
 VOTERS = 12
+BEHIND = 0.05  # unit: further behind an open surface there may be another
 NEAR_SPREAD = 0.005, 0.1  # standard deviations of the samples near the scan, drawn between these
 
 
@@ -60,10 +62,12 @@ class Surroundings:
     thinning of clouds larger than it needs is the same every time.
 
     closed  whether the points are all round a solid, but for small holes
-    open    whether the sides are those of an open surface: where `keep_open` and not `closed`
+    open    whether the sides are those of an open surface: as given, else where it is not `closed`
     """
 
-    def __init__(self, cloud: PointCloud, seed: int = 0, threads: int = 1, *, keep_open: bool = True) -> None:
+    def __init__(
+        self, cloud: PointCloud, seed: int = 0, threads: int = 1, *, open: bool | None = None
+    ) -> None:
         rng = np.random.default_rng(seed)
         self.threads = threads
         if len(cloud) > DISTANCE_POINTS:
@@ -87,7 +91,7 @@ class Surroundings:
         inside = self._winding(self.points[some] - aside)
         self.level = float(np.median(outside + inside)) / 2
         self.closed = self.level > CLOSED * float(np.median(inside - outside))
-        self.open = keep_open and not self.closed
+        self.open = not self.closed if open is None else open
 
     def _winding(self, queries: Float) -> Float:
         return igl.fast_winding_number(*self._dipoles, np.ascontiguousarray(queries, np.float64))
@@ -112,14 +116,33 @@ class Surroundings:
         return (ray * self.normals[near]).sum((1, 2))
 
     def sample(self, box: Float, count: int, near_share: float, seed: int = 0) -> SpaceSamples:
-        """`count` points: a share near the scan at distances from half a hundredth to a tenth, the
-        others uniform in `box` ((2, 3), unit)."""
-        rng = np.random.default_rng((seed, 1))
-        near = int(count * near_share)
-        low, high = np.asarray(box, np.float64)
-        uniform = rng.uniform(low, high, (count - near, 3))
-        spread = np.exp(rng.uniform(np.log(NEAR_SPREAD[0]), np.log(NEAR_SPREAD[1]), (near, 1)))
-        close = self.points[rng.integers(len(self.points), size=near)] + spread * rng.normal(size=(near, 3))
-        points = np.concatenate([uniform, np.clip(close, low, high)]).astype(np.float32)
-        distances = self.signed_distance(points.astype(np.float64))
-        return SpaceSamples(points, distances.astype(np.float32), count - near)
+        """As `draw_samples`; behind an open surface only as far as it is sure to be the nearest."""
+        return draw_samples(self._certain_distance, self.points, box, count, near_share, seed)
+
+    def _certain_distance(self, queries: Float) -> Float:
+        distance = self.signed_distance(queries)
+        return np.where(distance < -BEHIND, np.nan, distance) if self.open else distance
+
+
+def draw_samples(
+    distance: Callable[[Float], Float], scan: Float, box: Float, count: int, near_share: float, seed: int
+) -> SpaceSamples:
+    """`count` points where `distance` is known (not NaN): a share near the points of the `scan`, at distances
+    from half a hundredth to a tenth, the others uniform in `box` ((2, 3), unit). Where less than a tenth of
+    space is known there may be fewer."""
+    low, high = np.asarray(box, np.float64)
+    wanted = count - int(count * near_share), int(count * near_share)
+    found: tuple[list[Float], list[Float]] = [], []
+    for attempt in range(10):
+        rng = np.random.default_rng((seed, 1, attempt) if attempt else (seed, 1))
+        even = rng.uniform(low, high, (wanted[0], 3))
+        spread = np.exp(rng.uniform(np.log(NEAR_SPREAD[0]), np.log(NEAR_SPREAD[1]), (wanted[1], 1)))
+        close = scan[rng.integers(len(scan), size=wanted[1])] + spread * rng.normal(size=(wanted[1], 3))
+        for kind, places in enumerate((even, np.clip(close, low, high))):
+            if sum(map(len, found[kind])) < wanted[kind]:
+                rounded = places.astype(np.float32).astype(np.float64)
+                row = np.column_stack([rounded, distance(rounded)])
+                found[kind].append(row[np.isfinite(row[:, 3])])
+    rows = [np.concatenate([*parts, np.empty((0, 4))])[:n] for parts, n in zip(found, wanted, strict=True)]
+    table = np.concatenate(rows).astype(np.float32)
+    return SpaceSamples(table[:, :3], table[:, 3], len(rows[0]))

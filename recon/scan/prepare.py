@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from recon.config import ScanConfig
-from recon.geometry import PointCloud
+from recon.geometry import Float, PointCloud
 from recon.scan.camera import seen_from_origin, unrounded
 from recon.scan.clean import clean
 from recon.scan.normals import oriented
@@ -21,14 +21,16 @@ log = logging.getLogger("recon")
 
 def prepared(
     cloud: PointCloud, config: ScanConfig, threads: int = 1, stage: Callable[[str], None] = lambda name: None
-) -> PointCloud:
-    """`cloud` (world) as the field is to see it, normals unit and outward (none with `normals` "none"); what
-    is changed is logged with a count, `stage` is told the name of each part of the work as it starts.
+) -> tuple[PointCloud, bool]:
+    """`cloud` (world) as the field is to see it, normals unit and outward (none with `normals` "none"), and
+    whether they were estimated, so that they tell nothing that the points do not. What is changed is logged
+    with a count, `stage` is told the name of each part of the work as it starts.
     Raises ScanError for points no surface can be fitted to."""
     stage("cleaning")
     cloud, report = clean(cloud)
     for line in report.lines():
         log.info("%s", line)
+    cloud = _with_sensors(cloud, config, threads)
     if len(cloud) > config.most:
         stage("thinning")
         before, cloud = len(cloud), thinned(cloud, config.most)
@@ -41,19 +43,24 @@ def prepared(
             log.info("%s are outliers: left out (--set scan.outliers=off keeps them)", share)
             cloud, _ = clean(cloud.select(~stray))
     stage("normals")
-    cloud = _with_sensors(cloud, config)
-    return oriented(cloud, config, threads)
+    own = cloud.normals
+    cloud = oriented(cloud, config, threads)
+    return cloud, cloud.normals is not None and (own is None or not _same_lines(own, cloud.normals))
 
 
-def _with_sensors(cloud: PointCloud, config: ScanConfig) -> PointCloud:
+def _same_lines(before: Float, after: Float) -> bool:
+    return bool((np.abs((before * after).sum(1)) > 1 - 1e-6).all())
+
+
+def _with_sensors(cloud: PointCloud, config: ScanConfig, threads: int) -> PointCloud:
     """`cloud` with the scanner's place, where it is told or the points show it; depths no longer rounded."""
     if config.sensor is not None:
         return replace(cloud, sensors=np.broadcast_to(np.asarray(config.sensor, float), cloud.points.shape))
     if cloud.sensors is not None or not seen_from_origin(cloud.points):
         return cloud
     log.info("the points are a depth image taken at the origin: that is where outside is")
-    points = unrounded(cloud.points)
+    points = unrounded(cloud.points, threads)
     if points is None:
         return replace(cloud, sensors=np.zeros_like(cloud.points))
-    log.info("its depths are rounded: they are drawn anew between the steps")
+    log.info("its depths are rounded: each is moved to the plane of those around it")
     return replace(cloud, points=points, sensors=np.zeros_like(points))

@@ -14,6 +14,7 @@ SAMPLE = 20_000  # points that are looked at
 NEIGHBOURS = 20
 CLOSED = 0.1  # share of the area that the area vectors of a closed surface's points may sum to
 TURNED = 0.04  # share of turned normals that thin parts and noise alone do not reach as a rule
+LARGEST = 3.0  # times the median: the reach of a point that counts
 AGREEMENT = 0.7  # mean cosine that noise alone does not fall below as a rule; 0.5 is chance
 
 
@@ -76,7 +77,8 @@ def _outward(
         towards = ((sensors[some] - centre - points) * normals).sum(1)
         decided = float(np.sign(towards).mean())
         return bool(decided > 0) if abs(decided) > CLOSED else None
-    reach = reach / max(float(reach.max()), np.finfo(float).tiny)
+    reach = reach / max(float(np.median(reach)), np.finfo(float).tiny)
+    reach = np.minimum(reach, LARGEST)  # a stray point does not stand for all that is around it
     area = reach[:, None] ** 2 * normals
     if np.linalg.norm(area.sum(0)) >= CLOSED * (reach**2).sum():
         return None

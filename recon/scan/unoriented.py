@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from recon.errors import ScanError
 from recon.geometry import Float, PointCloud
-from recon.scan.inside import NEAR_SPREAD, SpaceSamples
+from recon.scan.inside import SpaceSamples, draw_samples
 from recon.scan.spacing import point_spacing
 
 CELLS = 128  # along the longest side
@@ -58,18 +58,8 @@ class Walls:
         return np.where(certain, sign * distance, np.nan)
 
     def sample(self, box: Float, count: int, near_share: float, seed: int = 0) -> SpaceSamples:
-        """As `recon.scan.inside.Surroundings.sample`, but for places whose sign is open: there are fewer."""
-        rng = np.random.default_rng((seed, 1))
-        near = int(count * near_share)
-        low, high = np.asarray(box, np.float64)
-        uniform = rng.uniform(low, high, (count - near, 3))
-        spread = np.exp(rng.uniform(np.log(NEAR_SPREAD[0]), np.log(NEAR_SPREAD[1]), (near, 1)))
-        close = self.points[rng.integers(len(self.points), size=near)] + spread * rng.normal(size=(near, 3))
-        points = np.concatenate([uniform, np.clip(close, low, high)])
-        distances = self.signed_distance(points)
-        certain = np.isfinite(distances)
-        evenly = int(certain[: count - near].sum())
-        return SpaceSamples(points[certain].astype(np.float32), distances[certain].astype(np.float32), evenly)
+        """As `recon.scan.inside.Surroundings.sample`, but nowhere within the walls."""
+        return draw_samples(self.signed_distance, self.points, box, count, near_share, seed)
 
 
 def _enclosed(free: np.ndarray) -> np.ndarray:

@@ -107,7 +107,7 @@ def test_an_open_one_is_not(name: str) -> None:
     around = Surroundings(OPEN[name])
     assert not around.closed and around.open
     assert around.level < 0.35
-    assert not Surroundings(OPEN[name], keep_open=False).open
+    assert not Surroundings(OPEN[name], open=False).open
 
 
 def test_a_spheres_missing_part_lowers_the_level() -> None:
