@@ -163,7 +163,7 @@ def test_a_stopped_command_goes_on_to_the_same_mesh(
     def command(name: str) -> list[str]:
         out = tmp_path / f"{name}.ply"
         run = ["--run", str(tmp_path / name)] if named else []
-        return ["mesh", str(data / "oni.ply"), "-o", str(out), *SMALL, "--set", "fit.steps=600", *run]
+        return ["mesh", str(data / "oni.ply"), "-o", str(out), *SMALL, "--set", "fit.steps=1200", *run]
 
     assert finish(start(command("whole")))[0] == 0
 

@@ -40,7 +40,7 @@ def draw(path: str, direction: NDArray, up: NDArray) -> NDArray[np.uint8]:
         mesh = recon.read_mesh(path)
         kind, vertices, faces, smooth = "mesh", mesh.vertices, mesh.faces, mesh.normals
     except recon.ReconError:
-        kind, (vertices, faces), smooth = "cloud", discs(recon.read_cloud(path)), None
+        kind, (vertices, faces), smooth = "cloud", discs(recon.read_cloud(path), direction), None
     low, high = vertices.min(0), vertices.max(0)
     origins, rays = camera(low, high, direction, up)
     centre = (low + high) / 2  # float32 rays: far offsets go first
@@ -60,17 +60,20 @@ def draw(path: str, direction: NDArray, up: NDArray) -> NDArray[np.uint8]:
     normals /= np.linalg.norm(normals, axis=2, keepdims=True) + 1e-12
     light = -rays[0, 0] + 0.6 * up + 0.5 * np.cross(up, rays[0, 0])
     shade = 0.35 + 0.65 * np.clip(normals @ (light / np.linalg.norm(light)), 0, 1)
-    colour = np.where(front, BODY, BEHIND[kind]) * shade[..., None] * 1.25
+    body = BODY
+    if kind == "mesh" and mesh.colors is not None:
+        body = mesh.colors[faces[np.where(found, hit["primitive_ids"].numpy(), 0)][..., 0]] / 255
+    colour = np.where(front, body, BEHIND[kind]) * shade[..., None] * 1.25
     picture = np.where(found[..., None], colour, BACKGROUND).clip(0, 1)
     small = picture.reshape(SIZE, SUPERSAMPLING, SIZE, SUPERSAMPLING, 3).mean((1, 3))
     return (small * 255).round().astype(np.uint8)
 
 
-def discs(cloud: recon.PointCloud) -> tuple[NDArray, NDArray]:
-    """A small hexagon for every point, facing along its normal."""
-    if cloud.normals is None:
-        raise recon.ReconError(f"{cloud.source} has no normals to draw its points with")
-    normals = cloud.normals / np.linalg.norm(cloud.normals, axis=1, keepdims=True)
+def discs(cloud: recon.PointCloud, direction: NDArray) -> tuple[NDArray, NDArray]:
+    """A small hexagon for every point, facing along its normal, or in `direction` where it has none."""
+    cloud = cloud.select(np.isfinite(cloud.points).all(1))
+    normals = np.broadcast_to(direction, cloud.points.shape) if cloud.normals is None else cloud.normals
+    normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
     radius = 0.5 * np.linalg.norm(np.ptp(cloud.points, axis=0)) / np.sqrt(len(cloud))
     side = np.cross(normals, np.where(np.abs(normals[:, :1]) < 0.9, [1.0, 0, 0], [0.0, 1, 0]))
     side /= np.linalg.norm(side, axis=1, keepdims=True)
@@ -86,12 +89,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("files", nargs="+", metavar="FILE")
     parser.add_argument("-o", "--output", required=True, metavar="PNG")
-    parser.add_argument("--from", dest="direction", default="-1,-2,1", metavar="X,Y,Z")
+    parser.add_argument(
+        "--from", dest="directions", action="append", metavar="X,Y,Z", help="again for another row"
+    )
     parser.add_argument("--up", default="0,0,1", metavar="X,Y,Z")
     options = parser.parse_args()
-    direction, up = (np.array(text.split(","), float) for text in (options.direction, options.up))
-    panels = [draw(path, direction, up) for path in options.files]
-    imsave(Path(options.output), np.concatenate(panels, axis=1), check_contrast=False)
+    up = np.array(options.up.split(","), float)
+    rows = []
+    for text in options.directions or ["-1,-2,1"]:
+        direction = np.array(text.split(","), float)
+        rows.append(np.concatenate([draw(path, direction, up) for path in options.files], axis=1))
+    imsave(Path(options.output), np.concatenate(rows), check_contrast=False)
 
 
 if __name__ == "__main__":
