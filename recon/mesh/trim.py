@@ -29,7 +29,7 @@ REACH = 4.0  # point spacings: the radius r
 BEYOND = 0.1  # point spacings from the outermost points to the edge that they were drawn from
 NEAREST, BACK = 16, -0.2  # points whose mean cosine with a vertex's normal tells that it is at their back
 SMOOTH = 12  # points whose distance gives the spacing
-WIDE = 0.5  # of r: the radius of the smallest patch without support that counts
+WIDE = 0.3  # of r: the radius of the smallest patch without support that counts
 SNAP = 1e-9  # of the largest level: nearer to the edge, a vertex is on it
 ROUNDS = 4  # of smoothing the edge
 SAMPLE = 20_000  # vertices that tell whether there is anything to cut
@@ -128,7 +128,7 @@ def trimmed(
 
 
 def _wide(mesh: Mesh, far: NDArray[np.bool_], reach: Float) -> NDArray[np.bool_]:
-    """`far` without patches smaller than half of `reach` across: bumps of a rough surface, no holes."""
+    """`far` without patches smaller than `WIDE` of `reach` in radius: bumps of a rough surface, no holes."""
     faces = mesh.faces[far[mesh.faces].all(1)]
     ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]]).T
     graph = coo_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), shape=2 * (len(far),))

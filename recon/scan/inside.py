@@ -33,7 +33,7 @@ LEVEL_POINTS = 20_000  # where the level is measured
 BESIDE = 2.0  # in point spacings: how far from the surface
 CLOSED = 0.4  # the level of a closed scan, over the fall across its surface, is above this; ideally it is 0.5
 VOTERS = 12
-BEHIND = 0.05  # unit: further behind an open surface there may be another
+BEHIND, BEHIND_SPACINGS = 0.05, 8.0  # unit, and spacings: further behind an open surface there may be another
 NEAR_SPREAD = 0.005, 0.1  # standard deviations of the samples near the scan, drawn between these
 
 
@@ -121,19 +121,28 @@ class Surroundings:
 
     def _certain_distance(self, queries: Float) -> Float:
         distance = self.signed_distance(queries)
-        return np.where(distance < -BEHIND, np.nan, distance) if self.open else distance
+        if not self.open:
+            return distance
+        behind = max(BEHIND, BEHIND_SPACINGS * float(np.median(self.spacing)))
+        return np.where(distance < -behind, np.nan, distance)
 
 
 def draw_samples(
-    distance: Callable[[Float], Float], scan: Float, box: Float, count: int, near_share: float, seed: int
+    distance: Callable[[Float], Float],
+    scan: Float,
+    box: Float,
+    count: int,
+    near_share: float,
+    seed: int,
+    tries: int = 10,
 ) -> SpaceSamples:
     """`count` points where `distance` is known (not NaN): a share near the points of the `scan`, at distances
-    from half a hundredth to a tenth, the others uniform in `box` ((2, 3), unit). Where less than a tenth of
-    space is known there may be fewer."""
+    from half a hundredth to a tenth, the others uniform in `box` ((2, 3), unit). Fewer where `tries` draws of
+    so many do not give as many that are known."""
     low, high = np.asarray(box, np.float64)
     wanted = count - int(count * near_share), int(count * near_share)
     found: tuple[list[Float], list[Float]] = [], []
-    for attempt in range(10):
+    for attempt in range(tries):
         rng = np.random.default_rng((seed, 1, attempt) if attempt else (seed, 1))
         even = rng.uniform(low, high, (wanted[0], 3))
         spread = np.exp(rng.uniform(np.log(NEAR_SPREAD[0]), np.log(NEAR_SPREAD[1]), (wanted[1], 1)))

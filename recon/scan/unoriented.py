@@ -58,8 +58,8 @@ class Walls:
         return np.where(certain, sign * distance, np.nan)
 
     def sample(self, box: Float, count: int, near_share: float, seed: int = 0) -> SpaceSamples:
-        """As `recon.scan.inside.Surroundings.sample`, but nowhere within the walls."""
-        return draw_samples(self.signed_distance, self.points, box, count, near_share, seed)
+        """As `recon.scan.inside.Surroundings.sample`, but nowhere within the walls: fewer near it."""
+        return draw_samples(self.signed_distance, self.points, box, count, near_share, seed, tries=1)
 
 
 def _enclosed(free: np.ndarray) -> np.ndarray:
