@@ -133,7 +133,7 @@ def test_public_names_are_sorted_and_listed() -> None:
 
 
 def test_devices_are_named_not_assumed(root: Path) -> None:
-    """`.cuda()` runs on one machine only; `.to(device)` on all."""
+    """No call of a method `cuda`, which fails where there is no GPU; `to(device)` is for all machines."""
     calls = [
         f"{path.name}:{node.lineno}"
         for path in source_files(root)

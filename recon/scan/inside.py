@@ -9,7 +9,8 @@ Across a surface the number falls by 1; what it falls from and to depends on all
 to 0 for a closed one, from a half to minus a half for a plane. So the level between inside and outside is the
 mean of both sides at the scan itself, as Poisson reconstruction takes it (Kazhdan, Bolitho, Hoppe 2006,
 doi:10.2312/SGP/SGP06/061-070); and a scan whose level is far below a half is open. An open scan that is to
-stay open has no inside: there the nearest points vote for a side with their tangent planes, wherever it is.
+stay open has no inside: there the nearest points vote for a side with their tangent planes, and samples are
+drawn in front of them and a short way behind, where the vote is sure.
 """
 
 from __future__ import annotations

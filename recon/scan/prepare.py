@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -19,30 +18,23 @@ from recon.scan.thin import thinned
 log = logging.getLogger("recon")
 
 
-def prepared(
-    cloud: PointCloud, config: ScanConfig, threads: int = 1, stage: Callable[[str], None] = lambda name: None
-) -> tuple[PointCloud, bool]:
+def prepared(cloud: PointCloud, config: ScanConfig, threads: int = 1) -> tuple[PointCloud, bool]:
     """`cloud` (world) as the field is to see it, normals unit and outward (none with `normals` "none"), and
     whether they were estimated, so that they tell nothing that the points do not. What is changed is logged
-    with a count, `stage` is told the name of each part of the work as it starts.
-    Raises ScanError for points no surface can be fitted to."""
-    stage("cleaning")
+    with a count. Raises ScanError for points no surface can be fitted to."""
     cloud, report = clean(cloud)
     for line in report.lines():
         log.info("%s", line)
     cloud = _with_sensors(cloud, config, threads)
     if len(cloud) > config.most:
-        stage("thinning")
         before, cloud = len(cloud), thinned(cloud, config.most)
         log.info("%s of %s points are kept, evenly spaced", f"{len(cloud):,}", f"{before:,}")
     if config.outliers == "auto":
-        stage("looking for outliers")
         stray = outliers(cloud.points - cloud.points.mean(0), threads)
         if stray.any():
             share = f"{int(stray.sum()):,} points ({stray.mean():.2%})"
             log.info("%s are outliers: left out (--set scan.outliers=off keeps them)", share)
             cloud, _ = clean(cloud.select(~stray))
-    stage("normals")
     own = cloud.normals
     cloud = oriented(cloud, config, threads)
     return cloud, cloud.normals is not None and (own is None or not _same_lines(own, cloud.normals))

@@ -23,7 +23,8 @@ SHORTEST = 6  # bytes of a line of three numbers
 COMMENTS = (b"#", b"//", b"!")
 HEAD_LIMIT = 1 << 20
 DEFLATE = 1032  # bytes that one byte of a zip file can hold at most
-# What numpy raises at files that are not as their headers say.
+# What numpy raises at files that are not as their headers say; of a zip file also NotImplementedError and
+# RuntimeError, where a damaged byte names a compression or a cipher that zipfile does not have.
 DAMAGED = (
     *(ValueError, EOFError, OverflowError, KeyError, NotImplementedError, SyntaxError, tokenize.TokenError),
     *(zipfile.BadZipFile, zlib.error, RuntimeError),
