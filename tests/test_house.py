@@ -21,7 +21,7 @@ LAYERS = (
     {"topology"},
     {"scan", "field", "evaluation"},
     {"tasks"},
-    {"fit", "mesh", "findings"},
+    {"fit", "mesh", "findings", "pictures"},
     {"reconstruction", "inspection"},
     {"pipeline"},
     {"batch", "view", "report"},

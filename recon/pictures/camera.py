@@ -1,0 +1,187 @@
+"""Where a picture is taken from.
+
+A camera is a point and three axes; `fitted` puts it so far away that all points just fit, which has a closed
+form: each side of the picture is a plane that no point may be beyond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from recon.errors import UsageError
+from recon.geometry import Float, Mesh, PointCloud
+
+FIELD_OF_VIEW = 30.0  # degrees, up and down
+MARGIN = 0.06  # of the picture's width and height that stays free on each side
+FROM_FRONT, FROM_ABOVE = (-1.0, -2.0, 1.0), (-1.0, -2.0, 2.0)
+OPEN = 0.25  # length of the mean normal above which a thing has a side to be seen from; 0 is closed
+FLAT = 0.2  # height over length of what is a terrain, not a relief
+ENOUGH = 20_000  # points that a camera which goes round is fitted to
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """A perspective camera.
+
+    eye      (3,) float64, world
+    right, upward, forward  (3,) float64 unit vectors: the picture's axes, and where it looks
+    focus    the distance in front of the eye of what it looks at, world
+    size     width and height in pixels
+    """
+
+    eye: Float
+    right: Float
+    upward: Float
+    forward: Float
+    focus: float
+    size: tuple[int, int]
+
+    @property
+    def half(self) -> Float:
+        """(2,): the tangents of half the angles of view, along width and height."""
+        width, height = self.size
+        return np.tan(np.radians(FIELD_OF_VIEW) / 2) * np.array([width / height, 1.0])
+
+    @property
+    def target(self) -> Float:
+        """(3,) world: what it looks at."""
+        return self.eye + self.focus * self.forward
+
+    def scaled(self, factor: int) -> Camera:
+        """The same with so many times the pixels along each side."""
+        return replace(self, size=(factor * self.size[0], factor * self.size[1]))
+
+    def rays(self) -> Float:
+        """(height · width, 3) unit vectors from the eye through the middles of the pixels, row by row from
+        the upper left."""
+        width, height = self.size
+        x = self.half[0] * ((2 * np.arange(width) + 1) / width - 1)
+        y = self.half[1] * (1 - (2 * np.arange(height) + 1) / height)
+        rays = self.forward + y[:, None, None] * self.upward + x[None, :, None] * self.right
+        rays = rays.reshape(-1, 3)
+        return rays / np.linalg.norm(rays, axis=1, keepdims=True)
+
+    def pixels(self, points: Float) -> tuple[Float, Float]:
+        """Where (n, 3) world points are in the picture: (n, 2) pixels right of and below its upper left
+        corner, and (n,) their distance in front of the eye's plane, world."""
+        offset = np.asarray(points, np.float64) - self.eye
+        depth = offset @ self.forward
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.stack([offset @ self.right, -(offset @ self.upward)], axis=1) / depth[:, None]
+            return (share / self.half + 1) / 2 * self.size, depth
+
+
+def corners(thing: Mesh | PointCloud) -> Float:
+    """(n, 3) world: what must be in the picture of a thing."""
+    if isinstance(thing, Mesh):
+        return thing.vertices
+    return thing.points[np.isfinite(thing.points).all(1)]
+
+
+def usual_view(thing: Mesh | PointCloud) -> tuple[Float, Float]:
+    """The direction (3,) to see a thing from, and what is up: from the front and a little above, z up, for
+    closed things and terrains. Things with one side are seen from it; if that is along z, they are taken for
+    pictures: of a camera that looks along z with y down, or a relief with y up."""
+    side, extent = _mean_normal(thing), np.ptp(corners(thing), axis=0)
+    up = np.array([0.0, 0.0, 1.0])
+    axis = int(np.abs(side).argmax())
+    if extent[2] < FLAT * extent.max() and not side[2] < -OPEN:
+        return np.array(FROM_ABOVE), up
+    if np.abs(side[axis]) < OPEN:
+        return np.array(FROM_FRONT), up
+    front = np.sign(side[axis]) * np.eye(3)[axis]
+    if axis == 2:
+        up = np.array([0.0, np.sign(side[2]), 0.0])
+    return front + 0.3 * up + 0.3 * np.cross(up, front), up
+
+
+def _mean_normal(thing: Mesh | PointCloud) -> Float:
+    """The mean of the unit normals over the surface, or of the directions to the scanner, (3,): 0 for what is
+    closed, or where none are known."""
+    if isinstance(thing, Mesh):
+        a, b, c = thing.vertices[thing.faces.T]
+        normals = np.cross(b - a, c - a)
+    elif thing.normals is not None:
+        normals = thing.normals[np.isfinite(thing.normals).all(1)]
+    elif thing.sensors is not None:
+        rays = thing.sensors - thing.points
+        rays = rays[np.isfinite(rays).all(1)]
+        normals = rays / np.maximum(np.linalg.norm(rays, axis=1, keepdims=True), 1e-300)
+    else:
+        return np.zeros(3)
+    total = float(np.linalg.norm(normals, axis=1).sum())
+    return normals.sum(0) / total if total else np.zeros(3)
+
+
+def axes(direction: Sequence[float] | Float, up: Sequence[float] | Float) -> tuple[Float, Float, Float]:
+    """Right, upward and forward of a camera that looks at things from `direction`. Raises UsageError where
+    the two lie on one line."""
+    toward, up = np.array(direction, np.float64), np.array(up, np.float64)
+    right = np.cross(up, toward)
+    if not np.linalg.norm(right) > 1e-6 * np.linalg.norm(up) * np.linalg.norm(toward):
+        raise UsageError(f"no view from {_text(toward)} has {_text(up)} up: wanted two different directions")
+    forward, right = -toward / np.linalg.norm(toward), right / np.linalg.norm(right)
+    return right, np.cross(right, forward), forward
+
+
+def _text(vector: Float) -> str:
+    return ",".join(f"{part:g}" for part in vector)
+
+
+def fitted(
+    points: Float,
+    size: tuple[int, int],
+    direction: Sequence[float] | Float,
+    up: Sequence[float] | Float,
+) -> Camera:
+    """The camera in `direction` that has all of `points` (n, 3), world, in its picture, and is as near as it
+    can be with `MARGIN` around them."""
+    right, upward, forward = axes(direction, up)
+    middle = (points.min(0) + points.max(0)) / 2
+    flat = Camera(middle, right, upward, forward, 0.0, size)
+    offset = points - middle
+    ahead = offset @ forward
+    back, place = [], []
+    for axis, half in zip((right, upward), flat.half * (1 - 2 * MARGIN), strict=True):
+        along = offset @ axis
+        low, high = (half * ahead + along).min(), (half * ahead - along).min()
+        back.append((low + high) / (2 * half))
+        place.append((low - high) / 2)
+    behind = min(*back, ahead.min() - 1e-3 * (_radius(offset) or 1.0))
+    eye = middle + place[0] * right + place[1] * upward + behind * forward
+    return replace(flat, eye=eye, focus=-behind)
+
+
+def around(
+    points: Float, size: tuple[int, int], up: Sequence[float] | Float, count: int, start: Float
+) -> list[Camera]:
+    """`count` cameras on a circle around `points` (n, 3) and the axis `up`, at equal angles from `start`
+    on, all as far away as the one that must be furthest."""
+    points = points[:: max(1, len(points) // ENOUGH)]
+    cameras = [fitted(points, size, direction, up) for direction in directions(start, up, count)]
+    middle = (points.min(0) + points.max(0)) / 2
+    focus = max(_centred(points - middle, camera) for camera in cameras)
+    return [replace(camera, eye=middle - focus * camera.forward, focus=focus) for camera in cameras]
+
+
+def _centred(offset: Float, camera: Camera) -> float:
+    """The distance from which `camera`, looking at the origin, has all of `offset` (n, 3) in its picture."""
+    half = camera.half * (1 - 2 * MARGIN)
+    across = np.stack([np.abs(offset @ camera.right), np.abs(offset @ camera.upward)], axis=1) / half
+    return float((across.max(1) - offset @ camera.forward).max())
+
+
+def directions(start: Float, up: Sequence[float] | Float, count: int) -> list[Float]:
+    """`count` directions at equal angles around `up`, the first of them `start`."""
+    axis = np.array(up, np.float64) / np.linalg.norm(up)
+    along = (start @ axis) * axis
+    across = start - along
+    angles = 2 * np.pi * np.arange(count) / count
+    return [along + np.cos(a) * across + np.sin(a) * np.cross(axis, across) for a in angles]
+
+
+def _radius(offset: Float) -> float:
+    return float(np.sqrt((offset**2).sum(1).max()))

@@ -1,0 +1,24 @@
+"""Pictures to files, whole or not at all, and several pictures as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from recon.atomic import atomic_path
+
+
+def write_png(picture: NDArray[np.uint8], path: str | Path, *, overwrite: bool = False) -> None:
+    """Write `picture` (height, width, 3) as PNG. Raises OutputError for a file that is there unless
+    `overwrite`, or where the disk refuses."""
+    with atomic_path(path, overwrite) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG", optimize=True)
+
+
+def sheet(rows: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
+    """Pictures of one size in rows of one length, as one picture."""
+    return np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
