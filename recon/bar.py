@@ -13,22 +13,32 @@ TERMINAL, LOG = 0.1, 10.0  # seconds between two states of a bar: one that moves
 
 
 class Bar:
-    """Share done, time taken, an estimate of what is left, and a text; nothing where not `show`."""
+    """Share done, time taken, an estimate of what is left, and a text; nothing where not `show`, and before
+    it is first put somewhere."""
 
     def __init__(self, title: str, show: bool = True) -> None:
-        every = TERMINAL if sys.stderr.isatty() else LOG
-        self._bar = tqdm(
-            total=1.0, desc=title, bar_format=LAYOUT, disable=not show, mininterval=every, miniters=0
-        )
+        self.title, self.show = title, show
+        self._bar: tqdm | None = None
 
     def to(self, share: float, text: str = "") -> None:
         """Go to `share`, 0..1, which may be less than before."""
+        if self._bar is None:
+            every = TERMINAL if sys.stderr.isatty() else LOG
+            self._bar = tqdm(
+                total=1.0,
+                desc=self.title,
+                bar_format=LAYOUT,
+                disable=not self.show,
+                mininterval=every,
+                miniters=0,
+            )
         self._bar.set_postfix_str(text, refresh=False)
         self._bar.update(share - self._bar.n)
 
     def close(self) -> None:
         """Show the last state, and leave it there."""
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def __enter__(self) -> Bar:
         return self

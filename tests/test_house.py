@@ -18,13 +18,14 @@ import recon
 LAYERS = (
     {"errors"},
     {"geometry", "config", "atomic", "bar"},
-    {"topology"},
+    {"topology", "settings"},
     {"scan", "field", "evaluation"},
     {"tasks"},
     {"fit", "mesh", "findings", "pictures"},
     {"reconstruction", "inspection"},
     {"pipeline"},
-    {"batch", "view", "report"},
+    {"conversion"},
+    {"folders", "view", "report"},
     {"recon"},  # the public names, which only the command line reads
     {"options"},
     {"cli"},

@@ -13,12 +13,9 @@ class ProgressBar:
     """A bar on standard error: share done, time left, and the terms of the loss."""
 
     def __init__(self, title: str = "training", show: bool = True) -> None:
-        self.title, self.show = title, show
-        self.bar: Bar | None = None
+        self.bar = Bar(title, show)
 
     def __call__(self, progress: Progress) -> None:
-        if self.bar is None:
-            self.bar = Bar(self.title, self.show)
         text = ""
         if history := progress.snapshot.history:
             shown = {k: v for k, v in history[-1].items() if k not in ("step", "seconds", "rate", "loss")}

@@ -1,0 +1,130 @@
+"""A scan's files to a mesh's file: what `recon mesh` does once, and `recon batch` for every scan."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recon.config import Config
+from recon.errors import UsageError
+from recon.evaluation import distance_to_mesh
+from recon.fit.trainer import Callback
+from recon.geometry import Mesh
+from recon.mesh.files import write_mesh
+from recon.pipeline import reconstruct
+from recon.reconstruction import Reconstruction
+from recon.scan.files import read_clouds
+from recon.topology import Hole, Measures, measures, topology
+
+MEASURED = 50_000  # points of the scan whose distance to the mesh is taken, at least
+
+
+def own_run(out: Path) -> Path:
+    """The run folder of a conversion to `out` that was given none."""
+    return out.with_name(f".{out.name}.recon-run")
+
+
+@contextmanager
+def run_folder(named: str | Path | None, out: Path) -> Iterator[Path]:
+    """The run folder: `named`, or one of our own beside `out` that only a stopped or killed process
+    leaves behind."""
+    if named:
+        yield Path(named)
+        return
+    own = own_run(out)
+    try:
+        yield own
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        shutil.rmtree(own, ignore_errors=True)
+        raise
+    shutil.rmtree(own, ignore_errors=True)
+
+
+def convert(
+    scans: Sequence[str | Path],
+    out: Path,
+    config: Config,
+    run: Path,
+    *,
+    device: str = "auto",
+    preview: float | None = None,
+    overwrite: bool = False,
+    callbacks: Sequence[Callback] = (),
+    meshing: Callable[[float], None] = lambda share: None,
+) -> tuple[Mesh, dict[str, Any]]:
+    """The mesh of `scans`, one scene, written to `out`, and its summary: plain values, as `--json` prints
+    them. Where `run` holds the same run, it goes on from there. `callbacks` watch the training, `meshing`
+    is told the share of the mesh that is made. Raises what reading, `reconstruct` and `write_mesh` raise."""
+    began = time.monotonic()
+    cloud = read_clouds(scans, samples=config.scan.samples, seed=config.seed)
+    seconds = {"read": time.monotonic() - began}
+
+    def trained() -> Reconstruction:
+        return reconstruct(cloud, config, run=run, device=device, preview=preview, callbacks=callbacks)
+
+    try:
+        result = trained()
+    except UsageError:
+        if run != own_run(out) or not run.exists():
+            raise
+        shutil.rmtree(run)  # what an earlier command of another kind left behind
+        result = trained()
+    start = time.monotonic()
+    mesh = result.mesh(progress=meshing)
+    seconds |= result.seconds | {"mesh": time.monotonic() - start}
+    write_mesh(mesh, out, overwrite=overwrite)
+    names = [str(scan) for scan in scans]
+    summary = {"scan": names if len(names) > 1 else names[0], "mesh": str(out), **_facts(result, mesh)}
+    summary["seconds"] = {name: round(value, 2) for name, value in seconds.items()}
+    summary["seconds_all"] = round(time.monotonic() - began, 2)
+    return mesh, summary
+
+
+def _facts(result: Reconstruction, mesh: Mesh) -> dict[str, Any]:
+    scan = result.scan
+    away = distance_to_mesh(scan.points[:: max(1, len(scan.points) // MEASURED)], mesh)
+    shape = topology(mesh)
+    return {
+        "points": len(scan.points),
+        "vertices": shape.vertices,
+        "faces": shape.faces,
+        "watertight": shape.watertight,
+        "components": shape.components,
+        "genus": shape.genus,
+        **asdict(measures(mesh, shape)),
+        "unit": scan.unit,
+        "steps": result.snapshot.step,
+        "recoveries": result.snapshot.recoveries,
+        "scan_to_mesh": {
+            "mean": float(away.mean()),
+            "p95": float(np.percentile(away, 95)),
+            "largest": float(away.max()),
+        },
+        "diagonal": float(np.linalg.norm(np.ptp(scan.points, axis=0))),
+    }
+
+
+def summary_lines(summary: dict[str, Any]) -> list[str]:
+    """The summary of `convert` as it is read."""
+    away, diagonal = summary["scan_to_mesh"], summary["diagonal"]
+    size = Measures(summary["area"], summary["volume"], tuple(Hole(**hole) for hole in summary["holes"]))
+    parts = "1 part" if summary["components"] == 1 else f"{summary['components']} parts"
+    closed = "watertight" if summary["watertight"] else "open"
+    genus = "" if summary["genus"] is None else f", genus {summary['genus']}"
+    stages = ", ".join(f"{name} {value:.1f} s" for name, value in summary["seconds"].items())
+    return [
+        f"mesh    {summary['mesh']}: {summary['faces']:,} faces, {closed}, {parts}{genus}",
+        f"size    {size.line(summary['unit'])}",
+        f"fit     scan to mesh: mean {away['mean']:.3g}, 95 % below {away['p95']:.3g}, "
+        f"largest {away['largest']:.3g} (the scan's diagonal is {diagonal:.6g})",
+        f"time    {summary['seconds_all']:.1f} s: {stages}",
+    ]
