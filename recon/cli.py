@@ -12,6 +12,7 @@ from typing import Any
 from recon.bar import Bar, LinesBesideBars
 from recon.errors import ReconError, UsageError
 from recon.options import build_parser
+from recon.origin import command_origin
 from recon.settings import config_from
 
 STOPPED = 130
@@ -20,6 +21,7 @@ STOPPED = 130
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 failed, 2 wrong usage, 130 stopped."""
     options = build_parser(mesh=_mesh, info=_info, eval=_eval, query=_query).parse_args(arguments)
+    options.arguments = sys.argv[1:] if arguments is None else arguments
     if options.threads < 1:
         print(f"recon: error: {options.threads} threads, wanted at least 1", file=sys.stderr)
         return UsageError.exit_code
@@ -70,6 +72,7 @@ def _mesh(options: argparse.Namespace) -> dict[str, Any]:
             overwrite=options.overwrite,
             callbacks=callbacks,
             meshing=bar.to,
+            origin=command_origin(options.arguments, options.preset or "standard"),
         )
     _say(summary_lines(summary), options.quiet)
     return summary

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -12,17 +13,20 @@ from typing import Any
 
 import numpy as np
 
+from recon.atomic import atomic_path
 from recon.config import Config
 from recon.errors import UsageError
 from recon.evaluation import distance_to_mesh
 from recon.fit.trainer import Callback
-from recon.geometry import Mesh
+from recon.geometry import Float, Mesh
 from recon.mesh.files import write_mesh
+from recon.origin import fingerprint
 from recon.pipeline import reconstruct
 from recon.reconstruction import Reconstruction
 from recon.scan.files import read_clouds
 from recon.topology import Hole, Measures, measures, topology
 
+RESULT = "result.json"
 MEASURED = 50_000  # points of the scan whose distance to the mesh is taken, at least
 
 
@@ -60,16 +64,21 @@ def convert(
     overwrite: bool = False,
     callbacks: Sequence[Callback] = (),
     meshing: Callable[[float], None] = lambda share: None,
+    origin: Mapping[str, Any] | None = None,
 ) -> tuple[Mesh, dict[str, Any]]:
     """The mesh of `scans`, one scene, written to `out`, and its summary: plain values, as `--json` prints
-    them. Where `run` holds the same run, it goes on from there. `callbacks` watch the training, `meshing`
-    is told the share of the mesh that is made. Raises what reading, `reconstruct` and `write_mesh` raise."""
+    them, and `run` keeps them as result.json. Where `run` holds the same run, it goes on from there.
+    `callbacks` watch the training, `meshing` is told the share of the mesh that is made, `origin` is for the
+    run folder: see `recon.origin`. Raises what reading, `reconstruct` and `write_mesh` raise."""
     began = time.monotonic()
     cloud = read_clouds(scans, samples=config.scan.samples, seed=config.seed)
+    made = {**(origin or {}), "inputs": [fingerprint(scan) for scan in scans]}
     seconds = {"read": time.monotonic() - began}
 
     def trained() -> Reconstruction:
-        return reconstruct(cloud, config, run=run, device=device, preview=preview, callbacks=callbacks)
+        return reconstruct(
+            cloud, config, run=run, device=device, preview=preview, callbacks=callbacks, origin=made
+        )
 
     try:
         result = trained()
@@ -83,15 +92,20 @@ def convert(
     seconds |= result.seconds | {"mesh": time.monotonic() - start}
     write_mesh(mesh, out, overwrite=overwrite)
     names = [str(scan) for scan in scans]
-    summary = {"scan": names if len(names) > 1 else names[0], "mesh": str(out), **_facts(result, mesh)}
+    summary = {"scan": names if len(names) > 1 else names[0], "mesh": str(out), **facts(result, mesh)}
     summary["seconds"] = {name: round(value, 2) for name, value in seconds.items()}
     summary["seconds_all"] = round(time.monotonic() - began, 2)
+    with atomic_path(run / RESULT, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return mesh, summary
 
 
-def _facts(result: Reconstruction, mesh: Mesh) -> dict[str, Any]:
+def facts(result: Reconstruction, mesh: Mesh, away: Float | None = None) -> dict[str, Any]:
+    """What `mesh`, made of `result`, has become: counts, topology, size, and how far the scan's points are
+    from it in world units, by the distances `away` or measured here. Plain values."""
     scan = result.scan
-    away = distance_to_mesh(scan.points[:: max(1, len(scan.points) // MEASURED)], mesh)
+    if away is None:
+        away = distance_to_mesh(scan.points[:: max(1, len(scan.points) // MEASURED)], mesh)
     shape = topology(mesh)
     return {
         "points": len(scan.points),

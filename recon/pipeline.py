@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -24,6 +24,7 @@ from recon.fit.checkpoint import Checkpoint, load_snapshot
 from recon.fit.trainer import Callback, Progress, Snapshot, fit
 from recon.geometry import Float, Frame, PointCloud
 from recon.mesh.files import write_mesh
+from recon.origin import machine_origin
 from recon.reconstruction import (
     CHECKPOINT,
     HISTORY,
@@ -31,7 +32,7 @@ from recon.reconstruction import (
     Reconstruction,
     describe_run,
     read_run,
-    save_history,
+    save_description,
     start_run,
 )
 from recon.scan.inside import SpaceSamples, Surroundings, uniform_samples
@@ -58,6 +59,7 @@ def reconstruct(
     device: str = "auto",
     preview: float | None = None,
     callbacks: Iterable[Callback] = (),
+    origin: Mapping[str, Any] | None = None,
 ) -> Reconstruction:
     """A signed distance fitted to `cloud` (world, any units).
 
@@ -66,6 +68,7 @@ def reconstruct(
     device     "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N"
     preview    seconds between coarse meshes of the field so far, written to `run` as preview.ply
     callbacks  see `recon.fit.trainer.fit`
+    origin     where the cloud comes from, plain values that the run folder keeps: see `recon.origin`
     Raises ScanError for a cloud no surface can be fitted to, UsageError for settings that make no
     sense or a run folder of another run, FitError where training fails. Uses as many CPU threads as
     `torch.get_num_threads()` says.
@@ -88,19 +91,18 @@ def reconstruct(
         space, is_open = _space_samples(unit, box, config, threads)
         config = config.with_(scan={"open": is_open})
         description = describe_run(config, frame, box, cloud)
+        description["origin"] = machine_origin(device_name(where), threads) | dict(origin or {})
         resume = _open_run(Path(run), description, kept) if run else None
         field = Siren(config.field, generator=torch.Generator().manual_seed(config.seed)).to(where)
         task = SurfaceTask(unit, space, config.surface, config.seed, where)
     with _timed(seconds, "train"):
         watchers = list(callbacks)
         if run:
-            watchers.append(Checkpoint(Path(run) / CHECKPOINT))
+            watchers.append(Checkpoint(Path(run) / CHECKPOINT, Path(run) / HISTORY))
         if run and preview:
             unfinished = partial(Reconstruction, field, frame, box, kept, config, description=description)
             watchers.append(Preview(unfinished, Path(run) / PREVIEW, preview))
         snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
-        if run:
-            save_history(snapshot, Path(run) / HISTORY)
     return Reconstruction(field, frame, box, kept, config, snapshot, description, seconds)
 
 
@@ -143,6 +145,11 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def device_name(device: torch.device) -> str:
+    """What a person calls it."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
 def _space_samples(unit: PointCloud, box: Float, config: Config, threads: int) -> tuple[SpaceSamples, bool]:
     """Points of space, with their distances to the scan where the prior wants them; and whether the scan is
     taken for that of an open surface."""
@@ -167,7 +174,8 @@ def _even_share(cloud: PointCloud, seed: int) -> PointCloud:
 
 
 def _open_run(folder: Path, wanted: dict[str, Any], scan: PointCloud) -> Snapshot | None:
-    """Start the run folder, or check that it is this run's and give what it had reached."""
+    """Start the run folder, or check that it is this run's and give what it had reached; it keeps what was
+    asked for last, as how to mesh."""
     if not (folder / RUN).exists():
         start_run(folder, wanted, scan)
         return None
@@ -181,6 +189,7 @@ def _open_run(folder: Path, wanted: dict[str, Any], scan: PointCloud) -> Snapsho
                 f"{folder} holds a run with other settings ({_difference(stage, before, settings)}): "
                 "give the same ones, another folder, or remove it"
             )
+    save_description(folder, wanted)
     return load_snapshot(folder / CHECKPOINT) if (folder / CHECKPOINT).exists() else None
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -21,7 +19,7 @@ from recon.errors import OutputError, ScanError, UsageError
 from recon.field.calculus import value_and_gradient
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
-from recon.fit.checkpoint import load_snapshot, save_snapshot
+from recon.fit.checkpoint import load_snapshot, save_history, save_snapshot
 from recon.fit.trainer import Snapshot
 from recon.geometry import Float, Frame, Mesh, PointCloud
 from recon.mesh.attributes import with_attributes
@@ -183,6 +181,11 @@ def start_run(folder: Path, description: dict[str, Any], scan: PointCloud) -> No
     arrays |= {VALUE + name: array for name, array in scan.values.items()}
     with atomic_path(folder / SCAN, overwrite=True) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **{name: array for name, array in arrays.items() if array is not None})
+    save_description(folder, description)
+
+
+def save_description(folder: Path, description: dict[str, Any]) -> None:
+    """Write `run.json`."""
     with atomic_path(folder / RUN, overwrite=True) as temporary:
         temporary.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
@@ -206,7 +209,6 @@ def describe_run(config: Config, frame: Frame, box: Float, cloud: PointCloud) ->
     if cloud.normals is not None:
         scan.update(cloud.normals.tobytes())
     description = {
-        "recon": version("recon"),
         "scan": scan.hexdigest(),
         "config": config.as_dict(),
         "frame": {"center": frame.center.tolist(), "scale": frame.scale},
@@ -225,11 +227,3 @@ def read_run(folder: Path) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError) as error:
         raise ScanError(f"{folder / RUN} cannot be read ({error}): remove the folder to start over") from None
-
-
-def save_history(snapshot: Snapshot, path: Path) -> None:
-    """One row a window of the training, as CSV."""
-    with atomic_path(path, overwrite=True) as temporary, Path(temporary).open("w", newline="") as stream:
-        rows = csv.DictWriter(stream, list(snapshot.history[0]) if snapshot.history else ["step"])
-        rows.writeheader()
-        rows.writerows(snapshot.history)

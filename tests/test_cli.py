@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -213,3 +215,27 @@ def test_module_and_script_are_the_same_program() -> None:
     for command in ([sys.executable, "-m", "recon"], [str(script)]):
         done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
         assert done.stdout == f"recon {recon.__version__}\n"
+
+
+def test_a_run_folder_says_how_it_was_made_and_what_came_of_it(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan, out, run = data / "oni.ply", tmp_path / "m.ply", tmp_path / "the run"
+    command = ["mesh", str(scan), "-o", str(out), "--run", str(run), "--json", *SMALL]
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((run / "result.json").read_text())
+    origin = json.loads((run / "run.json").read_text())["origin"]
+    assert shlex.split(origin["command"]) == ["recon", *command]
+    assert origin["folder"] == str(Path.cwd()) and origin["preset"] == "standard"
+    sha256 = hashlib.sha256(scan.read_bytes()).hexdigest()
+    assert origin["inputs"] == [{"path": str(scan), "bytes": scan.stat().st_size, "sha256": sha256}]
+    assert origin["versions"]["recon"] == recon.__version__ and origin["threads"] == 1
+
+    history = (run / "history.csv").read_bytes()
+    again = ["mesh", str(scan), "-o", str(tmp_path / "n.ply"), "--run", str(run), *SMALL, "--parts", "all"]
+    assert main(again) == 0
+    assert (run / "history.csv").read_bytes() == history  # nothing was trained: only the mesh is another
+    kept = json.loads((run / "run.json").read_text())
+    assert shlex.split(kept["origin"]["command"]) == ["recon", *again]
+    assert kept["config"]["mesh"]["parts"] == "all"
+    assert json.loads((run / "result.json").read_text())["mesh"] == str(tmp_path / "n.ply")

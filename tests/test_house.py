@@ -17,7 +17,7 @@ import recon
 # Lowest first. A module may import from lower layers and from its own package, from nothing beside it.
 LAYERS = (
     {"errors"},
-    {"geometry", "config", "atomic", "bar"},
+    {"geometry", "config", "atomic", "bar", "origin"},
     {"topology", "settings"},
     {"scan", "field", "evaluation"},
     {"tasks"},

@@ -261,3 +261,21 @@ def test_without_any_normals_a_closed_scan_gives_a_closed_mesh() -> None:
 def test_a_device_that_is_not_there_is_named(name: str) -> None:
     with pytest.raises(UsageError, match=name):
         choose_device(name)
+
+
+def test_the_history_is_a_table_from_the_first_checkpoint_on(tmp_path: Path) -> None:
+    cloud = sphere(500)
+    seen = []
+
+    def look(progress: Progress) -> None:
+        path = tmp_path / "history.csv"
+        if path.exists() and not progress.ended:
+            seen.append((progress.snapshot.step, path.read_text().splitlines()))
+
+    config = SMALL.with_(field={"width": 16}, fit={"steps": 300})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recon.fit.checkpoint.SECONDS_BETWEEN", 0.0)
+        recon.reconstruct(cloud, config, run=tmp_path, callbacks=[look])
+    step, lines = seen[-1]
+    assert lines[0].startswith("step,seconds,rate,loss,surface")
+    assert len(lines) == step // 50  # a header and the windows before this one

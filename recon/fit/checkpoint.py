@@ -1,7 +1,9 @@
-"""Snapshots of a training on disk: tensors and plain values only, loaded without executing code."""
+"""Snapshots of a training on disk: tensors and plain values only, loaded without executing code; and its
+history as a table."""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import pickle
 import time
@@ -32,17 +34,27 @@ def load_snapshot(path: Path) -> Snapshot:
         ) from None
 
 
+def save_history(snapshot: Snapshot, path: Path) -> None:
+    """One row a window of the training, as CSV."""
+    with atomic_path(path, overwrite=True) as temporary, temporary.open("w", newline="") as stream:
+        rows = csv.DictWriter(stream, list(snapshot.history[0]) if snapshot.history else ["step"])
+        rows.writeheader()
+        rows.writerows(snapshot.history)
+
+
 SECONDS_BETWEEN = 15.0
 
 
 class Checkpoint:
-    """The callback that keeps `path` up to date: every `SECONDS_BETWEEN`, and when the run ends."""
+    """The callback that keeps the snapshot in `path` and the table in `history` up to date: every
+    `SECONDS_BETWEEN`, and when the run ends."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, history: Path) -> None:
+        self.path, self.history = path, history
         self.written = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
         if progress.ended or time.monotonic() - self.written >= SECONDS_BETWEEN:
             save_snapshot(progress.snapshot, self.path)
+            save_history(progress.snapshot, self.history)
             self.written = time.monotonic()

@@ -1,0 +1,41 @@
+"""Where a run comes from, and what it takes to do it again: plain values, as run folders keep them."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shlex
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+CHUNK = 1 << 20
+PARTS = ("recon", "torch", "numpy", "scipy", "libigl", "scikit-image")  # whose version can change a result
+
+
+def command_origin(arguments: Sequence[str], preset: str) -> dict[str, Any]:
+    """The command `recon ARGUMENTS` as it was given, the folder it was given in, and its preset."""
+    return {"command": shlex.join(["recon", *arguments]), "folder": str(Path.cwd()), "preset": preset}
+
+
+def machine_origin(device: str, threads: int) -> dict[str, Any]:
+    """When, by which versions and on what a run is made."""
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PARTS}},
+        "system": platform.platform(),
+        "device": device,
+        "threads": threads,
+    }
+
+
+def fingerprint(path: str | Path) -> dict[str, Any]:
+    """A file's name, its size in bytes and its SHA-256."""
+    sha256, size = hashlib.sha256(), 0
+    with Path(path).open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            sha256.update(chunk)
+            size += len(chunk)
+    return {"path": str(path), "bytes": size, "sha256": sha256.hexdigest()}
