@@ -20,7 +20,9 @@ STOPPED = 130
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 failed, 2 wrong usage, 130 stopped."""
-    options = build_parser(mesh=_mesh, info=_info, eval=_eval, query=_query).parse_args(arguments)
+    options = build_parser(mesh=_mesh, info=_info, eval=_eval, query=_query, report=_report).parse_args(
+        arguments
+    )
     options.arguments = sys.argv[1:] if arguments is None else arguments
     if options.threads < 1:
         print(f"recon: error: {options.threads} threads, wanted at least 1", file=sys.stderr)
@@ -120,6 +122,16 @@ def _query(options: argparse.Namespace) -> dict[str, Any]:
     if not options.json:
         np.savetxt(sys.stdout, table, "%.10g", ",", header=header, comments="")
     return {"points": points.tolist(), "distance": distance.tolist(), "gradient": gradient.tolist()}
+
+
+def _report(options: argparse.Namespace) -> dict[str, Any]:
+    from recon.report import write_report
+
+    with Bar("report", show=not options.quiet) as bar:
+        path = write_report(options.run, options.output, overwrite=options.overwrite, progress=bar.to)
+    size = path.stat().st_size
+    _say([f"report  {path}: {size / 1e6:.1f} MB, for any browser"], options.quiet)
+    return {"report": str(path), "bytes": size}
 
 
 def _say(lines: list[str], quiet: bool) -> None:

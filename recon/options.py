@@ -72,4 +72,9 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
     query.add_argument("points", metavar="POINTS", help="a point file")
     query.add_argument("-o", "--output", metavar="CSV", help="default: stdout")
     query.add_argument("--overwrite", action="store_true", help="replace CSV where it exists")
+
+    report = command("report", "a run as one HTML page that needs nothing else: 3-D view, plots, settings")
+    report.add_argument("run", metavar="RUN", help="a folder that `recon mesh --run` made, finished or not")
+    report.add_argument("-o", "--output", metavar="HTML", help="default: RUN/report.html")
+    report.add_argument("--overwrite", action="store_true", help="replace HTML where it exists")
     return parser

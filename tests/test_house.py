@@ -18,11 +18,12 @@ import recon
 LAYERS = (
     {"errors"},
     {"geometry", "config", "atomic", "bar", "origin"},
-    {"topology", "settings"},
+    {"topology", "settings", "plots"},
     {"scan", "field", "evaluation"},
     {"tasks"},
     {"fit", "mesh", "findings", "pictures"},
     {"reconstruction", "inspection"},
+    {"slices"},
     {"pipeline"},
     {"conversion"},
     {"folders", "view", "report"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,11 +13,18 @@ from PIL import Image
 from recon.atomic import atomic_path
 
 
+def png(picture: NDArray[np.uint8]) -> bytes:
+    """`picture` (height, width, 3) as the contents of a PNG file."""
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, format="PNG")
+    return out.getvalue()
+
+
 def write_png(picture: NDArray[np.uint8], path: str | Path, *, overwrite: bool = False) -> None:
     """Write `picture` (height, width, 3) as PNG. Raises OutputError for a file that is there unless
     `overwrite`, or where the disk refuses."""
     with atomic_path(path, overwrite) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG", optimize=True)
+        temporary.write_bytes(png(picture))
 
 
 def sheet(rows: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.uint8]:

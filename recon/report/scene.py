@@ -1,0 +1,146 @@
+"""Mesh and scan for the page: in few bytes, as steps from a corner, which loses no survey digits."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.spatial import cKDTree
+
+from recon.errors import ExtractError
+from recon.evaluation import distance_to_mesh
+from recon.geometry import Float, Mesh, PointCloud
+from recon.pictures.camera import usual_view
+from recon.reconstruction import Reconstruction
+
+MOST_FACES, MOST_POINTS = 200_000, 100_000
+STEPS = 65535  # of a coordinate, along the longest side
+LOW, HIGH = 1.0, 99.0  # percentiles of scalars where the colours end
+MOST_SCALARS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """What a report measures and shows, world.
+
+    mesh   the mesh as `recon mesh` makes it, None where the field has no surface yet
+    shown  the same with few triangles, for the page
+    cloud  an even share of the scan, for the page
+    away   (len(cloud),) distances of its points to `mesh`, empty without one
+    """
+
+    mesh: Mesh | None
+    shown: Mesh | None
+    cloud: PointCloud
+    away: Float
+
+
+def surface_of(result: Reconstruction) -> Surface:
+    """Mesh the field, simplify the mesh and measure the scan's points."""
+    step = -(-len(result.scan) // MOST_POINTS)
+    cloud = result.scan.select(np.arange(0, len(result.scan), step))
+    try:
+        mesh = result.mesh()
+    except ExtractError:  # stopped early: the field need not have a surface
+        return Surface(None, None, cloud, np.zeros(0))
+    return Surface(mesh, _light(result, mesh), cloud, distance_to_mesh(cloud.points, mesh))
+
+
+def _light(result: Reconstruction, mesh: Mesh) -> Mesh:
+    """`mesh` with about `MOST_FACES` triangles, or as it is with fewer."""
+    if len(mesh.faces) <= MOST_FACES:
+        return mesh
+    fewer = result.mesh(faces=MOST_FACES)
+    if len(fewer.faces) <= 1.1 * MOST_FACES:
+        return fewer
+    settings = result.config.mesh  # one that cannot be simplified: a coarser one, its faces by the square
+    resolution = settings.resolution or settings.finest
+    return result.mesh(max(16, int(resolution * np.sqrt(MOST_FACES / len(mesh.faces)))), faces=None)
+
+
+def drawable(surface: Surface, result: Reconstruction) -> dict[str, Any]:
+    """What page.js draws, ready for JSON. Positions are whole steps from `low`, a `step` long, world."""
+    mesh, cloud = surface.shown, surface.cloud
+    points = cloud.points if mesh is None else np.concatenate([cloud.points, mesh.vertices])
+    low, high = points.min(0), points.max(0)
+    step = float((high - low).max()) / STEPS or 1.0
+    direction, up = usual_view(mesh or cloud)
+
+    def positions(world: Float) -> str:
+        return _packed(np.rint((world - low) / step), np.uint16)
+
+    return {
+        "low": low.tolist(),
+        "high": high.tolist(),
+        "step": step,
+        "unit": cloud.unit,
+        "direction": direction.tolist(),
+        "up": up.tolist(),
+        "mesh": mesh and _mesh(mesh, positions),
+        "cloud": {"positions": positions(cloud.points), "colors": _colors(cloud.colors)},
+        "scalars": _scalars(surface, result),
+    }
+
+
+def _mesh(mesh: Mesh, positions: Any) -> dict[str, Any]:
+    normals = None if mesh.normals is None else _packed(np.rint(127 * mesh.normals), np.int8)
+    return {
+        "positions": positions(mesh.vertices),
+        "normals": normals,
+        "faces": _packed(mesh.faces, np.uint32),
+        "colors": _colors(mesh.colors),
+    }
+
+
+def _scalars(surface: Surface, result: Reconstruction) -> list[dict[str, Any]]:
+    """What the page can colour by: a name, its unit, the values at both ends of the colours, and 0 to 255 for
+    each vertex and each point, or None where it says nothing of these."""
+    mesh, cloud, out = surface.shown, surface.cloud, []
+    if mesh is not None:
+        beside = surface.away[cKDTree(cloud.points).query(mesh.vertices)[1]]
+        out.append(_scalar("distance of the scan to the mesh", surface.away, beside, cloud.unit, low=0.0))
+        beyond, _ = cKDTree(result.scan.points).query(mesh.vertices)
+        out.append(_scalar("distance of the mesh to the nearest point", None, beyond, cloud.unit, low=0.0))
+    for name in list(cloud.values)[:MOST_SCALARS]:
+        on_mesh = None if mesh is None else mesh.values.get(name)
+        out.append(_scalar(name, cloud.values[name], on_mesh, None))
+    return out
+
+
+def _scalar(
+    name: str, points: Float | None, vertices: Float | None, unit: str | None, low: float | None = None
+) -> dict[str, Any]:
+    known = vertices if points is None else points
+    assert known is not None
+    known = known[np.isfinite(known)]
+    if not len(known):
+        known = np.zeros(1)
+    first = float(np.percentile(known, LOW)) if low is None else low
+    last = float(np.percentile(known, HIGH))
+    width = last - first or 1.0
+
+    def shades(values: Float | None) -> str | None:
+        if values is None:
+            return None
+        share = np.nan_to_num((values - first) / width, nan=0.0, posinf=1.0, neginf=0.0)
+        return _packed(np.rint(255 * share.clip(0, 1)), np.uint8)
+
+    return {
+        "name": name,
+        "unit": unit,
+        "low": first,
+        "high": last,
+        "cloud": shades(points),
+        "mesh": shades(vertices),
+    }
+
+
+def _colors(colors: ArrayLike | None) -> str | None:
+    return None if colors is None else _packed(colors, np.uint8)
+
+
+def _packed(values: ArrayLike, dtype: type) -> str:
+    return base64.b64encode(np.asarray(values, np.dtype(dtype).newbyteorder("<")).tobytes()).decode()

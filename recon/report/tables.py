@@ -1,0 +1,127 @@
+"""The words and figures of the page: tiles, settings, where the run comes from. All of it as HTML."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any
+
+from recon.config import PRESETS, Config, Schedule
+from recon.reconstruction import Reconstruction
+
+
+def tiles(facts: Mapping[str, Any], result: Reconstruction) -> str:
+    """The mesh in figures: `facts` as `recon.conversion.facts` makes them."""
+    unit, away = facts["unit"], facts["scan_to_mesh"]
+    closed = "watertight" if facts["watertight"] else "open"
+    parts = "1 part" if facts["components"] == 1 else f"{facts['components']:,} parts"
+    count = len(facts["holes"])
+    holes = "" if count == 0 else "1 hole" if count == 1 else f"{count:,} holes"
+    genus = "" if facts["genus"] is None else f"genus {facts['genus']}"
+    below = ", ".join(text for text in (parts, genus, holes) if text)
+    volume = [] if facts["volume"] is None else [("volume", _quantity(facts["volume"], unit, "³"), "")]
+    share = f"{away['mean'] / facts['diagonal']:.2g} of the diagonal" if facts["diagonal"] else ""
+    return _tiles(
+        [
+            ("mesh", f"{facts['faces']:,} triangles", f"{facts['vertices']:,} vertices"),
+            ("surface", closed, below),
+            ("mean distance, scan to mesh", _quantity(away["mean"], unit), share),
+            ("95 % are below", _quantity(away["p95"], unit), f"largest {_quantity(away['largest'], unit)}"),
+            ("area", _quantity(facts["area"], unit, "²"), ""),
+            *volume,
+            *_of_scan(result),
+        ]
+    )
+
+
+def tiles_without_mesh(result: Reconstruction) -> str:
+    """What can be said of a run whose field has no surface yet."""
+    return _tiles(_of_scan(result))
+
+
+def _of_scan(result: Reconstruction) -> list[tuple[str, str, str]]:
+    scan, snapshot = result.scan, result.snapshot
+    size = scan.points.max(0) - scan.points.min(0)
+    box = " × ".join(f"{side:.4g}" for side in size)
+    known = {"normals": scan.normals, "colours": scan.colors, **scan.values}
+    has = [name for name, array in known.items() if array is not None]
+    recovered = f", {snapshot.recoveries} recoveries" if snapshot.recoveries else ""
+    return [
+        ("points kept of the scan", f"{len(scan):,}", f"with {', '.join(has)}" if has else "positions only"),
+        ("size", box, scan.unit or "in the scan's unit"),
+        ("training", f"{snapshot.step:,} steps", f"{snapshot.seconds:.0f} s{recovered}"),
+    ]
+
+
+def _tiles(rows: Iterable[tuple[str, str, str]]) -> str:
+    tile = '<div class="tile"><span>{}</span><b>{}</b><small>{}</small></div>'
+    return "\n".join(tile.format(*map(escape, row)) for row in rows)
+
+
+def _quantity(value: float, unit: str | None, power: str = "") -> str:
+    return f"{value:.4g} {unit}{power}" if unit else f"{value:.4g}"
+
+
+def progress_of(result: Reconstruction) -> float:
+    """The share of its training that a run has done."""
+    fit, snapshot = result.config.fit, result.snapshot
+    if fit.seconds is None:
+        return min(1.0, snapshot.step / fit.steps)
+    return min(1.0, snapshot.seconds / fit.seconds)
+
+
+def settings(config: Config, preset: str) -> str:
+    """Every setting, those marked that are not the preset's."""
+    usual, rows = PRESETS[preset], []
+    for stage in dataclasses.fields(config):
+        if stage.name == "seed":
+            continue
+        rows.append(f'<tr class="stage"><th colspan="4">{stage.name}</th></tr>')
+        here, there = getattr(config, stage.name), getattr(usual, stage.name)
+        for setting in dataclasses.fields(here):
+            value, before = getattr(here, setting.name), getattr(there, setting.name)
+            rows.append(_setting(setting.name, value, before, setting.metadata["help"]))
+    rows.append(_setting("seed", config.seed, usual.seed, "of everything that is drawn"))
+    return "\n".join(rows)
+
+
+def _setting(name: str, value: Any, before: Any, help: str) -> str:
+    changed = value != before
+    was = "" if not changed else "left to the scan" if before is None else _value(before)
+    mark = ' class="changed"' if changed else ""
+    cells = "".join(f"<td>{escape(text)}</td>" for text in (name, _value(value), was, help))
+    return f"<tr{mark}>{cells}</tr>"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Schedule):
+        if len(value.points) == 1:
+            return f"{value.points[0][1]:g}"
+        return " → ".join(f"{weight:g} at {100 * progress:g} %" for progress, weight in value.points)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return ", ".join(f"{part:g}" for part in value)
+    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def sources(origin: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
+    """The files that were read, their size and hash; the mesh that was written; versions and machine."""
+    rows = [
+        ("read", f"{file['path']}, {file['bytes']:,} bytes, SHA-256 {file['sha256']}")
+        for file in origin.get("inputs", ())
+    ]
+    if "mesh" in summary:
+        rows.append(("written", summary["mesh"]))
+    if "seconds" in summary:
+        stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in summary["seconds"].items())
+        rows.append(("time", f"{summary['seconds_all']:.1f} s: {stages}"))
+    if "folder" in origin:
+        rows.append(("in the folder", origin["folder"]))
+    if "versions" in origin:
+        rows.append(("versions", ", ".join(f"{name} {what}" for name, what in origin["versions"].items())))
+        threads = f"{origin['threads']} thread{'s' if origin['threads'] != 1 else ''}"
+        rows.append(("machine", f"{origin['device']}, {threads}, {origin['system']}"))
+        rows.append(("date", origin["date"].replace("T", " ")))
+    return "\n".join(f"<tr><th>{escape(name)}</th><td>{escape(what)}</td></tr>" for name, what in rows)
