@@ -20,16 +20,16 @@ STOPPED = 130
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 failed, 2 wrong usage, 130 stopped."""
-    options = build_parser(mesh=_mesh, info=_info, eval=_eval, query=_query, report=_report).parse_args(
-        arguments
-    )
+    parser = build_parser(mesh=_mesh, info=_info, eval=_eval, query=_query, report=_report, view=_view)
+    options = parser.parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments
     if options.threads < 1:
         print(f"recon: error: {options.threads} threads, wanted at least 1", file=sys.stderr)
         return UsageError.exit_code
-    import torch
+    if options.command is not _view:  # which does without, mostly: loading it takes a second
+        import torch
 
-    torch.set_num_threads(options.threads)
+        torch.set_num_threads(options.threads)
     level = logging.WARNING if options.quiet else logging.INFO
     logging.basicConfig(format="recon: %(message)s", level=level, handlers=[LinesBesideBars()], force=True)
     try:
@@ -132,6 +132,25 @@ def _report(options: argparse.Namespace) -> dict[str, Any]:
     size = path.stat().st_size
     _say([f"report  {path}: {size / 1e6:.1f} MB, for any browser"], options.quiet)
     return {"report": str(path), "bytes": size}
+
+
+def _view(options: argparse.Namespace) -> dict[str, Any]:
+    from recon.view.scene import Scene
+    from recon.view.screenshot import Shot, screenshot, turntable
+
+    size = {"size": options.size} if options.size else {}
+    shot = Shot(views=options.views, direction=options.direction, up=options.up, color=options.color, **size)
+    scene, written = Scene(options.files), {}
+    if options.screenshot:
+        picture = screenshot(scene, options.screenshot, shot, overwrite=options.overwrite)
+        written["screenshot"] = options.screenshot
+        _say([f"picture {options.screenshot}: {picture.shape[1]} x {picture.shape[0]}"], options.quiet)
+    if options.turntable:
+        with Bar("turning", show=not options.quiet) as bar:
+            turntable(scene, options.turntable, shot, overwrite=options.overwrite, progress=bar.to)
+        written["turntable"] = options.turntable
+        _say([f"film    {options.turntable}"], options.quiet)
+    return written
 
 
 def _say(lines: list[str], quiet: bool) -> None:

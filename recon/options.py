@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from recon.settings import add_setting_options, seconds, settings_help
+from recon.settings import add_setting_options, point, seconds, settings_help
 
 
 def _cores() -> int:
@@ -77,4 +77,34 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
     report.add_argument("run", metavar="RUN", help="a folder that `recon mesh --run` made, finished or not")
     report.add_argument("-o", "--output", metavar="HTML", help="default: RUN/report.html")
     report.add_argument("--overwrite", action="store_true", help="replace HTML where it exists")
+
+    view = command("view", "show meshes, scans, run folders, or all that is in a folder")
+    view.add_argument(
+        "files", metavar="FILE", nargs="+", help="a mesh, scan or run folder, or a folder of them"
+    )
+    view.add_argument(
+        "--screenshot", metavar="PNG", help="write a picture of each, without a window or a screen"
+    )
+    view.add_argument("--turntable", metavar="MP4|GIF", help="write a film of them going round, likewise")
+    view.add_argument("--views", type=int, default=1, metavar="N", help="pictures of each, from N sides")
+    view.add_argument("--size", type=_size, metavar="WxH", help="of each picture (default: 700x700)")
+    view.add_argument(
+        "--from", dest="direction", type=point, metavar="X,Y,Z", help="--from=-1,-2,1: seen from there"
+    )
+    view.add_argument("--up", type=point, metavar="X,Y,Z", help="--up=0,1,0: what is up (default: mostly z)")
+    view.add_argument(
+        "--color",
+        default="auto",
+        metavar="HOW",
+        help="auto plain scan normal height distance curvature, or a scalar's name (default: %(default)s)",
+    )
+    view.add_argument("--overwrite", action="store_true", help="replace PNG, MP4 or GIF where it exists")
     return parser
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no size: 800x600") from None
+    return width, height

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+RUN = "run.json"  # the file by which a run folder is known
 CHUNK = 1 << 20
 PARTS = ("recon", "torch", "numpy", "scipy", "libigl", "scikit-image")  # whose version can change a result
 

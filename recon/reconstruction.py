@@ -27,8 +27,9 @@ from recon.mesh.extract import extract
 from recon.mesh.polish import keep_parts
 from recon.mesh.simplify import simplify
 from recon.mesh.trim import trimmed
+from recon.origin import RUN
 
-RUN, SCAN, CHECKPOINT, HISTORY = "run.json", "scan.npz", "checkpoint.pt", "history.csv"
+SCAN, CHECKPOINT, HISTORY = "scan.npz", "checkpoint.pt", "history.csv"
 QUERY_CHUNK = 1 << 12
 VALUE = "value "  # before the names of scalars in the kept scan, which may be any
 

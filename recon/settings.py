@@ -56,7 +56,7 @@ def add_setting_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--normals", choices=("auto", "file", "estimate", "none"), help="default: auto")
     parser.add_argument(
-        "--sensor", type=_point, metavar="X,Y,Z", help="the scanner: estimated normals face it"
+        "--sensor", type=point, metavar="X,Y,Z", help="the scanner: estimated normals face it"
     )
     parser.add_argument(
         "--trim",
@@ -79,7 +79,7 @@ def _assignment(text: str) -> tuple[str, str, Any]:
         raise UsageError(f"--set {text}: wanted STAGE.NAME=VALUE with a setting that --help lists")
     hint = get_type_hints(type(stages[stage]))[name]
     kind = next(kind for kind in (*get_args(hint), hint) if kind is not type(None))
-    words, read = _KINDS.get(kind, ("point X,Y,Z", _point))
+    words, read = _KINDS.get(kind, ("point X,Y,Z", point))
     try:
         return stage, name, read(value)
     except (ValueError, KeyError, argparse.ArgumentTypeError):
@@ -109,7 +109,7 @@ def seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(f"'{text}' is no time: 90, 90s, 2m or 1h") from None
 
 
-def _point(text: str) -> tuple[float, ...]:
+def point(text: str) -> tuple[float, ...]:
     try:
         values = tuple(float(part) for part in text.split(","))
     except ValueError:

@@ -85,7 +85,7 @@ def usual_view(thing: Mesh | PointCloud) -> tuple[Float, Float]:
     """The direction (3,) to see a thing from, and what is up: from the front and a little above, z up, for
     closed things and terrains. Things with one side are seen from it; if that is along z, they are taken for
     pictures: of a camera that looks along z with y down, or a relief with y up."""
-    side, extent = _mean_normal(thing), np.ptp(corners(thing), axis=0)
+    side, extent = mean_normal(thing), np.ptp(corners(thing), axis=0)
     up = np.array([0.0, 0.0, 1.0])
     axis = int(np.abs(side).argmax())
     if extent[2] < FLAT * extent.max() and not side[2] < -OPEN:
@@ -98,7 +98,7 @@ def usual_view(thing: Mesh | PointCloud) -> tuple[Float, Float]:
     return front + 0.3 * up + 0.3 * np.cross(up, front), up
 
 
-def _mean_normal(thing: Mesh | PointCloud) -> Float:
+def mean_normal(thing: Mesh | PointCloud) -> Float:
     """The mean of the unit normals over the surface, or of the directions to the scanner, (3,): 0 for what is
     closed, or where none are known."""
     if isinstance(thing, Mesh):

@@ -60,8 +60,7 @@ def picture(
 
 def mask(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.bool_]:
     """(height, width): which pixels of `camera` show the thing in their middle."""
-    surface, _ = _surface(thing, camera)
-    return cast(surface, camera).found
+    return cast(surface_of(thing, camera), camera).found
 
 
 def camera_for(
@@ -83,29 +82,32 @@ def camera_for(
 def drawn(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.uint8]:
     """The picture (height, width, 3) that `camera` takes of a thing."""
     fine = camera.scaled(SUPERSAMPLING)
-    surface, of_point = _surface(thing, camera)
+    surface = surface_of(thing, fine)
+    assert surface.normals is not None
     hits = cast(surface, fine)
     corner = surface.faces[hits.face]
-    flat = _face_normals(surface, hits.face)
-    from_front = (flat * hits.rays).sum(1, keepdims=True) < 0
-    normals = np.where(from_front, flat, -flat)
-    if of_point is None:
-        normals = _smooth(surface, corner, hits.weights, normals)
-    if thing.colors is not None:
-        colors = thing.colors if of_point is None else thing.colors[of_point]
-        body = np.einsum("kc,kci->ki", hits.weights, colors[corner] / 255.0)
+    from_front = (_face_normals(surface, hits.face) * hits.rays).sum(1, keepdims=True) < 0
+    if surface.colors is not None:
+        body = np.einsum("kc,kci->ki", hits.weights, surface.colors[corner] / 255.0)
     else:
-        body = np.where(from_front, BODY, INSIDE if of_point is None else BEHIND)
+        body = np.where(from_front, BODY, INSIDE if isinstance(thing, Mesh) else BEHIND)
     if isinstance(thing, PointCloud) and thing.normals is None:
         shade = _relief(surface, corner, hits, fine)
     else:
-        shade = _shade(normals, fine)
+        normals = np.einsum("kc,kci->ki", hits.weights, surface.normals[corner])
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+        shade = _shade(np.where(from_front, normals, -normals), fine)
     color = np.empty((*hits.found.shape, 3))
     color[:] = BACKGROUND
     color[hits.found] = (body * shade[:, None]).clip(0, 1)
-    width, height = camera.size
-    small = color.reshape(height, SUPERSAMPLING, width, SUPERSAMPLING, 3).mean((1, 3))
-    return np.rint(small * 255).astype(np.uint8)
+    return averaged(color)
+
+
+def averaged(fine: Float) -> NDArray[np.uint8]:
+    """A picture (height, width, 3) of one (SUPERSAMPLING * height, SUPERSAMPLING * width, 3) in 0..1."""
+    height, width, _ = fine.shape
+    small = fine.reshape(height // SUPERSAMPLING, SUPERSAMPLING, width // SUPERSAMPLING, SUPERSAMPLING, 3)
+    return np.rint(small.mean((1, 3)) * 255).astype(np.uint8)
 
 
 def cast(surface: Mesh, camera: Camera) -> Hits:
@@ -122,19 +124,19 @@ def cast(surface: Mesh, camera: Camera) -> Hits:
     return Hits(found.reshape(height, width), face.astype(np.int64), weights, rays[found])
 
 
-def _surface(thing: Mesh | PointCloud, camera: Camera) -> tuple[Mesh, Int | None]:
-    """What rays can meet of a thing; of a cloud, also which point each vertex of it belongs to."""
-    return (thing, None) if isinstance(thing, Mesh) else discs(thing, camera)
+def surface_of(thing: Mesh | PointCloud, camera: Camera) -> Mesh:
+    """What of a thing there is to see: a mesh with normals; of a cloud, its discs."""
+    if isinstance(thing, PointCloud):
+        return discs(thing, camera)
+    return parted_at_edges(thing) if thing.normals is None else thing
 
 
-def discs(cloud: PointCloud, camera: Camera) -> tuple[Mesh, Int]:
-    """A small disc for every point, facing along its normal, or the camera where there is none; and which
-    point (v,) each vertex of them belongs to."""
+def discs(cloud: PointCloud, camera: Camera) -> Mesh:
+    """A small disc for every point, facing along its normal, or the camera where it has none."""
     rows = np.flatnonzero(np.isfinite(cloud.points).all(1))
     rows = rows[:: -(-len(rows) // MOST_DISCS)]
     points = cloud.points[rows]
-    normals = camera.eye - points if cloud.normals is None else cloud.normals[rows]
-    normals = np.where(np.isfinite(normals).all(1, keepdims=True), normals, 0)
+    normals = camera.eye - points if cloud.normals is None else np.nan_to_num(cloud.normals[rows])
     normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
     radius = 0.8 * point_spacing(points - points[0]) if len(points) > 8 else 0.01 * camera.focus
     radius = max(radius, 2e-3 * camera.focus * float(camera.half[1]))  # a pixel and a half, or they vanish
@@ -146,29 +148,31 @@ def discs(cloud: PointCloud, camera: Camera) -> tuple[Mesh, Int]:
     vertices = (points[:, None] + radius * ring).reshape(-1, 3)
     fan = np.array([[0, k, k + 1] for k in range(1, CORNERS - 1)])
     faces = (CORNERS * np.arange(len(points))[:, None, None] + fan).reshape(-1, 3)
-    return Mesh(vertices, faces), np.repeat(rows, CORNERS)
+    colors = None if cloud.colors is None else np.repeat(cloud.colors[rows], CORNERS, axis=0)
+    return Mesh(vertices, faces, np.repeat(normals, CORNERS, axis=0), colors)
 
 
 def _face_normals(surface: Mesh, face: Int) -> Float:
-    """(..., 3): unit normals of the faces (...)."""
+    """(k, 3): unit normals of the faces (k,)."""
     a, b, c = (surface.vertices[surface.faces[face, k]] for k in range(3))
     u, v = b - a, c - a
-    longest = np.maximum(np.maximum(np.abs(u), np.abs(v)).max(-1, keepdims=True), 1e-300)
+    longest = np.maximum(np.maximum(np.abs(u), np.abs(v)).max(1, keepdims=True), 1e-300)
     cross = np.cross(u / longest, v / longest)
-    return cross / np.maximum(np.linalg.norm(cross, axis=-1, keepdims=True), 1e-300)
+    return cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-300)
 
 
-def _smooth(surface: Mesh, corner: Int, weights: Float, flat: Float) -> Float:
-    """(k, 3): the normals of the corners (k, 3), on the side of `flat`, blended; at corners on an edge `flat`
-    itself counts."""
-    normals = vertex_normals(surface) if surface.normals is None else surface.normals
-    blended = np.zeros_like(flat)
-    for k in range(3):
-        own = normals[corner[:, k]]
-        agreement = (own * flat).sum(1, keepdims=True)
-        own = np.where(np.abs(agreement) < SHARP, flat, own * np.sign(agreement))
-        blended += weights[:, k, None] * own
-    return blended / np.maximum(np.linalg.norm(blended, axis=1, keepdims=True), 1e-300)
+def parted_at_edges(mesh: Mesh) -> Mesh:
+    """`mesh` with smooth normals, and a vertex of its own, with the face's normal, for each corner of a face
+    that lies on a sharp edge; scalars are left out."""
+    normals = vertex_normals(mesh)
+    flat = _face_normals(mesh, np.arange(len(mesh.faces)))
+    agreement = np.stack([(normals[mesh.faces[:, k]] * flat).sum(1) for k in range(3)], axis=1)
+    face, corner = np.nonzero(agreement < SHARP)
+    source, faces = mesh.faces[face, corner], mesh.faces.copy()
+    faces[face, corner] = len(mesh.vertices) + np.arange(len(face))
+    colors = None if mesh.colors is None else np.concatenate([mesh.colors, mesh.colors[source]])
+    vertices = np.concatenate([mesh.vertices, mesh.vertices[source]])
+    return Mesh(vertices, faces, np.concatenate([normals, flat[face]]), colors)
 
 
 def vertex_normals(mesh: Mesh) -> Float:
