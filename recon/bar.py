@@ -8,7 +8,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-LAYOUT = "{desc} {percentage:3.0f}% |{bar:20}| {elapsed}<{remaining}{postfix}"
+LAYOUT = "{desc} {percentage:3.0f}% |{bar}| {elapsed}<{remaining}{postfix}"
 TERMINAL, LOG = 0.1, 10.0  # seconds between two states of a bar: one that moves, one that fills a file
 
 

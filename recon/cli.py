@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _mesh(options: argparse.Namespace) -> dict[str, Any]:
     from recon.atomic import check_writable
     from recon.conversion import convert, run_folder, summary_lines
-    from recon.fit.callbacks import ProgressBar, TensorBoard
+    from recon.fit.callbacks import ProgressBar
     from recon.mesh.files import check_mesh_path
 
     if len(options.scans) > 1 and not options.output:
@@ -60,9 +60,6 @@ def _mesh(options: argparse.Namespace) -> dict[str, Any]:
     if options.preview and not options.run:
         raise UsageError("--preview needs --run DIR, the folder to write it to")
     show = not options.quiet
-    callbacks: list[Any] = [ProgressBar(show=show)]
-    if options.tensorboard:
-        callbacks.append(TensorBoard(Path(options.tensorboard)))
     with run_folder(options.run, out) as run, Bar("meshing", show) as bar:
         _, summary = convert(
             options.scans,
@@ -71,8 +68,9 @@ def _mesh(options: argparse.Namespace) -> dict[str, Any]:
             run,
             device=options.device,
             preview=options.preview,
+            tensorboard=options.tensorboard,
             overwrite=options.overwrite,
-            callbacks=callbacks,
+            callbacks=[ProgressBar(show=show)],
             meshing=bar.to,
             origin=command_origin(options.arguments, options.preset or "standard"),
         )

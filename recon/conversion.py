@@ -61,6 +61,7 @@ def convert(
     *,
     device: str = "auto",
     preview: float | None = None,
+    tensorboard: str | Path | None = None,
     overwrite: bool = False,
     callbacks: Sequence[Callback] = (),
     meshing: Callable[[float], None] = lambda share: None,
@@ -77,7 +78,14 @@ def convert(
 
     def trained() -> Reconstruction:
         return reconstruct(
-            cloud, config, run=run, device=device, preview=preview, callbacks=callbacks, origin=made
+            cloud,
+            config,
+            run=run,
+            device=device,
+            preview=preview,
+            tensorboard=tensorboard,
+            callbacks=callbacks,
+            origin=made,
         )
 
     try:

@@ -49,9 +49,11 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
     )
     add_setting_options(mesh)
     mesh.add_argument("--run", metavar="DIR", help="keep checkpoints there; given again, it resumes")
-    mesh.add_argument("--preview", type=seconds, metavar="10s", help="write DIR/preview.ply that often")
     mesh.add_argument(
-        "--tensorboard", metavar="DIR", help="write the terms of the loss there for TensorBoard"
+        "--preview", type=seconds, metavar="10s", help="write DIR/preview.ply and preview.png that often"
+    )
+    mesh.add_argument(
+        "--tensorboard", metavar="DIR", help="write terms, slices and pictures there for TensorBoard"
     )
     mesh.add_argument("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="default: auto")
     mesh.add_argument("--overwrite", action="store_true", help="replace MESH where it exists")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -18,13 +18,15 @@ import numpy as np
 import torch
 
 from recon.config import STANDARD, Config
-from recon.errors import ExtractError, UsageError
+from recon.errors import UsageError
 from recon.field.siren import Siren
+from recon.fit.callbacks import TensorBoard
 from recon.fit.checkpoint import Checkpoint, load_snapshot
-from recon.fit.trainer import Callback, Progress, Snapshot, fit
+from recon.fit.trainer import Callback, Snapshot, fit
 from recon.geometry import Float, Frame, PointCloud
-from recon.mesh.files import write_mesh
 from recon.origin import machine_origin
+from recon.plots import check_plots
+from recon.preview import Preview
 from recon.reconstruction import (
     CHECKPOINT,
     HISTORY,
@@ -43,7 +45,7 @@ from recon.scan.spacing import point_spacing
 from recon.scan.unoriented import Walls
 from recon.tasks.surface import SurfaceTask
 
-PREVIEW, PREVIEW_RESOLUTION = "preview.ply", 96
+IMAGES = 30.0  # seconds between images for TensorBoard where no preview is asked for
 # Of the scan, kept with the reconstruction: enough to tell its parts from ghosts; and, where it has colours
 # or other scalars to hand on, about two points a vertex of a mesh at 512 samples a side.
 KEPT_POINTS, KEPT_COLORED = 200_000, 2_000_000
@@ -58,6 +60,7 @@ def reconstruct(
     run: str | Path | None = None,
     device: str = "auto",
     preview: float | None = None,
+    tensorboard: str | Path | None = None,
     callbacks: Iterable[Callback] = (),
     origin: Mapping[str, Any] | None = None,
 ) -> Reconstruction:
@@ -66,16 +69,22 @@ def reconstruct(
     run        folder for checkpoints; where it holds the same run, that is taken up again and ends as
                if it had never stopped
     device     "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N"
-    preview    seconds between coarse meshes of the field so far, written to `run` as preview.ply
+    preview    seconds between coarse meshes of the field so far, written to `run`: see `recon.preview`
+    tensorboard  folder for TensorBoard: terms, and every `preview` seconds a picture and slices
     callbacks  see `recon.fit.trainer.fit`
     origin     where the cloud comes from, plain values that the run folder keeps: see `recon.origin`
     Raises ScanError for a cloud no surface can be fitted to, UsageError for settings that make no
-    sense or a run folder of another run, FitError where training fails. Uses as many CPU threads as
+    sense or a run folder of another run, FitError where training fails, MissingLibraryError where
+    what `tensorboard` needs is not installed. Uses as many CPU threads as
     `torch.get_num_threads()` says.
     """
     config.check()
     if preview and not run:
         raise UsageError("a preview needs a run folder to be written to: give one, too")
+    board = None
+    if tensorboard:
+        check_plots()
+        board = TensorBoard(Path(tensorboard))
     seconds: dict[str, float] = {}
     where, threads = choose_device(device), torch.get_num_threads()
     with _timed(seconds, "prepare"):
@@ -99,30 +108,14 @@ def reconstruct(
         watchers = list(callbacks)
         if run:
             watchers.append(Checkpoint(Path(run) / CHECKPOINT, Path(run) / HISTORY))
-        if run and preview:
-            unfinished = partial(Reconstruction, field, frame, box, kept, config, description=description)
-            watchers.append(Preview(unfinished, Path(run) / PREVIEW, preview))
+        if preview or board:
+            so_far = partial(Reconstruction, field, frame, box, kept, config, description=description)
+            folder = Path(run) if run and preview else None
+            watchers.append(Preview(so_far, kept, preview or IMAGES, folder, board))
+        if board:
+            watchers.append(board)  # last, as it closes the file at the end
         snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
     return Reconstruction(field, frame, box, kept, config, snapshot, description, seconds)
-
-
-class Preview:
-    """The callback that writes a coarse mesh of the field so far, every `seconds`."""
-
-    def __init__(self, unfinished: Callable[[Snapshot], Reconstruction], path: Path, seconds: float) -> None:
-        self.unfinished, self.path, self.seconds = unfinished, path, seconds
-        self.written = time.monotonic()
-
-    def __call__(self, progress: Progress) -> None:
-        if progress.ended or time.monotonic() - self.written < self.seconds:
-            return
-        try:
-            mesh = self.unfinished(progress.snapshot).mesh(PREVIEW_RESOLUTION, color="off")
-        except ExtractError as error:  # an early field need not have a surface
-            log.info("no preview yet: %s", error)
-        else:
-            write_mesh(mesh, self.path, overwrite=True)
-        self.written = time.monotonic()
 
 
 def surrounding_box(points_unit: Float, margin: float) -> Float:

@@ -24,6 +24,7 @@ LAYERS = (
     {"fit", "mesh", "findings", "pictures"},
     {"reconstruction", "inspection"},
     {"slices"},
+    {"preview"},
     {"pipeline"},
     {"conversion"},
     {"folders", "view", "report"},

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.spatial import cKDTree
 
 import recon
@@ -188,13 +190,58 @@ def test_what_is_left_out_of_a_scan_is_said(caplog: pytest.LogCaptureFixture) ->
     assert "5 points repeat another one" in caplog.text
 
 
-def test_a_preview_shows_the_field_so_far(tmp_path: Path) -> None:
-    recon.reconstruct(sphere(), SMALL, run=tmp_path, preview=0.5)
-    early = recon.read_mesh(tmp_path / "preview.ply")
-    radii = np.linalg.norm(early.vertices - CENTRE, axis=1)
-    assert np.median(radii) == pytest.approx(RADIUS, rel=0.1)
+def test_a_preview_shows_the_field_so_far(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    steps, pictures = [], set()
+
+    def watch(progress: Progress) -> None:
+        """As a viewer would, that looks again and again: whenever there is a file it is a whole one."""
+        if (tmp_path / "preview.ply").exists():
+            steps.append(progress.snapshot.step)
+            early = recon.read_mesh(tmp_path / "preview.ply")
+            assert np.median(np.linalg.norm(early.vertices - CENTRE, axis=1)) == pytest.approx(
+                RADIUS, rel=0.1
+            )
+            with Image.open(tmp_path / "preview.png") as image:
+                assert 0.2 < (np.asarray(image).min(2) < 250).mean() < 0.9  # a sphere that fills its picture
+                pictures.add(image.tobytes())
+
+    monkeypatch.setattr("recon.preview.SIZE", (80, 80))
+    short = SMALL.with_(fit={"steps": 200})
+    result = recon.reconstruct(sphere(), short, run=tmp_path, preview=1e-3, callbacks=[watch])
+    assert steps[0] <= 100 and len(pictures) > 2
+    last = recon.read_mesh(tmp_path / "preview.ply")
+    assert np.allclose(
+        last.vertices, result.mesh(96).vertices, rtol=0, atol=1e-9
+    )  # done, it shows the result
     with pytest.raises(UsageError, match="needs a run folder"):
         recon.reconstruct(sphere(), SMALL, preview=0.5)
+
+
+def test_tensorboard_gets_terms_pictures_and_slices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    scalars, images = [], {}
+
+    class Writer:
+        def __init__(self, folder: str) -> None:
+            assert folder == str(tmp_path / "board")
+
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            scalars.append((name, step))
+
+        def add_image(self, name: str, picture: np.ndarray, step: int, dataformats: str) -> None:
+            assert dataformats == "HWC" and picture.dtype == np.uint8 and picture.shape[2] == 3
+            assert picture.std() > 10
+            images[name] = step
+
+        def close(self) -> None:
+            pass
+
+    module = type(sys)("torch.utils.tensorboard")
+    module.SummaryWriter = Writer  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    recon.reconstruct(sphere(), SMALL.with_(fit={"steps": 200}), tensorboard=tmp_path / "board")
+    assert ("surface", 50) in scalars and ("eikonal", 200) in scalars
+    assert images == {"preview": 200, "slices of Φ": 200, "slices of ‖∇Φ‖": 200}
+    assert list(tmp_path.iterdir()) == []  # without a run folder nothing but the board is written
 
 
 def test_a_cloud_without_normals_gets_its_own() -> None:

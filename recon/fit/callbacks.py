@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from recon.bar import Bar
 from recon.errors import MissingLibraryError
 from recon.fit.trainer import Progress
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 
 class ProgressBar:
@@ -20,24 +28,29 @@ class ProgressBar:
         if history := progress.snapshot.history:
             shown = {k: v for k, v in history[-1].items() if k not in ("step", "seconds", "rate", "loss")}
             terms = " ".join(f"{name} {value:.2g}" for name, value in shown.items())
-            text = f"step {progress.snapshot.step} {terms}"
+            text = f"{terms} step {progress.snapshot.step}"
         self.bar.to(progress.share, text)
         if progress.ended:
             self.bar.close()
 
 
 class TensorBoard:
-    """Scalars of every window, for TensorBoard. Raises MissingLibraryError where it is not installed."""
+    """Scalars of every window, and images that others add, for TensorBoard, from the first of them on in
+    `folder`. Raises MissingLibraryError where it is not installed."""
 
     def __init__(self, folder: Path) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise MissingLibraryError(
-                "TensorBoard is not installed: pip install tensorboard, or leave --tensorboard away"
+                "TensorBoard is not installed: bash tools/setup tensorboard, or pip install tensorboard"
             ) from None
-        self.writer = SummaryWriter(str(folder))
+        self._open = partial(SummaryWriter, str(folder))
         self.written = -1.0
+
+    @cached_property
+    def writer(self) -> SummaryWriter:
+        return self._open()
 
     def __call__(self, progress: Progress) -> None:
         for row in progress.snapshot.history[-1:]:
@@ -47,3 +60,7 @@ class TensorBoard:
                     self.writer.add_scalar(name, row[name], int(row["step"]))
         if progress.ended:
             self.writer.close()
+
+    def image(self, name: str, picture: NDArray[np.uint8], step: int) -> None:
+        """Add a `picture` (height, width, 3)."""
+        self.writer.add_image(name, picture, step, dataformats="HWC")

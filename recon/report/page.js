@@ -145,7 +145,7 @@
     return { label, place: new THREE.Vector3(...place) };
   });
 
-  // Seen first as in the pictures; the whole box just fits.
+  // Seen first as in the pictures, from so far that the whole box just fits.
   const AXES = ["+x", "+y", "+z", "-x", "-y", "-z"];
   const vectors = AXES.map((name) => {
     const vector = [0, 0, 0];
@@ -154,15 +154,26 @@
   });
   AXES.forEach((name, index) => get("up").add(new Option(name, index)));
   const firstUp = vectors.findIndex((vector) => vector.every((part, axis) => part === Math.sign(data.up[axis])));
+  function fitting(direction, up) {
+    const right = new THREE.Vector3().crossVectors(up, direction).normalize();
+    const upward = new THREE.Vector3().crossVectors(direction, right);
+    const tangent = 0.92 * Math.tan((camera.fov * Math.PI) / 360); // 8 % stay free
+    return Math.max(
+      ...corners.map((place) => {
+        const at = new THREE.Vector3(...place);
+        const across = Math.max(Math.abs(at.dot(right)) / camera.aspect, Math.abs(at.dot(upward)));
+        return at.dot(direction) + across / tangent;
+      }),
+    );
+  }
   let controls = null;
   function reset() {
-    const up = vectors[get("up").value];
-    const direction = new THREE.Vector3(...data.direction).normalize();
-    if (Math.abs(direction.dot(new THREE.Vector3(...up))) > 0.95) direction.set(-1, -2, 1).normalize();
-    const radius = Math.hypot(...corner);
-    const narrow = Math.min(1, camera.aspect);
+    const chosen = Number(get("up").value), up = vectors[chosen];
+    const aside = (place) => 0.45 * up[place] + (place === (chosen + 1) % 3 ? 1 : place === (chosen + 2) % 3 ? 0.5 : 0);
+    const toward = chosen === firstUp ? data.direction : [0, 1, 2].map(aside);
+    const direction = new THREE.Vector3(...toward).normalize();
     camera.up.set(...up);
-    camera.position.copy(direction.multiplyScalar((0.88 * radius) / Math.sin((15 * Math.PI) / 180) / narrow));
+    camera.position.copy(direction.multiplyScalar(fitting(direction, camera.up)));
     if (controls) controls.dispose();
     controls = new THREE.OrbitControls(camera, get("canvas"));
     controls.minDistance = 0.02;
@@ -215,7 +226,7 @@
   get("unit").textContent = data.unit ? "in " + data.unit : "in the scan's unit";
   for (const id of ["mesh", "cloud", "wire", "box", "size"]) get(id).addEventListener("input", show);
   get("color").addEventListener("input", recolor);
-  get("up").value = Math.max(0, firstUp);
+  get("up").value = firstUp;
   get("up").addEventListener("input", reset);
   get("reset").addEventListener("click", reset);
   new ResizeObserver(resize).observe(get("view"));

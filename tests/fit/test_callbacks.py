@@ -28,7 +28,7 @@ def test_the_bar_shows_the_share_and_the_terms(capsys: pytest.CaptureFixture[str
     bar(progress(4, ended=True))
     shown = capsys.readouterr().err
     assert "fitting   0%" in shown and "fitting 100%" in shown
-    assert "step 4 surface 0.5" in shown and "rate" not in shown
+    assert "surface 0.5 step 4" in shown and "rate" not in shown
 
 
 def test_a_silent_bar_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,5 +61,5 @@ def test_tensorboard_gets_each_window_once(monkeypatch: pytest.MonkeyPatch, tmp_
 
 def test_without_tensorboard_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(MissingLibraryError, match="pip install tensorboard"):
+    with pytest.raises(MissingLibraryError, match="bash tools/setup tensorboard"):
         TensorBoard(tmp_path)
