@@ -34,6 +34,7 @@ _HOME = {
     "read_mesh": "recon.mesh.files",
     "reconstruct": "recon.pipeline",
     "write_mesh": "recon.mesh.files",
+    "write_report": "recon.report",
 }
 __all__ = sorted(_HOME)
 

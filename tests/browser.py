@@ -65,6 +65,13 @@ class Browser:
         self.until("document.readyState === 'complete'")
         self.settle()
 
+    @contextmanager
+    def before(self, script: str) -> Iterator[None]:
+        """Run a script in every page before its own."""
+        added = self._call("Page.addScriptToEvaluateOnNewDocument", source=script)
+        yield
+        self._call("Page.removeScriptToEvaluateOnNewDocument", **added)
+
     def run(self, script: str) -> Any:
         """The value of a JavaScript expression, a promise's when it is kept."""
         done = self._call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)

@@ -39,6 +39,7 @@ from recon.report.tables import progress_of, settings, sources, tiles, tiles_wit
 from recon.slices import axis_slices
 
 REPORT = "report.html"
+ENDED = 0.995  # of a budget of time: the last window of training may end a little before it
 SIZE = (480, 480)  # of a picture, pixels
 
 
@@ -84,7 +85,7 @@ def page(
     return _template("page.html").substitute(
         title=escape(_title(origin, name)),
         subtitle=escape(f"recon {origin.get('versions', {}).get('recon', '')}, run {name}"),
-        notices=_notices(result, surface),
+        notices=_notices(result, surface, bool(summary)),
         tiles=tiles_without_mesh(result)
         if mesh is None
         else tiles(facts(result, mesh, surface.away), result),
@@ -111,9 +112,9 @@ def _title(origin: dict[str, Any], name: str) -> str:
     return inputs[0] + (f" and {len(inputs) - 1} more" if inputs[1:] else "") if inputs else name
 
 
-def _notices(result: Reconstruction, surface: Surface) -> str:
+def _notices(result: Reconstruction, surface: Surface, meshed: bool) -> str:
     said, share = [], progress_of(result)
-    if share < 1:
+    if not meshed and share < ENDED:
         said.append(
             f"The training has not finished: this is its state at step {result.snapshot.step:,}, "
             f"{share:.0%} of the way. The command below goes on from there."

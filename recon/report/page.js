@@ -20,6 +20,7 @@
     failed.className = "failed";
     failed.textContent = "This browser has no WebGL: see the pictures below.";
     get("view").append(failed);
+    get("bar").hidden = get("hint").hidden = true;
     return;
   }
   renderer.setPixelRatio(Math.min(window.devicePixelRatio, 2));

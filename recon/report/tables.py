@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from recon.config import PRESETS, Config, Schedule
+from recon.config import PRESETS, STANDARD, Config, Schedule
 from recon.reconstruction import Reconstruction
 
 
@@ -73,7 +73,7 @@ def progress_of(result: Reconstruction) -> float:
 
 def settings(config: Config, preset: str) -> str:
     """Every setting, those marked that are not the preset's."""
-    usual, rows = PRESETS[preset], []
+    usual, rows = PRESETS.get(preset, STANDARD), []
     for stage in dataclasses.fields(config):
         if stage.name == "seed":
             continue

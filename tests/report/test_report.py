@@ -112,6 +112,15 @@ def test_what_is_shown_can_be_chosen(run: Path, browser: Browser) -> None:
     assert browser.said == []
 
 
+def test_a_browser_that_cannot_draw_says_so_and_shows_the_rest(run: Path, browser: Browser) -> None:
+    with browser.before("HTMLCanvasElement.prototype.getContext = () => null"):
+        browser.open((run / "report.html").as_uri(), width=400)
+    assert "no WebGL" in browser.run("document.querySelector('#view').innerText")
+    assert not browser.run("document.querySelector('#bar').checkVisibility()")
+    assert browser.run("document.images.length") >= 9
+    assert browser.run("document.documentElement.scrollWidth") <= 400  # nor is it wider than its window
+
+
 def test_the_page_says_what_was_made_and_how(run: Path, browser: Browser) -> None:
     opened(browser, run / "report.html")
     words = browser.run("document.body.innerText")
