@@ -96,7 +96,7 @@ def page(
         histogram="" if mesh is None else _figure(svg(histogram(surface.away, unit)), "histogram"),
         settings=settings(result.config, preset),
         preset=escape(preset),
-        command=escape(origin.get("command", "made from Python: recon.reconstruct(cloud, config, run=...)")),
+        command=escape(origin.get("command", "made from Python, or by a batch: no command was kept")),
         sources=sources(origin, summary),
         css=_text("page.css"),
         three=_text("vendor/three.js"),
