@@ -6,6 +6,7 @@ https://chromedevtools.github.io/devtools-protocol
 from __future__ import annotations
 
 import base64
+import fcntl
 import io
 import json
 import os
@@ -169,23 +170,18 @@ def chromium(profile: Path) -> Iterator[Browser]:
     assert program, f"no browser: install chromium (bash tools/test does), one of {', '.join(NAMES)}"
     to_browser, of_us = os.pipe()
     to_us, of_browser = os.pipe()
-
-    def as_3_and_4() -> None:
-        """Where the browser looks for its pipe; by way of free numbers, as 3 or 4 may be one of the two."""
-        read, write = os.dup(to_browser), os.dup(of_browser)
-        os.dup2(read, 3)
-        os.dup2(write, 4)
-
+    # It looks for its pipe at 3 and 4, where the ends may not lie yet: out of the way first.
+    ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to_browser, of_browser)]
+    placed = ["bash", "-c", f'exec "$@" 3<&{ends[0]} 4>&{ends[1]}', "bash"]
     process = subprocess.Popen(
-        [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        [*placed, program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        close_fds=False,
-        preexec_fn=as_3_and_4,
+        pass_fds=ends,
     )
-    os.close(to_browser)
-    os.close(of_browser)
+    for end in (to_browser, of_browser, *ends):
+        os.close(end)
     try:
         browser = Browser(of_us, to_us)
         yield browser
