@@ -20,13 +20,12 @@ from recon.evaluation import distance_to_mesh
 from recon.fit.trainer import Callback
 from recon.geometry import Float, Mesh
 from recon.mesh.files import write_mesh
-from recon.origin import fingerprint
+from recon.origin import RESULT, fingerprint
 from recon.pipeline import reconstruct
 from recon.reconstruction import Reconstruction
 from recon.scan.files import read_clouds
 from recon.topology import Hole, Measures, measures, topology
 
-RESULT = "result.json"
 MEASURED = 50_000  # points of the scan whose distance to the mesh is taken, at least
 
 

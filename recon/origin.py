@@ -11,7 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-RUN = "run.json"  # the file by which a run folder is known
+# Files of a run folder: the one by which it is known, the training so far, what shows meanwhile, its end.
+RUN, CHECKPOINT, PREVIEW, RESULT = "run.json", "checkpoint.pt", "preview.ply", "result.json"
 CHUNK = 1 << 20
 PARTS = ("recon", "torch", "numpy", "scipy", "libigl", "scikit-image")  # whose version can change a result
 

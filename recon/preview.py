@@ -12,6 +12,7 @@ from recon.fit.callbacks import TensorBoard
 from recon.fit.trainer import Progress, Snapshot
 from recon.geometry import PointCloud
 from recon.mesh.files import write_mesh
+from recon.origin import PREVIEW
 from recon.pictures.camera import corners, fitted, usual_view
 from recon.pictures.files import write_png
 from recon.pictures.raycast import drawn
@@ -19,7 +20,7 @@ from recon.plots import distance_slices, norm_slices, pixels
 from recon.reconstruction import Reconstruction
 from recon.slices import axis_slices
 
-PREVIEW, PICTURE = "preview.ply", "preview.png"
+PICTURE = "preview.png"
 RESOLUTION, SIDE = 96, 96  # samples along the longest side, of the mesh and of the slices
 SIZE = (400, 400)  # of the picture, pixels
 

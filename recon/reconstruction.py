@@ -27,10 +27,11 @@ from recon.mesh.extract import extract
 from recon.mesh.polish import keep_parts
 from recon.mesh.simplify import simplify
 from recon.mesh.trim import trimmed
-from recon.origin import RUN
+from recon.origin import CHECKPOINT, RUN
 
-SCAN, CHECKPOINT, HISTORY = "scan.npz", "checkpoint.pt", "history.csv"
+SCAN, HISTORY = "scan.npz", "history.csv"
 QUERY_CHUNK = 1 << 12
+ENDED = 0.995  # of a budget of time: the last window of training may end a little before it
 VALUE = "value "  # before the names of scalars in the kept scan, which may be any
 
 
@@ -60,6 +61,13 @@ class Reconstruction:
     @property
     def device(self) -> torch.device:
         return self.field.flat.device
+
+    @property
+    def trained(self) -> float:
+        """The share of its training that is done."""
+        fit = self.config.fit
+        done = self.snapshot.step / fit.steps if fit.seconds is None else self.snapshot.seconds / fit.seconds
+        return 1.0 if done > ENDED else done
 
     def distance(self, points: Float) -> Float:
         """Signed distance, negative inside, at (n, 3) world points: (n,) float64, world units. It is

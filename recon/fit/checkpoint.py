@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import math
 import pickle
 import time
 from pathlib import Path
@@ -46,12 +47,12 @@ SECONDS_BETWEEN = 15.0
 
 
 class Checkpoint:
-    """The callback that keeps the snapshot in `path` and the table in `history` up to date: every
-    `SECONDS_BETWEEN`, and when the run ends."""
+    """The callback that keeps the snapshot in `path` and the table in `history` up to date: from the first
+    window on, every `SECONDS_BETWEEN`, and when the run ends."""
 
     def __init__(self, path: Path, history: Path) -> None:
         self.path, self.history = path, history
-        self.written = time.monotonic()
+        self.written = -math.inf
 
     def __call__(self, progress: Progress) -> None:
         if progress.ended or time.monotonic() - self.written >= SECONDS_BETWEEN:

@@ -16,9 +16,10 @@ from string import Template
 from typing import Any
 
 from recon.atomic import atomic_path, check_writable
-from recon.conversion import RESULT, facts
+from recon.conversion import facts
 from recon.errors import ScanError
 from recon.geometry import Float, Mesh, PointCloud
+from recon.origin import RESULT, RUN
 from recon.pictures.camera import directions, usual_view
 from recon.pictures.files import png
 from recon.pictures.raycast import picture
@@ -33,13 +34,12 @@ from recon.plots import (
     pixels,
     svg,
 )
-from recon.reconstruction import RUN, Reconstruction, load
+from recon.reconstruction import Reconstruction, load
 from recon.report.scene import Surface, drawable, surface_of
-from recon.report.tables import progress_of, settings, sources, tiles, tiles_without_mesh
+from recon.report.tables import settings, sources, tiles, tiles_without_mesh
 from recon.slices import axis_slices
 
 REPORT = "report.html"
-ENDED = 0.995  # of a budget of time: the last window of training may end a little before it
 SIZE = (480, 480)  # of a picture, pixels
 
 
@@ -85,7 +85,7 @@ def page(
     return _template("page.html").substitute(
         title=escape(_title(origin, name)),
         subtitle=escape(f"recon {origin.get('versions', {}).get('recon', '')}, run {name}"),
-        notices=_notices(result, surface, bool(summary)),
+        notices=_notices(result, surface),
         tiles=tiles_without_mesh(result)
         if mesh is None
         else tiles(facts(result, mesh, surface.away), result),
@@ -112,9 +112,9 @@ def _title(origin: dict[str, Any], name: str) -> str:
     return inputs[0] + (f" and {len(inputs) - 1} more" if inputs[1:] else "") if inputs else name
 
 
-def _notices(result: Reconstruction, surface: Surface, meshed: bool) -> str:
-    said, share = [], progress_of(result)
-    if not meshed and share < ENDED:
+def _notices(result: Reconstruction, surface: Surface) -> str:
+    said, share = [], result.trained
+    if share < 1:
         said.append(
             f"The training has not finished: this is its state at step {result.snapshot.step:,}, "
             f"{share:.0%} of the way. The command below goes on from there."

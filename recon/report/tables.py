@@ -63,14 +63,6 @@ def _quantity(value: float, unit: str | None, power: str = "") -> str:
     return f"{value:.4g} {unit}{power}" if unit else f"{value:.4g}"
 
 
-def progress_of(result: Reconstruction) -> float:
-    """The share of its training that a run has done."""
-    fit, snapshot = result.config.fit, result.snapshot
-    if fit.seconds is None:
-        return min(1.0, snapshot.step / fit.steps)
-    return min(1.0, snapshot.seconds / fit.seconds)
-
-
 def settings(config: Config, preset: str) -> str:
     """Every setting, those marked that are not the preset's."""
     usual, rows = PRESETS.get(preset, STANDARD), []

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recon.errors import ScanError
+from recon.errors import ExtractError, ScanError
 from recon.geometry import Float, Mesh, PointCloud
-from recon.origin import RUN
+from recon.origin import CHECKPOINT, PREVIEW, RESULT, RUN
 from recon.pictures.camera import corners, usual_view
 from recon.scan.files import READERS, read_any
 
@@ -99,16 +99,16 @@ class Scene:
                 self.alone += found
             else:
                 self.everywhere.append(path)
-        self._things: dict[Path, Mesh | PointCloud] = {}  # what is on every page is read once
+        self._things: dict[Path, tuple[int, Mesh | PointCloud]] = {}  # what is on every page is read once
 
     def __len__(self) -> int:
         return len(self.alone) or 1
 
     def page(self, number: int) -> Page:
         """The page with that number, from 0; beyond the last the first follows. Of a run folder it has scan
-        and field, and the field's mesh where no other is given. Raises ScanError for what cannot be read."""
-        own = [self.alone[number % len(self)]] if self.alone else []
-        paths = [*own, *self.everywhere]
+        and field, and the field's mesh where no other is given: of one that is still training what it shows
+        of itself, if it does. Raises ScanError for what cannot be read."""
+        paths = self._paths(number)
         layers = [Layer(path.name, self._thing(path)) for path in paths if not path.is_dir()]
         run = None
         for path in paths:
@@ -116,21 +116,59 @@ class Scene:
                 run = self._run(path)
                 layers.append(Layer(f"{path.name}: scan", run.scan))
                 if not any(isinstance(layer.thing, Mesh) for layer in layers):
-                    resolution = min(run.config.mesh.resolution or FINEST, FINEST)
-                    layers.append(Layer(f"{path.name}: mesh", run.mesh(resolution)))
+                    layers += [Layer(f"{path.name}: mesh", mesh) for mesh in _mesh_of(path, run)]
         layers.sort(key=lambda layer: isinstance(layer.thing, PointCloud))
         return Page(", ".join(path.name for path in paths), tuple(layers), run)
 
+    def stamp(self, number: int) -> tuple[int, ...]:
+        """Of the files of a page: another one when one of them was replaced."""
+        found = []
+        for path in self._paths(number):
+            if path.is_dir():
+                found += [_time(path / PREVIEW) or _time(path / CHECKPOINT), _time(path / RESULT)]
+            else:
+                found.append(_time(path))
+        return tuple(found)
+
+    def _paths(self, number: int) -> list[Path]:
+        return [*self.alone[number % len(self) :][:1], *self.everywhere]
+
     def _thing(self, path: Path) -> Mesh | PointCloud:
-        thing = self._things.get(path) or read_any(path)
+        time = _time(path)
+        known = self._things.get(path)
+        if known and known[0] == time:
+            return known[1]
+        thing = read_any(path)
         if path in self.everywhere:
-            self._things[path] = thing
+            self._things[path] = time, thing
         return thing
 
     def _run(self, path: Path) -> Reconstruction:
         from recon.reconstruction import load
 
         return load(path)
+
+
+def _time(path: Path) -> int:
+    """When a file was written, in nanoseconds; 0 where it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _mesh_of(folder: Path, run: Reconstruction) -> list[Mesh]:
+    """The mesh of a run folder that none is given for; none where its field has no surface yet."""
+    if run.trained < 1 and (folder / PREVIEW).exists():
+        from recon.mesh.files import read_mesh
+
+        return [read_mesh(folder / PREVIEW)]
+    try:
+        return [run.mesh(min(run.config.mesh.resolution or FINEST, FINEST))]
+    except ExtractError:
+        if run.trained < 1:
+            return []
+        raise
 
 
 def below(folder: Path) -> list[Path]:

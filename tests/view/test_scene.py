@@ -11,6 +11,7 @@ from shapes import half_sphere, sphere
 
 from recon.config import PRESETS
 from recon.errors import ScanError
+from recon.fit.trainer import Progress
 from recon.geometry import Mesh, PointCloud
 from recon.mesh.files import write_mesh
 from recon.pipeline import reconstruct
@@ -78,6 +79,50 @@ def test_a_run_folder_has_its_scan_its_field_and_a_mesh_where_none_is_given(tmp_
     page = Scene([tmp_path / "run", tmp_path / "mesh.ply"]).page(0)
     assert [layer.name for layer in page.layers] == ["mesh.ply", "run: scan"]
     assert [path.name for path in below(tmp_path)] == ["mesh.ply", "run"]
+
+
+def test_a_file_that_is_replaced_is_read_again(folder: Path) -> None:
+    scene = Scene([folder / "deep", folder / "b.ply"])
+    stamp, page = scene.stamp(1), scene.page(1)
+    assert scene.stamp(1) == stamp
+    write_mesh(ball(2.0), folder / "b.ply", overwrite=True)
+    assert scene.stamp(1) != stamp
+    layers = {layer.name: layer.thing for layer in scene.page(1).layers}
+    assert layers["scan.xyz"] is not page.clouds[0]
+    b = layers["b.ply"]
+    assert isinstance(b, Mesh) and np.isclose(np.abs(b.vertices).max(), 2.0)
+    (folder / "b.ply").unlink()
+    scene.stamp(1)  # nothing to see is no error, until it is looked at
+    with pytest.raises(ScanError):
+        scene.page(1)
+
+
+def test_a_run_that_is_training_shows_what_it_shows_of_itself(tmp_path: Path) -> None:
+    config = PRESETS["draft"].with_(fit={"steps": 200}, field={"width": 32}, mesh={"resolution": 24})
+    seen: list[tuple[int, ...]] = []
+    scene = None
+
+    def look(progress: Progress) -> None:
+        nonlocal scene
+        if (tmp_path / "checkpoint.pt").exists() and not progress.ended:
+            scene = scene or Scene([tmp_path])
+            seen.append(scene.stamp(0))
+            assert len(scene.page(0).clouds) == 1
+
+    reconstruct(sphere(800), config, run=tmp_path, callbacks=[look])
+    assert scene is not None and len(seen) == 3  # from the first window on
+    write_mesh(ball(3.0), tmp_path / "preview.ply")
+    assert scene.stamp(0) != seen[-1]
+    assert np.abs(scene.page(0).meshes[0].vertices).max() < 2  # done: the field's own mesh
+
+    def stop(progress: Progress) -> None:
+        if not progress.ended:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct(sphere(800), config, run=tmp_path / "stopped", callbacks=[stop])
+    write_mesh(ball(3.0), tmp_path / "stopped" / "preview.ply")
+    assert np.isclose(np.abs(Scene([tmp_path / "stopped"]).page(0).meshes[0].vertices).max(), 3.0)
 
 
 def test_a_scan_is_seen_from_where_its_mesh_is() -> None:
