@@ -50,12 +50,15 @@ def _mesh(options: argparse.Namespace) -> dict[str, Any]:
     from recon.conversion import convert, run_folder, summary_lines
     from recon.fit.callbacks import ProgressBar
     from recon.mesh.files import check_mesh_path
+    from recon.view.launch import check_screen
 
     if len(options.scans) > 1 and not options.output:
         raise UsageError("several scans become one mesh: say with -o MESH where to write it")
     out = Path(options.output or f"{Path(options.scans[0]).stem}.mesh.ply")
     check_mesh_path(out)
     check_writable(out, options.overwrite)
+    if options.view:
+        check_screen()
     config = config_from(vars(options))
     if options.preview and not options.run:
         raise UsageError("--preview needs --run DIR, the folder to write it to")
@@ -75,6 +78,8 @@ def _mesh(options: argparse.Namespace) -> dict[str, Any]:
             origin=command_origin(options.arguments, options.preset or "standard"),
         )
     _say(summary_lines(summary), options.quiet)
+    if options.view:
+        _window([str(out), *([options.run] if options.run else options.scans)], "auto")
     return summary
 
 
@@ -133,11 +138,16 @@ def _report(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _view(options: argparse.Namespace) -> dict[str, Any]:
+    if not (options.screenshot or options.turntable):
+        if options.views or options.size:
+            raise UsageError("--views and --size are for --screenshot PNG or --turntable MP4|GIF")
+        _window(options.files, options.window, options.color, options.direction, options.up)
+        return {}
     from recon.view.scene import Scene
     from recon.view.screenshot import Shot, screenshot, turntable
 
-    size = {"size": options.size} if options.size else {}
-    shot = Shot(views=options.views, direction=options.direction, up=options.up, color=options.color, **size)
+    given = {name: getattr(options, name) for name in ("size", "views", "direction", "up", "color")}
+    shot = Shot(**{name: value for name, value in given.items() if value is not None})
     scene, written = Scene(options.files), {}
     if options.screenshot:
         picture = screenshot(scene, options.screenshot, shot, overwrite=options.overwrite)
@@ -149,6 +159,18 @@ def _view(options: argparse.Namespace) -> dict[str, Any]:
         written["turntable"] = options.turntable
         _say([f"film    {options.turntable}"], options.quiet)
     return written
+
+
+def _window(files: list[str], kind: str, color: str = "auto", direction: Any = None, up: Any = None) -> None:
+    from recon.view.launch import open_window, show
+
+    if kind != "auto":
+        show(files, kind, color, direction, up)
+        return
+    vectors = {"--from": direction, "--up": up}
+    given = [f"{name}={','.join(map(repr, vector))}" for name, vector in vectors.items() if vector]
+    if code := open_window(files, [f"--color={color}", *given]):
+        raise SystemExit(code)  # the window's process has said why
 
 
 def _say(lines: list[str], quiet: bool) -> None:

@@ -55,6 +55,7 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
     mesh.add_argument(
         "--tensorboard", metavar="DIR", help="write terms, slices and pictures there for TensorBoard"
     )
+    mesh.add_argument("--view", action="store_true", help="show the mesh and the scan at the end")
     mesh.add_argument("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="default: auto")
     mesh.add_argument("--overwrite", action="store_true", help="replace MESH where it exists")
 
@@ -88,7 +89,7 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
         "--screenshot", metavar="PNG", help="write a picture of each, without a window or a screen"
     )
     view.add_argument("--turntable", metavar="MP4|GIF", help="write a film of them going round, likewise")
-    view.add_argument("--views", type=int, default=1, metavar="N", help="pictures of each, from N sides")
+    view.add_argument("--views", type=int, metavar="N", help="pictures of each, from N sides (default: 1)")
     view.add_argument("--size", type=_size, metavar="WxH", help="of each picture (default: 700x700)")
     view.add_argument(
         "--from", dest="direction", type=point, metavar="X,Y,Z", help="--from=-1,-2,1: seen from there"
@@ -99,6 +100,9 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
         default="auto",
         metavar="HOW",
         help="auto plain scan normal height distance curvature, or a scalar's name (default: %(default)s)",
+    )
+    view.add_argument(
+        "--window", choices=("auto", "modern", "classic"), default="auto", help="default: %(default)s"
     )
     view.add_argument("--overwrite", action="store_true", help="replace PNG, MP4 or GIF where it exists")
     return parser

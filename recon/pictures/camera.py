@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from recon.errors import UsageError
 from recon.geometry import Float, Mesh, PointCloud
@@ -96,6 +97,24 @@ def usual_view(thing: Mesh | PointCloud) -> tuple[Float, Float]:
     if axis == 2:
         up = np.array([0.0, np.sign(side[2]), 0.0])
     return front + 0.3 * up + 0.3 * np.cross(up, front), up
+
+
+def asked(
+    usual: tuple[Float, Float],
+    direction: Sequence[float] | Float | None,
+    up: Sequence[float] | Float | None,
+) -> tuple[Float, Float]:
+    """The direction and what is up, as they are given, else as `usual`; the usual direction turns with
+    another up. Raises UsageError where the two lie on one line."""
+    upward = usual[1] if up is None else np.array(up, np.float64)
+    if direction is not None:
+        toward = np.array(direction, np.float64)
+    elif up is None or not upward.any():
+        toward = usual[0]
+    else:
+        toward = Rotation.align_vectors(upward[None], usual[1][None])[0].apply(usual[0])
+    axes(toward, upward)
+    return toward, upward
 
 
 def mean_normal(thing: Mesh | PointCloud) -> Float:

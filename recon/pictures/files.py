@@ -27,6 +27,15 @@ def write_png(picture: NDArray[np.uint8], path: str | Path, *, overwrite: bool =
         temporary.write_bytes(png(picture))
 
 
+def free_path(name: str) -> Path:
+    """`name`, or, where that is there, the first free of NAME-2, NAME-3, …, with its ending."""
+    path, number = Path(name), 1
+    while path.exists():
+        number += 1
+        path = path.with_stem(f"{Path(name).stem}-{number}")
+    return path
+
+
 def sheet(rows: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
     """Pictures of one size in rows of one length, as one picture."""
     return np.concatenate([np.concatenate(list(row), axis=1) for row in rows])

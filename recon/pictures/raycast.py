@@ -13,7 +13,7 @@ from igl.embree import line_mesh_intersection
 from numpy.typing import NDArray
 
 from recon.geometry import Float, Int, Mesh, PointCloud
-from recon.pictures.camera import Camera, corners, fitted, usual_view
+from recon.pictures.camera import Camera, asked, corners, fitted, usual_view
 from recon.scan.spacing import point_spacing
 
 SIZE = (700, 700)
@@ -70,13 +70,7 @@ def camera_for(
     up: Sequence[float] | Float | None = None,
 ) -> Camera:
     """The camera that `picture` looks through."""
-    usual = usual_view(thing) if direction is None or up is None else None
-    if direction is None and usual is not None:
-        direction = usual[0]
-    if up is None and usual is not None:
-        up = usual[1]
-    assert direction is not None and up is not None
-    return fitted(corners(thing), size, direction, up)
+    return fitted(corners(thing), size, *asked(usual_view(thing), direction, up))
 
 
 def drawn(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.uint8]:
@@ -128,7 +122,7 @@ def surface_of(thing: Mesh | PointCloud, camera: Camera) -> Mesh:
     """What of a thing there is to see: a mesh with normals; of a cloud, its discs."""
     if isinstance(thing, PointCloud):
         return discs(thing, camera)
-    return parted_at_edges(thing) if thing.normals is None else thing
+    return parted_at_edges(thing)
 
 
 def discs(cloud: PointCloud, camera: Camera) -> Mesh:
@@ -162,8 +156,10 @@ def _face_normals(surface: Mesh, face: Int) -> Float:
 
 
 def parted_at_edges(mesh: Mesh) -> Mesh:
-    """`mesh` with smooth normals, and a vertex of its own, with the face's normal, for each corner of a face
-    that lies on a sharp edge; scalars are left out."""
+    """`mesh` as it is where it has normals; else with smooth ones, and a vertex of its own, with the face's
+    normal, for each corner of a face that lies on a sharp edge; scalars are left out then."""
+    if mesh.normals is not None:
+        return mesh
     normals = vertex_normals(mesh)
     flat = _face_normals(mesh, np.arange(len(mesh.faces)))
     agreement = np.stack([(normals[mesh.faces[:, k]] * flat).sum(1) for k in range(3)], axis=1)

@@ -12,6 +12,7 @@ from recon.errors import UsageError
 from recon.evaluation import distance_to_mesh
 from recon.geometry import Bytes, Float, Mesh, PointCloud
 from recon.pictures.raycast import vertex_normals
+from recon.scan.spacing import NEIGHBOURS, point_spacing
 
 # Both are even in lightness and told apart by people who see no red or no green.
 VIRIDIS = (  # of matplotlib, CC0, at nine equal steps
@@ -26,6 +27,7 @@ VIRIDIS = (  # of matplotlib, CC0, at nine equal steps
     (253, 231, 37),
 )
 BLUE_WHITE_RED = ((33, 72, 158), (98, 149, 214), (240, 240, 240), (226, 133, 92), (150, 33, 30))
+CLOSE = 2.0  # point spacings from the nearest point within which its plane stands for the surface
 TAIL = 2.0  # percent of the values that may lie beyond either end of the legend
 MODES = ("auto", "plain", "scan", "normal", "height", "distance", "curvature")
 
@@ -87,7 +89,7 @@ def colored(
     scan       its own colours; of a mesh without any, those of the nearest points of the clouds `beside`
     normal     x, y, z of the normal as red, green, blue
     height     the place along `up`, z by default
-    distance   of a mesh to the nearest point of the clouds `beside`, of a cloud to the meshes `beside`
+    distance   of a mesh to the clouds `beside`, of a cloud to the meshes `beside`
     curvature  the mean of the two principal curvatures, above 0 where it bulges outward
     else       the scalar of that name
     Raises UsageError where the thing lacks what the mode needs.
@@ -133,6 +135,18 @@ def _nearest(places: Float, cloud: PointCloud) -> tuple[Float, np.ndarray]:
     return distance, rows[index]
 
 
+def _to_scan(places: Float, cloud: PointCloud) -> Float:
+    """(n,): how far (n, 3) places are from a scan: from the plane of the nearest point, where it has a normal
+    and is not far, so that the gaps between points do not count; else from the point."""
+    distance, index = _nearest(places, cloud)
+    if cloud.normals is None or len(cloud) <= NEIGHBOURS:
+        return distance
+    known = cloud.points[np.isfinite(cloud.points).all(1)]
+    off = np.abs(((places - cloud.points[index]) * cloud.normals[index]).sum(1))
+    near = distance < CLOSE * point_spacing(known - known[0])
+    return np.where(near & np.isfinite(off), off, distance)
+
+
 def _height(
     thing: Mesh | PointCloud, beside: object, up: Float | None, unit: str | None
 ) -> tuple[Legend, Float]:
@@ -154,7 +168,7 @@ def _distance(
             raise UsageError(
                 "the distance to the scan needs the scan: give it, or the run folder, beside the mesh"
             )
-        found = np.min([_nearest(thing.vertices, cloud)[0] for cloud in clouds], axis=0)
+        found = np.min([_to_scan(thing.vertices, cloud) for cloud in clouds], axis=0)
         return _ranged("distance to the scan", unit, found, VIRIDIS, low=0.0)
     meshes = [other for other in beside if isinstance(other, Mesh)]
     if not meshes:

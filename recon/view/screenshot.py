@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from recon.atomic import check_writable
 from recon.errors import UsageError
 from recon.geometry import Float, Mesh, PointCloud
-from recon.pictures.camera import Camera, around, axes, corners, fitted
+from recon.pictures.camera import Camera, around, asked, corners, fitted
 from recon.pictures.files import sheet, write_png
 from recon.pictures.raycast import SIZE, drawn
 from recon.view.coloring import Legend, colored
@@ -130,10 +130,7 @@ def subjects_of(page: Page, shot: Shot) -> list[Subject]:
     """What of a page is pictured, in the order of its layers."""
     found, refused = [], []
     for layer in page.layers:
-        direction, up = page.view_of(layer.thing)
-        direction = direction if shot.direction is None else np.array(shot.direction, np.float64)
-        up = up if shot.up is None else np.array(shot.up, np.float64)
-        axes(direction, up)
+        direction, up = asked(page.view_of(layer.thing), shot.direction, shot.up)
         others = [other.thing for other in page.layers if other is not layer]
         try:
             thing, legend = colored(layer.thing, shot.color, others, up, page.unit)

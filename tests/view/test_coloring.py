@@ -54,6 +54,15 @@ def test_the_distance_of_a_mesh_to_its_scan_and_back() -> None:
         colored(scan, "distance")
 
 
+def test_the_gaps_between_points_are_no_distance() -> None:
+    _, legend = colored(ball(1.001), "distance", [sphere(2000)])
+    assert legend is not None
+    assert legend.high < 0.005  # the points are 0.08 apart
+    _, legend = colored(ball(1.001), "distance", [PointCloud(sphere(2000).points)])
+    assert legend is not None
+    assert legend.high > 0.03  # without normals the points are all there is
+
+
 def test_the_nearest_scan_counts_wherever_it_lies() -> None:
     far = np.array([4e5, 5e6, 100.0])
     mesh = Mesh(ball().vertices + far, ball().faces)

@@ -1,0 +1,177 @@
+"""The real windows, on a screen that nobody sees, and what is said where none can be opened."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from recon.cli import main
+from recon.geometry import Mesh
+from recon.mesh.files import write_mesh
+from recon.pictures.camera import corners, fitted, usual_view
+from recon.pictures.raycast import mask
+from recon.view import launch
+from recon.view.launch import check_screen, open_window
+
+
+def cone() -> Mesh:
+    shape = trimesh.creation.cone(radius=1.0, height=2.0)
+    return Mesh(shape.vertices, shape.faces)
+
+
+@pytest.fixture(scope="module")
+def screen() -> Iterator[str]:
+    """The name of a screen."""
+    assert shutil.which("Xvfb"), "these tests need Xvfb: apt-get install xvfb"
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x900x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    with os.fdopen(read) as stream:
+        yield f":{stream.readline().strip()}"
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    write_mesh(cone(), tmp_path / "cone.ply")
+    return tmp_path / "cone.ply"
+
+
+def drive(kind: str, screen: str, file: Path, root: Path) -> list[np.ndarray]:
+    """What drive_window.py leaves: the screen when opened, the saved picture, the screen with heights."""
+    script, path = Path(__file__).with_name("drive_window.py"), os.environ.get("PYTHONPATH", "")
+    environment = {**os.environ, "DISPLAY": screen, "PYTHONPATH": f"{root}{os.pathsep}{path}"}
+    done = subprocess.run(
+        [sys.executable, str(script), kind, str(file)],
+        cwd=file.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    found = []
+    for name in ("opened.png", "recon-view.png", "height.png"):
+        with Image.open(file.parent / name) as image:
+            found.append(np.asarray(image.convert("RGB")).astype(int))
+    return found
+
+
+def widths(shown: np.ndarray) -> np.ndarray:
+    count = shown.sum(1)
+    return count[count > 0]
+
+
+def test_the_window_shows_what_rays_meet(screen: str, file: Path, root: Path) -> None:
+    opened, saved, height = drive("modern", screen, file, root)
+    size = saved.shape[1], saved.shape[0]
+    camera = fitted(corners(cone()), size, *usual_view(cone()))
+    shown, wanted = (saved < 250).any(2), mask(cone(), camera)
+    assert (shown & wanted).sum() / (shown | wanted).sum() >= 0.97
+    assert saved[shown].std() > 5  # light and shade
+    lit = widths(shown)
+    assert lit[len(lit) // 8] < lit[len(lit) // 2]  # right side up
+    bluish = (opened[..., 2] - opened[..., 0] > 20) & (opened[..., 2] > 60)
+    assert 0.7 * wanted.sum() < bluish.sum() < 1.1 * wanted.sum()  # and it is on the screen, beside the panel
+    panel = (np.ptp(opened, axis=2) < 8) & (opened.max(2) > 30) & (opened.max(2) < 70)
+    assert panel.mean() > 0.1
+    yellow = (height[..., 0] > 1.3 * height[..., 2]) & (height[..., 1] > 1.3 * height[..., 2])
+    assert yellow.sum() > 50  # the top, and the upper end of the legend
+    assert yellow[:, panel.any(0).nonzero()[0].min() :].any()
+
+
+def test_the_classic_window_shows_it_too(screen: str, file: Path, root: Path) -> None:
+    opened, saved, height = drive("classic", screen, file, root)
+    shown = (saved < 250).any(2)
+    assert 0.02 < shown.mean() < 0.6
+    lit = widths(shown)
+    assert lit[len(lit) // 8] < lit[len(lit) // 2]
+    assert (opened[..., 2] - opened[..., 0] > 20).sum() > 1000
+    assert ((height[..., 0] > 1.3 * height[..., 2]) & (height[..., 1] > 1.3 * height[..., 2])).sum() > 50
+
+
+@pytest.mark.parametrize(
+    ("display", "message"),
+    [(None, "there is no screen (DISPLAY is not set)"), (":931", "the screen :931 cannot be reached")],
+)
+def test_without_a_screen_there_is_one_line(
+    display: str | None,
+    message: str,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    if display:
+        monkeypatch.setenv("DISPLAY", display)
+    for arguments in (["view", str(file)], ["mesh", str(file), "-o", f"{file}.stl", "--view"]):
+        assert main(arguments) == 1
+        error = capsys.readouterr().err
+        assert message in error
+        assert "`recon view FILE --screenshot PNG`" in error
+        assert error.count("\n") == 1
+    assert [path.name for path in file.parent.iterdir()] == [file.name]  # and nothing was trained
+
+
+def test_without_open3d_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(launch.MissingLibraryError, match="bash tools/setup view"):
+        check_screen()
+
+
+def test_without_a_system_library_there_is_one_line_that_names_its_package(
+    screen: str, file: Path, root: Path
+) -> None:
+    fake = file.parent / "fake" / "open3d"
+    fake.mkdir(parents=True)
+    error = "libGL.so.1: cannot open shared object file: No such file or directory"
+    (fake / "__init__.py").write_text(f"raise OSError({error!r})\n")
+    path = f"{fake.parent}{os.pathsep}{root}"
+    done = subprocess.run(
+        [sys.executable, "-m", "recon", "view", str(file)],
+        env={**os.environ, "DISPLAY": screen, "PYTHONPATH": path},
+        cwd=file.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert error in done.stderr
+    assert "apt-get install libgl1 libegl1 libusb-1.0-0 libvulkan1 mesa-vulkan-drivers" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_cannot_be_read_is_said_once(screen: str, file: Path, root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "recon", "view", "none.ply"],
+        env={**os.environ, "DISPLAY": screen, "PYTHONPATH": str(root)},
+        cwd=file.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (1, "recon: error: there is no file none.ply\n")
+
+
+def test_a_window_that_crashes_is_followed_by_the_classic_one(
+    screen: str, file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    program = file.parent / "python"
+    program.write_text('#!/bin/sh\necho "$5 $7" >> ran\ncase "$5" in modern) kill -ABRT $$ ;; esac\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setenv("DISPLAY", screen)
+    monkeypatch.chdir(file.parent)
+    assert open_window([file.name], ["--color=height"]) == 0
+    assert (file.parent / "ran").read_text().split() == ["modern", "--", "classic", "--"]
+    assert caplog.messages == ["the modern window was ended by the graphics system (SIGABRT)"]
