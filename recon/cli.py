@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import sys
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def _mesh(options: argparse.Namespace) -> dict[str, Any]:
     from recon.conversion import convert, run_folder, summary_lines
     from recon.fit.callbacks import ProgressBar
     from recon.mesh.files import check_mesh_path
-    from recon.view.launch import check_screen
+    from recon.view.launch import LiveWindow, check_screen
 
     if len(options.scans) > 1 and not options.output:
         raise UsageError("several scans become one mesh: say with -o MESH where to write it")
@@ -63,7 +64,12 @@ def _mesh(options: argparse.Namespace) -> dict[str, Any]:
     if options.preview and not options.run:
         raise UsageError("--preview needs --run DIR, the folder to write it to")
     show = not options.quiet
-    with run_folder(options.run, out) as run, Bar("meshing", show) as bar:
+    callbacks: list[Any] = [ProgressBar(show=show)]
+    with ExitStack() as ending:
+        run = ending.enter_context(run_folder(options.run, out))
+        bar = ending.enter_context(Bar("meshing", show))
+        if options.view and options.preview:
+            callbacks.append(ending.enter_context(closing(LiveWindow(run))))
         _, summary = convert(
             options.scans,
             out,
@@ -73,7 +79,7 @@ def _mesh(options: argparse.Namespace) -> dict[str, Any]:
             preview=options.preview,
             tensorboard=options.tensorboard,
             overwrite=options.overwrite,
-            callbacks=[ProgressBar(show=show)],
+            callbacks=callbacks,
             meshing=bar.to,
             origin=command_origin(options.arguments, options.preset or "standard"),
         )

@@ -55,7 +55,11 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
     mesh.add_argument(
         "--tensorboard", metavar="DIR", help="write terms, slices and pictures there for TensorBoard"
     )
-    mesh.add_argument("--view", action="store_true", help="show the mesh and the scan at the end")
+    mesh.add_argument(
+        "--view",
+        action="store_true",
+        help="show mesh and scan at the end, with --preview from the start",
+    )
     mesh.add_argument("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="default: auto")
     mesh.add_argument("--overwrite", action="store_true", help="replace MESH where it exists")
 

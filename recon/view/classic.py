@@ -4,6 +4,7 @@ and keys without a panel; what the panel would say goes to the terminal."""
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +14,11 @@ from recon.errors import MissingLibraryError, ReconError
 from recon.pictures.files import free_path, write_png
 from recon.view.launch import INSTEAD
 from recon.view.open3d_parts import import_open3d, lines, points, triangles
-from recon.view.stage import KEYS, PICTURE, Stage
+from recon.view.stage import AGAIN, KEYS, PICTURE, Stage
 
 ARROWS = {"RIGHT": 262, "LEFT": 263, "DOWN": 264, "UP": 265}  # GLFW's numbers; letters have their ASCII ones
 WIDTH, HEIGHT = 1280, 860
+FRAME = 0.02  # seconds
 log = logging.getLogger("recon")
 
 
@@ -33,7 +35,9 @@ class ClassicWindow:
         self.window.get_render_option().point_size = 3.0
         for name in (*"MWPNCSXYZRIHQ", *ARROWS):
             self.window.register_key_callback(ARROWS.get(name) or ord(name), self._pressed(name))
+        self.window.register_animation_callback(self._tick)
         self.page: object = None
+        self.looked = time.monotonic()
         self.refresh()
         self._help()
 
@@ -76,6 +80,18 @@ class ClassicWindow:
         path = free_path(PICTURE)
         write_png(np.rint(255 * picture).astype(np.uint8), path)
         log.info("saved %s", path)
+
+    def _tick(self, window: Any) -> bool:
+        """Now and then, show files anew that were replaced, from where they are looked at."""
+        time.sleep(FRAME)  # Open3D would not
+        if time.monotonic() - self.looked < AGAIN:
+            return False
+        self.looked = time.monotonic()
+        if not self.stage.follow():
+            return False
+        self.page = self.stage.page
+        self.refresh()
+        return True
 
     def _pressed(self, name: str) -> Callable[[Any], bool]:
         own = {"R": self.aim, "I": self.save, "H": self._help, "Q": self.window.close}

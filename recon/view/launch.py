@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recon.errors import MissingLibraryError
+from recon.origin import PREVIEW
 
 KINDS = ("modern", "classic")
 CRASHES = {signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
@@ -57,6 +58,26 @@ def open_window(paths: Sequence[str | Path], options: Sequence[str] = ()) -> int
             return abs(code)
         log.warning("the %s window was ended by the graphics system (%s)", kind, signal.Signals(-code).name)
     return 1
+
+
+class LiveWindow:
+    """The callback that opens a window on a run folder once it has a preview, which the window shows anew
+    whenever it is replaced. Ended by `close`."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __call__(self, progress: object) -> None:
+        if self.process is None and (self.run / PREVIEW).exists():
+            command = [sys.executable, "-m", "recon", "view", "--", str(self.run)]
+            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+
+    def close(self) -> None:
+        """End the window's processes, where it is still open."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.wait()
 
 
 def show(paths: Sequence[str | Path], kind: str, color: str, direction: Vector, up: Vector) -> None:

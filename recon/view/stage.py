@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from recon.errors import UsageError
+from recon.errors import ReconError, UsageError
 from recon.geometry import Bytes, Float, Mesh, PointCloud
 from recon.pictures.camera import asked, corners
 from recon.pictures.raycast import BEHIND, parted_at_edges
@@ -38,6 +38,7 @@ KEYS = (
     ("H", "hide or show the keys"),
     ("Q", "close"),
 )
+AGAIN = 1.0  # seconds between two looks whether files were replaced
 PICTURE = "recon-view.png"  # what key I saves; recon-view-2.png where that is there, and so on
 SWITCHES = {"M": "mesh", "W": "wireframe", "P": "points", "N": "normals", "S": "slice"}
 
@@ -77,12 +78,16 @@ class Stage:
         up: Sequence[float] | None = None,
     ) -> None:
         self.scene, self.mode, self._direction, self._up = scene, mode, direction, up
-        self.number = 0
+        self.number, self.reading = 0, 0
         self.on = {"mesh": True, "wireframe": False, "points": False, "normals": False, "slice": False}
         self.axis, self.share = 2, 0.5
-        self.page: Page = scene.page(0)
+        self._open()
         self._enter()
         self.view()
+
+    def _open(self) -> None:
+        self.stamp = self.scene.stamp(self.number)
+        self.page: Page = self.scene.page(self.number)
 
     def _enter(self) -> None:
         low, high = self.page.box
@@ -91,6 +96,11 @@ class Stage:
         self.hidden: set[int] = set()
         if not self.page.meshes:
             self.on["points"] = True
+        self._forget()
+
+    def _forget(self) -> None:
+        """What was made of the page that was open."""
+        self.reading += 1
         self._colored: dict[tuple[int, str], tuple[Mesh | PointCloud, Legend | None]] = {}
         self._cut: tuple[tuple[int, float], Cut] | None = None
         if self.mode not in self.modes():
@@ -101,8 +111,23 @@ class Stage:
         next call."""
         if len(self.scene) > 1:
             self.number = (self.number + pages) % len(self.scene)
-            self.page = self.scene.page(self.number)
+            self._open()
             self._enter()
+
+    def follow(self) -> bool:
+        """Read the page again, in the frame it has, where its files were replaced since; whether it was. One
+        that cannot be read stays as it is."""
+        if self.scene.stamp(self.number) == self.stamp:
+            return False
+        before = [layer.name for layer in self.page.layers]
+        try:
+            self._open()
+        except ReconError:  # its files are being changed: they will be whole again
+            return False
+        if [layer.name for layer in self.page.layers] != before:
+            self.hidden = set()
+        self._forget()
+        return True
 
     def press(self, key: str) -> None:
         """Do what a key of `KEYS` does; nothing for one of the window's own."""
@@ -146,7 +171,7 @@ class Stage:
         for k, layer in enumerate(self.page.layers):
             if k in self.hidden:
                 continue
-            name, mesh = f"{self.number} {k} ", isinstance(layer.thing, Mesh)
+            name, mesh = f"{self.number}.{self.reading} {k} ", isinstance(layer.thing, Mesh)
             if mesh and self.on["mesh"]:
                 found[f"{name} faces {self.mode}"] = partial(self._faces, k)
             if mesh and self.on["wireframe"]:
@@ -156,7 +181,7 @@ class Stage:
             if self.on["normals"] and (mesh or layer.thing.normals is not None):
                 found[f"{name} normals"] = partial(self._normals, layer)
         if self.on["slice"] and self.page.run is not None:
-            name = f"{self.number} slice {self.axis} {self.share:.4f}"
+            name = f"{self.number}.{self.reading} slice {self.axis} {self.share:.4f}"
             found[name] = self._plane
             found[f"{name} lines"] = lambda: self._line_piece(self.cut().lines, LINE, 1.0)
             found[f"{name} surface"] = lambda: self._line_piece(self.cut().zero, SURFACE, 3.0)

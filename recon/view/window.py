@@ -3,6 +3,7 @@ nothing else is decided here."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from recon.pictures.camera import FIELD_OF_VIEW, fitted
 from recon.pictures.files import free_path, write_png
 from recon.view.legend import beside, legend_picture, legend_width
 from recon.view.open3d_parts import import_open3d, lines, points, triangles
-from recon.view.stage import KEYS, PICTURE, SWITCHES, Piece, Stage
+from recon.view.stage import AGAIN, KEYS, PICTURE, SWITCHES, Piece, Stage
 
 WIDTH, HEIGHT, PANEL = 1280, 860, 17  # pixels; width of the panel in letters' heights
 LEGEND = 160  # height in pixels
@@ -41,12 +42,13 @@ class Window:
         self.view.scene.view.set_post_processing(False)  # it would tint: legends must match
         self.view.scene.view.set_shadowing(False, self.rendering.View.ShadowType.PCF)
         self.drawn: set[str] = set()
-        self.aimed = False
+        self.aimed, self.looked = False, time.monotonic()
         self._make_panel()
         self.window.add_child(self.view)
         self.window.add_child(self.panel)
         self.window.set_on_layout(self._layout)
         self.window.set_on_key(self._key)
+        self.window.set_on_tick_event(self._tick)
         self.view.set_on_mouse(self._mouse)
         self.refresh()
 
@@ -154,7 +156,7 @@ class Window:
         rows = gui.Vert(0.25 * self.window.theme.font_size)
         for k, layer in enumerate(stage.page.layers if len(stage.page.layers) > 1 else ()):
             box = gui.Checkbox(layer.name[:TITLE])
-            box.checked = True
+            box.checked = k not in stage.hidden
             box.set_on_checked(lambda on, k=k: self._hide(k, on))
             rows.add_child(box)
         self.layers.set_widget(rows)
@@ -227,6 +229,18 @@ class Window:
             return False
         if event.type == self.gui.KeyEvent.Type.DOWN:
             self.press(names[event.key])
+        return True
+
+    def _tick(self) -> bool:
+        """Now and then, show files anew that were replaced, from where they are looked at."""
+        if time.monotonic() - self.looked < AGAIN:
+            return False
+        self.looked = time.monotonic()
+        if not self.stage.follow():
+            return False
+        aimed = self.aimed
+        self.refresh()
+        self.aimed = aimed
         return True
 
     def _mouse(self, event: Any) -> Any:

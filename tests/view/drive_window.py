@@ -5,6 +5,7 @@ Pictures of the screen and of the view land in the working folder. It is no test
 
 import sys
 import time
+from pathlib import Path
 
 from PIL import ImageGrab
 
@@ -14,6 +15,7 @@ from recon.view.stage import Stage
 from recon.view.window import Window
 
 PATIENCE = 60.0  # seconds
+NEXT = "next.ply"  # what the first file becomes
 
 
 class Event:
@@ -59,6 +61,13 @@ def main(kind: str, *paths: str) -> None:
     press("C")
     press("C")
     wait("height.png")
+    press("C")
+    if (Path(paths[0]).parent / NEXT).exists():  # the file is replaced while it is looked at
+        (Path(paths[0]).parent / NEXT).replace(paths[0])
+        window.looked = 0.0
+        if isinstance(window, ClassicWindow):
+            window._tick(window.window)  # which its own loop would do
+        wait("replaced.png")
     press("Q")
     turn(5)
 

@@ -139,3 +139,20 @@ def test_the_view_can_be_asked_for(folder: Path) -> None:
 def test_every_key_is_explained() -> None:
     named = {key for keys, _ in KEYS for key in keys.split()}
     assert named == {*SWITCHES, "C", "X", "Y", "Z", "Up", "Down", "Left", "Right", "R", "I", "H", "Q"}
+
+
+def test_a_file_that_is_replaced_is_shown_anew_in_the_frame_it_had(folder: Path) -> None:
+    stage = Stage(Scene([folder / "a.ply", folder / "scan.xyz"]))
+    stage.press("P")
+    stage.hidden.add(1)
+    before, frame = stage.pieces(), (stage.middle.tolist(), stage.radius)
+    assert not stage.follow() and stage.pieces().keys() == before.keys()
+    grown = ball()
+    write_mesh(Mesh(2 * (grown.vertices - OFFSET) + OFFSET, grown.faces), folder / "a.ply", overwrite=True)
+    assert stage.follow() and not stage.follow()
+    (name, make), *others = stage.pieces().items()
+    assert not others and name not in before  # a new piece to draw; what was hidden stays so
+    assert (stage.middle.tolist(), stage.radius) == frame
+    assert np.linalg.norm(make().places, axis=1).max() == pytest.approx(0.02 / stage.radius, rel=0.02)
+    (folder / "a.ply").write_text("half a file")
+    assert not stage.follow() and stage.pieces().keys() == {name}

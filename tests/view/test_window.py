@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,7 +52,9 @@ def file(tmp_path: Path) -> Path:
 
 
 def drive(kind: str, screen: str, file: Path, root: Path) -> list[np.ndarray]:
-    """What drive_window.py leaves: the screen when opened, the saved picture, the screen with heights."""
+    """What drive_window.py leaves: the screen when opened, the saved picture, the screen with heights, and
+    when the file was replaced by one half as large."""
+    write_mesh(Mesh(0.5 * cone().vertices, cone().faces), file.parent / "next.ply")
     script, path = Path(__file__).with_name("drive_window.py"), os.environ.get("PYTHONPATH", "")
     environment = {**os.environ, "DISPLAY": screen, "PYTHONPATH": f"{root}{os.pathsep}{path}"}
     done = subprocess.run(
@@ -63,7 +67,7 @@ def drive(kind: str, screen: str, file: Path, root: Path) -> list[np.ndarray]:
     )
     assert "Traceback" not in done.stderr, done.stderr
     found = []
-    for name in ("opened.png", "recon-view.png", "height.png"):
+    for name in ("opened.png", "recon-view.png", "height.png", "replaced.png"):
         with Image.open(file.parent / name) as image:
             found.append(np.asarray(image.convert("RGB")).astype(int))
     return found
@@ -74,8 +78,15 @@ def widths(shown: np.ndarray) -> np.ndarray:
     return count[count > 0]
 
 
+def shrunk(opened: np.ndarray, replaced: np.ndarray) -> float:
+    """The share of the pixels that a thing covered on the white of the first screen which it still does."""
+    white = (opened >= 250).all(2)
+    view = np.ix_(white.any(1), white.any(0))
+    return float((replaced < 250).any(2)[view].sum() / (~white)[view].sum())
+
+
 def test_the_window_shows_what_rays_meet(screen: str, file: Path, root: Path) -> None:
-    opened, saved, height = drive("modern", screen, file, root)
+    opened, saved, height, replaced = drive("modern", screen, file, root)
     size = saved.shape[1], saved.shape[0]
     camera = fitted(corners(cone()), size, *usual_view(cone()))
     shown, wanted = (saved < 250).any(2), mask(cone(), camera)
@@ -90,16 +101,19 @@ def test_the_window_shows_what_rays_meet(screen: str, file: Path, root: Path) ->
     yellow = (height[..., 0] > 1.3 * height[..., 2]) & (height[..., 1] > 1.3 * height[..., 2])
     assert yellow.sum() > 50  # the top, and the upper end of the legend
     assert yellow[:, panel.any(0).nonzero()[0].min() :].any()
+    # The new file, from where the old one was looked at.
+    assert shrunk(opened, replaced) == pytest.approx(0.25, abs=0.05)
 
 
 def test_the_classic_window_shows_it_too(screen: str, file: Path, root: Path) -> None:
-    opened, saved, height = drive("classic", screen, file, root)
+    opened, saved, height, replaced = drive("classic", screen, file, root)
     shown = (saved < 250).any(2)
     assert 0.02 < shown.mean() < 0.6
     lit = widths(shown)
     assert lit[len(lit) // 8] < lit[len(lit) // 2]
     assert (opened[..., 2] - opened[..., 0] > 20).sum() > 1000
     assert ((height[..., 0] > 1.3 * height[..., 2]) & (height[..., 1] > 1.3 * height[..., 2])).sum() > 50
+    assert shrunk(opened, replaced) == pytest.approx(0.25, abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -175,3 +189,26 @@ def test_a_window_that_crashes_is_followed_by_the_classic_one(
     assert open_window([file.name], ["--color=height"]) == 0
     assert (file.parent / "ran").read_text().split() == ["modern", "--", "classic", "--"]
     assert caplog.messages == ["the modern window was ended by the graphics system (SIGABRT)"]
+
+
+def test_previews_are_looked_at_while_a_run_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one process, once there is a preview, that ends with the training."""
+    program = tmp_path / "python"
+    program.write_text(f'#!/bin/sh\necho "$$ $@" >> {tmp_path}/ran\nsleep 100 &\nwait\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    ran = tmp_path / "ran"
+    monkeypatch.setattr(sys, "executable", str(program))
+    window = launch.LiveWindow(tmp_path)
+    window(None)
+    assert window.process is None
+    write_mesh(cone(), tmp_path / "preview.ply")
+    window(None)
+    window(None)
+    assert window.process is not None
+    deadline = time.monotonic() + 30
+    while not ran.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert ran.read_text() == f"{window.process.pid} -m recon view -- {tmp_path}\n"
+    window.close()
+    assert window.process.returncode == -signal.SIGTERM
+    window.close()
