@@ -25,6 +25,7 @@ _HOME = {
     "PointCloud": "recon.geometry",
     "ReconError": "recon.errors",
     "Reconstruction": "recon.reconstruction",
+    "batch": "recon.folders.batch",
     "evaluate": "recon.evaluation",
     "extract": "recon.mesh.extract",
     "inspect": "recon.inspection",

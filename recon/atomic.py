@@ -1,8 +1,10 @@
-"""Outputs that are whole or not there: written under a temporary name and renamed."""
+"""Outputs that are whole or not there, after a power loss too: written under a temporary name, flushed to the
+disk and renamed."""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,8 +39,27 @@ def atomic_path(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         check_writable(path, overwrite)
+        _flush(temporary)
         temporary.replace(path)
+        _flush(path.parent)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the temporary files beside `path` that killed processes left; nobody may be writing it now."""
+    name = re.compile(rf"\.{re.escape(path.stem)}\.[0-9a-f]{{8}}{re.escape(path.suffix)}")
+    for other in path.parent.glob(".*"):
+        if name.fullmatch(other.name):
+            other.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold what was written to a file, or which files a folder has."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

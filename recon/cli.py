@@ -16,18 +16,21 @@ from recon.options import build_parser
 from recon.origin import command_origin
 from recon.settings import config_from
 
-STOPPED = 130
+STOPPED, SOME_FAILED = 130, 3
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 1 failed, 2 wrong usage, 130 stopped."""
-    parser = build_parser(mesh=_mesh, info=_info, eval=_eval, query=_query, report=_report, view=_view)
+    """Run one command; returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 some scans of a batch
+    failed, 130 stopped."""
+    parser = build_parser(
+        mesh=_mesh, batch=_batch, info=_info, eval=_eval, query=_query, report=_report, view=_view
+    )
     options = parser.parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments
-    if options.threads < 1:
+    if options.threads is not None and options.threads < 1:
         print(f"recon: error: {options.threads} threads, wanted at least 1", file=sys.stderr)
         return UsageError.exit_code
-    if options.command is not _view:  # which does without, mostly: loading it takes a second
+    if options.threads is not None and options.command is not _view:  # which mostly does without torch
         import torch
 
         torch.set_num_threads(options.threads)
@@ -43,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         return STOPPED
     if options.json:
         print(json.dumps(result))
-    return 0
+    return SOME_FAILED if result.get("failed") else 0
 
 
 def _mesh(options: argparse.Namespace) -> dict[str, Any]:
@@ -87,6 +90,38 @@ def _mesh(options: argparse.Namespace) -> dict[str, Any]:
     if options.view:
         _window([str(out), *([options.run] if options.run else options.scans)], "auto")
     return summary
+
+
+def _batch(options: argparse.Namespace) -> dict[str, Any]:
+    from recon import batch
+    from recon.config import STANDARD
+    from recon.folders.config_file import OPTIONS
+    from recon.folders.summary import report, table
+
+    folder, out = Path(options.folder), Path(options.out)
+    results = batch(
+        folder,
+        out,
+        options.config or STANDARD,
+        overrides={"*": {name: getattr(options, name) for name in OPTIONS}},
+        pattern=options.pattern,
+        format=options.format,
+        device=options.device,
+        jobs=options.jobs,
+        threads=options.threads,
+        time_limit=options.time_limit,
+        memory_limit=options.memory_limit,
+        cluster=options.cluster,
+        gather=options.gather,
+        overwrite=options.overwrite,
+        run=options.run,
+        preview=options.preview,
+        tensorboard=options.tensorboard,
+        progress=not options.quiet,
+    )
+    done = sorted(results, key=lambda result: result.scan)
+    _say(table(done, out.absolute()), options.quiet)
+    return report(done, folder, out.absolute())
 
 
 def _info(options: argparse.Namespace) -> dict[str, Any]:

@@ -28,7 +28,8 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
         sub.set_defaults(command=work[name])
         sub.add_argument("--json", action="store_true", help="print one JSON object on stdout")
         sub.add_argument("--quiet", action="store_true", help="no progress, no summary")
-        sub.add_argument("--threads", type=int, default=_cores(), help="CPU threads (default: %(default)s)")
+        threads = "CPU threads (default: %(default)s)"
+        sub.add_argument("--threads", type=int, metavar="N", default=_cores(), help=threads)
         return sub
 
     raw = argparse.RawDescriptionHelpFormatter
@@ -62,6 +63,14 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
     )
     mesh.add_argument("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="default: auto")
     mesh.add_argument("--overwrite", action="store_true", help="replace MESH where it exists")
+
+    folder = command(
+        "batch",
+        "every scan below a folder to a mesh, in the same tree; given again, it does what is left",
+        epilog=settings_help(),
+        formatter_class=raw,
+    )
+    add_batch_options(folder)
 
     info = command("info", "what a scan or mesh holds, and what is wrong with it")
     info.add_argument("file", metavar="FILE")
@@ -118,3 +127,49 @@ def _size(text: str) -> tuple[int, int]:
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is no size: 800x600") from None
     return width, height
+
+
+def add_batch_options(parser: argparse.ArgumentParser) -> None:
+    """What `recon batch` takes."""
+    parser.add_argument("folder", metavar="FOLDER", help="where the scans are, and in folders below")
+    parser.add_argument("out", metavar="OUT", help="where the meshes go, an index.html and a summary.csv")
+    parser.add_argument("--pattern", metavar="GLOB", help="only scans like '*.e57' or 'rooms/*'")
+    parser.add_argument(
+        "--config", metavar="YAML", help="options for all scans and by pattern (docs/batch.md)"
+    )
+    parser.add_argument(
+        "--format", choices=("ply", "obj", "stl", "glb", "off"), default="ply", help="default: ply"
+    )
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="scans at a time (default: one a GPU, or a core)"
+    )
+    parser.add_argument("--time-limit", type=seconds, metavar="30m", help="for each scan")
+    parser.add_argument("--memory-limit", type=_bytes, metavar="8G", help="for each scan")
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="a Dask scheduler, as tcp://HOST:8786; or local:N, N workers here",
+    )
+    parser.add_argument("--gather", action="store_true", help="for clusters that do not share the folders")
+    add_setting_options(parser)
+    parser.add_argument("--run", metavar="DIR", help="keep the runs there, in the same tree")
+    parser.add_argument(
+        "--preview", type=seconds, metavar="10s", help="write preview.ply in each run that often"
+    )
+    parser.add_argument("--tensorboard", metavar="DIR", help="write the terms of the losses there")
+    parser.add_argument(
+        "--device", default="auto", metavar="auto|cpu|cuda[:N]", help="default: auto, all GPUs"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace meshes in OUT that no batch has made"
+    )
+    parser.set_defaults(threads=None)
+
+
+def _bytes(text: str) -> int:
+    units = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+    number, unit = (text[:-1], text[-1].upper()) if text and text[-1].upper() in units else (text, "")
+    try:
+        return int(float(number) * units.get(unit, 1.0))
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"'{text}' is no size: 8G or 500M") from None

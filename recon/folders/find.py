@@ -1,0 +1,72 @@
+"""Which scans a folder holds, and what the mesh of each is called."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from recon.errors import ScanError, UsageError
+from recon.scan.files import READERS
+
+
+@dataclass(frozen=True)
+class Found:
+    """One scan: its `name`, the path below the folder with slashes, and the path of its mesh below OUT."""
+
+    name: str
+    mesh: str
+
+
+def find_scans(folder: Path, out: Path, pattern: str | None, ending: str) -> list[Found]:
+    """Every scan below `folder`, by ending and `pattern`, in the order of their names. Files and folders
+    whose name starts with a dot, and `out`, are passed over; links are followed, to a folder once.
+
+    The mesh of `rooms/a.xyz` is `rooms/a.ply` (with `ending` .ply); where `rooms/a.e57` wants that name, too,
+    both get their whole name: `rooms/a.xyz.ply`, `rooms/a.e57.ply`.
+    Raises ScanError where there is no folder or no scan in it, UsageError where meshes could overwrite scans.
+    """
+    if not folder.is_dir():
+        what = f"{folder} is a file: `recon mesh` converts one scan" if folder.exists() else None
+        raise ScanError(what or f"there is no folder {folder}")
+    inside, outside = folder.resolve(), out.resolve()
+    if inside == outside or outside in inside.parents:
+        raise UsageError(f"{folder} lies in {out}, where the meshes go: give another folder for them")
+    names = sorted(name for name in _files(folder, outside) if pattern is None or matches(name, pattern))
+    if not names:
+        what = "no scan" if pattern is None else f"no scan that matches '{pattern}'"
+        raise ScanError(f"{folder} holds {what}; scans end in {' '.join(READERS)}")
+    return [Found(name, mesh) for name, mesh in zip(names, _meshes(names, ending), strict=True)]
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a scan's name fits a pattern with * ? [..]: its whole path below the folder where the pattern
+    has a slash, else the file's name alone. A * stands for slashes, too."""
+    return fnmatchcase(name if "/" in pattern else PurePosixPath(name).name, pattern)
+
+
+def _files(folder: Path, out: Path) -> Iterator[str]:
+    def refuse(error: OSError) -> None:
+        raise ScanError(f"cannot read the folder {error.filename}: {error.strerror}")
+
+    seen = {folder.resolve(), out}
+    for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        there = {name: (Path(place) / name).resolve() for name in sorted(folders) if name[0] != "."}
+        folders[:] = [name for name, real in there.items() if real not in seen]
+        seen.update(there.values())
+        for name in files:
+            if name[0] != "." and Path(name).suffix.lower() in READERS:
+                yield (Path(place) / name).relative_to(folder).as_posix()
+
+
+def _meshes(names: list[str], ending: str) -> list[str]:
+    """A mesh's name for each scan's, all different."""
+    meshes = [str(PurePosixPath(name).with_suffix(ending)) for name in names]
+    while len(set(meshes)) < len(meshes):
+        count = Counter(meshes)
+        whole = (f"{name}{ending}" for name in names)
+        meshes = [full if count[mesh] > 1 else mesh for mesh, full in zip(meshes, whole, strict=True)]
+    return meshes

@@ -1,0 +1,69 @@
+"""Files that one process at a time holds, and that are free again however it ends."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from recon.errors import OutputError
+
+UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+PAUSE = 0.2  # seconds between two attempts
+
+log = logging.getLogger("recon")
+
+
+@contextmanager
+def locked(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
+    """Hold `path`, a file that is there only meanwhile. The kernel lets go of it when the process ends, also
+    when it is killed; on NFS its server does. Raises OutputError, naming the holder of `what`, where another
+    process still has it after `wait` seconds. On a file system without locks, a log line says so."""
+    deadline = time.monotonic() + wait
+    while (descriptor := _attempt(path, what)) is None:
+        if time.monotonic() >= deadline:
+            holder = _holder(path)
+            raise OutputError(f"{what} is in use by {holder}: wait for it to end, or stop it")
+        time.sleep(PAUSE)
+    try:
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _attempt(path: Path, what: str) -> int | None:
+    """The open file, held; None where another process holds it."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), path.stat()):
+            return descriptor
+    except FileNotFoundError:  # its last holder has just removed it: what we hold is no longer there
+        pass
+    except OSError as error:
+        if error.errno in UNSUPPORTED:
+            log.warning("%s: this file system has no locks; see to it that only one batch works here", what)
+            return descriptor
+        if not isinstance(error, BlockingIOError):
+            raise
+    os.close(descriptor)
+    return None
+
+
+def _holder(path: Path) -> str:
+    try:
+        return path.read_text() or "another process"
+    except OSError:
+        return "another process"
