@@ -1,0 +1,149 @@
+"""Whatever happens to a batch, no half of a mesh is taken for one, and what was done is not done again."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from folder_scans import GOOD, OPTIONS, TINY, Done, start, table, tree
+from shapes import sphere
+
+import recon
+from recon.cli import main
+from recon.errors import OutputError
+from recon.fit.checkpoint import load_snapshot
+
+PATIENCE = 120  # seconds
+
+
+def wait_for(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)
+
+
+def scan_processes(batch: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The processes that have a scan each."""
+    return psutil.Process(batch.pid).children()
+
+
+def test_killed_again_and_again_it_ends_as_if_left_alone(done: Done, tmp_path: Path) -> None:
+    """Killed at random moments, one of them just before and one just after a first result is there; and
+    no scan that had its manifest was touched again."""
+    out, finished = tmp_path / "out", dict[Path, int]()
+    rng = np.random.default_rng(0)
+    for wanted in (0, 1, 3):
+        batch = start(done.scans, out, "--jobs", "2")
+        wait_for(lambda: len(list(out.glob("**/*.png"))) >= wanted)  # noqa: B023 it is used at once
+        time.sleep(rng.uniform(0, 2.0 if wanted == 0 else 0.3))
+        batch.kill()
+        batch.communicate(timeout=PATIENCE)
+        for path in out.rglob("*.ply.json"):
+            if '"state": "done"' in path.read_text():
+                assert finished.setdefault(path, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
+    batch = start(done.scans, out, "--jobs", "2")
+    _, said = batch.communicate(timeout=PATIENCE)
+    assert batch.returncode == 3, said
+    assert all(path.stat().st_mtime_ns == at for path, at in finished.items())
+    assert tree(out) == tree(done.out)
+
+
+def test_ctrl_c_stops_after_saving_and_the_next_run_goes_on(done: Done, tmp_path: Path) -> None:
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    scans.mkdir()
+    np.save(scans / "ball.npy", table(sphere(500)))
+    steps, run = ["--set", "fit.steps=3000"], tmp_path / "runs" / "ball.ply"
+    kept = ["--run", run.parent]
+    batch = start(scans, out, *steps, *kept, "--preview", "0.5s")
+    wait_for((run / "preview.ply").exists)
+    batch.send_signal(signal.SIGINT)
+    _, said = batch.communicate(timeout=PATIENCE)
+    assert batch.returncode == 130 and "goes on from there" in said and "Traceback" not in said
+    assert not (out / "ball.ply").exists() and not (out / ".recon-batch.lock").exists()
+    saved = load_snapshot(run / "checkpoint.pt")
+    assert '"state": "unfinished"' in (out / "summary.json").read_text()
+
+    batch = start(scans, out, *steps, *kept)
+    assert "1 new" in batch.communicate(timeout=PATIENCE)[1] and batch.returncode == 0
+    assert [path.name for path in out.iterdir() if path.name[0] == "."] == []
+    whole = tmp_path / "whole.ply"
+    assert main(["mesh", str(scans / "ball.npy"), "-o", str(whole), "--quiet", *OPTIONS, *steps]) == 0
+    assert (out / "ball.ply").read_bytes() == whole.read_bytes()
+    assert 0 < saved.step < 3000
+
+
+def test_processes_that_crash_take_one_scan_each_with_them(done: Done, tmp_path: Path) -> None:
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    scans.mkdir()
+    for name in ("a", "b", "c"):
+        np.save(scans / f"{name}.npy", table(sphere(500)))
+    batch = start(scans, out, "--jobs", "2")
+    wait_for(lambda: len(scan_processes(batch)) == 2)
+    for process, blow in zip(scan_processes(batch), (signal.SIGSEGV, signal.SIGKILL), strict=True):
+        process.send_signal(blow)
+    _, said = batch.communicate(timeout=PATIENCE)
+    assert batch.returncode == 3
+    assert "(SIGSEGV)" in said and "want of memory" in said and "1 done, 2 failed" in said
+    assert (out / "c.ply").read_bytes() == (done.out / "ball.ply").read_bytes()
+
+
+def test_limits_of_time_and_memory_end_a_scan(tmp_path: Path) -> None:
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    np.save(scans / "a.npy", table(sphere(500)))
+    endless = {"*": TINY | {"set": [*TINY["set"], "fit.steps=10000000"]}}
+    [result] = recon.batch(scans, tmp_path / "out", overrides=endless, time_limit=3)
+    assert result.state == "failed" and "limit of 3 s" in str(result.error)
+    [result] = recon.batch(scans, tmp_path / "out", overrides=endless, memory_limit=60_000_000)
+    assert result.state == "failed" and "limit of 0.06 GB" in str(result.error)
+
+
+def test_a_scan_that_is_gone_when_its_turn_comes_is_reported(tmp_path: Path) -> None:
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    for name, count in (("a", 2), ("b", 3)):  # neither takes long: they are too small
+        np.save(scans / f"{name}.npy", np.eye(3)[:count])
+    results = recon.batch(scans, tmp_path / "out", jobs=1)
+    first = next(results)
+    other = "b" if first.scan == "a.npy" else "a"
+    (scans / f"{other}.npy").unlink()
+    [second] = results
+    assert "points" in str(first.error) and "no file" in str(second.error)
+
+
+def test_two_batches_on_one_folder_do_not_meet(done: Done, tmp_path: Path) -> None:
+    again = done.copy(tmp_path)
+    first = recon.batch(again.scans, again.out, overrides={"*": TINY})
+    next(first)
+    with pytest.raises(OutputError, match=rf"in use by process {os.getpid()} on \S+: wait"):
+        next(recon.batch(again.scans, again.out, overrides={"*": TINY}))
+    first.close()  # type: ignore[attr-defined]
+    assert next(recon.batch(again.scans, again.out, overrides={"*": TINY})).state == "done before"
+
+
+def test_a_disk_that_refuses_costs_no_earlier_result(done: Done, tmp_path: Path) -> None:
+    """Files of more than 40 kB cannot be written: the mesh with the fewest faces can."""
+    again = done.copy(tmp_path)
+    np.save(again.scans / "more.npy", table(sphere(700, seed=9)))
+
+    def refuse() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+
+    batch = start(again.scans, again.out, "--pattern", "*.npy", preexec_fn=refuse)
+    _, said = batch.communicate(timeout=PATIENCE)
+    assert batch.returncode == 3
+    line = next(line for line in said.splitlines() if line.startswith("more.npy"))
+    assert "failed: cannot write" in line and "File too large" in line
+    before, after = tree(done.out), tree(again.out)
+    assert set(after) - set(before) == {"more.ply.json"}
+    assert all(after[name] == content for name, content in before.items() if name != "cut.ply.json")
+    assert [state for name in GOOD if (state := done.results[name].state) != "done"] == []
