@@ -48,7 +48,7 @@ def main(kind: str, *paths: str) -> None:
         """Until the screen has been still for a while, and has something on it."""
         began, last, still = time.monotonic(), b"", 0
         while still < 3 and time.monotonic() - began < PATIENCE:
-            turn(20)
+            turn(8)
             screen = ImageGrab.grab(xdisplay="")
             still = still + 1 if screen.tobytes() == last and screen.getbbox() else 0
             last = screen.tobytes()

@@ -36,7 +36,7 @@ def screen() -> Iterator[str]:
     """The name of a screen."""
     assert shutil.which("Xvfb"), "these tests need Xvfb: apt-get install xvfb"
     read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x900x24", "-nolisten", "tcp"]
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x900x24", "-noreset"]
     server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
     with os.fdopen(read) as stream:
