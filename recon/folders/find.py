@@ -26,7 +26,7 @@ def find_scans(folder: Path, out: Path, pattern: str | None, ending: str) -> lis
     whose name starts with a dot, and `out`, are passed over; links are followed, to a folder once.
 
     The mesh of `rooms/a.xyz` is `rooms/a.ply` (with `ending` .ply); where `rooms/a.e57` wants that name, too,
-    both get their whole name: `rooms/a.xyz.ply`, `rooms/a.e57.ply`.
+    both get their whole name: `rooms/a.xyz.ply`, `rooms/a.e57.ply`, whether or not `pattern` leaves one out.
     Raises ScanError where there is no folder or no scan in it, UsageError where meshes could overwrite scans.
     """
     if not folder.is_dir():
@@ -35,11 +35,16 @@ def find_scans(folder: Path, out: Path, pattern: str | None, ending: str) -> lis
     inside, outside = folder.resolve(), out.resolve()
     if inside == outside or outside in inside.parents:
         raise UsageError(f"{folder} lies in {out}, where the meshes go: give another folder for them")
-    names = sorted(name for name in _files(folder, outside) if pattern is None or matches(name, pattern))
-    if not names:
+    names = sorted(_files(folder, outside))
+    found = [
+        Found(name, mesh)
+        for name, mesh in zip(names, _meshes(names, ending), strict=True)
+        if pattern is None or matches(name, pattern)
+    ]
+    if not found:
         what = "no scan" if pattern is None else f"no scan that matches '{pattern}'"
         raise ScanError(f"{folder} holds {what}; scans end in {' '.join(READERS)}")
-    return [Found(name, mesh) for name, mesh in zip(names, _meshes(names, ending), strict=True)]
+    return found
 
 
 def matches(name: str, pattern: str) -> bool:

@@ -39,6 +39,8 @@ def test_two_scans_never_share_a_mesh(tmp_path: Path) -> None:
         "b.ply": "b.ply",
         "deep/a.ply": "deep/a.ply",
     }
+    [alone] = find_scans(tmp_path / "s", tmp_path / "o", "*.pts", ".ply")  # named as if all were asked for
+    assert alone.mesh == found[alone.name]
 
 
 def test_linked_folders_are_walked_once(tmp_path: Path) -> None:
