@@ -114,7 +114,9 @@ def _reader(path: Path) -> Callable[[Path], PointCloud | Mesh]:
 def _hint(path: Path) -> str:
     """What is there in its place: a file of a similar name, or the part of the path that exists."""
     if path.parent.is_dir():
-        similar = difflib.get_close_matches(path.name, (other.name for other in path.parent.iterdir()), 1)
+        similar = difflib.get_close_matches(
+            path.name, (other.name for other in path.parent.iterdir() if other.exists()), 1
+        )
         return f": did you mean {path.parent / similar[0]}?" if similar else f" in the folder {path.parent}"
     existing = next((parent for parent in path.parents if parent.exists()), Path())
     return f": of its path only {existing} exists"

@@ -208,6 +208,8 @@ def test_flat_and_broken_meshes_have_nothing_to_sample(tmp_path: Path) -> None:
 def test_paths_that_are_not_there(tmp_path: Path) -> None:
     (tmp_path / "statue.ply").write_text(PLY)
     assert f"did you mean {tmp_path / 'statue.ply'}?" in refusal(tmp_path / "statu.ply")
+    (tmp_path / "link.xyz").symlink_to("gone.xyz")
+    assert "did you mean" not in refusal(tmp_path / "link.xyz")
     assert f"in the folder {tmp_path}" in refusal(tmp_path / "elephant.pcd")
     assert f"only {tmp_path} exists" in refusal(tmp_path / "a" / "b" / "s.ply")
 
