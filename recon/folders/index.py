@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from recon.atomic import atomic_path
 from recon.folders.job import manifest_path, picture_path
-from recon.folders.summary import CSV, HEADER, JSON, Result, cells, counts
+from recon.folders.summary import CSV, HEADER, JSON, Result, cells, counts, how_many
 
 INDEX = "index.html"
 NUMBERS = ("points", "seconds", "faces", "scan_to_mesh")  # columns 1 to 4, sorted by value
@@ -81,7 +81,7 @@ def write_index(results: Sequence[Result], folder: Path, out: Path) -> None:
     )
     numbers = ", ".join(f"{number} {state}" for state, number in counts(results).items() if number)
     page = PAGE.format(
-        title=escape(f"{len(results)} scans of {folder.name or folder.resolve().name}"),
+        title=escape(f"{how_many(len(results))} of {folder.name or folder.resolve().name}"),
         counts=escape(numbers),
         folder=escape(str(folder.absolute())),
         csv=CSV,

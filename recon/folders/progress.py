@@ -51,8 +51,8 @@ class Progress:
         elif any(end in message for end in ENDS):
             self._end(job, message)
         done = sum(self.shares[name] * self.work[name] for name in self.work)
-        text = ", ".join(self.running.values())
-        self.bar.to(done / sum(self.work.values()), f"{self.ended} of {len(self.work)}; {text}")
+        now = f"; {', '.join(self.running.values())}" if self.running else ""
+        self.bar.to(done / sum(self.work.values()), f"{self.ended} of {len(self.work)}{now}")
 
     def _end(self, job: Job, message: Message) -> None:
         self.shares[job.name] = 1.0

@@ -94,6 +94,11 @@ def write_summary(results: Sequence[Result], folder: Path, out: Path) -> None:
         rows.writerows(content["scans"])
 
 
+def how_many(scans: int) -> str:
+    """As "1 scan"."""
+    return f"{scans} scan{'' if scans == 1 else 's'}"
+
+
 HEADER = ("scan", "points", "seconds", "faces", "scan to mesh", "watertight", "state")
 
 
@@ -123,4 +128,4 @@ def table(results: Sequence[Result], out: Path) -> list[str]:
         ]
         lines.append("  ".join([*line, row[6]]).rstrip())
     numbers = ", ".join(f"{number} {state}" for state, number in counts(results).items() if number)
-    return [*lines, f"{len(results)} scans: {numbers}"]
+    return [*lines, f"{how_many(len(results))}: {numbers}"]
