@@ -156,7 +156,9 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preview", type=seconds, metavar="10s", help="write preview.ply in each run that often"
     )
-    parser.add_argument("--tensorboard", metavar="DIR", help="write the terms of the losses there")
+    parser.add_argument(
+        "--tensorboard", metavar="DIR", help="write terms, slices and pictures there, likewise"
+    )
     parser.add_argument(
         "--device", default="auto", metavar="auto|cpu|cuda[:N]", help="default: auto, all GPUs"
     )

@@ -34,17 +34,24 @@ class ProgressBar:
             self.bar.close()
 
 
+def check_tensorboard() -> None:
+    """Raises MissingLibraryError where TensorBoard is not installed."""
+    try:
+        import torch.utils.tensorboard  # noqa: F401 looked for
+    except ImportError:
+        raise MissingLibraryError(
+            "TensorBoard is not installed: bash tools/setup tensorboard, or pip install tensorboard"
+        ) from None
+
+
 class TensorBoard:
     """Scalars of every window, and images that others add, for TensorBoard, from the first of them on in
     `folder`. Raises MissingLibraryError where it is not installed."""
 
     def __init__(self, folder: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise MissingLibraryError(
-                "TensorBoard is not installed: bash tools/setup tensorboard, or pip install tensorboard"
-            ) from None
+        check_tensorboard()
+        from torch.utils.tensorboard import SummaryWriter
+
         self._open = partial(SummaryWriter, str(folder))
         self.written = -1.0
 

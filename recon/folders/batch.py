@@ -21,15 +21,16 @@ from recon.atomic import remove_leftovers
 from recon.config import STANDARD, Config
 from recon.conversion import own_run
 from recon.errors import OutputError, UsageError
+from recon.fit.callbacks import check_tensorboard
 from recon.folders.config_file import settings_from
 from recon.folders.find import find_scans
 from recon.folders.index import INDEX, write_index
-from recon.folders.job import FAILED, Job, read_manifest, write_manifest
+from recon.folders.job import FAILED, Job, lock_path, read_manifest, write_manifest
 from recon.folders.local import LocalPool, places
 from recon.folders.lock import locked
 from recon.folders.process import Limits, Message
 from recon.folders.progress import Progress, work
-from recon.folders.summary import CSV, JSON, KEPT, UNFINISHED, Result, write_summary
+from recon.folders.summary import CSV, JSON, KEPT, UNFINISHED, Result, how_many, write_summary
 from recon.mesh.files import check_mesh_path
 
 LOCK = ".recon-batch.lock"
@@ -87,6 +88,8 @@ def batch(
         raise UsageError("a preview needs a run folder to be written to: give one, too")
     ending = f".{format}"
     check_mesh_path(f"mesh{ending}")
+    if time_limit == 0 or memory_limit == 0:
+        raise UsageError("no scan can be done within a limit of 0")
     limits = Limits(time_limit, memory_limit)
     found = find_scans(folder, out, pattern, ending)
     settings = settings_from(config, overrides or {})
@@ -96,6 +99,10 @@ def batch(
         )
     if gather and not cluster:
         raise UsageError("--gather is for --cluster")
+    if gather and (run or tensorboard):
+        raise UsageError("--gather brings back meshes alone: --run and --tensorboard need shared storage")
+    if tensorboard:
+        check_tensorboard()
     if cluster:
         from recon.folders.cluster import ClusterPool
 
@@ -144,9 +151,9 @@ def _results(
         _say_what_is_left([reason for reason in reasons.values() if reason], len(jobs))
         for result in list(results.values()):
             if result.state == KEPT:
-                shutil.rmtree(
-                    own_run(result.mesh), ignore_errors=True
-                )  # of a process killed when all was done
+                # of a process that was killed when all was done
+                shutil.rmtree(own_run(result.mesh), ignore_errors=True)
+                lock_path(result.mesh).unlink(missing_ok=True)
                 yield result
         left = sorted((job for job in jobs if reasons[job.name]), key=work, reverse=True)
         written = time.monotonic()
@@ -168,7 +175,9 @@ def _results(
 def _say_what_is_left(reasons: list[str], count: int) -> None:
     why = ", ".join(f"{number} {reason}" for reason, number in Counter(reasons).items())
     done = count - len(reasons)
-    log.info("%d scans%s%s", count, f", {done} done before" if done else "", f"; to do: {why}" if why else "")
+    log.info(
+        "%s%s%s", how_many(count), f", {done} done before" if done else "", f"; to do: {why}" if why else ""
+    )
 
 
 def _manifest(job: Job, message: Message, before: Message | None) -> Message | None:

@@ -89,6 +89,11 @@ def picture_path(mesh: str | Path) -> Path:
     return Path(f"{mesh}.png")
 
 
+def lock_path(mesh: str | Path) -> Path:
+    """Held by the process that makes `mesh`."""
+    return Path(mesh).with_name(f".{Path(mesh).name}.recon-lock")
+
+
 def read_manifest(mesh: str | Path) -> dict[str, Any] | None:
     """What is known of the work on `mesh`; None where that is nothing."""
     try:

@@ -13,6 +13,7 @@ import logging
 import math
 import os
 import resource
+import signal
 import socket
 import sys
 import threading
@@ -35,6 +36,7 @@ def main() -> None:
     os.dup2(2, 1)  # what libraries print is no message
     tell = Messages(stream)
     faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which scripts have background jobs ignore
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_when_unwanted, daemon=True).start()
     try:
@@ -95,7 +97,7 @@ def _end_when_unwanted() -> None:
 
 def _done(values: dict[str, Any], tell: Messages) -> dict[str, Any]:
     """Convert the scan, unless that was done meanwhile; returns its manifest."""
-    from recon.folders.job import VERSION, Job, read_manifest
+    from recon.folders.job import VERSION, Job, lock_path, read_manifest
     from recon.folders.lock import locked
 
     job = Job(**values)
@@ -107,7 +109,7 @@ def _done(values: dict[str, Any], tell: Messages) -> dict[str, Any]:
     except OSError as error:
         raise OutputError(f"cannot make the folder {mesh.parent}: {error.strerror}") from None
     tell.stage_is("waiting")  # for a process that a killed batch has left, as long as that takes
-    with locked(mesh.with_name(f".{mesh.name}.recon-lock"), job.name, wait=math.inf):
+    with locked(lock_path(mesh), job.name, wait=math.inf):
         tell.stage_is("reading")
         before = read_manifest(mesh)
         if before and not job.left_to_do(before):
@@ -121,7 +123,6 @@ def _convert(job: Any, mesh: Path, before: dict[str, Any] | None, tell: Messages
     from recon.atomic import remove_leftovers
     from recon.config import Config
     from recon.conversion import convert, run_folder
-    from recon.fit.callbacks import TensorBoard
     from recon.fit.trainer import Progress
     from recon.folders.job import check_own, fingerprint, manifest_path, picture_path, write_manifest
 
@@ -137,9 +138,6 @@ def _convert(job: Any, mesh: Path, before: dict[str, Any] | None, tell: Messages
     def training(progress: Progress) -> None:
         tell.stage_is("training", progress.share)
 
-    callbacks: list[Any] = [training]
-    if job.tensorboard:
-        callbacks.append(TensorBoard(Path(job.tensorboard)))
     earlier = _identity(mesh)
     with run_folder(job.run, mesh) as run:
         scan = fingerprint(job.scan)
@@ -151,9 +149,11 @@ def _convert(job: Any, mesh: Path, before: dict[str, Any] | None, tell: Messages
                 run,
                 device=job.device,
                 preview=job.preview,
+                tensorboard=job.tensorboard,
                 overwrite=earlier is not None,
-                callbacks=callbacks,
+                callbacks=[training],
                 meshing=lambda share: tell.stage_is("meshing", share),
+                origin={"batch": job.name},
             )
             tell.stage_is("drawing")
             if scan != fingerprint(job.scan):

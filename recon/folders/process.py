@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import psutil
 
-from recon.folders.job import Job
+from recon.folders.job import Job, read_manifest
 
 LOOK = 0.25  # seconds between two looks at limits
 GRACE = 60.0  # seconds to save a checkpoint in
@@ -74,7 +74,10 @@ def run_job(
         for stream in (process.stdout, process.stderr):
             stream.close()
         _close(process.stdin)
-    return last or _death(process.returncode, list(said))
+    last = last or _death(process.returncode, list(said))
+    if "failed" in last and (manifest := read_manifest(job.mesh)) and not job.left_to_do(manifest):
+        return {"done": manifest}  # its process was ended when all was done, but for saying so
+    return last
 
 
 def _followed(
@@ -86,7 +89,7 @@ def _followed(
     tell: Callable[[Message], None],
 ) -> Message | None:
     """The last message of the process, or what stands for it; None where it died without one."""
-    began, told_to_stop, last = time.monotonic(), None, None
+    began, told_to_stop = time.monotonic(), None
     assert process.stdin
     try:
         process.stdin.write(json.dumps(job.as_dict()) + "\n")
@@ -100,10 +103,10 @@ def _followed(
             message = {}
         now = time.monotonic()
         if message is None:
-            return last if told_to_stop is None else last or {"stopped": True}
+            return None if told_to_stop is None else {"stopped": True}
         if any(end in message for end in ENDS):
-            last = message
-        elif message:
+            return message
+        if message:
             tell(message)
         if told_to_stop is None and unwanted():
             told_to_stop = now
@@ -116,7 +119,7 @@ def _followed(
             )
         if limits.bytes and (used := _memory(process.pid)) > limits.bytes:
             return failed(
-                "MemoryLimit", f"{used / 1e9:.2g} GB of memory, over the limit of {limits.bytes / 1e9:.2g} GB"
+                "MemoryLimit", f"{used / 1e9:.3g} GB of memory, over the limit of {limits.bytes / 1e9:.3g} GB"
             )
 
 

@@ -131,6 +131,7 @@ def test_ctrl_c_stops_the_workers_scans_after_saving(scheduler: str, tmp_path: P
         (["--cluster", "somewhere"], 2, "somewhere"),
         (["--cluster", "local:2", "--jobs", "2"], 2, "--jobs"),
         (["--gather"], 2, "--cluster"),
+        (["--cluster", "local:1", "--gather", "--run", "runs"], 2, "shared storage"),
     ],
 )
 def test_a_wrong_address_is_one_line(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,8 @@ import recon
 from recon.cli import main
 from recon.errors import OutputError
 from recon.fit.checkpoint import load_snapshot
+from recon.folders.job import Job
+from recon.folders.process import Limits, run_job
 
 PATIENCE = 120  # seconds
 
@@ -49,6 +53,7 @@ def test_killed_again_and_again_it_ends_as_if_left_alone(done: Done, tmp_path: P
         batch.communicate(timeout=PATIENCE)
         for path in out.rglob("*.ply.json"):
             if '"state": "done"' in path.read_text():
+                (path.parent / f".{path.stem}.recon-lock").touch()  # as one killed right then leaves
                 assert finished.setdefault(path, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
     batch = start(done.scans, out, "--jobs", "2")
     _, said = batch.communicate(timeout=PATIENCE)
@@ -94,6 +99,37 @@ def test_processes_that_crash_take_one_scan_each_with_them(done: Done, tmp_path:
     assert batch.returncode == 3
     assert "(SIGSEGV)" in said and "want of memory" in said and "1 done, 2 failed" in said
     assert (out / "c.ply").read_bytes() == (done.out / "ball.ply").read_bytes()
+
+
+def test_what_was_done_before_its_process_ended_is_done(done: Done) -> None:
+    """The manifest is there, and then comes the limit: nothing of it is lost."""
+    manifest = done.results["ball.npy"].manifest
+    assert manifest
+    job = Job("ball.npy", str(done.scans / "ball.npy"), str(done.out / "ball.ply"), manifest["config"], "cpu")
+    end = run_job(job, Limits(seconds=1e-3), lambda: False, lambda message: None)
+    assert end == {"done": manifest}
+
+
+def test_a_scan_can_be_stopped_where_scripts_started_the_worker(done: Done, tmp_path: Path) -> None:
+    """In the background of a script, processes are started deaf to Ctrl-C."""
+    config = recon.Config().with_(fit={"steps": 10_000_000}).as_dict()
+    job = Job("ball.npy", str(done.scans / "ball.npy"), str(tmp_path / "ball.ply"), config, "cpu")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "recon.folders.one"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    assert process.stdin and process.stdout
+    process.stdin.write(json.dumps(job.as_dict()) + "\n")
+    process.stdin.flush()
+    for line in process.stdout:
+        if "training" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert json.loads(said.splitlines()[-1]) == {"stopped": True}
 
 
 def test_limits_of_time_and_memory_end_a_scan(tmp_path: Path) -> None:
