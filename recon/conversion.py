@@ -15,14 +15,14 @@ import numpy as np
 
 from recon.atomic import atomic_path
 from recon.config import Config
-from recon.errors import UsageError
+from recon.errors import OtherRunError
 from recon.evaluation import distance_to_mesh
 from recon.fit.trainer import Callback
 from recon.geometry import Float, Mesh
 from recon.mesh.files import write_mesh
 from recon.origin import RESULT, fingerprint
 from recon.pipeline import reconstruct
-from recon.reconstruction import Reconstruction
+from recon.reconstruction import Reconstruction, read_run
 from recon.scan.files import read_clouds
 from recon.topology import Hole, Measures, measures, topology
 
@@ -69,7 +69,8 @@ def convert(
     """The mesh of `scans`, one scene, written to `out`, and its summary: plain values, as `--json` prints
     them, and `run` keeps them as result.json. Where `run` holds the same run, it goes on from there.
     `callbacks` watch the training, `meshing` is told the share of the mesh that is made, `origin` is for the
-    run folder: see `recon.origin`. Raises what reading, `reconstruct` and `write_mesh` raise."""
+    run folder: see `recon.origin`; a run of other settings that a batch has made of the same scan ("batch" in
+    both origins) is replaced. Raises what reading, `reconstruct` and `write_mesh` raise."""
     began = time.monotonic()
     cloud = read_clouds(scans, samples=config.scan.samples, seed=config.seed)
     made = {**(origin or {}), "inputs": [fingerprint(scan) for scan in scans]}
@@ -89,8 +90,8 @@ def convert(
 
     try:
         result = trained()
-    except UsageError:
-        if run != own_run(out) or not run.exists():
+    except OtherRunError:
+        if run != own_run(out) and not _same_batch_scan(run, made):
             raise
         shutil.rmtree(run)  # what an earlier command of another kind left behind
         result = trained()
@@ -105,6 +106,11 @@ def convert(
     with atomic_path(run / RESULT, overwrite=True) as temporary:
         temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return mesh, summary
+
+
+def _same_batch_scan(run: Path, origin: Mapping[str, Any]) -> bool:
+    """Whether a batch has made `run`, of the scan that it now does again."""
+    return "batch" in origin and read_run(run).get("origin", {}).get("batch") == origin["batch"]
 
 
 def facts(result: Reconstruction, mesh: Mesh, away: Float | None = None) -> dict[str, Any]:

@@ -18,6 +18,10 @@ class UsageError(ReconError):
     exit_code = 2
 
 
+class OtherRunError(UsageError):
+    """A run folder that holds another run than the one that was asked for."""
+
+
 class ScanError(ReconError):
     """A file that cannot be read, or points that no surface can be fitted to."""
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from recon.config import STANDARD, Config
-from recon.errors import UsageError
+from recon.errors import OtherRunError, UsageError
 from recon.field.siren import Siren
 from recon.fit.callbacks import TensorBoard
 from recon.fit.checkpoint import Checkpoint, load_snapshot
@@ -174,11 +174,11 @@ def _open_run(folder: Path, wanted: dict[str, Any], scan: PointCloud) -> Snapsho
         return None
     there = read_run(folder)
     if there.get("scan") != wanted["scan"]:
-        raise UsageError(f"{folder} holds a run on another scan: give another folder, or remove it")
+        raise OtherRunError(f"{folder} holds a run on another scan: give another folder, or remove it")
     for stage, settings in wanted["config"].items():
         before = there["config"].get(stage)
         if stage != "mesh" and before != settings:
-            raise UsageError(
+            raise OtherRunError(
                 f"{folder} holds a run with other settings ({_difference(stage, before, settings)}): "
                 "give the same ones, another folder, or remove it"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,22 @@ def test_a_file_that_no_batch_made_is_not_overwritten(done: Done, tmp_path: Path
     assert mine.read_bytes() == (done.out / "ball.ply").read_bytes()
 
 
+def test_a_kept_run_is_redone_with_its_scan(done: Done, tmp_path: Path) -> None:
+    """One that somebody else has made is left alone."""
+    ring = ["--pattern", "ring.npy", "--quiet", *OPTIONS]
+    command = ["batch", str(done.scans), str(tmp_path / "out"), "--run", str(tmp_path / "runs"), *ring]
+    run = tmp_path / "runs" / "ring.ply"
+    assert main(command) == 0
+    assert main([*command, "--set", "fit.steps=100"]) == 0
+    assert recon.load(run).config.fit.steps == 100
+    assert [file.name for file in (tmp_path / "out").iterdir() if file.name[0] == "."] == []
+    shutil.rmtree(run)
+    mesh = ["mesh", str(done.scans / "ring.npy"), "-o", str(tmp_path / "mine.ply"), *OPTIONS]
+    assert main([*mesh, "--run", str(run), "--quiet"]) == 0
+    assert main([*command, "--set", "fit.steps=120"]) == 3
+    assert recon.load(run).config.fit.steps == 150
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -124,6 +141,7 @@ def test_a_file_that_no_batch_made_is_not_overwritten(done: Done, tmp_path: Path
         (["{tmp}/in", "{tmp}/out", "--pattern", "*.las"], 1, "matches '*.las'"),
         (["{tmp}/in/deep", "{tmp}/out"], 1, "holds no scan"),
         (["{tmp}/in", "{tmp}/out", "--jobs", "0"], 2, "numbers from 1"),
+        (["{tmp}/in", "{tmp}/out", "--time-limit", "0"], 2, "limit of 0"),
         (["{tmp}/in", "{tmp}/out", "--device", "tpu"], 2, "tpu"),
         (["{tmp}/in", "{tmp}/out", "--preview", "5s"], 2, "run folder"),
         (["{tmp}/in", "{tmp}/out", "--set", "fit.speed=9"], 2, "fit.speed"),
