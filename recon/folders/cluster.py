@@ -157,7 +157,7 @@ def _connected(address: str) -> tuple[Any, Any]:
             n_workers=int(count),
             threads_per_worker=1,
             memory_limit=None,  # a scan's process is not the worker's
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # None would want port 8787
             silence_logs=logging.CRITICAL,
         )
         return cluster, Client(cluster)

@@ -65,7 +65,7 @@ def scheduler() -> Iterator[str]:
         threads_per_worker=2,
         processes=False,
         protocol="tcp",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         memory_limit=None,
         resources={"GPU": 1},
     ) as there:
