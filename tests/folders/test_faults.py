@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -124,12 +125,14 @@ def test_a_scan_can_be_stopped_where_scripts_started_the_worker(done: Done, tmp_
     assert process.stdin and process.stdout
     process.stdin.write(json.dumps(job.as_dict()) + "\n")
     process.stdin.flush()
-    for line in process.stdout:
-        if "training" in line:
-            process.send_signal(signal.SIGINT)
-            break
-    said, _ = process.communicate(timeout=PATIENCE)
-    assert json.loads(said.splitlines()[-1]) == {"stopped": True}
+    watchdog, line = threading.Timer(PATIENCE, process.kill), ""
+    watchdog.start()
+    with process:
+        for line in process.stdout:
+            if "training" in line:
+                process.send_signal(signal.SIGINT)
+    watchdog.cancel()
+    assert json.loads(line) == {"stopped": True}
 
 
 def test_limits_of_time_and_memory_end_a_scan(tmp_path: Path) -> None:
