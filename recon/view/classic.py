@@ -68,7 +68,7 @@ class ClassicWindow:
 
     def aim(self) -> None:
         """Look at the whole page."""
-        direction, up = self.stage.view()
+        direction, up = self.stage.view
         control = self.window.get_view_control()
         self.window.reset_view_point(True)
         control.set_front(direction / np.linalg.norm(direction))

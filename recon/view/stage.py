@@ -83,11 +83,12 @@ class Stage:
         self.axis, self.share = 2, 0.5
         self._open()
         self._enter()
-        self.view()
 
     def _open(self) -> None:
         self.stamp = self.scene.stamp(self.number)
         self.page: Page = self.scene.page(self.number)
+        # The direction to see the page from, and what is up: as asked for, else as usual.
+        self.view = asked(self.page.view_of(self.page.layers[0].thing), self._direction, self._up)
 
     def _enter(self) -> None:
         low, high = self.page.box
@@ -199,10 +200,6 @@ class Stage:
             self._cut = key, cut_of(found, self.page.unit)
         return self._cut[1]
 
-    def view(self) -> tuple[Float, Float]:
-        """The direction to see the page from, and what is up: as asked for, else as usual."""
-        return asked(self.page.view_of(self.page.layers[0].thing), self._direction, self._up)
-
     def corners(self) -> Float:
         """(n, 3) float64, in the stage's frame: what a view of the whole page must have in it."""
         places = [corners(layer.thing) for layer in self.page.layers]
@@ -224,7 +221,7 @@ class Stage:
             thing = self.page.layers[k].thing
             others = [layer.thing for j, layer in enumerate(self.page.layers) if j != k]
             try:
-                found = colored(thing, self.mode, others, self.view()[1], self.page.unit)
+                found = colored(thing, self.mode, others, self.view[1], self.page.unit)
             except UsageError:
                 found = thing, None
             self._colored[k, self.mode] = found

@@ -180,7 +180,7 @@ class Window:
         frame = self.view.frame
         if frame.width < 2 or frame.height < 2:
             return
-        camera = fitted(self.stage.corners(), (frame.width, frame.height), *self.stage.view())
+        camera = fitted(self.stage.corners(), (frame.width, frame.height), *self.stage.view)
         self.view.setup_camera(FIELD_OF_VIEW, self.box, np.zeros(3, np.float32))
         self.view.look_at(*(np.float32(x) for x in (camera.target, camera.eye, camera.upward)))
         self.aimed = True

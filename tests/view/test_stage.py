@@ -129,9 +129,9 @@ def test_a_slice_moves_through_the_field(tmp_path: Path) -> None:
 
 def test_the_view_can_be_asked_for(folder: Path) -> None:
     stage = Stage(Scene([folder / "a.ply"]), "height", (0, 0, 2), (0, 1, 0))
-    assert [part.tolist() for part in stage.view()] == [[0, 0, 2], [0, 1, 0]]
+    assert [part.tolist() for part in stage.view] == [[0, 0, 2], [0, 1, 0]]
     assert stage.legends()[0].title == "height along y"
-    assert Stage(Scene([folder / "a.ply"]), up=(0, 1, 0)).view()[1].tolist() == [0, 1, 0]
+    assert Stage(Scene([folder / "a.ply"]), up=(0, 1, 0)).view[1].tolist() == [0, 1, 0]
     with pytest.raises(UsageError, match="no view from"):
         Stage(Scene([folder / "a.ply"]), direction=(0, 0, 1), up=(0, 0, 1))
 
