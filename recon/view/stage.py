@@ -80,7 +80,7 @@ class Stage:
         self.scene, self.mode, self._direction, self._up = scene, mode, direction, up
         self.number, self.reading = 0, 0
         self.on = {"mesh": True, "wireframe": False, "points": False, "normals": False, "slice": False}
-        self.axis, self.share = 2, 0.5
+        self._of_meshes, self.axis, self.share = True, 2, 0.5
         self._open()
         self._enter()
 
@@ -95,8 +95,9 @@ class Stage:
         self.middle = (low + high) / 2
         self.radius = float(np.linalg.norm(high - low)) / 2 or 1.0
         self.hidden: set[int] = set()
-        if not self.page.meshes:
-            self.on["points"] = True
+        if bool(self.page.meshes) != self._of_meshes:  # a scan alone is shown as points, a mesh not
+            self._of_meshes = not self._of_meshes
+            self.on["points"] = not self._of_meshes
         self._forget()
 
     def _forget(self) -> None:

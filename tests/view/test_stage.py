@@ -51,6 +51,18 @@ def test_switches_bring_and_take_pieces(folder: Path) -> None:
     assert kinds(stage) == ["points"]
 
 
+def test_the_points_of_a_scan_are_not_those_of_the_next_mesh(folder: Path) -> None:
+    stage = Stage(Scene([folder]))
+    assert len(stage.scene) == 3 and kinds(stage) == ["faces"]
+    stage.press("LEFT")
+    assert stage.page.title == "scan.xyz" and kinds(stage) == ["points"]
+    stage.press("RIGHT")
+    assert stage.page.title == "a.ply" and kinds(stage) == ["faces"]
+    stage.press("P")
+    stage.press("RIGHT")
+    assert stage.page.title == "b.ply" and kinds(stage) == ["faces", "points"]  # what was asked for stays
+
+
 def test_pieces_keep_detail_at_survey_offsets(folder: Path) -> None:
     stage = Stage(Scene([folder / "a.ply"]))
     for key in "WPN":
