@@ -154,12 +154,13 @@ class Window:
         for mode in stage.modes():
             self.colors.add_item(mode)
         rows = gui.Vert(0.25 * self.window.theme.font_size)
-        for k, layer in enumerate(stage.page.layers if len(stage.page.layers) > 1 else ()):
+        for k, layer in enumerate(stage.page.layers):
             box = gui.Checkbox(layer.name[:TITLE])
             box.checked = k not in stage.hidden
             box.set_on_checked(lambda on, k=k: self._hide(k, on))
             rows.add_child(box)
         self.layers.set_widget(rows)
+        self.layers.visible = len(stage.page.layers) > 1
         self.aimed = False
 
     def _geometry(self, piece: Piece) -> tuple[Any, Any]:
