@@ -17,6 +17,7 @@ from recon.origin import PREVIEW
 
 KINDS = ("modern", "classic")
 CRASHES = {signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
+LIBRARIES = "libgl1 libegl1 libusb-1.0-0 libvulkan1 mesa-vulkan-drivers"  # Debian's, that Open3D draws with
 INSTEAD = "or let `recon view FILE --screenshot PNG` draw without a window"
 Vector = tuple[float, ...] | None
 log = logging.getLogger("recon")

@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 
 from recon.errors import MissingLibraryError
-from recon.view.launch import INSTEAD
+from recon.view.launch import INSTEAD, LIBRARIES
 from recon.view.stage import Piece
-
-LIBRARIES = "libgl1 libegl1 libusb-1.0-0 libvulkan1 mesa-vulkan-drivers"
 
 
 def import_open3d() -> Any:

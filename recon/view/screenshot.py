@@ -20,6 +20,7 @@ from recon.pictures.camera import Camera, around, asked, corners, fitted
 from recon.pictures.files import sheet, write_png
 from recon.pictures.raycast import SIZE, drawn
 from recon.view.coloring import Legend, colored
+from recon.view.launch import LIBRARIES
 from recon.view.legend import beside, legend_width
 from recon.view.movie import check_movie_path, write_movie
 from recon.view.offscreen import Offscreen, OffscreenError
@@ -27,7 +28,7 @@ from recon.view.scene import Page, Scene
 
 ROUND = 96  # frames of a turntable: four seconds
 MOST_COLUMNS = 4
-LACKING = "Debian, Ubuntu: apt-get install libgl1 libegl1 libusb-1.0-0 libvulkan1 mesa-vulkan-drivers"
+LACKING = f"Debian, Ubuntu: apt-get install {LIBRARIES}"
 
 Draw = Callable[[Mesh | PointCloud, Camera], NDArray[np.uint8]]
 log = logging.getLogger("recon")
