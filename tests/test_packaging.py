@@ -18,7 +18,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-CONDA_NAMES = {"igl": "libigl", "lazrs-python": "lazrs", "pytorch": "torch"}
+CONDA_NAMES = {"igl": "libigl", "lazrs-python": "lazrs", "pysoundfile": "soundfile", "pytorch": "torch"}
 
 
 @pytest.fixture(scope="module")
@@ -69,5 +69,5 @@ def test_setup_names_the_extras_it_knows(root: Path, tmp_path: Path) -> None:
         ["bash", str(root / "tools" / "setup"), "everything"], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 2
-    known = "test, tensorboard, cluster, e57, report, view"
+    known = "test, tensorboard, cluster, e57, report, signals, view"
     assert done.stderr == f"tools/setup: no extra is called 'everything'; there are: {known}\n"
