@@ -26,6 +26,10 @@ class ScanError(ReconError):
     """A file that cannot be read, or points that no surface can be fitted to."""
 
 
+class SignalError(ReconError):
+    """A file that cannot be read as the image, sound or film it was given for."""
+
+
 class OutputError(ReconError):
     """A result that cannot be written: it exists, the folder does not, the format is unknown."""
 

@@ -19,7 +19,7 @@ LAYERS = (
     {"errors"},
     {"geometry", "config", "atomic", "bar", "origin"},
     {"topology", "settings", "plots"},
-    {"scan", "field", "evaluation"},
+    {"scan", "signals", "field", "evaluation"},
     {"tasks"},
     {"fit", "mesh", "findings", "pictures"},
     {"reconstruction", "inspection"},
