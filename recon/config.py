@@ -6,107 +6,80 @@ The command line, the Python API and the run folders all read these; `help` meta
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from recon.errors import UsageError
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """A weight as a function of progress in 0..1: through `points` (progress, value), geometrically
-    between them, constant outside. `Schedule.constant(v)` is a weight that does not change."""
-
-    points: tuple[tuple[float, float], ...]
-
-    @classmethod
-    def constant(cls, value: float) -> Schedule:
-        return cls(((0.0, value),))
-
-    def capped(self, value: float) -> Schedule:
-        """The same, but nowhere above `value`."""
-        return Schedule(tuple((progress, min(weight, value)) for progress, weight in self.points))
-
-    def times(self, factor: float) -> Schedule:
-        """The same, all weights multiplied by `factor`."""
-        return Schedule(tuple((progress, factor * weight) for progress, weight in self.points))
-
-    def __call__(self, progress: float) -> float:
-        before = self.points[0]
-        for after in self.points:
-            if progress < after[0]:
-                if after is before:
-                    break
-                share = (progress - before[0]) / (after[0] - before[0])
-                return before[1] * (after[1] / before[1]) ** share
-            before = after
-        return before[1]
-
+from recon.stages import Schedule, Staged, setting
 
 TURN, LARGEST_SPREAD = 0.65, 3.0
 ESTIMATED_POINTS, ESTIMATED_NORMALS = 4.5, 0.3  # factors of the weights of |Φ| and of estimated normals
 CELLS, COARSEST = 6, 128  # cells of the mesh from a point of the scan to the next; samples a side, at least
 
 
-def _setting(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
-
-
 @dataclass(frozen=True)
 class ScanConfig:
     """From the file's points to clean, oriented points in the unit frame."""
 
-    normals: str = _setting("auto", "auto, file, estimate or none: where the normals come from")
-    sensor: tuple[float, float, float] | None = _setting(
+    normals: str = setting("auto", "auto, file, estimate or none: where the normals come from")
+    sensor: tuple[float, float, float] | None = setting(
         None, "X,Y,Z of the scanner, in the scan's frame: estimated normals turn towards it"
     )
-    outliers: str = _setting("auto", "auto or off: whether points that are no part of a surface are left out")
-    most: int = _setting(2_000_000, "points kept of a larger scan, evenly spaced")
-    open: bool | None = _setting(None, "true or false: an open surface; by default as its points say")
-    margin: float = _setting(0.1, "free space around the scan, as a share of the unit box")
-    samples: int = _setting(100_000, "points drawn from a file that is a mesh")
+    outliers: str = setting("auto", "auto or off: whether points that are no part of a surface are left out")
+    most: int = setting(2_000_000, "points kept of a larger scan, evenly spaced")
+    open: bool | None = setting(None, "true or false: an open surface; by default as its points say")
+    margin: float = setting(0.1, "free space around the scan, as a share of the unit box")
+    samples: int = setting(100_000, "points drawn from a file that is a mesh")
 
 
 @dataclass(frozen=True)
 class FieldConfig:
     """The network. Defaults of the paper: 256 wide, 3 hidden layers, ω = 30 in all of them."""
 
-    width: int = _setting(128, "units a layer")
-    hidden: int = _setting(3, "hidden sine layers, the first one not counted")
-    omega_first: float = _setting(30.0, "frequency factor ω of the first layer")
-    omega_hidden: float = _setting(30.0, "frequency factor ω of the hidden layers")
-    spread: float | None = _setting(
-        None, "highest over lowest frequency of the first layer's units; by default from the scan's density"
+    width: int = setting(128, "units a layer")
+    hidden: int = setting(3, "hidden layers, the first one not counted")
+    activation: str = setting(
+        "sine", "sine, finer, truncated-sine, gauss, relu, relu-pe, tanh or softplus: the nonlinearity"
+    )
+    omega_first: float = setting(30.0, "frequency factor ω of the first layer")
+    omega_hidden: float = setting(30.0, "frequency factor ω of the hidden layers")
+    spread: float | None = setting(
+        None, "highest over lowest frequency of the first layer's units; by default from the data's density"
+    )
+    octaves: int | None = setting(
+        None, "of the coordinates of relu-pe; by default up to the frequency of the data's density"
     )
 
     def suited_to(self, spacing: float) -> FieldConfig:
         """With the spread for points `spacing` apart, where it is not given: the highest frequency turns by
-        `TURN` rad, no more, from a point to the next; never below one, never above `LARGEST_SPREAD`."""
-        if self.spread is not None:
-            return self
-        return replace(self, spread=min(max(TURN / (self.omega_first * spacing), 1.0), LARGEST_SPREAD))
+        `TURN` rad, no more, from a point to the next; never below one, never above `LARGEST_SPREAD`. And
+        with as many octaves as end at half a turn from a point to the next."""
+        spread, octaves = self.spread, self.octaves
+        if spread is None:
+            spread = min(max(TURN / (self.omega_first * spacing), 1.0), LARGEST_SPREAD)
+        if octaves is None and self.activation == "relu-pe":
+            octaves = 1 + max(0, math.floor(math.log2(1 / spacing)))
+        return replace(self, spread=spread, octaves=octaves)
 
 
 @dataclass(frozen=True)
 class SurfaceConfig:
     """The terms of the surface task; each is a mean over the samples it is defined on."""
 
-    on_surface: int = _setting(1000, "points of the scan a step")
-    off_surface: int = _setting(300, "points of space a step")
-    prior_samples: int = _setting(150_000, "points of space with a known distance to the scan")
-    near_share: float = _setting(0.5, "share of these drawn near the scan, the others uniform")
-    alpha: float = _setting(100.0, "α of the off-surface term exp(-α|Φ|)")
-    surface: Schedule = _setting(Schedule(((0.0, 300.0), (0.3, 3000.0))), "weight of |Φ| on the scan")
-    noise_weight: float | None = _setting(
+    on_surface: int = setting(1000, "points of the scan a step")
+    off_surface: int = setting(300, "points of space a step")
+    prior_samples: int = setting(150_000, "points of space with a known distance to the scan")
+    near_share: float = setting(0.5, "share of these drawn near the scan, the others uniform")
+    alpha: float = setting(100.0, "α of the off-surface term exp(-α|Φ|)")
+    surface: Schedule = setting(Schedule(((0.0, 300.0), (0.3, 3000.0))), "weight of |Φ| on the scan")
+    noise_weight: float | None = setting(
         0.0044,
         "the weight of |Φ| is at most this over the variance of the scan's noise, which is smoothed over",
     )
-    normal: Schedule = _setting(Schedule.constant(100.0), "weight of 1 - cos(∇Φ, n)")
-    off: Schedule = _setting(Schedule.constant(10.0), "weight of exp(-α|Φ|) off the scan")
-    eikonal: Schedule = _setting(Schedule.constant(10.0), "weight of |‖∇Φ‖ - 1|")
-    prior: Schedule | None = _setting(
+    normal: Schedule = setting(Schedule.constant(100.0), "weight of 1 - cos(∇Φ, n)")
+    off: Schedule = setting(Schedule.constant(10.0), "weight of exp(-α|Φ|) off the scan")
+    eikonal: Schedule = setting(Schedule.constant(10.0), "weight of |‖∇Φ‖ - 1|")
+    prior: Schedule | None = setting(
         Schedule(((0.0, 300.0), (1.0, 100.0))), "weight of |Φ - d|, d the scan's distance"
     )
 
@@ -125,32 +98,35 @@ class SurfaceConfig:
 class FitConfig:
     """The training loop."""
 
-    steps: int = _setting(12_000, "steps of the optimiser")
-    seconds: float | None = _setting(None, "a time budget instead of the steps")
-    optimizer: str = _setting("muon", "muon (orthogonalised momentum) or adam")
-    rate: float = _setting(7e-4, "learning rate")
-    decay: str = _setting("cosine", "cosine or constant: the learning rate over the run")
-    warmup: int = _setting(50, "steps in which the learning rate rises")
-    beta2: float = _setting(0.98, "averaging of squared gradients")
-    clip: float = _setting(1.0, "largest norm of the gradient")
+    steps: int = setting(12_000, "steps of the optimiser")
+    seconds: float | None = setting(None, "a time budget instead of the steps")
+    optimizer: str = setting("muon", "muon (orthogonalised momentum) or adam")
+    rate: float = setting(7e-4, "learning rate")
+    decay: str = setting("cosine", "cosine or constant: the learning rate over the run")
+    warmup: int = setting(50, "steps in which the learning rate rises")
+    beta2: float = setting(0.98, "averaging of squared gradients")
+    clip: float = setting(1.0, "largest norm of the gradient")
+    learns: bool = setting(
+        True, "true or false: whether a run that has not learnt by a tenth of its time starts over, slower"
+    )
 
 
 @dataclass(frozen=True)
 class MeshConfig:
     """From the field to the mesh."""
 
-    resolution: int | None = _setting(
+    resolution: int | None = setting(
         None, "samples along the longest side; by default from the scan's density, `finest` at most"
     )
-    finest: int = _setting(512, "the resolution for dense scans")
-    cell: float | None = _setting(None, "the cell's size in the scan's unit, instead of the resolution")
-    trim: str = _setting(
+    finest: int = setting(512, "the resolution for dense scans")
+    cell: float | None = setting(None, "the cell's size in the scan's unit, instead of the resolution")
+    trim: str = setting(
         "auto",
         "auto (open scans stay open), off, or the distance from the points, in the scan's unit, to cut at",
     )
-    parts: str = _setting("auto", "auto (all but floating crumbs), all, largest, or how many")
-    faces: int | None = _setting(None, "triangles to simplify to; by default as many as come")
-    color: str = _setting("auto", "auto (the scan's colours and scalars go to the vertices) or off")
+    parts: str = setting("auto", "auto (all but floating crumbs), all, largest, or how many")
+    faces: int | None = setting(None, "triangles to simplify to; by default as many as come")
+    color: str = setting("auto", "auto (the scan's colours and scalars go to the vertices) or off")
 
     def suited_to(self, spacing: float, side: float) -> MeshConfig:
         """With the resolution for points `spacing` apart in a box with this longest `side`, where it is not
@@ -162,7 +138,7 @@ class MeshConfig:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Staged):
     """All stages of one reconstruction."""
 
     scan: ScanConfig = ScanConfig()
@@ -170,21 +146,6 @@ class Config:
     surface: SurfaceConfig = SurfaceConfig()
     fit: FitConfig = FitConfig()
     mesh: MeshConfig = MeshConfig()
-    seed: int = 0
-
-    def with_(self, **stages: dict[str, Any]) -> Config:
-        """A copy with settings replaced by stage: `config.with_(fit={"steps": 100})`. Raises
-        UsageError for a setting that does not exist or a value no stage can use."""
-        changed: dict[str, Any] = {}
-        for stage, settings in stages.items():
-            known = {f.name for f in dataclasses.fields(getattr(self, stage))}
-            for name in settings:
-                if name not in known:
-                    raise UsageError(f"no setting {stage}.{name}; there are {', '.join(sorted(known))}")
-            changed[stage] = replace(getattr(self, stage), **settings)
-        config = replace(self, **changed)
-        config.check()
-        return config
 
     def suited_to(self, spacing: float, noise: float, side: float, estimated: bool = False) -> Config:
         """With all that is left to the scan decided: its points are `spacing` apart and off their surface by
@@ -198,33 +159,15 @@ class Config:
         )
 
     def check(self) -> None:
-        """Raises UsageError for a value that makes no sense, saying which."""
-        for stage, name, low, high in _RANGES:
-            value = getattr(getattr(self, stage), name)
-            if value is not None and not (math.isfinite(value) and low <= value <= high):
-                raise UsageError(f"{stage}.{name} is {value}, wanted between {low:g} and {high:g}")
-        for stage, name, choices in _CHOICES:
-            value = getattr(getattr(self, stage), name)
-            if value not in choices:
-                raise UsageError(f"{stage}.{name} is '{value}', wanted one of {', '.join(choices)}")
+        super().check()
+        if self.field.activation != "sine":
+            raise UsageError(
+                f"field.activation is '{self.field.activation}', wanted sine: surfaces have no other"
+            )
         trim_distance(self.mesh.trim)
         parts = self.mesh.parts
         if parts not in ("auto", "all", "largest") and not (parts.isdigit() and int(parts) > 0):
             raise UsageError(f"parts is '{parts}', wanted auto, all, largest or a number from 1")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, as run folders keep them."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Config:
-        """The inverse of `as_dict`. Raises UsageError for settings this version does not know."""
-        config = cls(seed=values.get("seed", 0))
-        stages = {}
-        for stage, settings in values.items():
-            if stage != "seed":
-                stages[stage] = {name: _revived(value) for name, value in settings.items()}
-        return config.with_(**stages)
 
 
 def trim_distance(trim: str) -> float | None:
@@ -239,46 +182,6 @@ def trim_distance(trim: str) -> float | None:
         raise UsageError(f"trim is '{trim}', wanted auto, off or a distance above 0")
     return distance
 
-
-def _revived(value: Any) -> Any:
-    if isinstance(value, dict) and set(value) == {"points"}:
-        return Schedule(tuple((float(a), float(b)) for a, b in value["points"]))
-    return tuple(value) if isinstance(value, list) else value
-
-
-_RANGES = (
-    ("scan", "margin", 0.0, 0.5),
-    ("scan", "samples", 200, 1e8),
-    ("scan", "most", 200, 1e9),
-    ("field", "width", 1, 4096),
-    ("field", "hidden", 0, 64),
-    ("field", "omega_first", 1e-3, 1e4),
-    ("field", "omega_hidden", 1e-3, 1e4),
-    ("field", "spread", 1.0, 1e4),
-    ("surface", "on_surface", 1, 1e7),
-    ("surface", "off_surface", 1, 1e7),
-    ("surface", "prior_samples", 1000, 1e9),
-    ("surface", "near_share", 0.0, 0.99),
-    ("surface", "alpha", 0.0, 1e6),
-    ("surface", "noise_weight", 1e-12, 1e6),
-    ("fit", "steps", 1, 1e9),
-    ("fit", "seconds", 1.0, 1e7),
-    ("fit", "rate", 1e-9, 1.0),
-    ("fit", "warmup", 0, 1e6),
-    ("fit", "beta2", 0.0, 0.99999),
-    ("fit", "clip", 1e-9, 1e9),
-    ("mesh", "resolution", 16, 4096),
-    ("mesh", "finest", 16, 4096),
-    ("mesh", "cell", 1e-300, 1e300),
-    ("mesh", "faces", 4, 1e9),
-)
-_CHOICES = (
-    ("scan", "normals", ("auto", "file", "estimate", "none")),
-    ("scan", "outliers", ("auto", "off")),
-    ("fit", "optimizer", ("muon", "adam")),
-    ("fit", "decay", ("cosine", "constant")),
-    ("mesh", "color", ("auto", "off")),
-)
 
 STANDARD = Config()
 PRESETS: dict[str, Config] = {

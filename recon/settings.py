@@ -6,10 +6,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
-from recon.config import PRESETS, STANDARD, Config, Schedule
+from recon.config import PRESETS, STANDARD, Config
 from recon.errors import UsageError
+from recon.stages import Schedule, Staged
 
 STAGE_OF = {
     "time": ("fit", "seconds"),
@@ -24,17 +25,24 @@ STAGE_OF = {
 }  # options with a name of their own, and the setting each of them is
 
 
+Some = TypeVar("Some", bound=Staged)
+
+
 def config_from(options: Mapping[str, Any], base: Config = STANDARD) -> Config:
     """The preset that `options` name, else `base`, with what else they change. Names of no setting are
     passed over; None is an option that was not given."""
+    return changed(PRESETS[options["preset"]] if options.get("preset") else base, options, STAGE_OF)
+
+
+def changed(config: Some, options: Mapping[str, Any], stage_of: Mapping[str, tuple[str, str]]) -> Some:
+    """`config` with what `options` change: those in `stage_of`, "set" and "seed"."""
     stages: dict[str, dict[str, Any]] = {}
-    for option, (stage, name) in STAGE_OF.items():
+    for option, (stage, name) in stage_of.items():
         if options.get(option) is not None:
             stages.setdefault(stage, {})[name] = options[option]
     for assignment in options.get("set") or ():
-        stage, name, value = _assignment(assignment)
+        stage, name, value = _assignment(assignment, config)
         stages.setdefault(stage, {})[name] = value
-    config = PRESETS[options["preset"]] if options.get("preset") else base
     config = config.with_(**stages)
     seed = options.get("seed")
     return config if seed is None else dataclasses.replace(config, seed=seed)
@@ -70,11 +78,11 @@ def add_setting_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", metavar="STAGE.NAME=VALUE", help="see below")
 
 
-def _assignment(text: str) -> tuple[str, str, Any]:
-    """STAGE.NAME=VALUE, the value in the setting's type."""
+def _assignment(text: str, config: Staged) -> tuple[str, str, Any]:
+    """STAGE.NAME=VALUE, of `config`, the value in the setting's type."""
     key, equals, value = text.partition("=")
     stage, dot, name = key.partition(".")
-    stages = {f.name: getattr(Config(), f.name) for f in dataclasses.fields(Config) if f.name != "seed"}
+    stages = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name != "seed"}
     if not equals or not dot or stage not in stages or name not in get_type_hints(type(stages[stage])):
         raise UsageError(f"--set {text}: wanted STAGE.NAME=VALUE with a setting that --help lists")
     hint = get_type_hints(type(stages[stage]))[name]
@@ -86,13 +94,13 @@ def _assignment(text: str) -> tuple[str, str, Any]:
         raise UsageError(f"--set {text}: '{value}' is no {words}") from None
 
 
-def settings_help() -> str:
+def settings_help(config: Staged = STANDARD) -> str:
     lines = ["settings for --set STAGE.NAME=VALUE and their values in the preset 'standard':"]
-    for stage in dataclasses.fields(Config):
+    for stage in dataclasses.fields(config):
         if stage.name != "seed":
-            config = getattr(Config(), stage.name)
-            for setting in dataclasses.fields(config):
-                value = getattr(config, setting.name)
+            settings = getattr(config, stage.name)
+            for setting in dataclasses.fields(settings):
+                value = getattr(settings, setting.name)
                 if isinstance(value, Schedule):
                     value = " → ".join(f"{weight:g}" for _, weight in value.points)
                 name = f"{stage.name}.{setting.name}={value}"

@@ -17,18 +17,20 @@ import recon
 # Lowest first. A module may import from lower layers and from its own package, from nothing beside it.
 LAYERS = (
     {"errors"},
+    {"stages"},
     {"geometry", "config", "atomic", "bar", "origin"},
-    {"topology", "settings", "plots"},
+    {"topology", "settings", "signal_config", "plots"},
     {"scan", "signals", "field", "evaluation"},
     {"tasks"},
     {"fit", "mesh", "findings", "pictures"},
-    {"reconstruction", "inspection"},
+    {"reconstruction", "fitted", "inspection"},
     {"slices"},
     {"preview"},
     {"pipeline"},
     {"conversion"},
-    {"folders", "view", "report"},
+    {"folders", "view", "report", "modes"},
     {"recon"},  # the public names, which only the command line reads
+    {"fit_options"},
     {"options"},
     {"cli"},
     {"__main__"},

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from recon.config import FieldConfig
+from recon.field.activations import ACTIVATIONS
 from recon.field.kernels.rows import over_rows
-from recon.field.kernels.sines import sine_
+from recon.field.orders import VALUE, Order
 
 
 class Siren(nn.Module):
@@ -48,18 +49,24 @@ class Siren(nn.Module):
     ) -> None:
         super().__init__()
         generator = generator or torch.Generator().manual_seed(0)
-        self.omegas = [config.omega_first] + [config.omega_hidden] * config.hidden
-        sizes = [inputs] + [config.width] * (config.hidden + 1) + [outputs]
+        self.activation = activation = ACTIVATIONS[config.activation]
+        wanted = [config.omega_first] + [config.omega_hidden] * config.hidden
+        self.omegas = [activation.omega(omega) for omega in wanted]
+        self.octaves = config.octaves if activation.encoded else 0
+        features = inputs * (1 + 2 * (self.octaves or 0))
+        sizes = [features] + [config.width] * (config.hidden + 1) + [outputs]
         self._shapes = [(fan_out, fan_in) for fan_in, fan_out in pairwise(sizes)]
         weights, biases, factors = [], [], []
         for layer, (fan_out, fan_in) in enumerate(self._shapes):
             omega = self.omegas[min(layer, config.hidden)]
-            bound = 1 / fan_in if layer == 0 else math.sqrt(6 / fan_in) / omega
-            weight = _uniform(fan_out * fan_in, bound, generator)
-            if layer == 0:
+            weight = _uniform(fan_out * fan_in, activation.bound(fan_in, omega, layer == 0), generator)
+            if layer == 0 and activation.periodic:
                 weight *= torch.logspace(0, math.log10(config.spread or 1), fan_out).repeat_interleave(fan_in)
             weights.append(weight)
-            biases.append(_uniform(fan_out, 1 / math.sqrt(fan_in), generator))
+            widest = 1 / math.sqrt(fan_in)
+            if layer == 0:
+                widest = activation.bias or widest
+            biases.append(_uniform(fan_out, widest, generator))
             factors.append(omega if layer <= config.hidden else 1.0)
         ordered = [*weights[1:-1], weights[0], weights[-1], *biases]
         each = torch.tensor([*factors[1:-1], factors[0], factors[-1], *factors])
@@ -95,10 +102,10 @@ class Siren(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Values: (n, m) → (n, k)."""
-        h = x
         weights, biases = self.scaled()
-        for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-            h = torch.addmm(bias, h, weight.t()).sin()
+        h = self.encoded(x)[0]
+        for weight, bias, omega in zip(weights[:-1], biases[:-1], self.omegas, strict=True):
+            h = self.activation.plain(torch.addmm(bias, h, weight.t()), omega)
         return torch.addmm(biases[-1], h, weights[-1].t())
 
     @torch.no_grad()
@@ -107,12 +114,34 @@ class Siren(nn.Module):
         weights, biases = self.scaled()
 
         def rows(part: slice) -> Tensor:
-            h = x[part]
-            for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-                h = sine_(torch.addmm(bias, h, weight.t()))
+            h = self.encoded(x[part])[0]
+            for weight, bias, omega in zip(weights[:-1], biases[:-1], self.omegas, strict=True):
+                h = self.activation.derivatives(torch.addmm(bias, h, weight.t()), omega, 0)[0]
             return torch.addmm(biases[-1], h, weights[-1].t())
 
         return torch.cat(over_rows(rows, x))
+
+    def encoded(self, x: Tensor, order: Order = VALUE) -> Tensor:
+        """What the first layer meets at x (n, m), and its derivatives: (blocks, n, features)."""
+        n, axes = x.shape
+        stack = x.new_zeros(order.blocks(axes), n, axes, 1 + 2 * (self.octaves or 0))
+        stack[0, ..., 0] = x
+        if order.first:
+            for axis in range(axes):
+                stack[1 + axis, :, axis, 0] = 1
+        if self.octaves:
+            rates = math.pi * 2.0 ** torch.arange(self.octaves, dtype=x.dtype, device=x.device)
+            sine, cosine = torch.sin(x[..., None] * rates), torch.cos(x[..., None] * rates)
+            stack[0, ..., 1:] = torch.cat((sine, cosine), -1)
+            if order.first:
+                slope = torch.cat((rates * cosine, -rates * sine), -1)
+                for axis in range(axes):
+                    stack[1 + axis, :, axis, 1:] = slope[:, axis]
+            for place, pairs in enumerate(order.second, 1 + axes):
+                for a, b in pairs:
+                    if a == b:
+                        stack[place, :, a, 1:] -= torch.cat((rates, rates)).square() * stack[0, :, a, 1:]
+        return stack.flatten(2)
 
 
 def _uniform(count: int, bound: float, generator: torch.Generator) -> Tensor:

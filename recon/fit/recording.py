@@ -8,7 +8,7 @@ to step is copied into tensors that stay.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -50,15 +50,33 @@ class Recording:
 
 
 def stays(batch: Any) -> Any:
-    """A copy of a batch, a dataclass, in memory of its own."""
-    return dataclasses.replace(batch, **{name: tensor.clone() for name, tensor in _tensors(batch).items()})
+    """A copy of a batch in memory of its own: a tensor, or a dataclass, dict or tuple of such."""
+    if isinstance(batch, Tensor):
+        return batch.clone()
+    if isinstance(batch, dict):
+        return {name: stays(part) for name, part in batch.items()}
+    if isinstance(batch, tuple):
+        return tuple(stays(part) for part in batch)
+    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+        return dataclasses.replace(batch, **{name: stays(part) for name, part in vars(batch).items()})
+    return batch
 
 
 def copy_into(batch: Any, fresh: Any) -> None:
     """The tensors of `fresh` into those of `batch`."""
-    for name, tensor in _tensors(batch).items():
-        tensor.copy_(getattr(fresh, name))
+    for held, new in zip(_tensors(batch), _tensors(fresh), strict=True):
+        held.copy_(new)
 
 
-def _tensors(batch: Any) -> dict[str, Tensor]:
-    return {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
+def _tensors(batch: Any) -> Iterator[Tensor]:
+    """All of them, in order."""
+    if isinstance(batch, Tensor):
+        yield batch
+    elif isinstance(batch, dict):
+        for part in batch.values():
+            yield from _tensors(part)
+    elif isinstance(batch, tuple):
+        for part in batch:
+            yield from _tensors(part)
+    elif dataclasses.is_dataclass(batch):
+        yield from _tensors(vars(batch))

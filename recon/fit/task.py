@@ -8,8 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from recon.config import Schedule
 from recon.field.siren import Siren
+from recon.stages import Schedule
 
 
 class Task(Protocol):
@@ -23,8 +23,8 @@ class Task(Protocol):
     def weights(self) -> Mapping[str, Schedule]: ...
 
     def sample(self, step: int) -> Any:
-        """Fresh samples, the same ones whenever the same step is asked for. To train on a GPU, a dataclass
-        of which only the contents of its tensors change from step to step."""
+        """Fresh samples, the same ones whenever the same step is asked for. To train on a GPU, tensors
+        in a dataclass, dict or tuple, of which only the contents change from step to step."""
         ...
 
     def terms(self, field: Siren, batch: Any) -> dict[str, Tensor]:

@@ -190,7 +190,7 @@ class _Run:
         best, first = self.loss(self.good.best, share), self.loss(self.good.first, share)
         if loss > JUMP * best:
             return f"the loss jumped to {loss / best:.1f} times its best", self.good
-        if share > LEARNT_BY and loss > LEARNT * first:
+        if self.config.learns and share > LEARNT_BY and loss > LEARNT * first:
             return f"the loss has not come down from its start ({loss / first:.0%} of it)", self.initial
         return None
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from recon.config import PRESETS, STANDARD, Config, Schedule
+from recon.config import PRESETS, STANDARD, Config
 from recon.reconstruction import Reconstruction
+from recon.stages import Schedule
 
 
 def tiles(facts: Mapping[str, Any], result: Reconstruction) -> str:

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from recon.config import STANDARD, FieldConfig, Schedule, SurfaceConfig
-from recon.field.calculus import value_and_gradient_plain
+from recon.field.calculus import jet_plain
 from recon.field.kernels import fast_kernels, rows
+from recon.field.orders import GRADIENT
 from recon.field.siren import Siren
 from recon.fit.task import gradient_by_autograd
 from recon.geometry import PointCloud
@@ -36,7 +37,8 @@ def test_terms_are_their_formulas() -> None:
     field = Siren(FieldConfig(width=16, hidden=1))
     batch = task.sample(7)
     terms = task.terms(field, batch)
-    value, gradient = (t.double() for t in value_and_gradient_plain(field, batch.points))
+    jet = jet_plain(field, batch.points, GRADIENT)
+    value, gradient = jet.value[:, 0].double(), jet.gradient[..., 0].t().double()
     norm = gradient.norm(dim=1)
     cosine = (gradient[:40] * batch.normals).sum(1) / norm[:40]
     space = value[40:]

@@ -44,15 +44,16 @@ def row_workers() -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def over_rows(work: Callable[[slice], Result], like: Tensor) -> list[Result]:
+def over_rows(work: Callable[[slice], Result], like: Tensor, depth: int = 1) -> list[Result]:
     """`work(part)` for slices that cover the rows of `like` in order, without gradients: on a CPU slices
-    that fit the caches, shared among the workers, one for all on any other device. The slices depend on
-    the rows and the number of workers alone, so that sums over them are the same every time."""
+    that fit the caches, shared among the workers, one for all on any other device. A row counts for `depth`.
+    The slices depend on the rows and the number of workers alone, so that sums over them are the same every
+    time."""
     rows = len(like)
     if like.device.type != "cpu":
         return in_parallel(work, [slice(0, rows)])
-    shares = max(1, min(_workers, rows // SMALLEST))
-    each = max(1, math.ceil(rows / shares / LARGEST))  # slices a share
+    shares = max(1, min(_workers, rows * depth // SMALLEST, rows))
+    each = max(1, min(math.ceil(rows * depth / shares / LARGEST), rows // shares))  # slices a share
     cuts = [rows * k // (shares * each) for k in range(shares * each + 1)]
     slices = [slice(a, b) for a, b in pairwise(cuts)]
     done = in_parallel(

@@ -1,0 +1,177 @@
+"""Value, first and second derivatives of any field, and the parameters' gradients, in one derived pass.
+
+Derivatives are carried forward through the layers beside the value (h: value, J_a: first derivatives, Q_c: a
+sum of second derivatives over pairs of axes), so that a layer is one matrix product of all of them stacked:
+
+    h⁺ = f(z),   J⁺_a = f'(z) z_a,   Q⁺_c = f'(z) z_c + f''(z) Σ z_a z_b,      z = V h + β,  z_a = V J_a,  z_c
+    = V Q_c
+
+Its adjoint, with ḣ for ∂L/∂h:
+
+    ż_c = f' Q̇_c,   ż_a = f' J̇_a + f'' Σ_c Q̇_c Σ z_b,   ż = f' ḣ + f'' (Σ_a z_a J̇_a + Σ_c z_c Q̇_c) + f'''
+    Σ_c Q̇_c Σ z_a z_b
+
+needs f''', and one more product for the weights and one for what is below: three a layer in all, as for a
+plain
+network, of rows as many as there are derivatives. The plain version is `recon.field.calculus.jet_plain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from recon.field.kernels.products import rounded_products
+from recon.field.kernels.rows import in_parallel, over_rows
+from recon.field.orders import Jet, Order, Pairs
+from recon.field.siren import Siren
+
+# (rows, their jet) → the loss these rows add, differentiable in the jet, and what they add to the terms (t,)
+LossOfRows = Callable[[slice, Jet], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """What a sine layer leaves for the way back: its input (blocks, n, in), z_a and z_c (blocks - 1, n, out),
+    and
+    f', f'', f''' (n, out)."""
+
+    below: Tensor
+    slopes: Tensor
+    derivatives: list[Tensor]
+
+
+def forward_rows(
+    x: Tensor, field: Siren, flat: Tensor, order: Order, back: bool
+) -> tuple[Tensor, list[_Layer]]:
+    """x (n, m) → the stack (blocks, n, k) of value and derivatives and, to go `back`, what is needed.
+    `flat` is the field's, times its factors."""
+    axes = x.shape[1]
+    weights, biases = field.split(flat)
+    stack, passed = field.encoded(x, order), []
+    for weight, bias, omega in zip(weights[:-1], biases[:-1], field.omegas, strict=True):
+        blocks, n, width = stack.shape
+        if blocks == 1:
+            z = torch.addmm(bias, stack[0], weight.t())[None]
+        else:
+            z = torch.mm(stack.view(-1, width), weight.t()).view(blocks, n, -1)
+            z[0] += bias
+        found = field.activation.derivatives(z[0], omega, order.highest + int(back))
+        slopes = z[1:]
+        if back:
+            passed.append(_Layer(stack, slopes, found[1:]))
+        stack = found[0][None] if blocks == 1 else _raise(found, slopes, order, axes)
+    blocks, n, width = stack.shape
+    out = torch.mm(stack.view(-1, width), weights[-1].t()).view(blocks, n, -1)
+    out[0] += biases[-1]
+    if back:
+        passed.append(_Layer(stack, stack[:0], []))
+    return out, passed
+
+
+def _raise(found: list[Tensor], slopes: Tensor, order: Order, axes: int) -> Tensor:
+    stack = slopes.new_empty(len(slopes) + 1, *slopes.shape[1:])
+    stack[0] = found[0]
+    torch.mul(slopes, found[1], out=stack[1:])
+    for place, pairs in enumerate(order.second, 1 + axes):
+        stack[place].addcmul_(found[2], _products(slopes, pairs))
+    return stack
+
+
+def _products(slopes: Tensor, pairs: Pairs) -> Tensor:
+    """Σ z_a z_b."""
+    (a, b), *others = pairs
+    total = slopes[a] * slopes[b]
+    for a, b in others:
+        total.addcmul_(slopes[a], slopes[b])
+    return total
+
+
+def backward_rows(out_grad: Tensor, field: Siren, flat: Tensor, order: Order, passed: list[_Layer]) -> Tensor:
+    """∂L/∂ of the stack (blocks, n, k) → ∂L/∂ of all parameters (p,), summed over the rows, in V and β:
+    still to be multiplied by `field.factors`. `passed` is used up."""
+    result = torch.empty_like(flat)
+    weight_grads, bias_grads = field.split(result)
+    weights, _ = field.split(flat)
+    grad = out_grad
+    for layer in range(len(weights) - 1, -1, -1):
+        done = passed.pop()
+        if done.derivatives:
+            grad = _lower(grad, done, order)
+        rows, below = grad.reshape(-1, grad.shape[2]), done.below.view(-1, done.below.shape[2])
+        torch.mm(rows.t(), below, out=weight_grads[layer])
+        torch.sum(grad[0], 0, out=bias_grads[layer])
+        if layer:
+            grad = torch.mm(rows, weights[layer]).view(*grad.shape[:2], -1)
+    return result
+
+
+def _lower(grad: Tensor, done: _Layer, order: Order) -> Tensor:
+    """∂L/∂ of a layer's output → of its z."""
+    f1 = done.derivatives[0]
+    if len(grad) == 1:
+        return grad.mul_(f1)
+    f2, slopes = done.derivatives[1], done.slopes
+    axes = len(slopes) - len(order.second)
+    bent = f2 * (slopes * grad[1:]).sum(0)
+    lowered = grad * f1
+    for place, pairs in enumerate(order.second, 1 + axes):
+        curved = grad[place]
+        bent.addcmul_(done.derivatives[2], _products(slopes, pairs).mul_(curved))
+        curved = curved * f2
+        for a, b in pairs:
+            lowered[1 + a].addcmul_(curved, slopes[b])
+            lowered[1 + b].addcmul_(curved, slopes[a])
+    lowered[0] += bent
+    return lowered
+
+
+class Stacked(torch.autograd.Function):
+    """(x (n, m), field, order, its flat (p,)) → the stack (blocks, n, k); differentiable once, in `flat`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, field: Siren, order: Order, flat: Tensor) -> Tensor:
+        scaled, back = flat.detach() * field.factors, any(ctx.needs_input_grad)
+        depth = order.blocks(x.shape[1])
+        rows = over_rows(lambda part: (part, *forward_rows(x[part], field, scaled, order, back)), x, depth)
+        if back:
+            ctx.kept = field, scaled, order, [(part, passed) for part, _, passed in rows]
+        return torch.cat([stack for _, stack, _ in rows], dim=1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, out_grad: Tensor) -> tuple[Tensor | None, ...]:
+        field, scaled, order, kept = ctx.kept
+        with rounded_products(out_grad.device):
+            rows = in_parallel(
+                lambda item: backward_rows(out_grad[:, item[0]], field, scaled, order, item[1]), kept
+            )
+        return None, None, None, reduce(Tensor.add_, rows).mul_(field.factors)
+
+
+def jet_loss_gradient(
+    field: Siren, x: Tensor, order: Order, loss_of_rows: LossOfRows
+) -> tuple[Tensor, Tensor]:
+    """The parameters' gradient (p,) of a loss that is a sum over the points, and its terms (t,).
+
+    x (n, m), or (n, s, m): n groups of s points, that `loss_of_rows` gets as rows of s each."""
+    points, axes = x.shape[1:-1].numel(), x.shape[-1]
+    flat = field.flat.detach() * field.factors
+
+    def there_and_back(part: slice) -> tuple[Tensor, Tensor]:
+        stack, passed = forward_rows(x[part].reshape(-1, axes), field, flat, order, back=True)
+        with torch.enable_grad():
+            stack.requires_grad_()
+            loss, terms = loss_of_rows(part, Jet.of(stack, order, axes))
+            (grad,) = torch.autograd.grad(loss, [stack])
+        with rounded_products(x.device):
+            return backward_rows(grad, field, flat, order, passed), terms.detach()
+
+    flats, terms = zip(*over_rows(there_and_back, x, points * order.blocks(axes)), strict=True)
+    return reduce(Tensor.add_, flats).mul_(field.factors), reduce(Tensor.add_, terms)

@@ -1,0 +1,58 @@
+"""Which derivatives of a field are wanted, and the derivatives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+Pairs = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which derivatives are asked for: all first ones or none, and sums of second ones over pairs of axes."""
+
+    first: bool = False
+    second: tuple[Pairs, ...] = ()
+
+    @property
+    def highest(self) -> int:
+        return 2 if self.second else int(self.first)
+
+    def blocks(self, axes: int) -> int:
+        """Value and derivatives, counted."""
+        return 1 + (axes if self.first else 0) + len(self.second)
+
+
+VALUE, GRADIENT = Order(), Order(first=True)
+
+
+def laplacian_order(axes: int) -> Order:
+    """Value, gradient and Laplacian."""
+    return Order(True, (tuple((a, a) for a in range(axes)),))
+
+
+def hessian_order(axes: int) -> Order:
+    """Value, gradient and the second derivatives with a ≤ b, row by row of the Hessian."""
+    return Order(True, tuple(((a, b),) for a in range(axes) for b in range(a, axes)))
+
+
+@dataclass(frozen=True)
+class Jet:
+    """Φ and derivatives at n points: k outputs, m axes, c sums of second derivatives.
+
+    value     (n, k)
+    gradient  (m, n, k), empty where it was not asked for
+    second    (c, n, k), likewise
+    """
+
+    value: Tensor
+    gradient: Tensor
+    second: Tensor
+
+    @classmethod
+    def of(cls, stack: Tensor, order: Order, axes: int) -> Jet:
+        """Of all of them in one tensor (blocks, n, k)."""
+        first = 1 + (axes if order.first else 0)
+        return cls(stack[0], stack[1:first], stack[first:])

@@ -1,0 +1,71 @@
+"""The settings of `recon fit`: one configuration a mode and preset. Values are what docs/signals.md found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from recon.config import FieldConfig, FitConfig
+from recon.stages import Staged, setting
+
+
+@dataclass(frozen=True)
+class SamplesConfig:
+    """What a step of training sees of a signal."""
+
+    batch: int = setting(8192, "samples a step")
+    prior: str = setting("tv", "none, tv or hessian: what an inpainted picture is like")
+    prior_weight: float = setting(0.02, "weight of the prior")
+    prior_points: int = setting(2048, "points of the prior a step")
+    footprint: int = setting(1, "points that a known pixel is the average of, when inpainting; 1: its centre")
+
+
+@dataclass(frozen=True)
+class SignalConfig(Staged):
+    """All stages of a fit to a signal."""
+
+    field: FieldConfig = FieldConfig(width=256)
+    samples: SamplesConfig = SamplesConfig()
+    fit: FitConfig = FitConfig(steps=1000, rate=1e-3, warmup=20, learns=False)
+
+    def suited_to(self, spacing: float) -> SignalConfig:
+        """With all that is left to the signal decided; its samples are `spacing` apart in the unit frame."""
+        return replace(self, field=self.field.suited_to(spacing))
+
+
+_PICTURE = SignalConfig()
+STANDARD: dict[str, SignalConfig] = {
+    "image": _PICTURE,
+    "gradient": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
+    "laplacian": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
+    "blend": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
+    "inpaint": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
+    "audio": _PICTURE.with_(field={"spread": 30.0}, samples={"batch": 16384}, fit={"steps": 2000}),
+    "video": _PICTURE.with_(field={"width": 384}, samples={"batch": 16384}, fit={"steps": 2000}),
+}
+
+# The published method: its optimiser and rate, all of a picture in each step or 0.38 % of a film.
+_PUBLISHED = {
+    "optimizer": "adam",
+    "rate": 1e-4,
+    "decay": "constant",
+    "warmup": 0,
+    "beta2": 0.999,
+    "clip": 1e9,
+}
+_PUBLISHED_FIELD = {"omega_first": 30.0, "spread": 1.0}
+PRESETS: dict[str, dict[str, SignalConfig]] = {
+    "draft": {mode: c.with_(fit={"steps": c.fit.steps // 4}) for mode, c in STANDARD.items()},
+    "standard": STANDARD,
+    "fine": {
+        mode: c.with_(fit={"steps": 4 * c.fit.steps}, field={"width": 3 * c.field.width // 2})
+        for mode, c in STANDARD.items()
+    },
+    "paper": {
+        mode: c.with_(
+            field=_PUBLISHED_FIELD | ({"width": 1024} if mode == "video" else {"width": 256}),
+            samples={"batch": 163_000 if mode == "video" else 1 << 22},
+            fit=_PUBLISHED | {"steps": 9000 if mode == "audio" else 100_000 if mode == "video" else 15_000},
+        )
+        for mode, c in STANDARD.items()
+    },
+}
