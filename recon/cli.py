@@ -23,7 +23,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 some scans of a batch
     failed, 130 stopped."""
     parser = build_parser(
-        mesh=_mesh, batch=_batch, info=_info, eval=_eval, query=_query, report=_report, view=_view
+        mesh=_mesh,
+        batch=_batch,
+        info=_info,
+        eval=_eval,
+        query=_query,
+        report=_report,
+        view=_view,
+        fit=_fit,
     )
     options = parser.parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments
@@ -200,6 +207,14 @@ def _view(options: argparse.Namespace) -> dict[str, Any]:
         written["turntable"] = options.turntable
         _say([f"film    {options.turntable}"], options.quiet)
     return written
+
+
+def _fit(options: argparse.Namespace) -> dict[str, Any]:
+    from recon.fit_options import fit_lines, run_fit
+
+    summary = run_fit(options)
+    _say(fit_lines(summary), options.quiet)
+    return summary
 
 
 def _window(files: list[str], kind: str, color: str = "auto", direction: Any = None, up: Any = None) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recon.atomic import check_writable
-from recon.config import ACTIVATIONS
 from recon.errors import UsageError
 from recon.origin import command_origin
 from recon.settings import changed, seconds, settings_help
 from recon.signal_config import PRESETS, STANDARD
+from recon.stages import ACTIVATIONS
 
 if TYPE_CHECKING:
     from recon.modes.pictures import View
@@ -143,7 +143,7 @@ def _picture(options: argparse.Namespace, job: Job) -> dict[str, Any]:
 def _blend(options: argparse.Namespace, job: Job) -> dict[str, Any]:
     from recon.modes.blend import fit_blend
 
-    return fit_blend(*options.inputs, job, options.mask, _view(options))[1]
+    return fit_blend(options.inputs[0], options.inputs[1], job, options.mask, _view(options))[1]
 
 
 def _inpaint(options: argparse.Namespace, job: Job) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from recon.fit_options import add_fit_options, size
 from recon.settings import add_setting_options, point, seconds, settings_help
 
 
@@ -26,10 +27,7 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
     def command(name: str, help: str, **more: Any) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=help, **more)
         sub.set_defaults(command=work[name])
-        sub.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-        sub.add_argument("--quiet", action="store_true", help="no progress, no summary")
-        threads = "CPU threads (default: %(default)s)"
-        sub.add_argument("--threads", type=int, metavar="N", default=_cores(), help=threads)
+        _add_common(sub)
         return sub
 
     raw = argparse.RawDescriptionHelpFormatter
@@ -94,6 +92,11 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
     report.add_argument("-o", "--output", metavar="HTML", help="default: RUN/report.html")
     report.add_argument("--overwrite", action="store_true", help="replace HTML where it exists")
 
+    text = "a picture, sound or film as a field: fitted, inpainted, blended, from derivatives"
+    fitting = commands.add_parser("fit", help=text, description=text)
+    fitting.set_defaults(command=work["fit"])
+    add_fit_options(fitting, _add_common)
+
     view = command("view", "show meshes, scans, run folders, or all that is in a folder")
     view.add_argument(
         "files", metavar="FILE", nargs="+", help="a mesh, scan or run folder, or a folder of them"
@@ -103,7 +106,7 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
     )
     view.add_argument("--turntable", metavar="MP4|GIF", help="write a film of them going round, likewise")
     view.add_argument("--views", type=int, metavar="N", help="pictures of each, from N sides (default: 1)")
-    view.add_argument("--size", type=_size, metavar="WxH", help="of each picture (default: 700x700)")
+    view.add_argument("--size", type=size, metavar="WxH", help="of each picture (default: 700x700)")
     view.add_argument(
         "--from", dest="direction", type=point, metavar="X,Y,Z", help="--from=-1,-2,1: seen from there"
     )
@@ -121,12 +124,12 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
     return parser
 
 
-def _size(text: str) -> tuple[int, int]:
-    try:
-        width, height = (int(part) for part in text.lower().split("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no size: 800x600") from None
-    return width, height
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    """What every command takes."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    threads = "CPU threads (default: %(default)s)"
+    parser.add_argument("--threads", type=int, metavar="N", default=_cores(), help=threads)
 
 
 def add_batch_options(parser: argparse.ArgumentParser) -> None:

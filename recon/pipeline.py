@@ -172,9 +172,18 @@ def _open_run(folder: Path, wanted: dict[str, Any], scan: PointCloud) -> Snapsho
     if not (folder / RUN).exists():
         start_run(folder, wanted, scan)
         return None
+    check_same_run(folder, wanted, "scan")
+    save_description(folder, wanted)
+    return load_snapshot(folder / CHECKPOINT) if (folder / CHECKPOINT).exists() else None
+
+
+def check_same_run(folder: Path, wanted: dict[str, Any], subject: str) -> None:
+    """Raises OtherRunError where the run folder is not that of the run described by `wanted`: it is on
+    another
+    `subject` ("scan" or "signal"), or has other settings that training depends on."""
     there = read_run(folder)
-    if there.get("scan") != wanted["scan"]:
-        raise OtherRunError(f"{folder} holds a run on another scan: give another folder, or remove it")
+    if there.get(subject) != wanted[subject]:
+        raise OtherRunError(f"{folder} holds a run on another {subject}: give another folder, or remove it")
     for stage, settings in wanted["config"].items():
         before = there["config"].get(stage)
         if stage != "mesh" and before != settings:
@@ -182,8 +191,6 @@ def _open_run(folder: Path, wanted: dict[str, Any], scan: PointCloud) -> Snapsho
                 f"{folder} holds a run with other settings ({_difference(stage, before, settings)}): "
                 "give the same ones, another folder, or remove it"
             )
-    save_description(folder, wanted)
-    return load_snapshot(folder / CHECKPOINT) if (folder / CHECKPOINT).exists() else None
 
 
 def _difference(stage: str, before: object, now: object) -> str:

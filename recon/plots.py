@@ -45,6 +45,10 @@ PERCENTILES = (50, 95, 99)
 BINS, SHOWN = 80, 99.5  # of a histogram; the percentile where its axis ends
 ISOLINES = 8  # to each side of zero
 PANELS, BESIDE = 11.0, 3.2  # width of the figures of slices; what of it is taken by labels
+WINDOW, LEVELS = (
+    0.025,
+    90.0,
+)  # seconds of a spectrogram's window; dB from its loudest level to its darkest colour
 NORMS = (0.0, 2.0)  # the lengths of gradients that have colours of their own
 
 
@@ -138,6 +142,59 @@ def norm_slices(slices: Sequence[Slice], unit: str | None) -> Figure:
         bar = figure.colorbar(image, ax=figure.axes, shrink=0.8, extend="max")
         bar.set_label("‖∇Φ‖, 1 for a distance")
     return figure
+
+
+def derivatives(rows: Mapping[str, Sequence[Float]]) -> Figure:
+    """Pictures and their derivatives, one row each: value (h, w), 0 to 1, ∂/∂x, ∂/∂y and Laplacian, these in
+    one scale of colours for all rows."""
+    titles = ("value", "∂/∂x", "∂/∂y", "Laplacian")
+    height, width = next(iter(rows.values()))[0].shape
+    panel = 2.4
+    with _figure(
+        (len(titles) * panel + 0.9, len(rows) * panel * min(max(height / width, 0.3), 3.0) + 0.5)
+    ) as figure:
+        panels = figure.subplots(len(rows), len(titles), squeeze=False)
+        for column, title in enumerate(titles):
+            shown = [row[column] for row in rows.values()]
+            most = float(np.percentile(np.abs(shown), SHOWN)) or 1.0
+            for axes, name, values in zip(panels[:, column], rows, shown, strict=True):
+                colors, low = ("gray", 0.0) if column == 0 else (SIGNED, -most)
+                image = axes.imshow(values, colors, vmin=low, vmax=1.0 if column == 0 else most)
+                axes.set(xticks=[], yticks=[])
+                axes.set_title(f"{name}: {title}")
+            if column:
+                figure.colorbar(image, ax=list(panels[:, column]), shrink=0.8, location="bottom")
+    return figure
+
+
+def spectrograms(sounds: Mapping[str, Float], rate: int) -> Figure:
+    """The first channel of sounds (frames, channels), one below the other: level over time and frequency."""
+    from scipy.signal import ShortTimeFFT
+    from scipy.signal.windows import hann
+
+    window = max(16, round(WINDOW * rate))
+    transform = ShortTimeFFT(hann(window), max(1, window // 4), rate)
+    with _figure((7.4, 2.4 * len(sounds) + 0.4)) as figure:
+        panels = figure.subplots(len(sounds), 1, sharex=True, squeeze=False)[:, 0]
+        levels = [
+            20 * np.log10(np.abs(transform.stft(_padded(sound[:, 0], window))) + 1e-12)
+            for sound in sounds.values()
+        ]
+        top = max(float(level.max()) for level in levels)
+        for axes, name, level, sound in zip(panels, sounds, levels, sounds.values(), strict=True):
+            extent = (0, max(len(sound), window) / rate, 0, rate / 2000)
+            image = axes.imshow(
+                level, PLAIN, origin="lower", aspect="auto", extent=extent, vmin=top - LEVELS, vmax=top
+            )
+            axes.set_title(name)
+            axes.set_ylabel("frequency [kHz]")
+        panels[-1].set_xlabel("time [s]")
+        figure.colorbar(image, ax=list(panels), label="level [dB]")
+    return figure
+
+
+def _padded(values: Float, least: int) -> Float:
+    return np.pad(values, (0, max(0, least - len(values))))
 
 
 def svg(figure: Figure) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from recon.errors import SignalError
 from recon.fitted import Fitted, Levels
 from recon.geometry import Float
-from recon.modes.pictures import View, picture_grid
+from recon.modes.pictures import View, bits_for, picture_grid
 from recon.modes.train import Job, finished, trained, with_levels
 from recon.signals.images import Picture, check_image_path, read_image, read_mask, write_image
 from recon.tasks.poisson import gradient_of, gradient_task, mixed_gradient
@@ -43,6 +43,7 @@ def fit_blend(
         )
     inside = None if mask is None else read_mask(mask, first)
     below, above = _alike(first, second)
+    bits = bits_for(job.out, Picture(below, min(first.bits, 16)))
     grid = picture_grid(first)
     wanted = mixed_gradient(gradient_of(2 * below, grid), gradient_of(2 * above, grid), inside)
     config = job.config
@@ -54,7 +55,7 @@ def fit_blend(
     offset = levels.offset + (below - View().of(fitted))[kept].mean(0)
     fitted = with_levels(fitted, Levels(0.5, offset), job.run)
     error = np.sqrt(fitted.snapshot.history[-1]["gradient"])
-    write_image(view.of(fitted), job.out, first.bits if first.bits < 32 else 8, overwrite=job.overwrite)
+    write_image(view.of(fitted), job.out, bits, overwrite=job.overwrite)
     facts = {
         "width": grid.counts[1],
         "height": grid.counts[0],

@@ -10,7 +10,15 @@ import torch
 
 from recon.atomic import check_writable
 from recon.fitted import Fitted
-from recon.modes.pictures import View, compared, derivative_sheet, picture_grid, picture_levels, refound
+from recon.modes.pictures import (
+    View,
+    bits_for,
+    compared,
+    derivative_sheet,
+    picture_grid,
+    picture_levels,
+    refound,
+)
 from recon.modes.train import Job, finished, trained, with_levels
 from recon.pictures.files import write_png
 from recon.plots import check_plots
@@ -38,6 +46,7 @@ def fit_image(
         check_plots()
         check_writable(sheet, job.overwrite)
     picture = read_image(source)
+    bits = bits_for(job.out, picture)
     grid = picture_grid(picture)
     levels, values = picture_levels(picture)
     batch, seed = job.config.samples.batch, job.config.seed
@@ -54,7 +63,7 @@ def fit_image(
         fitted = with_levels(fitted, refound(fitted, picture.values, affine=mode == "laplacian"), job.run)
         facts["fitted_back"] = "a constant" if mode == "gradient" else "a linear function"
     facts |= compared(fitted, picture)
-    write_image(view.of(fitted), job.out, picture.bits, overwrite=job.overwrite)
+    write_image(view.of(fitted), job.out, bits, overwrite=job.overwrite)
     if derivatives:
         write_png(derivative_sheet(fitted, picture), sheet, overwrite=job.overwrite)
         facts["derivatives"] = str(sheet)

@@ -11,7 +11,7 @@ import torch
 
 from recon.errors import SignalError, UsageError
 from recon.fitted import Fitted
-from recon.modes.pictures import View, compared, picture_grid, picture_levels
+from recon.modes.pictures import View, bits_for, compared, picture_grid, picture_levels
 from recon.modes.train import Job, finished, trained
 from recon.signals.images import check_image_path, read_image, read_mask, write_image
 from recon.signals.quality import psnr
@@ -41,8 +41,10 @@ def fit_inpaint(
         raise UsageError(f"keep is {keep:g}, wanted a share above 0 and up to 1")
     check_image_path(job.out)
     picture = read_image(source)
+    bits = bits_for(job.out, picture)
     grid = picture_grid(picture)
-    if mask is not None:
+    if keep is None:
+        assert mask is not None
         missing = read_mask(mask, picture).ravel()
     else:
         drawn = np.random.default_rng((job.config.seed, 3)).permutation(len(grid))
@@ -76,5 +78,5 @@ def fit_inpaint(
         facts["psnr_missing"] = psnr(
             found.reshape(shape)[missing], picture.values.reshape(shape)[missing], peak
         )
-    write_image(view.of(fitted), job.out, picture.bits, overwrite=job.overwrite)
+    write_image(view.of(fitted), job.out, bits, overwrite=job.overwrite)
     return fitted, finished(job, fitted, began, facts)

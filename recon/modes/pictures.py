@@ -4,6 +4,7 @@ derivatives."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from recon.fitted import Fitted, Levels
 from recon.geometry import Float
 from recon.plots import derivatives as plot_derivatives
 from recon.plots import pixels
-from recon.signals.images import Picture
+from recon.signals.images import BITS, Picture, check_image_path
 from recon.signals.quality import psnr, ssim
 from recon.tasks.grid import Grid
 from recon.tasks.poisson import gradient_of, laplacian_of
@@ -56,6 +57,13 @@ class View:
         y, x = fitted.axes((height, width), ((y0, y1), (x0, x1)))
         strips = np.array_split(y, max(1, width * height // (1 << 20)))
         return np.concatenate([fitted.on((strip, x)) for strip in strips])
+
+
+def bits_for(out: Path, picture: Picture) -> int:
+    """The most bits a sample, up to the picture's own, that a file with the ending of `out` can hold. Raises
+    OutputError for an ending that no picture has, or that has no place for its alpha."""
+    check_image_path(out, picture.channels)
+    return max(bits for bits in BITS[out.suffix.lower()] if bits <= max(picture.bits, 8))
 
 
 def picture_grid(picture: Picture) -> Grid:

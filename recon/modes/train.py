@@ -83,7 +83,7 @@ def trained(
     resume = _open_run(job, description)
     generator = torch.Generator().manual_seed(config.seed)
     field = Siren(config.field, len(grid.counts), len(levels.offset), generator).to(job.where)
-    watchers = [*job.callbacks, Checkpoint(job.run / CHECKPOINT, job.run / HISTORY)]
+    watchers: list[Callback] = [*job.callbacks, Checkpoint(job.run / CHECKPOINT, job.run / HISTORY)]
     if board:
         watchers.append(board)
     start = time.monotonic()

@@ -73,10 +73,11 @@ class Shuffled:
         return self._order[place * self.batch : (place + 1) * self.batch]
 
 
+Sampler = Callable[[int, torch.Generator], tuple[Tensor, ...]]  # as a `Constraint` wants it
 Table = Callable[[Tensor], Tensor]  # indices (n,) on the CPU → values (n, …) float32
 
 
-def samples_of(grid: Grid, table: Table, batch: int, seed: int, device: torch.device | str) -> Callable:
+def samples_of(grid: Grid, table: Table, batch: int, seed: int, device: torch.device | str) -> Sampler:
     """For a `Constraint`: points of `grid` and their values."""
     shuffled = Shuffled(len(grid), batch, seed)
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from recon.config import Schedule
 from recon.field.orders import GRADIENT, Jet, hessian_order
+from recon.stages import Schedule
 from recon.tasks.constraints import Constraint, ConstraintTask
 from recon.tasks.grid import Grid, Shuffled
 

@@ -1,7 +1,8 @@
 """Signals from their derivatives alone (Sitzmann et al. 2020, section 4.1, equations 6 to 8):
 
     gradient   ‖∇Φ - g‖² / mean ‖g‖²      g of an image, or mixed from two; a constant is lost
-    laplacian  (ΔΦ - l)² / mean l²        an affine function is lost, and what else is harmonic is weakly held
+    laplacian  (ΔΦ - l)² / mean l²        all that is harmonic is lost, so
+    boundary   (∂Φ/∂n)² on the box's sides, by pixel, over mean l²: the picture goes on as its mirror image
 
 The derivatives of a picture are those of the cosine series through its pixels, exact where its frequencies
 end; a
@@ -12,14 +13,17 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.fft import dct, idct, idst
 from torch import Tensor
 
-from recon.config import Schedule
 from recon.field.orders import GRADIENT, Jet, laplacian_order
 from recon.geometry import Float
+from recon.stages import Schedule
 from recon.tasks.constraints import Constraint, ConstraintTask
-from recon.tasks.grid import Grid, samples_of
+from recon.tasks.grid import Grid, Sampler, samples_of
+
+EDGE = 8  # points inside for one on the boundary
 
 
 def gradient_of(values: Float, grid: Grid) -> Float:
@@ -53,7 +57,7 @@ def _bend(values: Float, axis: int) -> Float:
     return idct(-(_rates(values, axis) ** 2) * dct(values, axis=axis), axis=axis)
 
 
-def mixed_gradient(background: Float, inserted: Float, mask: Float | None) -> Float:
+def mixed_gradient(background: Float, inserted: Float, mask: NDArray[np.bool_] | None) -> Float:
     """The gradients (2, h, w, k) that a composite shall have. With a `mask` (h, w): of `inserted` within it,
     of
     `background` outside. Without one: at each pixel and output the larger one (Pérez et al. 2003, "Poisson
@@ -91,7 +95,32 @@ def laplacian_task(
     def error(jet: Jet, target: Tensor) -> Tensor:
         return (jet.second[0] - target).square().sum(1) * scale
 
-    order, sample = laplacian_order(2), samples_of(grid, targets.__getitem__, batch, seed, device)
-    return ConstraintTask(
-        {"laplacian": Constraint(sample, error, Schedule.constant(1.0), order)}, seed, device
-    )
+    def flux(jet: Jet, across: Tensor) -> Tensor:
+        normal = (jet.gradient * across.t()[:, :, None]).sum(0)
+        return (normal / grid.spacing).square().sum(1) * scale
+
+    once = Schedule.constant(1.0)
+    sample = samples_of(grid, targets.__getitem__, batch, seed, device)
+    edge = _edge_samples(grid, max(1, batch // EDGE), device)
+    constraints = {
+        "laplacian": Constraint(sample, error, once, laplacian_order(2)),
+        "boundary": Constraint(edge, flux, once, GRADIENT),
+    }
+    return ConstraintTask(constraints, seed, device)
+
+
+def _edge_samples(grid: Grid, count: int, device: torch.device | str) -> Sampler:
+    """Even points of the box's four sides (n, 2), and the axis (n, 2) across each."""
+    half = torch.tensor(grid.halves[::-1], device=device)
+    share = float(half[0] / half.sum())
+
+    def sample(step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        def draw() -> Tensor:
+            return torch.rand(count, generator=generator, device=device)
+
+        flat = draw() < share  # on a side along x
+        along, end = 2 * draw() - 1, torch.where(draw() < 0.5, -1.0, 1.0)
+        points = half * torch.stack((torch.where(flat, along, end), torch.where(flat, end, along)), 1)
+        return points, torch.stack((~flat, flat), dim=1).to(points.dtype)
+
+    return sample

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from recon.config import Schedule
 from recon.field.orders import Jet
+from recon.stages import Schedule
 from recon.tasks.constraints import Constraint, ConstraintTask
 from recon.tasks.grid import Grid, Table, samples_of
 
