@@ -1,0 +1,24 @@
+"""What a path names, before a library is asked to open it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from recon.errors import SignalError
+
+
+def check_readable(path: str | Path, wanted: str) -> None:
+    """Raises SignalError where `path` is no file with something in it that may be read; `wanted` says of what
+    kind, as "a sound file"."""
+    path = Path(path)
+    if path.is_dir():
+        raise SignalError(f"{path} is a folder, wanted {wanted}")
+    if not path.exists():
+        raise SignalError(f"there is no file {path}, wanted {wanted}")
+    if not path.is_file():
+        raise SignalError(f"{path} is a device or pipe, wanted {wanted}")
+    if path.stat().st_size == 0:
+        raise SignalError(f"{path} is empty, wanted {wanted}")
+    if not os.access(path, os.R_OK):
+        raise SignalError(f"no permission to read {path}")
