@@ -19,14 +19,15 @@ from recon.geometry import Float, Mesh, PointCloud
 from recon.pictures.camera import Camera, around, asked, corners, fitted
 from recon.pictures.files import sheet, write_png
 from recon.pictures.raycast import SIZE, drawn
+from recon.signals.video import check_film_path, write_film
 from recon.view.coloring import Legend, colored
 from recon.view.launch import LIBRARIES
 from recon.view.legend import beside, legend_width
-from recon.view.movie import check_movie_path, write_movie
 from recon.view.offscreen import Offscreen, OffscreenError
 from recon.view.scene import Page, Scene
 
 ROUND = 96  # frames of a turntable: four seconds
+RATE = 24  # frames a second
 MOST_COLUMNS = 4
 LACKING = f"Debian, Ubuntu: apt-get install {LIBRARIES}"
 
@@ -100,12 +101,12 @@ def turntable(
     progress: Callable[[float], None] = lambda share: None,
 ) -> None:
     """Write a film (MP4 or GIF) of the layers of the first page, beside each other, going round once. Raises
-    as `screenshot`, UsageError for another ending, MissingLibraryError for an MP4 without PyAV."""
+    as `screenshot`, OutputError for another ending, MissingLibraryError for an MP4 without PyAV."""
     check_writable(path, overwrite)
-    check_movie_path(path)
+    check_film_path(path)
     subjects = subjects_of(scene.page(0), shot)
     taken = _panels(subjects, shot, ROUND, progress)
-    write_movie((sheet([frames]) for frames in zip(*taken, strict=True)), path, overwrite=overwrite)
+    write_film((sheet([frames]) for frames in zip(*taken, strict=True)), path, RATE, overwrite=overwrite)
     progress(1.0)
 
 
