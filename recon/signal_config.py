@@ -39,7 +39,11 @@ STANDARD: dict[str, SignalConfig] = {
     "laplacian": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
     "blend": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
     "inpaint": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
-    "audio": _PICTURE.with_(field={"spread": 30.0}, samples={"batch": 16384}, fit={"steps": 2000}),
+    "audio": _PICTURE.with_(
+        field={"width": 384, "omega_first": 10.0, "spread": 300.0},
+        samples={"batch": 16384},
+        fit={"steps": 1500, "rate": 5e-4},
+    ),
     "video": _PICTURE.with_(field={"width": 384}, samples={"batch": 16384}, fit={"steps": 2000}),
 }
 
