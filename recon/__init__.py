@@ -30,6 +30,7 @@ _HOME = {
     "extract": "recon.mesh.extract",
     "inspect": "recon.inspection",
     "load": "recon.reconstruction",
+    "load_fit": "recon.fitted",
     "read_cloud": "recon.scan.files",
     "read_clouds": "recon.scan.files",
     "read_mesh": "recon.mesh.files",

@@ -106,8 +106,9 @@ class FitConfig:
     warmup: int = setting(50, "steps in which the learning rate rises")
     beta2: float = setting(0.98, "averaging of squared gradients")
     clip: float = setting(1.0, "largest norm of the gradient")
-    learns: bool = setting(
-        True, "true or false: whether a run that has not learnt by a tenth of its time starts over, slower"
+    watch: bool = setting(
+        True,
+        "true or false: whether a run goes back, slower, when its loss jumps or does not fall",
     )
 
 

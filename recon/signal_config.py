@@ -25,7 +25,7 @@ class SignalConfig(Staged):
 
     field: FieldConfig = FieldConfig(width=256)
     samples: SamplesConfig = SamplesConfig()
-    fit: FitConfig = FitConfig(steps=1000, rate=1e-3, warmup=20, learns=False)
+    fit: FitConfig = FitConfig(steps=1000, rate=1e-3, warmup=20, watch=False)
 
     def suited_to(self, spacing: float) -> SignalConfig:
         """With all that is left to the signal decided; its samples are `spacing` apart in the unit frame."""

@@ -25,11 +25,12 @@ Number = float | Tensor  # on a GPU a tensor without dimensions, which a recordi
 
 @dataclass(frozen=True)
 class Moment:
-    """What one step is told: its number, learning rate and weights of the terms."""
+    """What one step is told: its number, learning rate, weights of the terms, and the progress, 0..1."""
 
     step: int
     rate: float
     weights: Sequence[float]
+    progress: float = 0.0
 
 
 class Steps:
@@ -58,7 +59,7 @@ class Steps:
             self._repeat(moments, self.record)
         else:
             for now in moments:
-                self._take(self.task.sample(now.step), (now.rate, *now.weights))
+                self._take(self.task.sample(now.step, now.progress), (now.rate, *now.weights))
         means = (self.sums / len(moments)).tolist()
         return dict(zip(self.names, means, strict=True))
 
@@ -69,7 +70,7 @@ class Steps:
     def _repeat(self, moments: Sequence[Moment], record: Callable[[Work], Work]) -> None:
         table = torch.tensor([(now.rate, *now.weights) for now in moments], device=self.sums.device)
         for now, row in zip(moments, table, strict=True):
-            batch = self.task.sample(now.step)
+            batch = self.task.sample(now.step, now.progress)
             if self._recorded is None:
                 held, numbers = stays(batch), row.clone()
                 self._recorded = record(partial(self._take_held, held, numbers)), held, numbers

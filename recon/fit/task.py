@@ -22,9 +22,9 @@ class Task(Protocol):
     @property
     def weights(self) -> Mapping[str, Schedule]: ...
 
-    def sample(self, step: int) -> Any:
-        """Fresh samples, the same ones whenever the same step is asked for. To train on a GPU, tensors
-        in a dataclass, dict or tuple, of which only the contents change from step to step."""
+    def sample(self, step: int, progress: float = 0.0) -> Any:
+        """Fresh samples, the same whenever the same step and progress, 0..1, are asked for. To train on a
+        GPU, tensors in a dataclass, dict or tuple, of which only contents change from step to step."""
         ...
 
     def terms(self, field: Siren, batch: Any) -> dict[str, Tensor]:

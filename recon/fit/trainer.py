@@ -154,7 +154,7 @@ class _Run:
     def moment(self, step: int) -> Moment:
         progress = self.share(step)
         rate = rate_at(progress, step, self.config) * self.good.rate_scale
-        return Moment(step, rate, [weight(progress) for weight in self.task.weights.values()])
+        return Moment(step, rate, [weight(progress) for weight in self.task.weights.values()], progress)
 
     def loss(self, terms: dict[str, float], share: float) -> float:
         """The weighted sum at one moment's weights: windows are compared at the same weights."""
@@ -184,13 +184,13 @@ class _Run:
         for name, value in terms.items():
             if not math.isfinite(value):
                 return f"the term '{name}' became {value}", self.good
-        if not self.good.best:
+        if not self.good.best or not self.config.watch:
             return None
         loss = self.loss(terms, share)
         best, first = self.loss(self.good.best, share), self.loss(self.good.first, share)
         if loss > JUMP * best:
             return f"the loss jumped to {loss / best:.1f} times its best", self.good
-        if self.config.learns and share > LEARNT_BY and loss > LEARNT * first:
+        if share > LEARNT_BY and loss > LEARNT * first:
             return f"the loss has not come down from its start ({loss / first:.0%} of it)", self.initial
         return None
 

@@ -51,7 +51,7 @@ def fit_audio(
     with tempfile.TemporaryFile() as file:
         samples = np.memmap(file, np.float32, "w+", shape=(sound.frames, sound.channels))
         for start in range(0, sound.frames, BLOCK):
-            block = sound.read(start, BLOCK)
+            block = sound.read(start, min(BLOCK, sound.frames - start))
             samples[start : start + BLOCK] = block
             power += float(np.square(block, dtype=np.float64).sum())
         loudness = float(np.sqrt(power / samples.size)) or 1.0

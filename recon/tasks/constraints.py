@@ -29,16 +29,25 @@ Samples = tuple[
 
 
 @dataclass(frozen=True)
+class Draw:
+    """What samples are drawn by: the step, the progress of the training, 0..1, a generator seeded for it."""
+
+    step: int
+    progress: float
+    generator: torch.Generator
+
+
+@dataclass(frozen=True)
 class Constraint:
     """One term of a loss.
 
-    sample     (step, generator seeded for this step) → samples, always as many
+    sample     its samples of a step, always as many
     integrand  (jet at the points, the rest of the samples) → (n,), differentiable in the jet. The jet's
                tensors are (n, k) and (·, n, k), of groups (n, s, k) and (·, n, s, k)
     order      the derivatives that the integrand reads
     """
 
-    sample: Callable[[int, torch.Generator], Samples]
+    sample: Callable[[Draw], Samples]
     integrand: Callable[..., Tensor]
     weight: Schedule
     order: Order = VALUE
@@ -55,13 +64,13 @@ class ConstraintTask:
         self.seed = seed
         self._generator = torch.Generator(device)
 
-    def sample(self, step: int) -> dict[str, Samples]:
-        """The samples of every constraint; a function of seed and step alone."""
+    def sample(self, step: int, progress: float = 0.0) -> dict[str, Samples]:
+        """The samples of every constraint; a function of seed, step and progress alone."""
         drawn = {}
         for place, (name, constraint) in enumerate(self.constraints.items()):
             mixed = np.random.SeedSequence((self.seed, step, place)).generate_state(1)
             self._generator.manual_seed(int(mixed[0]))
-            drawn[name] = constraint.sample(step, self._generator)
+            drawn[name] = constraint.sample(Draw(step, progress, self._generator))
         return drawn
 
     def terms(self, field: Siren, batch: Mapping[str, Samples]) -> dict[str, Tensor]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from recon.tasks.constraints import Draw, Samples
+
 SHUFFLED = 1 << 22  # samples: larger grids are drawn from evenly, with repetition, not shuffled
 
 
@@ -60,20 +62,19 @@ class Shuffled:
         self.batch = min(self.batch, self.count)
         self._round, self._order = -1, torch.empty(0, dtype=torch.long)
 
-    def __call__(self, step: int, generator: torch.Generator) -> Tensor:
+    def __call__(self, draw: Draw) -> Tensor:
         """Indices (batch,) on the CPU."""
         if self.count > SHUFFLED:
-            return torch.randint(
-                self.count, (self.batch,), generator=generator, device=generator.device
-            ).cpu()
-        turn, place = divmod(step, self.count // self.batch)
+            where = draw.generator.device
+            return torch.randint(self.count, (self.batch,), generator=draw.generator, device=where).cpu()
+        turn, place = divmod(draw.step, self.count // self.batch)
         if turn != self._round:
             own = torch.Generator().manual_seed(self.seed * 1_000_003 + turn)
             self._round, self._order = turn, torch.randperm(self.count, generator=own)
         return self._order[place * self.batch : (place + 1) * self.batch]
 
 
-Sampler = Callable[[int, torch.Generator], tuple[Tensor, ...]]  # as a `Constraint` wants it
+Sampler = Callable[[Draw], Samples]
 Table = Callable[[Tensor], Tensor]  # indices (n,) on the CPU → values (n, …) float32
 
 
@@ -81,8 +82,8 @@ def samples_of(grid: Grid, table: Table, batch: int, seed: int, device: torch.de
     """For a `Constraint`: points of `grid` and their values."""
     shuffled = Shuffled(len(grid), batch, seed)
 
-    def sample(step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        indices = shuffled(step, generator)
+    def sample(draw: Draw) -> Samples:
+        indices = shuffled(draw)
         return grid.points(indices).to(device), table(indices).to(device)
 
     return sample

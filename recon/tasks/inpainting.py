@@ -14,7 +14,7 @@ from torch import Tensor
 
 from recon.field.orders import GRADIENT, Jet, hessian_order
 from recon.stages import Schedule
-from recon.tasks.constraints import Constraint, ConstraintTask
+from recon.tasks.constraints import Constraint, ConstraintTask, Draw
 from recon.tasks.grid import Grid, Shuffled
 
 PRIORS = ("none", "tv", "hessian")
@@ -39,8 +39,8 @@ def inpainting_task(
     pixel = grid.spacing
     shuffled = Shuffled(len(known), batch, seed)
 
-    def sample_data(step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        place = shuffled(step, generator)
+    def sample_data(draw: Draw) -> tuple[Tensor, Tensor]:
+        place, generator = shuffled(draw), draw.generator
         points = grid.points(known[place]).to(device)
         if footprint > 1:
             drawn = torch.rand(2, len(place), footprint, 2, generator=generator, device=generator.device)
@@ -54,7 +54,8 @@ def inpainting_task(
     constraints = {"data": Constraint(sample_data, data, Schedule.constant(1.0))}
     box = torch.tensor(grid.halves[::-1], device=device)
 
-    def sample_box(step: int, generator: torch.Generator) -> tuple[Tensor]:
+    def sample_box(draw: Draw) -> tuple[Tensor]:
+        generator = draw.generator
         drawn = torch.rand(prior_points, 2, generator=generator, device=generator.device)
         return ((2 * drawn - 1) * box,)
 

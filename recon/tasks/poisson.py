@@ -15,15 +15,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.fft import dct, idct, idst
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from recon.field.orders import GRADIENT, Jet, laplacian_order
 from recon.geometry import Float
 from recon.stages import Schedule
-from recon.tasks.constraints import Constraint, ConstraintTask
-from recon.tasks.grid import Grid, Sampler, samples_of
+from recon.tasks.constraints import Constraint, ConstraintTask, Draw, Samples
+from recon.tasks.grid import Grid, Sampler, Shuffled
 
 EDGE = 8  # points inside for one on the boundary
+SHARPEST, LEVELS = 0.25, 10  # of blurred targets: the last one's width in pixels, and how many there are
+SHARP_FROM = (
+    0.8  # last one's width in pixels, how many there are; the share of a training from which they are sharp
+)
 
 
 def gradient_of(values: Float, grid: Grid) -> Float:
@@ -69,17 +74,46 @@ def mixed_gradient(background: Float, inserted: Float, mask: NDArray[np.bool_] |
     return np.where(mask[None, :, :, None], inserted, background)
 
 
+class Sharpening:
+    """Samples of targets (h, w, …) float that are blurred at first, by the longest side over `blurred`, and
+    sharp in the last fifth of a training, each over their root mean square: the loss of a derivative is all
+    in high frequencies, and what a picture looks like is in low ones. Beside its target, a sample has the
+    factor that brings the derivative of Φ to that scale.
+    """
+
+    def __init__(
+        self, grid: Grid, targets: Float, blurred: int, batch: int, seed: int, device: torch.device | str
+    ) -> None:
+        self.grid, self.targets, self.device = grid, targets, device
+        self.shuffled = Shuffled(len(grid), batch, seed)
+        widest = max(grid.counts) / blurred
+        self.widths = [*np.geomspace(widest, SHARPEST, LEVELS - 1), 0.0] if widest > SHARPEST else [0.0]
+        self.level = -1
+
+    def __call__(self, draw: Draw) -> Samples:
+        level = min(int(draw.progress / SHARP_FROM * len(self.widths)), len(self.widths) - 1)
+        if level != self.level:
+            self.level, width = level, self.widths[level]
+            blurred = gaussian_filter(self.targets, width, axes=(0, 1)) if width else self.targets
+            flat = blurred.reshape(len(self.grid), -1)
+            self.factor = 1 / max(float(np.sqrt(np.square(flat).sum(1).mean())), 1e-30)
+            self.table = torch.tensor(self.factor * flat, dtype=torch.float32)
+        indices = self.shuffled(draw)
+        points = self.grid.points(indices).to(self.device)
+        factors = torch.full((len(points),), self.factor, device=self.device)
+        return points, self.table[indices].to(self.device), factors
+
+
 def gradient_task(
     grid: Grid, gradient: Float, batch: int, seed: int = 0, device: torch.device | str = "cpu"
 ) -> ConstraintTask:
     """∇Φ = g at the samples of `grid`, g (2, h, w, k)."""
-    targets = torch.tensor(gradient.reshape(2, len(grid), -1).transpose(1, 0, 2).copy(), dtype=torch.float32)
-    scale = 1 / max(float(targets.square().sum((1, 2)).mean()), 1e-30)
 
-    def error(jet: Jet, target: Tensor) -> Tensor:
-        return (jet.gradient.transpose(0, 1) - target).square().sum((1, 2)) * scale
+    def error(jet: Jet, target: Tensor, factor: Tensor) -> Tensor:
+        slopes = jet.gradient.transpose(0, 1).flatten(1)
+        return (factor[:, None] * slopes - target).square().sum(1)
 
-    sample = samples_of(grid, targets.__getitem__, batch, seed, device)
+    sample = Sharpening(grid, np.moveaxis(gradient, 0, 2), 32, batch, seed, device)
     return ConstraintTask(
         {"gradient": Constraint(sample, error, Schedule.constant(1.0), GRADIENT)}, seed, device
     )
@@ -89,19 +123,17 @@ def laplacian_task(
     grid: Grid, laplacian: Float, batch: int, seed: int = 0, device: torch.device | str = "cpu"
 ) -> ConstraintTask:
     """ΔΦ = l at the samples of `grid`, l (h, w, k)."""
-    targets = torch.tensor(laplacian.reshape(len(grid), -1), dtype=torch.float32)
-    scale = 1 / max(float(targets.square().sum(1).mean()), 1e-30)
+    sample = Sharpening(grid, laplacian, 8, batch, seed, device)
+    edge = _edge_samples(grid, max(1, batch // EDGE), device)
 
-    def error(jet: Jet, target: Tensor) -> Tensor:
-        return (jet.second[0] - target).square().sum(1) * scale
+    def error(jet: Jet, target: Tensor, factor: Tensor) -> Tensor:
+        return (factor[:, None] * jet.second[0] - target).square().sum(1)
 
     def flux(jet: Jet, across: Tensor) -> Tensor:
         normal = (jet.gradient * across.t()[:, :, None]).sum(0)
-        return (normal / grid.spacing).square().sum(1) * scale
+        return (sample.factor * normal / grid.spacing).square().sum(1)
 
     once = Schedule.constant(1.0)
-    sample = samples_of(grid, targets.__getitem__, batch, seed, device)
-    edge = _edge_samples(grid, max(1, batch // EDGE), device)
     constraints = {
         "laplacian": Constraint(sample, error, once, laplacian_order(2)),
         "boundary": Constraint(edge, flux, once, GRADIENT),
@@ -114,12 +146,10 @@ def _edge_samples(grid: Grid, count: int, device: torch.device | str) -> Sampler
     half = torch.tensor(grid.halves[::-1], device=device)
     share = float(half[0] / half.sum())
 
-    def sample(step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        def draw() -> Tensor:
-            return torch.rand(count, generator=generator, device=device)
-
-        flat = draw() < share  # on a side along x
-        along, end = 2 * draw() - 1, torch.where(draw() < 0.5, -1.0, 1.0)
+    def sample(draw: Draw) -> Samples:
+        shares = torch.rand(3, count, generator=draw.generator, device=device)
+        flat = shares[0] < share  # on a side along x
+        along, end = 2 * shares[1] - 1, torch.where(shares[2] < 0.5, -1.0, 1.0)
         points = half * torch.stack((torch.where(flat, along, end), torch.where(flat, end, along)), 1)
         return points, torch.stack((~flat, flat), dim=1).to(points.dtype)
 

@@ -85,7 +85,7 @@ class SurfaceTask:
         self._steps = max(1, min(DRAWN_STEPS, DRAWN_POINTS // (config.on_surface + config.off_surface)))
         self._draw(0)
 
-    def sample(self, step: int) -> SurfaceBatch:
+    def sample(self, step: int, progress: float = 0.0) -> SurfaceBatch:
         """Random points of the scan and of space; a function of seed and step alone."""
         window, place = divmod(step, self._steps)
         if window != self._window:

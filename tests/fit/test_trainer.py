@@ -28,7 +28,7 @@ class Wave:
         self.poisoned, self.forever = poisoned, forever
         self.generator = torch.Generator()
 
-    def sample(self, step: int) -> tuple[Tensor, int]:
+    def sample(self, step: int, progress: float = 0.0) -> tuple[Tensor, int]:
         return torch.rand(128, 1, generator=self.generator.manual_seed(step)) * 2 - 1, step
 
     def terms(self, field: Siren, batch: tuple[Tensor, int]) -> dict[str, Tensor]:

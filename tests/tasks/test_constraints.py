@@ -16,7 +16,7 @@ from recon.fit.step import Moment, Steps
 from recon.fit.task import DerivedTask, gradient_by_autograd
 from recon.signal_config import SignalConfig
 from recon.stages import Schedule
-from recon.tasks.constraints import Constraint, ConstraintTask
+from recon.tasks.constraints import Constraint, ConstraintTask, Draw
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +30,8 @@ def task() -> ConstraintTask:
     """A term in values, one in gradients, one in Laplacians of groups of three points."""
 
     def points(count: int, *groups: int) -> object:
-        def sample(step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-            x = 2 * torch.rand(count, *groups, 2, generator=generator) - 1
+        def sample(draw: Draw) -> tuple[Tensor, ...]:
+            x = 2 * torch.rand(count, *groups, 2, generator=draw.generator) - 1
             return x, x.sum(-1) if not groups else x.sum((-1, -2))
 
         return sample

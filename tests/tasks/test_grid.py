@@ -5,7 +5,12 @@ from __future__ import annotations
 import torch
 
 from recon.tasks import grid as module
+from recon.tasks.constraints import Draw
 from recon.tasks.grid import Grid, Shuffled
+
+
+def draw(step: int) -> Draw:
+    return Draw(step, 0.0, torch.Generator().manual_seed(step))
 
 
 def test_points_are_pixel_centres_columns_first() -> None:
@@ -23,23 +28,21 @@ def test_a_film_counts_time_last_in_its_coordinates() -> None:
 
 
 def test_each_sample_is_seen_once_before_any_is_seen_again() -> None:
-    shuffled, generator = Shuffled(60, 20, seed=1), torch.Generator()
-    turns = [torch.cat([shuffled(3 * turn + k, generator) for k in range(3)]) for turn in range(2)]
+    shuffled = Shuffled(60, 20, seed=1)
+    turns = [torch.cat([shuffled(draw(3 * turn + k)) for k in range(3)]) for turn in range(2)]
     for turn in turns:
         assert turn.sort().values.tolist() == list(range(60))
     assert not torch.equal(*turns)
-    assert torch.equal(
-        Shuffled(60, 20, seed=1)(4, generator), turns[1][20:40]
-    )  # whatever was asked for before
-    assert not torch.equal(Shuffled(60, 20, seed=2)(4, generator), turns[1][20:40])
+    assert torch.equal(Shuffled(60, 20, seed=1)(draw(4)), turns[1][20:40])  # whatever was asked for before
+    assert not torch.equal(Shuffled(60, 20, seed=2)(draw(4)), turns[1][20:40])
 
 
 def test_a_batch_larger_than_the_grid_is_the_grid() -> None:
-    assert Shuffled(7, 100, seed=0)(5, torch.Generator()).sort().values.tolist() == list(range(7))
+    assert Shuffled(7, 100, seed=0)(draw(5)).sort().values.tolist() == list(range(7))
 
 
 def test_huge_grids_are_drawn_from_without_a_table() -> None:
     count = module.SHUFFLED + 1
-    drawn = Shuffled(count, 100_000, seed=0)(0, torch.Generator().manual_seed(0)).double()
+    drawn = Shuffled(count, 100_000, seed=0)(draw(0)).double()
     assert drawn.min() >= 0 and drawn.max() < count
     assert abs(drawn.mean() / count - 0.5) < 0.005
