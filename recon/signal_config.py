@@ -34,7 +34,7 @@ class SignalConfig(Staged):
 
 _PICTURE = SignalConfig()
 STANDARD: dict[str, SignalConfig] = {
-    "image": _PICTURE,
+    "image": _PICTURE.with_(samples={"batch": 16384}),
     "gradient": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
     "laplacian": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
     "blend": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),

@@ -111,8 +111,8 @@ def test_a_picture_from_its_derivatives(fit: Fit, tmp_path: Path, mode: str) -> 
 
 
 def test_a_blend_has_both_gradients_and_no_seam(fit: Fit, tmp_path: Path) -> None:
-    """Inside the mask rather the inserted picture's differences, outside the background's, and across the mask's
-    edge no more of a step than theirs, though the inserted picture is 0.3 darker."""
+    """Inside the mask rather the inserted picture's differences, outside the background's, and across the
+    mask's edge no more of a step than theirs, though the inserted picture is 0.3 darker."""
     background, inserted = scene(channels=3), scene(channels=3, phase=2.0) - 0.3
     mask = np.zeros((36, 48), bool)
     mask[10:26, 14:34] = True
