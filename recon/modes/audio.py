@@ -18,6 +18,7 @@ from recon.modes.train import Job, finished, trained
 from recon.pictures.files import write_png
 from recon.plots import check_plots, pixels, spectrograms
 from recon.signals.audio import Sound, check_sound_path, open_sound, write_sound
+from recon.signals.quality import decibels
 from recon.tasks.grid import Grid
 from recon.tasks.values import values_task
 
@@ -63,7 +64,7 @@ def fit_audio(
         for start in range(0, sound.frames, BLOCK):
             found = _values(fitted, sound, start, min(BLOCK, sound.frames - start), sound.rate)
             error += float(np.square(found - samples[start : start + BLOCK]).sum())
-    snr = float("inf") if error == 0 else 10 * float(np.log10(max(power, 1e-300) / error))
+    snr = decibels(power, error)
     out_rate = rate or sound.rate
     count = max(1, round(sound.frames * out_rate / sound.rate))
     write_sound(

@@ -1,4 +1,4 @@
-"""How close a fitted signal is: PSNR and SSIM of pictures, SNR of sound, in dB."""
+"""How close a fitted signal is: PSNR and SSIM of pictures; of sounds the decibels of signal over error."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import numpy as np
 from recon.geometry import Float
 
 
+def decibels(signal: float, error: float) -> float:
+    """10 lg(signal / error), of powers or mean squares: infinite without an error."""
+    return float("inf") if error == 0 else 10 * float(np.log10(max(signal, 1e-300) / error))
+
+
 def psnr(found: Float, wanted: Float, peak: float = 1.0) -> float:
     """Peak signal-to-noise ratio of values in [0, peak]: 10 lg(peak² / mean squared error)."""
-    error = float(np.square(np.asarray(found, np.float64) - wanted).mean())
-    return float("inf") if error == 0 else 10 * float(np.log10(peak**2 / error))
-
-
-def snr(found: Float, wanted: Float) -> float:
-    """Signal-to-noise ratio: 10 lg(mean square of the signal / mean squared error)."""
-    power, error = float(np.square(wanted).mean()), float(np.square(found - wanted).mean())
-    return float("inf") if error == 0 else 10 * float(np.log10(max(power, 1e-300) / error))
+    return decibels(peak**2, float(np.square(np.asarray(found, np.float64) - wanted).mean()))
 
 
 def ssim(found: Float, wanted: Float, peak: float = 1.0) -> float | None:
