@@ -13,6 +13,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 from benchmarks.processes import measured, own_command, recon_command
@@ -30,6 +31,7 @@ def add_scan_arguments(parser: argparse.ArgumentParser, kinds: list[str], depths
     parser.add_argument("--only", type=names, help="names of shapes; all of the folder's by default")
     parser.add_argument("--kinds", type=names, default=kinds)
     parser.add_argument("--depths", type=names, default=depths, help="of Poisson's octree")
+    parser.add_argument("--trims", type=names, default=["0"], help="shares cut off Poisson's meshes")
     parser.add_argument("--options", default="", help="for `recon mesh`, as one string")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="for every method")
     parser.add_argument("--samples", type=int, default=200_000, help="of each surface")
@@ -94,9 +96,10 @@ def methods(args: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
 
 
 def poisson_methods(args: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
-    for depth in args.depths:
-        options = ["--depth", depth, "--threads", args.threads]
-        yield f"poisson {depth}", own_command("poisson", "{scan}", "{mesh}", *options)
+    for depth, trim in product(args.depths, args.trims):
+        options = ["--depth", depth, "--trim", trim, "--threads", args.threads]
+        name = f"poisson {depth}" + (f" trimmed {trim}" if float(trim) else "")
+        yield name, own_command("poisson", "{scan}", "{mesh}", *options)
 
 
 def graded(mesh: Path, truth: Path, samples: int) -> Row:

@@ -1,0 +1,73 @@
+"""Points of a noisy scan, moved onto the surface that they scatter around.
+
+Each point goes along the mean normal of its neighbours to the quadric that fits them best, where those count
+whose normals agree with its own: not the ones across a sharp edge or a thin wall (bilateral weights, Tomasi,
+Manduchi 1998, doi:10.1109/ICCV.1998.710815; local quadrics, Alexa et al. 2003, doi:10.1109/TVCG.2003.1175093).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from recon.geometry import Float, PointCloud
+
+NEIGHBOURS = 80
+AGREE = 0.3  # 1 - cosine of two normals at which a neighbour counts 1/e
+ROUNDS = 2  # of averaging the normals; of fitting, the second with less weight for what is far off the first
+FAR = 3.0  # mean residuals at which a neighbour counts half
+NOISY = 0.25  # of the point spacing: noise from which a scan is smoothed
+MOST = 200_000  # points that stand for a larger scan
+CHUNK = 1 << 13
+
+
+def smoothed(cloud: PointCloud, noise: float, spacing: float, seed: int = 0, threads: int = 1) -> PointCloud:
+    """`cloud`, whose points are `spacing` apart and off their surface by `noise` along their normals, in its
+    unit; where that is much, at most `MOST` of the points and their normals, both smoothed, nothing else."""
+    if noise < NOISY * spacing or len(cloud) <= NEIGHBOURS or cloud.normals is None:
+        return cloud
+    if len(cloud) > MOST:
+        kept = np.random.default_rng((seed, 3)).choice(len(cloud), MOST, replace=False)
+        cloud = cloud.select(np.sort(kept))
+    assert cloud.normals is not None
+    tree = cKDTree(cloud.points)
+    points, normals = np.empty_like(cloud.points), np.empty_like(cloud.normals)
+    for start in range(0, len(points), CHUNK):
+        part = slice(start, start + CHUNK)
+        distance, near = tree.query(cloud.points[part], NEIGHBOURS + 1, workers=threads)
+        radius = np.maximum(distance[:, -1:], np.finfo(float).tiny)
+        around = (cloud.points[near] - cloud.points[part, None]) / radius[..., None]
+        closeness = 1 - (distance / radius) ** 2
+        height, normals[part] = _on_quadric(around, cloud.normals[near], cloud.normals[part], closeness)
+        points[part] = cloud.points[part] + radius * height
+    return PointCloud(points, normals)
+
+
+def _on_quadric(around: Float, normals: Float, own: Float, closeness: Float) -> tuple[Float, Float]:
+    """For g groups of k neighbours, `around` (g, k, 3) from a point with normal `own` (g, 3), with `normals`
+    (g, k, 3) and weights `closeness` (g, k): how far the point moves (g, 3), and its normal then (g, 3)."""
+    for _ in range(ROUNDS):
+        own = (_agreeing(own, normals, closeness)[..., None] * normals).sum(1)
+        own /= np.maximum(np.linalg.norm(own, axis=1, keepdims=True), np.finfo(float).tiny)
+    weight = _agreeing(own, normals, closeness) + 1e-9
+    side = np.cross(own, np.eye(3)[np.abs(own).argmin(1)])
+    side /= np.linalg.norm(side, axis=1, keepdims=True)
+    up = np.cross(own, side)
+    x, y, z = ((around * axis[:, None]).sum(2) for axis in (side, up, own))
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=2)
+    for _ in range(ROUNDS):
+        weighted = weight[..., None] * terms
+        small = 1e-6 * weight.sum(1)[:, None, None] * np.eye(terms.shape[2])
+        fit = np.linalg.solve(
+            terms.transpose(0, 2, 1) @ weighted + small, weighted.transpose(0, 2, 1) @ z[..., None]
+        )
+        off = np.abs(z - (terms @ fit)[..., 0])
+        scale = FAR * (weight * off).sum(1, keepdims=True) / weight.sum(1, keepdims=True)
+        weight = weight / (1 + (off / np.maximum(scale, np.finfo(float).tiny)) ** 2)
+    normal = own - fit[:, 1] * side - fit[:, 2] * up
+    return fit[:, 0] * own, normal / np.linalg.norm(normal, axis=1, keepdims=True)
+
+
+def _agreeing(own: Float, normals: Float, closeness: Float) -> Float:
+    """The weights `closeness` (g, k), less where `normals` (g, k, 3) differ from `own` (g, 3)."""
+    return closeness * np.exp(-(((1 - (normals * own[:, None]).sum(2)) / AGREE) ** 2))
