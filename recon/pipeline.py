@@ -41,6 +41,7 @@ from recon.scan.inside import SpaceSamples, Surroundings, uniform_samples
 from recon.scan.noise import point_noise
 from recon.scan.normals import estimated
 from recon.scan.prepare import prepared
+from recon.scan.smooth import smoothed
 from recon.scan.spacing import point_spacing
 from recon.scan.unoriented import Walls
 from recon.tasks.surface import SurfaceTask
@@ -97,7 +98,8 @@ def reconstruct(
         log.info("points are about %.3g off the surface (standard deviation)", noise * frame.scale)
         spacing, side = point_spacing(unit.points, threads), float((box[1] - box[0]).max())
         config = config.suited_to(spacing, noise, side, estimated_normals)
-        space, is_open = _space_samples(unit, box, config, threads)
+        clear = smoothed(unit, noise, spacing, config.seed, threads)
+        space, is_open = _space_samples(clear, box, config, threads)
         config = config.with_(scan={"open": is_open})
         description = describe_run(config, frame, box, cloud)
         description["origin"] = machine_origin(device_name(where), threads) | dict(origin or {})

@@ -1,8 +1,8 @@
 """Points of a noisy scan, moved onto the surface that they scatter around.
 
 Each point goes along the mean normal of its neighbours to the quadric that fits them best, where those count
-whose normals agree with its own: not the ones across a sharp edge or a thin wall (bilateral weights, Tomasi,
-Manduchi 1998, doi:10.1109/ICCV.1998.710815; local quadrics, Alexa et al. 2003, doi:10.1109/TVCG.2003.1175093).
+whose normals agree with its own: not the ones across a sharp edge or a thin wall (bilateral weights: Tomasi,
+Manduchi 1998, doi:10.1109/ICCV.1998.710815; local fits: Alexa et al. 2003, doi:10.1109/TVCG.2003.1175093).
 """
 
 from __future__ import annotations
