@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from types import TracebackType
 
 from tqdm import tqdm
 
 LAYOUT = "{desc} {percentage:3.0f}% |{bar}| {elapsed}<{remaining}{postfix}"
+Told = Callable[[float, str], None]  # as `Bar.to`: what tells how far a piece of work is
 TERMINAL, LOG = 0.1, 10.0  # seconds between two states of a bar: one that moves, one that fills a file
 
 
 class Bar:
     """Share done, time taken, an estimate of what is left, and a text; nothing where not `show`, and before
-    it is first put somewhere."""
+    it is first put somewhere. With `ends` it closes by itself when all is done, for what follows to have a
+    bar of its own."""
 
-    def __init__(self, title: str, show: bool = True) -> None:
-        self.title, self.show = title, show
+    def __init__(self, title: str, show: bool = True, ends: bool = False) -> None:
+        self.title, self.show, self.ends = title, show, ends
         self._bar: tqdm | None = None
 
     def to(self, share: float, text: str = "") -> None:
@@ -34,11 +37,14 @@ class Bar:
             )
         self._bar.set_postfix_str(text, refresh=False)
         self._bar.update(share - self._bar.n)
+        if self.ends and share >= 1:
+            self.close()
 
     def close(self) -> None:
-        """Show the last state, and leave it there."""
+        """Show the last state, and leave it there. `to` would begin another bar."""
         if self._bar is not None:
             self._bar.close()
+            self._bar = None
 
     def __enter__(self) -> Bar:
         return self
@@ -47,6 +53,15 @@ class Bar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def untold(share: float, text: str = "") -> None:
+    """A `Told` that keeps it to itself."""
+
+
+def part_of(told: Told, begin: float, end: float) -> Told:
+    """What a part of a piece of work is to tell, that goes from the shares `begin` to `end` of the whole."""
+    return lambda share, text: told(begin + share * (end - begin), text)
 
 
 class LinesBesideBars(logging.Handler):

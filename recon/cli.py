@@ -77,6 +77,7 @@ def _mesh(options: argparse.Namespace) -> dict[str, Any]:
     callbacks: list[Any] = [ProgressBar(show=show)]
     with ExitStack() as ending:
         run = ending.enter_context(run_folder(options.run, out))
+        before = ending.enter_context(Bar("preparing", show, ends=True))
         bar = ending.enter_context(Bar("meshing", show))
         if options.view and options.preview:
             callbacks.append(ending.enter_context(closing(LiveWindow(run))))
@@ -90,6 +91,7 @@ def _mesh(options: argparse.Namespace) -> dict[str, Any]:
             tensorboard=options.tensorboard,
             overwrite=options.overwrite,
             callbacks=callbacks,
+            preparing=before.to,
             meshing=bar.to,
             origin=command_origin(options.arguments, options.preset or "standard"),
         )

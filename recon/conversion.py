@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from recon.atomic import atomic_path
+from recon.bar import Told, part_of, untold
 from recon.config import Config
 from recon.errors import OtherRunError
 from recon.evaluation import distance_to_mesh
@@ -26,6 +27,7 @@ from recon.reconstruction import Reconstruction, read_run
 from recon.scan.files import read_clouds
 from recon.topology import Hole, Measures, measures, topology
 
+READ = 0.1  # share of all before the training that reading takes, for the bar
 MEASURED = 50_000  # points of the scan whose distance to the mesh is taken, at least
 
 
@@ -63,15 +65,18 @@ def convert(
     tensorboard: str | Path | None = None,
     overwrite: bool = False,
     callbacks: Sequence[Callback] = (),
+    preparing: Told = untold,
     meshing: Callable[[float], None] = lambda share: None,
     origin: Mapping[str, Any] | None = None,
 ) -> tuple[Mesh, dict[str, Any]]:
     """The mesh of `scans`, one scene, written to `out`, and its summary: plain values, as `--json` prints
     them, and `run` keeps them as result.json. Where `run` holds the same run, it goes on from there.
-    `callbacks` watch the training, `meshing` is told the share of the mesh that is made, `origin` is for the
-    run folder: see `recon.origin`; a run of other settings that a batch has made of the same scan ("batch" in
-    both origins) is replaced. Raises what reading, `reconstruct` and `write_mesh` raise."""
+    `callbacks` watch the training, `preparing` is told how far all before it is, `meshing` the share of the
+    mesh that is made, `origin` is for the run folder: see `recon.origin`; a run of other settings that a batch
+    has made of the same scan ("batch" in both origins) is replaced. Raises what reading, `reconstruct` and
+    `write_mesh` raise."""
     began = time.monotonic()
+    preparing(0.0, "reading")
     cloud = read_clouds(scans, samples=config.scan.samples, seed=config.seed)
     made = {**(origin or {}), "inputs": [fingerprint(scan) for scan in scans]}
     seconds = {"read": time.monotonic() - began}
@@ -85,6 +90,7 @@ def convert(
             preview=preview,
             tensorboard=tensorboard,
             callbacks=callbacks,
+            preparing=part_of(preparing, READ, 1.0),
             origin=made,
         )
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from recon.bar import Told, part_of, untold
 from recon.config import STANDARD, Config
 from recon.errors import OtherRunError, UsageError
 from recon.field.siren import Siren
@@ -46,6 +47,7 @@ from recon.scan.spacing import point_spacing
 from recon.scan.unoriented import Walls
 from recon.tasks.surface import SurfaceTask
 
+MEASURING, SPACE = 0.75, 0.85  # shares of the preparation at which these stages begin, for the bar
 IMAGES = 30.0  # seconds between images for TensorBoard where no preview is asked for
 # Of the scan, kept with the reconstruction: enough to tell its parts from ghosts; and, where it has colours
 # or other scalars to hand on, about two points a vertex of a mesh at 512 samples a side.
@@ -63,6 +65,7 @@ def reconstruct(
     preview: float | None = None,
     tensorboard: str | Path | None = None,
     callbacks: Iterable[Callback] = (),
+    preparing: Told = untold,
     origin: Mapping[str, Any] | None = None,
 ) -> Reconstruction:
     """A signed distance fitted to `cloud` (world, any units).
@@ -73,6 +76,7 @@ def reconstruct(
     preview    seconds between coarse meshes of the field so far, written to `run`: see `recon.preview`
     tensorboard  folder for TensorBoard: terms, and every `preview` seconds a picture and slices
     callbacks  see `recon.fit.trainer.fit`
+    preparing  is told how far the preparation is, and what it does, before the training
     origin     where the cloud comes from, plain values that the run folder keeps: see `recon.origin`
     Raises ScanError for a cloud no surface can be fitted to, UsageError for settings that make no
     sense or a run folder of another run, FitError where training fails, MissingLibraryError where
@@ -89,15 +93,17 @@ def reconstruct(
     seconds: dict[str, float] = {}
     where, threads = choose_device(device), torch.get_num_threads()
     with _timed(seconds, "prepare"):
-        cloud, estimated_normals = prepared(cloud, config.scan, threads)
+        cloud, estimated_normals = prepared(cloud, config.scan, threads, part_of(preparing, 0.0, MEASURING))
         frame = Frame.around(cloud.points, config.scan.margin)
         unit = PointCloud(frame.to_unit(cloud.points), cloud.normals)
         box = surrounding_box(unit.points, config.scan.margin)
         kept = _even_share(cloud, config.seed)
+        preparing(MEASURING, "noise and spacing")
         noise = point_noise(unit if unit.normals is not None else estimated(unit, threads), threads)
         log.info("points are about %.3g off the surface (standard deviation)", noise * frame.scale)
         spacing, side = point_spacing(unit.points, threads), float((box[1] - box[0]).max())
         config = config.suited_to(spacing, noise, side, estimated_normals)
+        preparing(SPACE, "inside and outside")
         clear = smoothed(unit, noise, spacing, config.seed, threads)
         space, is_open = _space_samples(clear, box, config, threads)
         config = config.with_(scan={"open": is_open})
@@ -106,6 +112,7 @@ def reconstruct(
         resume = _open_run(Path(run), description, kept) if run else None
         field = Siren(config.field, generator=torch.Generator().manual_seed(config.seed)).to(where)
         task = SurfaceTask(unit, space, config.surface, config.seed, where)
+        preparing(1.0, "")
     with _timed(seconds, "train"):
         watchers = list(callbacks)
         if run:

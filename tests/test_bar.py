@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from recon.bar import Bar, LinesBesideBars
+from recon.bar import Bar, LinesBesideBars, part_of
 
 
 class Terminal(io.StringIO):
@@ -76,3 +76,20 @@ def test_log_lines_have_lines_of_their_own(show: bool, monkeypatch: pytest.Monke
     before, middle, *bars, after, end = on_screen(sys.stderr.getvalue())  # type: ignore[attr-defined]
     assert (before, middle, after, end) == ("before", "in the middle", "after", "")
     assert len(bars) == show and all("walking  75%" in line for line in bars)
+
+
+def test_a_bar_that_ends_leaves_room_for_the_next(capsys: pytest.CaptureFixture[str]) -> None:
+    with Bar("walking", ends=True) as walk, Bar("running") as run:
+        walk.to(0.5, "half")
+        walk.to(1.0)
+        run.to(0.25)
+    shown = capsys.readouterr().err
+    assert shown.index("walking 100%") < shown.index("\n") < shown.index("running")
+
+
+def test_a_part_tells_its_share_of_the_whole() -> None:
+    heard: list[tuple[float, str]] = []
+    part = part_of(lambda share, text: heard.append((share, text)), 0.5, 0.75)
+    part(0.0, "begun")
+    part(1.0, "done")
+    assert heard == [(0.5, "begun"), (0.75, "done")]

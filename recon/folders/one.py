@@ -152,6 +152,7 @@ def _convert(job: Any, mesh: Path, before: dict[str, Any] | None, tell: Messages
                 tensorboard=job.tensorboard,
                 overwrite=earlier is not None,
                 callbacks=[training],
+                preparing=lambda share, _: tell.stage_is("preparing", share),
                 meshing=lambda share: tell.stage_is("meshing", share),
                 origin={"batch": job.name},
             )

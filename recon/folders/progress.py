@@ -14,7 +14,7 @@ from recon.folders.process import ENDS, Message
 # Seconds on one core, roughly: of a scan, of a byte of it, of a product in the field at one sample of a step.
 START, BYTE, PRODUCT = 8.0, 1e-6, 1e-10
 # Where in the work of a scan a stage begins, and its length.
-STAGES = {"training": (0.1, 0.75), "meshing": (0.85, 0.1), "drawing": (0.95, 0.0)}
+STAGES = {"preparing": (0.0, 0.1), "training": (0.1, 0.75), "meshing": (0.85, 0.1), "drawing": (0.95, 0.0)}
 
 log = logging.getLogger("recon")
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from recon.bar import Told, part_of, untold
 from recon.config import ScanConfig
 from recon.errors import ScanError
 from recon.geometry import Float, Int, PointCloud
@@ -25,13 +26,14 @@ SMOOTHED = 8  # neighbours that choose their scale together
 VOTERS = 20  # neighbours that a point's sign is compared with
 CHUNK = 1 << 15
 UNDECIDED = 0.1  # how near to a half the file's own votes for a side are no decision
+LINES = 0.6  # share of the time of an estimate until the signs, for the bar
 FLAT = 0.1  # mean cosine of normals and radii below which a part has no inside
 
 
 log = logging.getLogger("recon")
 
 
-def oriented(cloud: PointCloud, config: ScanConfig, threads: int = 1) -> PointCloud:
+def oriented(cloud: PointCloud, config: ScanConfig, threads: int = 1, told: Told = untold) -> PointCloud:
     """`cloud` with the normals that `config.normals` asks for, outward:
 
     file      its own, as they are; ScanError where it has none
@@ -39,6 +41,8 @@ def oriented(cloud: PointCloud, config: ScanConfig, threads: int = 1) -> PointCl
     none      no normals
     auto      its own where they are sound; repaired where some or all are turned round; estimated where
               there are none or they do not fit the points
+
+    `told` hears how far it is.
     """
     if config.normals == "none":
         return replace(cloud, normals=None)
@@ -47,11 +51,11 @@ def oriented(cloud: PointCloud, config: ScanConfig, threads: int = 1) -> PointCl
             raise ScanError(f"{cloud.source} has no normals: estimate them with --normals estimate")
         return cloud
     if cloud.normals is None or config.normals == "estimate":
-        return estimated(cloud, threads)
+        return estimated(cloud, threads, told)
     check = check_normals(cloud, threads)
     if check.unfit:
         log.info("the normals do not fit the points (mean cosine %.2f): estimated anew", check.agreement)
-        return estimated(cloud, threads)
+        return estimated(cloud, threads, told)
     if check.mixed:
         normals = _turned(cloud, cloud.normals, threads)
         turned = float(((normals * cloud.normals).sum(1) < 0).mean())
@@ -64,14 +68,15 @@ def oriented(cloud: PointCloud, config: ScanConfig, threads: int = 1) -> PointCl
     return cloud
 
 
-def estimated(cloud: PointCloud, threads: int = 1) -> PointCloud:
+def estimated(cloud: PointCloud, threads: int = 1, told: Told = untold) -> PointCloud:
     """`cloud` with estimated normals, outward as far as its points tell."""
     log.info("estimating the normals of %s points", f"{len(cloud):,}")
-    lines = estimate_lines(cloud.points, threads)
+    lines = estimate_lines(cloud.points, threads, part_of(told, 0.0, LINES))
+    told(LINES, "sides of the normals")
     return replace(cloud, normals=_turned(replace(cloud, normals=None), lines, threads))
 
 
-def estimate_lines(points: Float, threads: int = 1) -> Float:
+def estimate_lines(points: Float, threads: int = 1, told: Told = untold) -> Float:
     """(n, 3) unit normals, their signs open, of `points` (n, 3): the direction of least spread among the
     neighbours, with as many neighbours as have the least spread for their width, on average around the
     point. Few follow the detail of a clean scan, many are out of the noise (the trade-off of Mitra, Nguyen
@@ -84,6 +89,7 @@ def estimate_lines(points: Float, threads: int = 1) -> Float:
     close = np.empty((len(points), SMOOTHED), np.int64)
     for start in range(0, len(points), CHUNK):
         part = slice(start, start + CHUNK)
+        told(start / len(points), "normals")
         _, near = tree.query(points[part], most, workers=threads)
         close[part] = near[:, :SMOOTHED]
         for i, count in enumerate(SCALES):

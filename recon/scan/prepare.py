@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from recon.bar import Told, part_of, untold
 from recon.config import ScanConfig
 from recon.geometry import Float, PointCloud
 from recon.scan.camera import seen_from_origin, unrounded
@@ -15,13 +16,18 @@ from recon.scan.normals import oriented
 from recon.scan.outliers import outliers
 from recon.scan.thin import thinned
 
+OUTLIERS, NORMALS = 0.1, 0.4  # shares of the time at which these stages begin, for the bar
+
 log = logging.getLogger("recon")
 
 
-def prepared(cloud: PointCloud, config: ScanConfig, threads: int = 1) -> tuple[PointCloud, bool]:
+def prepared(
+    cloud: PointCloud, config: ScanConfig, threads: int = 1, told: Told = untold
+) -> tuple[PointCloud, bool]:
     """`cloud` (world) as the field is to see it, normals unit and outward (none with `normals` "none"), and
     whether they were estimated, so that they tell nothing that the points do not. What is changed is logged
-    with a count. Raises ScanError for points no surface can be fitted to."""
+    with a count; `told` hears how far it is. Raises ScanError for points no surface can be fitted to."""
+    told(0.0, "cleaning")
     cloud, report = clean(cloud)
     for line in report.lines():
         log.info("%s", line)
@@ -29,6 +35,7 @@ def prepared(cloud: PointCloud, config: ScanConfig, threads: int = 1) -> tuple[P
     if len(cloud) > config.most:
         before, cloud = len(cloud), thinned(cloud, config.most)
         log.info("%s of %s points are kept, evenly spaced", f"{len(cloud):,}", f"{before:,}")
+    told(OUTLIERS, "outliers")
     if config.outliers == "auto":
         stray = outliers(cloud.points - cloud.points.mean(0), threads)
         if stray.any():
@@ -36,7 +43,8 @@ def prepared(cloud: PointCloud, config: ScanConfig, threads: int = 1) -> tuple[P
             log.info("%s are outliers: left out (--set scan.outliers=off keeps them)", share)
             cloud, _ = clean(cloud.select(~stray))
     own = cloud.normals
-    cloud = oriented(cloud, config, threads)
+    told(NORMALS, "normals")
+    cloud = oriented(cloud, config, threads, part_of(told, NORMALS, 1.0))
     return cloud, cloud.normals is not None and (own is None or not _same_lines(own, cloud.normals))
 
 
