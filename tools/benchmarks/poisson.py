@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> None:
         cloud, depth=args.depth, linear_fit=False, n_threads=args.threads
     )
     if args.trim:
-        mesh.remove_vertices_by_mask(np.asarray(density) < np.quantile(density, args.trim))
+        values = np.asarray(density)
+        mesh.remove_vertices_by_mask(values < np.quantile(values, args.trim))
     mesh.vertices = o3d.utility.Vector3dVector(np.asarray(mesh.vertices) * scale + center)
     if not o3d.io.write_triangle_mesh(args.mesh, mesh):
         sys.exit(f"Open3D could not write {args.mesh}")
