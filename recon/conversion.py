@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from recon.atomic import atomic_path
-from recon.bar import Told, part_of, untold
+from recon.bar import Told, untold
 from recon.config import Config
 from recon.errors import OtherRunError
 from recon.evaluation import distance_to_mesh
@@ -27,7 +27,6 @@ from recon.reconstruction import Reconstruction, read_run
 from recon.scan.files import read_clouds
 from recon.topology import Hole, Measures, measures, topology
 
-READ = 0.1  # share of all before the training that reading takes, for the bar
 MEASURED = 50_000  # points of the scan whose distance to the mesh is taken, at least
 
 
@@ -76,7 +75,6 @@ def convert(
     has made of the same scan ("batch" in both origins) is replaced. Raises what reading, `reconstruct` and
     `write_mesh` raise."""
     began = time.monotonic()
-    preparing(0.0, "reading")
     cloud = read_clouds(scans, samples=config.scan.samples, seed=config.seed)
     made = {**(origin or {}), "inputs": [fingerprint(scan) for scan in scans]}
     seconds = {"read": time.monotonic() - began}
@@ -90,7 +88,7 @@ def convert(
             preview=preview,
             tensorboard=tensorboard,
             callbacks=callbacks,
-            preparing=part_of(preparing, READ, 1.0),
+            preparing=preparing,
             origin=made,
         )
 
