@@ -71,9 +71,9 @@ def convert(
     """The mesh of `scans`, one scene, written to `out`, and its summary: plain values, as `--json` prints
     them, and `run` keeps them as result.json. Where `run` holds the same run, it goes on from there.
     `callbacks` watch the training, `preparing` is told how far all before it is, `meshing` the share of the
-    mesh that is made, `origin` is for the run folder: see `recon.origin`; a run of other settings that a batch
-    has made of the same scan ("batch" in both origins) is replaced. Raises what reading, `reconstruct` and
-    `write_mesh` raise."""
+    mesh that is made, `origin` is for the run folder: see `recon.origin`; a run of other settings that a
+    batch has made of the same scan ("batch" in both origins) is replaced. Raises what reading, `reconstruct`
+    and `write_mesh` raise."""
     began = time.monotonic()
     cloud = read_clouds(scans, samples=config.scan.samples, seed=config.seed)
     made = {**(origin or {}), "inputs": [fingerprint(scan) for scan in scans]}
