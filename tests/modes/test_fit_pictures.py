@@ -115,8 +115,8 @@ def test_a_picture_from_its_derivatives(fit: Fit, tmp_path: Path, mode: str) -> 
 
 
 def composite(background: Float, inserted: Float, mask: NDArray[np.bool_]) -> Float:
-    """The picture whose gradient is nearest to the mixed one, by its cosine series, each coefficient by itself.
-    Its mean outside the mask is the background's."""
+    """The picture whose gradient is nearest to the mixed one, by its cosine series, each coefficient by
+    itself. Its mean outside the mask is the background's."""
     height, width = mask.shape
     a = np.pi * np.arange(width)[None, :, None] / width
     b = np.pi * np.arange(height)[:, None, None] / height
