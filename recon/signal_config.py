@@ -38,7 +38,7 @@ STANDARD: dict[str, SignalConfig] = {
     "gradient": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
     "laplacian": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
     "blend": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
-    "inpaint": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
+    "inpaint": _PICTURE.with_(field={"omega_first": 10.0, "spread": 1.0}, fit={"rate": 3e-4}),
     "audio": _PICTURE.with_(
         field={"width": 384, "omega_first": 10.0, "spread": 300.0},
         samples={"batch": 16384},
