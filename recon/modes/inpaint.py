@@ -14,7 +14,6 @@ from recon.fitted import Fitted
 from recon.modes.pictures import View, bits_for, compared, picture_grid, picture_levels
 from recon.modes.train import Job, finished, trained
 from recon.signals.images import check_image_path, read_image, read_mask, write_image
-from recon.signals.quality import psnr
 from recon.tasks.inpainting import inpainting_task
 
 
@@ -70,13 +69,6 @@ def fit_inpaint(
     inputs = [source, *([] if mask is None else [mask])]
     fitted = trained(job, "inpaint", task, grid, levels, inputs, {"keep": keep})
     facts = {"width": grid.counts[1], "height": grid.counts[0], "known": len(known), "prior": settings.prior}
-    facts |= compared(fitted, picture)
-    if missing.any():
-        found = View().of(fitted).clip(0, 1) if picture.bits < 32 else View().of(fitted)
-        peak = 1.0 if picture.bits < 32 else float(np.ptp(picture.values)) or 1.0
-        shape = (len(grid), -1)
-        facts["psnr_missing"] = psnr(
-            found.reshape(shape)[missing], picture.values.reshape(shape)[missing], peak
-        )
+    facts |= compared(fitted, picture, missing)
     write_image(view.of(fitted), job.out, bits, overwrite=job.overwrite)
     return fitted, finished(job, fitted, began, facts)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recon.errors import UsageError
 from recon.field.orders import laplacian_order
@@ -91,14 +92,19 @@ def refound(fitted: Fitted, wanted: Float, affine: bool) -> Levels:
     return Levels(fitted.levels.gain, fitted.levels.offset + found[0], slope)
 
 
-def compared(fitted: Fitted, picture: Picture) -> dict[str, Any]:
-    """PSNR and SSIM of the fit at the picture's own pixels; PSNR's peak is the range of its values."""
+def compared(fitted: Fitted, picture: Picture, missing: NDArray[np.bool_] | None = None) -> dict[str, Any]:
+    """PSNR and SSIM of the fit at the picture's own pixels, and PSNR at those `missing` (h w,) to it, where
+    there are any; its peak is the range of the picture's values."""
     wanted = picture.values
     peak = 1.0 if picture.bits < 32 else float(np.ptp(wanted)) or 1.0
     found = View().of(fitted)
     if picture.bits < 32:
         found = found.clip(0, 1)
-    return {"psnr": psnr(found, wanted, peak), "ssim": ssim(found, wanted, peak)}
+    facts: dict[str, Any] = {"psnr": psnr(found, wanted, peak), "ssim": ssim(found, wanted, peak)}
+    if missing is not None and missing.any():
+        unseen = missing.reshape(wanted.shape[:2])
+        facts["psnr_missing"] = psnr(found[unseen], wanted[unseen], peak)
+    return facts
 
 
 def derivative_sheet(fitted: Fitted, picture: Picture) -> np.ndarray:
