@@ -1,8 +1,15 @@
 """What more than one test file needs."""
 
+import signal
 from pathlib import Path
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """Let the commands that tests start take Ctrl-C, though a shell makes what it runs in the background ignore
+    it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
