@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         report=_report,
         view=_view,
         fit=_fit,
+        solve=_solve,
     )
     options = parser.parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments
@@ -216,6 +217,14 @@ def _fit(options: argparse.Namespace) -> dict[str, Any]:
 
     summary = run_fit(options)
     _say(fit_lines(summary), options.quiet)
+    return summary
+
+
+def _solve(options: argparse.Namespace) -> dict[str, Any]:
+    from recon.solve_options import run_solve, solve_lines
+
+    summary = run_solve(options)
+    _say(solve_lines(summary), options.quiet)
     return summary
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from recon.fit_options import add_fit_options, size
 from recon.settings import add_setting_options, point, seconds, settings_help
+from recon.solve_options import add_solve_options
 
 
 def _cores() -> int:
@@ -96,6 +97,11 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
     fitting = commands.add_parser("fit", help=text, description=text)
     fitting.set_defaults(command=work["fit"])
     add_fit_options(fitting, _add_common)
+
+    text = "a boundary-value problem: waves in a medium, or the medium from waves"
+    solving = commands.add_parser("solve", help=text, description=text)
+    solving.set_defaults(command=work["solve"])
+    add_solve_options(solving, _add_common)
 
     view = command("view", "show meshes, scans, run folders, or all that is in a folder")
     view.add_argument(

@@ -7,8 +7,7 @@ import pytest
 
 
 def pytest_configure() -> None:
-    """Let the commands that tests start take Ctrl-C, though a shell makes what it runs in the background ignore
-    it."""
+    """Let the commands that tests start take Ctrl-C, which a shell has its jobs in the background ignore."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

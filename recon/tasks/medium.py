@@ -1,0 +1,55 @@
+"""How fast waves run where: a map of the slowness 1/c over a square."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recon.errors import UsageError
+from recon.geometry import Float
+
+MEDIA = ("uniform", "square", "circle")
+SPEED = 2.0  # in an inclusion; 1 around it
+PLACE, SIZE = (0.5, 0.0), 0.25  # its centre, and its radius or half its side, as shares of half the region
+CELLS, FINER = 256, 8  # a side of the map of an inclusion; samples a side that a cell is the mean of
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """Values over the square of half-width `half` around zero; those at its sides go on outside.
+
+    table  (n, n) float64 at the centres of n² cells, rows along y
+    """
+
+    table: Float
+    half: float
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        """(n,) at coordinates (n,), bilinear between the cells' centres."""
+        table = torch.as_tensor(self.table).to(x)
+        places = torch.stack((x, y), -1)[None, None] / self.half
+        return torch.nn.functional.grid_sample(
+            table[None, None], places, mode="bilinear", padding_mode="border", align_corners=False
+        )[0, 0, 0]
+
+    def on(self, axis: Float) -> Float:
+        """(m, m) float64 on the product of `axis` with itself, rows along y."""
+        y, x = torch.meshgrid(torch.as_tensor(axis), torch.as_tensor(axis), indexing="ij")
+        return self(x.reshape(-1), y.reshape(-1)).reshape(x.shape).numpy()
+
+
+def named_medium(name: str, half: float) -> Map:
+    """The slowness of a medium in `MEDIA`: 1, and 1/SPEED in its inclusion. Raises UsageError for another
+    name."""
+    if name not in MEDIA:
+        raise UsageError(f"no medium '{name}': {', '.join(MEDIA)}, or a .npy file with the slowness")
+    if name == "uniform":
+        return Map(np.ones((1, 1)), half)
+    fine = (np.arange(CELLS * FINER) + 0.5) / (CELLS * FINER) * 2 - 1
+    x, y = np.abs(fine - PLACE[0])[None, :], np.abs(fine - PLACE[1])[:, None]
+    within = np.maximum(x, y) < SIZE if name == "square" else np.hypot(x, y) < SIZE
+    cover = within.reshape(CELLS, FINER, CELLS, FINER).mean((1, 3))
+    return Map(1 + cover * (1 / SPEED - 1), half)
