@@ -30,7 +30,7 @@ class SolveConfig(Staged):
 
 
 STANDARD: dict[str, SolveConfig] = {
-    "helmholtz": SolveConfig().with_(field={"omega_first": 15.0}),
+    "helmholtz": SolveConfig().with_(field={"omega_first": 15.0}, fit={"steps": 4000}),
     "wave": SolveConfig().with_(field={"omega_first": 8.0}, fit={"steps": 4000}),
     "inverse": SolveConfig().with_(field={"omega_first": 8.0}, drawn={"points": 1024}, fit={"steps": 4000}),
 }

@@ -6,6 +6,7 @@
     python tools/benchmark.py curves --shapes DIR [--only rocker] [--budgets 5,10,20,40,80]
         [--reference-seconds 1000]
     python tools/benchmark.py extraction --scan FILE [--resolutions 256,512,1024,2048]
+    python tools/benchmark.py derivatives [--batch 10000] [--width 128] [--outputs 3]
 
 `COMMAND --help` says what each of them does. Every result is a line of OUT/COMMAND.jsonl with its commit,
 machine, threads, date and command; OUT/COMMAND.md is the table. Poisson needs Open3D (`tools/setup view`),
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import accuracy, curves, extraction, one_mesh, one_reference, poisson, steps
+from benchmarks import accuracy, curves, derivatives, extraction, one_mesh, one_reference, poisson, steps
 
 
 def main() -> None:
@@ -28,6 +29,7 @@ def main() -> None:
         "steps": steps,
         "curves": curves,
         "extraction": extraction,
+        "derivatives": derivatives,
         "poisson": poisson,
         "one-mesh": one_mesh,
         "one-reference": one_reference,

@@ -18,7 +18,7 @@ from recon.fit.trainer import Callback, fit
 from recon.modes.train import open_run
 from recon.origin import CHECKPOINT, machine_origin
 from recon.pipeline import choose_device, device_name
-from recon.reconstruction import HISTORY
+from recon.reconstruction import HISTORY, save_description
 from recon.solution import Solution
 from recon.solve_config import SolveConfig
 from recon.tasks.last_layer import solve_last_layer
@@ -73,4 +73,5 @@ def solve(
     solution = Solution(field, problem.units, snapshot, exact, time.monotonic() - began)
     if run is not None:
         solution.save(run)
+        save_description(run, {**description, "exact": exact})
     return solution

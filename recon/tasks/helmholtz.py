@@ -24,6 +24,7 @@ from recon.tasks.problem import Equation, Problem, inside
 
 TYPICAL = 0.05  # size of the field of a unit source a few wavelengths away
 SPREAD = 2.0  # standard deviation of the extra samples around a source, in those of the source
+FORCED = 1.0  # the share of f by which the equation is smaller within a source
 CLEAR = 5.0  # from so many σ on, a source is a point to the field around it
 
 
@@ -52,9 +53,10 @@ def helmholtz_problem(
     def balance(u: Jet, at: Tensor) -> Tensor:
         value, gradient, second = as_complex(u)
         x, y = at.T
-        found = layer.laplacian(gradient, second, at)[:, 0] + source(x, y, places, width)
-        found = found + (wavenumber * slowness(x, y)) ** 2 * value[:, 0]
-        return torch.view_as_real(found) / (size * wavenumber**2)
+        radiated = source(x, y, places, width)
+        turned = (wavenumber * slowness(x, y)) ** 2 * value[:, 0]
+        found = layer.laplacian(gradient, second, at)[:, 0] + turned + radiated
+        return torch.view_as_real(found) / (size * wavenumber**2 + FORCED * radiated)[:, None]
 
     def around(draw: Draw) -> Tensor:
         where = draw.generator.device
