@@ -14,13 +14,16 @@ CHUNK, JOINED = 1 << 18, 1 << 21  # faces at a time
 CRUMB = 2e-3  # of the largest part's area
 SUPPORT = 4.0  # in the cloud's point spacings: how near a scan point supports a vertex
 SUPPORTED = 0.25  # the share of supported vertices from which a part counts as scanned
+ALONE = 5e-3  # the share of the points from which it does where no other part is near them
+SAMPLE = 20_000  # points of the scan that are asked
 
 
 def keep_parts(mesh: Mesh, parts: str, points: Float) -> tuple[Mesh, int]:
     """`mesh` with the parts that `parts` asks for, and how many were left out.
 
     parts   "all"; "largest"; a number N, the N largest by area; or "auto": all but crumbs, parts
-            below 0.2 % of the largest one's area, and ghosts, parts that the scan does not support
+            below 0.2 % of the largest one's area, and ghosts, parts that the scan does not support: few of
+            their vertices are near points, and few points would be left without a surface
     points  (n, 3) the scan, in the mesh's frame
     """
     if parts == "all" or not len(mesh.faces):
@@ -75,8 +78,22 @@ def _supported(mesh: Mesh, label: NDArray, count: int, points: Float) -> NDArray
     rng = np.random.default_rng(0)
     out = np.zeros(count, bool)
     order = np.argsort(label, kind="stable")
-    for part, members in enumerate(np.split(order, np.cumsum(np.bincount(label, minlength=count))[:-1])):
-        some = rng.choice(members, min(len(members), 1000), replace=False)
+    members = np.split(order, np.cumsum(np.bincount(label, minlength=count))[:-1])
+    for part, vertices in enumerate(members):
+        some = rng.choice(vertices, min(len(vertices), 1000), replace=False)
         distance, _ = tree.query(mesh.vertices[some], distance_upper_bound=SUPPORT * spacing)
         out[part] = np.isfinite(distance).mean() >= SUPPORTED
+    asked = points[:: max(1, len(points) // SAMPLE)]
+    left = asked[_far(asked, mesh.vertices[out[label]], SUPPORT * spacing)]
+    for part in sorted(np.flatnonzero(~out), key=lambda part: -len(members[part])):
+        far = _far(left, mesh.vertices[members[part]], SUPPORT * spacing)
+        if np.count_nonzero(~far) >= ALONE * len(asked):
+            out[part], left = True, left[far]
     return out
+
+
+def _far(points: Float, vertices: Float, distance: float) -> NDArray[np.bool_]:
+    """(n,) which points have none of the vertices within `distance`."""
+    if not len(vertices) or not len(points):
+        return np.ones(len(points), bool)
+    return ~np.isfinite(cKDTree(vertices).query(points, distance_upper_bound=distance)[0])

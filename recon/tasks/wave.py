@@ -19,7 +19,7 @@ SIDES = ("open", "fixed")
 ORDER = Order(True, (((0, 0),), ((1, 1), (2, 2))))  # ∂²/∂t², and the Laplacian in space
 GROWN, FIRST = 0.5, 0.1  # share of the training at whose end all of the time is seen; share seen at first
 WEIGHTS = {"wave": 1.0, "initial value": 100.0, "initial velocity": 10.0, "sides": 1.0}
-SMALLER = 0.35  # the unit of the wave equation, as a share of c² Δu at the start: late waves are smaller
+SMALLER = 0.05  # the unit of the wave equation, as a share of c² Δu at the start: waves fade as they spread
 
 
 def wave_problem(

@@ -36,6 +36,18 @@ def test_auto_drops_ghosts_and_crumbs_and_keeps_what_was_scanned() -> None:
     assert np.array_equal(kept.vertices, kept.normals)  # attributes go with their vertices
 
 
+def test_auto_keeps_a_part_that_was_scanned_from_one_side_only() -> None:
+    """A tenth of a ball has points, and no other part is near them; a ghost beside the other ball has none
+    to itself."""
+    mesh = balls((0, 1.0), (4, 1.0), (1.5, 0.4))
+    scan = scan_of(balls((0, 1.0), (4, 1.0)))
+    scan = scan[(scan[:, 0] < 2) | (scan[:, 0] > 4.8)]
+    kept, dropped = keep_parts(mesh, "auto", scan)
+    assert dropped == 1
+    assert kept.vertices[:, 0].max() == pytest.approx(5, abs=1e-2)
+    assert topology(kept).components == 2
+
+
 def test_parts_are_the_same_however_many_faces_are_joined_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     mesh = balls((0, 0.1), (2, 1.0), (5, 0.5))
     shuffled = Mesh(mesh.vertices, np.random.default_rng(0).permutation(mesh.faces))
