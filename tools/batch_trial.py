@@ -120,7 +120,7 @@ class Trial:
     def full(self) -> None:
         out = self.out / "full"
         out.mkdir(exist_ok=True)
-        mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "recon-trial", str(out)]
+        mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "recon-trial", str(out)]
         if subprocess.run(mount, check=False).returncode:
             self.say("- a full disk: not tried, no tmpfs could be mounted")
             return
@@ -131,7 +131,7 @@ class Trial:
             states = [row["state"] for row in rows.values()]
             refused = [row["error"] for row in rows.values() if "No space left" in str(row["error"])]
             self.say(
-                f"- a disk of 6 MB: exit {code}, {states.count('done')} done, "
+                f"- a disk of 2 MB: exit {code}, {states.count('done')} done, "
                 f"{len(refused)} refused for want of space"
             )
             subprocess.run(["mount", "-o", "remount,size=600m", str(out)], check=True)
