@@ -9,7 +9,7 @@ makes a folder of 24 scans from the folder DATA, 18 in all formats and six that 
     killed   killed (SIGKILL) at random moments, every other time with its processes, and started again
     cluster  on two Dask workers on this machine, of which one is killed three times
     full     on a disk that is full after a few meshes (a tmpfs, for which it takes root), and then is not
-    alone    one after another by `recon mesh`: the work without the batch
+    alone    one after another, and beside that by `recon mesh`: the work without the batch
 
 and compares. Lines go to OUT/record.md as they come.
 """
@@ -29,6 +29,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from trial_scans import BAD, GOOD, make_scans
 SEED, WORKER_KILLS = 0, 3
 MOMENTS = 5, 100  # seconds from a start to the kill
 ROOT = Path(__file__).resolve().parent.parent
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
 TIMES = ("seconds", "peak_memory", "state")  # what differs from run to run
 
 
@@ -118,7 +120,7 @@ class Trial:
     def full(self) -> None:
         out = self.out / "full"
         out.mkdir(exist_ok=True)
-        mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "recon-trial", str(out)]
+        mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "recon-trial", str(out)]
         if subprocess.run(mount, check=False).returncode:
             self.say("- a full disk: not tried, no tmpfs could be mounted")
             return
@@ -129,7 +131,7 @@ class Trial:
             states = [row["state"] for row in rows.values()]
             refused = [row["error"] for row in rows.values() if "No space left" in str(row["error"])]
             self.say(
-                f"- a disk of 6 MB: exit {code}, {states.count('done')} done, "
+                f"- a disk of 2 MB: exit {code}, {states.count('done')} done, "
                 f"{len(refused)} refused for want of space"
             )
             subprocess.run(["mount", "-o", "remount,size=600m", str(out)], check=True)
@@ -148,37 +150,46 @@ class Trial:
             subprocess.run(["umount", str(out)], check=True)
 
     def alone(self) -> None:
-        alone = self.out / "alone"
-        shutil.rmtree(alone, ignore_errors=True)
+        """Both at the same time, one scan and one thread each: what else the machine does slows both."""
+        alone, batch = self.out / "alone", self.out / "one_at_a_time"
+        for folder in (alone, batch):
+            shutil.rmtree(folder, ignore_errors=True)
         alone.mkdir()
 
-        def convert() -> None:
-            for name in (*GOOD, *BAD):
-                out = alone / f"{name.replace('/', '-')}.ply"
-                command = [
-                    "mesh",
-                    str(self.scans / name),
-                    "-o",
-                    str(out),
-                    "--preset",
-                    "draft",
-                    "--threads",
-                    "1",
-                ]
-                with (self.out / "log.txt").open("a") as log:
-                    subprocess.run([sys.executable, "-m", "recon", *command], stderr=log, check=False)
+        def mesh(name: str) -> tuple[float, float]:
+            out = alone / f"{name.replace('/', '-')}.ply"
+            words = ["mesh", str(self.scans / name), "-o", str(out), "--preset", "draft", "--threads", "1"]
+            return self.spent([sys.executable, "-m", "recon", *words])
 
-        _, wall, cpu = timed(convert)
-        rows = summary(self.out / "left")
+        jobs, self.jobs = self.jobs, 1
+        command, self.jobs = self.command(batch), jobs
+        with ThreadPoolExecutor(1) as beside:
+            both = beside.submit(self.spent, command)
+            each = np.array([mesh(name) for name in (*GOOD, *BAD)])
+            together = np.array(both.result())
+        wall, cpu = each.sum(0)
+        more = together / (wall, cpu) - 1
+        rows = summary(batch)
         same = [
             (alone / f"{name.replace('/', '-')}.ply").read_bytes()
-            == (self.out / "left" / rows[name]["mesh"]).read_bytes()
+            == (batch / rows[name]["mesh"]).read_bytes()
             for name in GOOD
         ]
         self.say(
-            f"- one after another by `recon mesh --threads 1`: {wall:.0f} s, {cpu:.0f} s of CPU time; "
-            f"{sum(same)} of {len(GOOD)} meshes are the batch's, byte for byte"
+            f"- `recon batch --jobs 1`: {together[0]:.0f} s, {together[1]:.1f} s of CPU time; beside it, "
+            f"one after another, `recon mesh --threads 1`: {wall:.0f} s, {cpu:.1f} s of CPU time; the batch "
+            f"took {more[0]:+.1%} and {more[1]:+.1%}; "
+            f"{sum(same)} of {len(GOOD)} meshes are the same byte for byte"
         )
+
+    def spent(self, command: list[str]) -> tuple[float, float]:
+        """Wall seconds, and CPU seconds of the process and of all that it waited for."""
+        began = time.monotonic()
+        with (self.out / "log.txt").open("a") as log:
+            process = subprocess.Popen(command, stderr=log, env=os.environ | ONE_THREAD)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return time.monotonic() - began, used.ru_utime + used.ru_stime
 
     def verdict(self, out: Path) -> str:
         """Whether `out` holds what the undisturbed batch made."""

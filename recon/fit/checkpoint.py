@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import math
 import pickle
 import time
@@ -18,10 +19,13 @@ from recon.fit.trainer import Progress, Snapshot
 
 
 def save_snapshot(snapshot: Snapshot, path: Path) -> None:
-    """Write `snapshot`, replacing an older one only when the new one is whole."""
+    """Write `snapshot`, replacing an older one only when the new one is whole. Raises OutputError where the
+    disk refuses."""
     values = {f.name: getattr(snapshot, f.name) for f in dataclasses.fields(snapshot)}
+    content = io.BytesIO()
+    torch.save(values, content)  # which does not say of a file that the disk is full
     with atomic_path(path, overwrite=True) as temporary:
-        torch.save(values, temporary)
+        temporary.write_bytes(content.getbuffer())
 
 
 def load_snapshot(path: Path) -> Snapshot:

@@ -91,7 +91,7 @@ def batch(
     if time_limit == 0 or memory_limit == 0:
         raise UsageError("no scan can be done within a limit of 0")
     limits = Limits(time_limit, memory_limit)
-    found = find_scans(folder, out, pattern, ending)
+    found, unread = find_scans(folder, out, pattern, ending)
     settings = settings_from(config, overrides or {})
     if cluster and jobs:
         raise UsageError(
@@ -128,11 +128,18 @@ def batch(
         )
         for scan in found
     ]
-    return _results(todo, start, folder, out.absolute(), progress)
+    out = out.absolute()
+    faults = [Result(name, out / name, FAILED, None, fault) for name, fault in sorted(unread.items())]
+    return _results(todo, faults, start, folder, out, progress)
 
 
 def _results(
-    jobs: list[Job], start: Callable[[list[Job]], Pool], folder: Path, out: Path, progress: bool
+    jobs: list[Job],
+    faults: list[Result],
+    start: Callable[[list[Job]], Pool],
+    folder: Path,
+    out: Path,
+    progress: bool,
 ) -> Iterator[Result]:
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -148,7 +155,11 @@ def _results(
             job.name: Result.of(job, UNFINISHED if reasons[job.name] else KEPT, before[job.name])
             for job in jobs
         }
+        results = dict(sorted((results | {fault.scan: fault for fault in faults}).items()))
         _say_what_is_left([reason for reason in reasons.values() if reason], len(jobs))
+        for result in faults:
+            log.warning("%s failed: %s", result.scan, result.error)
+            yield result
         for result in list(results.values()):
             if result.state == KEPT:
                 # of a process that was killed when all was done

@@ -29,6 +29,7 @@ from recon.folders.process import ENDS, GRACE, Limits, Message, failed, run_job
 REPORT = 1.0  # seconds between two messages of a worker on one stage
 ANSWER = 30  # seconds in which a scheduler must answer
 AHEAD = 2  # scans that are sent per thread of the cluster, where their contents travel
+LOGGERS = "distributed", "distributed.client"  # what they say of lost workers is no news to a user
 GPU = {"GPU": 1}  # the resource that a scan on a GPU asks for
 
 Files = dict[str, bytes]  # the contents of a result, by what is added to the mesh's name, manifest last
@@ -88,6 +89,8 @@ class ClusterPool:
     def _ended(self, job: Job, future: Any) -> None:
         """Runs in a thread of the client's."""
         try:
+            if future.cancelled():  # to ask for its result would take a client that is not being closed
+                raise CancelledError
             end, files = future.result()
             if files:
                 _place(job, files)
@@ -107,6 +110,8 @@ class ClusterPool:
                 continue
             if any(end in message for end in ENDS):
                 if "stopped" in message:
+                    self.futures.clear()  # nobody is there to cancel them,
+                    self.running.clear()  # or to say how they end
                     raise FitError(f"the Dask scheduler at {self.address} is gone: what is done is kept")
                 self.left -= 1
                 self.futures.pop(name, None)
@@ -146,7 +151,8 @@ def _connected(address: str) -> tuple[Any, Any]:
         raise MissingLibraryError(
             "Dask is not installed: pip install distributed (or bash tools/setup cluster)"
         ) from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a worker that is lost is no news to a user
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     if address.startswith("local:"):
         count = address.removeprefix("local:")
         if not count.isdigit() or int(count) < 1:

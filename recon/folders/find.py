@@ -21,13 +21,16 @@ class Found:
     mesh: str
 
 
-def find_scans(folder: Path, out: Path, pattern: str | None, ending: str) -> list[Found]:
-    """Every scan below `folder`, by ending and `pattern`, in the order of their names. Files and folders
-    whose name starts with a dot, and `out`, are passed over; links are followed, to a folder once.
+def find_scans(
+    folder: Path, out: Path, pattern: str | None, ending: str
+) -> tuple[list[Found], dict[str, str]]:
+    """Every scan below `folder`, by ending and `pattern`, in the order of their names; and the folders below
+    that cannot be read, as `rooms/`, with what is wrong with each. Files and folders whose name starts with a
+    dot, and `out`, are passed over; links are followed, to a folder once.
 
     The mesh of `rooms/a.xyz` is `rooms/a.ply` (with `ending` .ply); where `rooms/a.e57` wants that name, too,
     both get their whole name: `rooms/a.xyz.ply`, `rooms/a.e57.ply`, whether or not `pattern` leaves one out.
-    Raises ScanError where there is no folder or no scan in it, UsageError where meshes could overwrite scans.
+    Raises ScanError where there is no folder or neither in it, UsageError where meshes could overwrite scans.
     """
     if not folder.is_dir():
         what = f"{folder} is a file: `recon mesh` converts one scan" if folder.exists() else None
@@ -35,16 +38,17 @@ def find_scans(folder: Path, out: Path, pattern: str | None, ending: str) -> lis
     inside, outside = folder.resolve(), out.resolve()
     if inside == outside or outside in inside.parents:
         raise UsageError(f"{folder} lies in {out}, where the meshes go: give another folder for them")
-    names = sorted(_files(folder, outside))
+    unread: dict[str, str] = {}
+    names = sorted(_files(folder, outside, unread))
     found = [
         Found(name, mesh)
         for name, mesh in zip(names, _meshes(names, ending), strict=True)
         if pattern is None or matches(name, pattern)
     ]
-    if not found:
+    if not found and not unread:
         what = "no scan" if pattern is None else f"no scan that matches '{pattern}'"
         raise ScanError(f"{folder} holds {what}; scans end in {' '.join(READERS)}")
-    return found
+    return found, unread
 
 
 def matches(name: str, pattern: str) -> bool:
@@ -53,12 +57,16 @@ def matches(name: str, pattern: str) -> bool:
     return fnmatchcase(name if "/" in pattern else PurePosixPath(name).name, pattern)
 
 
-def _files(folder: Path, out: Path) -> Iterator[str]:
-    def refuse(error: OSError) -> None:
-        raise ScanError(f"cannot read the folder {error.filename}: {error.strerror}")
+def _files(folder: Path, out: Path, unread: dict[str, str]) -> Iterator[str]:
+    def note(error: OSError) -> None:
+        place = Path(error.filename)
+        if place == folder:
+            raise ScanError(f"cannot read the folder {folder}: {error.strerror}")
+        name = f"{place.relative_to(folder).as_posix()}/"
+        unread[name] = f"cannot read the folder: {error.strerror}; no scan in it was converted"
 
     seen = {folder.resolve(), out}
-    for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+    for place, folders, files in os.walk(folder, onerror=note, followlinks=True):
         there = {name: (Path(place) / name).resolve() for name in sorted(folders) if name[0] != "."}
         folders[:] = [name for name, real in there.items() if real not in seen]
         seen.update(there.values())

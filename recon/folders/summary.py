@@ -27,16 +27,18 @@ CSV, JSON = "summary.csv", "summary.json"
 class Result:
     """One scan of a batch.
 
-    scan      its path below the folder, with slashes
+    scan      its path below the folder, with slashes; with one at its end, a folder that cannot be read
     mesh      the path of its mesh, there or not
     state     "done", "done before", "failed" or "unfinished"
     manifest  what stands beside the mesh, if anything: {"result": {"faces", ...}, "error", "run", ...}
+    unread    of such a folder, what is wrong with it
     """
 
     scan: str
     mesh: Path
     state: str
     manifest: dict[str, Any] | None
+    unread: str | None = None
 
     @classmethod
     def of(cls, job: Job, state: str, manifest: dict[str, Any] | None) -> Result:
@@ -51,7 +53,7 @@ class Result:
     def error(self) -> str | None:
         """One line on what went wrong."""
         error = self.manifest["error"] if self.manifest and self.state == FAILED else None
-        return error["message"] if error else None
+        return error["message"] if error else self.unread
 
     def row(self, out: Path) -> dict[str, Any]:
         """By `COLUMNS`; the mesh's path below `out`, None where there is no value."""

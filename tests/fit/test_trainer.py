@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import resource
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ import torch
 from torch import Tensor
 
 from recon.config import FieldConfig, FitConfig, Schedule
-from recon.errors import FitError
+from recon.errors import FitError, OutputError
 from recon.field.siren import Siren
-from recon.fit.checkpoint import Checkpoint, load_snapshot
+from recon.fit.checkpoint import Checkpoint, load_snapshot, save_snapshot
 from recon.fit.task import Task
 from recon.fit.trainer import WINDOW, Progress, Snapshot, fit, rate_at
 
@@ -133,6 +134,21 @@ def test_the_learning_rate_rises_then_falls() -> None:
     assert rate_at(0.5, 500, config) == pytest.approx(0.01 + 0.99 * (1 + math.cos(math.pi / 2)) / 2)
     assert rate_at(1.0, 999, config) == pytest.approx(0.01)
     assert rate_at(0.9, 999, FitConfig(rate=1.0, decay="constant")) == 1.0
+
+
+def test_a_disk_that_refuses_a_checkpoint_keeps_the_one_before(tmp_path: Path) -> None:
+    """And says why."""
+    path = tmp_path / "checkpoint.pt"
+    snapshots = [Snapshot(step, 1.0, 1.0, {"flat": torch.zeros(9999)}, {}, history=[]) for step in (1, 2)]
+    save_snapshot(snapshots[0], path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"cannot write .*checkpoint\.pt: File too large"):
+            save_snapshot(snapshots[1], path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert load_snapshot(path).step == 1 and list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_that_is_no_checkpoint_is_refused_without_running_it(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +124,34 @@ def test_ctrl_c_stops_the_workers_scans_after_saving(scheduler: str, tmp_path: P
     assert batch.returncode == 130 and "Traceback" not in said, said
     assert load_snapshot(runs / "ball.ply" / "checkpoint.pt").step > 0
     assert [path.name for path in out.iterdir() if path.name[0] == "."] == []
+
+
+def test_a_scheduler_that_dies_is_one_line(tmp_path: Path) -> None:
+    """Whatever Dask has to say about it."""
+    scans, out, address = tmp_path / "scans", tmp_path / "out", tmp_path / "scheduler.json"
+    scans.mkdir()
+    np.save(scans / "ball.npy", table(sphere(500)))
+    with ExitStack() as ending:
+
+        def run(what: str, *options: object) -> subprocess.Popen[bytes]:
+            command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *map(str, options)]
+            process = ending.enter_context(subprocess.Popen(command, stderr=subprocess.DEVNULL))
+            ending.callback(process.kill)
+            return process
+
+        scheduler = run("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", address)
+        run("worker", "--scheduler-file", address, "--nworkers", "1", "--no-nanny")
+        deadline = time.monotonic() + PATIENCE
+        while not address.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        there = json.loads(address.read_text())["address"]
+        batch = start(scans, out, "--set", "fit.steps=10000000", "--quiet", "--cluster", there)
+        while not (out / ".ball.ply.recon-run").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        scheduler.kill()
+        _, said = batch.communicate(timeout=PATIENCE)
+    assert batch.returncode == 1
+    assert said == f"recon: error: the Dask scheduler at {there} is gone: what is done is kept\n"
 
 
 @pytest.mark.parametrize(

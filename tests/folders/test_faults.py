@@ -159,6 +159,25 @@ def test_a_scan_that_is_gone_when_its_turn_comes_is_reported(tmp_path: Path) -> 
     assert "points" in str(first.error) and "no file" in str(second.error)
 
 
+def test_a_folder_that_cannot_be_read_is_reported_and_the_rest_goes_on(
+    done: Done, tmp_path: Path, close: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what was made of its scans stays."""
+    again = done.copy(tmp_path)
+    (again.out / "ball.ply").unlink()
+    close(again.scans / "parts")
+    assert main(["batch", str(again.scans), str(again.out), "--json", *OPTIONS]) == 3
+    shown = capsys.readouterr()
+    rows = {row["scan"]: row for row in json.loads(shown.out)["scans"]}
+    assert rows["ball.npy"]["state"] == "done" and rows["ring.npy"]["state"] == "done before"
+    assert set(rows) == {"ball.npy", "cut.npy", "parts/", "ring.npy", "two.xyz"}
+    assert (rows["parts/"]["state"], rows["parts/"]["mesh"]) == ("failed", None)
+    assert rows["parts/"]["error"].startswith("cannot read the folder: Permission denied")
+    assert "parts/ failed: cannot read the folder: Permission denied" in shown.err
+    assert "parts/" in (again.out / "index.html").read_text()
+    assert tree(again.out) == tree(done.out)
+
+
 def test_two_batches_on_one_folder_do_not_meet(done: Done, tmp_path: Path) -> None:
     again = done.copy(tmp_path)
     first = recon.batch(again.scans, again.out, overrides={"*": TINY})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,18 +21,21 @@ def test_every_ending_is_found_in_order_and_nothing_else(tmp_path: Path) -> None
     scans, out = tmp_path / "scans", tmp_path / "scans" / "out"
     make(scans, "b/z.LAZ", "b/a.e57", "a.ply", "notes.md", ".hidden.ply", ".git/x.ply", "out/a.ply")
     (scans / "link.ply").symlink_to(scans / "gone.ply")
-    assert find_scans(scans, out, None, ".ply") == [
+    found, unread = find_scans(scans, out, None, ".ply")
+    assert found == [
         Found("a.ply", "a.ply"),
         Found("b/a.e57", "b/a.ply"),
         Found("b/z.LAZ", "b/z.ply"),
         Found("link.ply", "link.ply"),
     ]
+    assert unread == {}
 
 
 def test_two_scans_never_share_a_mesh(tmp_path: Path) -> None:
     """Not even where the whole name of one is that of another."""
     make(tmp_path / "s", "a.xyz", "a.ply", "a.xyz.pts", "b.ply", "deep/a.ply")
-    found = {scan.name: scan.mesh for scan in find_scans(tmp_path / "s", tmp_path / "o", None, ".ply")}
+    scans, _ = find_scans(tmp_path / "s", tmp_path / "o", None, ".ply")
+    found = {scan.name: scan.mesh for scan in scans}
     assert found == {
         "a.ply": "a.ply.ply",
         "a.xyz": "a.xyz.ply",
@@ -39,7 +43,7 @@ def test_two_scans_never_share_a_mesh(tmp_path: Path) -> None:
         "b.ply": "b.ply",
         "deep/a.ply": "deep/a.ply",
     }
-    [alone] = find_scans(tmp_path / "s", tmp_path / "o", "*.pts", ".ply")  # named as if all were asked for
+    [alone], _ = find_scans(tmp_path / "s", tmp_path / "o", "*.pts", ".ply")  # named as if all were asked for
     assert alone.mesh == found[alone.name]
 
 
@@ -48,8 +52,20 @@ def test_linked_folders_are_walked_once(tmp_path: Path) -> None:
     make(tmp_path / "elsewhere", "b.ply")
     (tmp_path / "s" / "more").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "s" / "loop").symlink_to(tmp_path / "s")
-    found = find_scans(tmp_path / "s", tmp_path / "o", None, ".ply")
+    found, _ = find_scans(tmp_path / "s", tmp_path / "o", None, ".ply")
     assert [scan.name for scan in found] == ["a.ply", "more/b.ply"]
+
+
+def test_folders_that_cannot_be_read_are_named(tmp_path: Path, close: Callable[[Path], None]) -> None:
+    """And hide nothing else; but where the folder itself is closed, there is nothing to do."""
+    make(tmp_path / "s", "a.ply", "b/c/d.ply", "b/e.ply")
+    close(tmp_path / "s" / "b" / "c")
+    found, unread = find_scans(tmp_path / "s", tmp_path / "o", None, ".ply")
+    assert [scan.name for scan in found] == ["a.ply", "b/e.ply"]
+    assert list(unread) == ["b/c/"] and "Permission denied" in unread["b/c/"]
+    close(tmp_path / "s")
+    with pytest.raises(ScanError, match=r"cannot read the folder .*/s: Permission denied"):
+        find_scans(tmp_path / "s", tmp_path / "o", None, ".ply")
 
 
 @pytest.mark.parametrize(
