@@ -19,6 +19,7 @@ LAYERS = (
     {"errors"},
     {"stages"},
     {"geometry", "config", "atomic", "bar", "origin"},
+    {"palette"},
     {"topology", "settings", "signal_config", "plots"},
     {"scan", "signals", "field", "evaluation"},
     {"tasks"},
