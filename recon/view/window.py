@@ -14,12 +14,11 @@ from recon.errors import ReconError
 from recon.pictures.camera import FIELD_OF_VIEW, fitted
 from recon.pictures.files import free_path, write_png
 from recon.view.legend import beside, legend_picture, legend_width
-from recon.view.open3d_parts import import_open3d, lines, points, triangles
+from recon.view.open3d_parts import WINDOW_LIGHT, import_open3d, light, lines, points, triangles
 from recon.view.stage import AGAIN, KEYS, PICTURE, SWITCHES, Piece, Stage
 
 WIDTH, HEIGHT, PANEL = 1280, 860, 17  # pixels; width of the panel in letters' heights
 LEGEND = 160  # height in pixels
-SUN, SKY = 48_000.0, 28_000.0  # lux: from above the camera's left, and from everywhere
 MANY = 500_000  # faces: without a GPU, smooth edges would take seconds
 TITLE = 34  # letters of a name that fit into the panel
 
@@ -190,12 +189,7 @@ class Window:
     def _light(self) -> None:
         """The light goes with the camera."""
         right, upward, back = np.asarray(self.view.scene.camera.get_view_matrix())[:3, :3]
-        sun = -back - 0.8 * upward + 0.6 * right
-        world = self.view.scene.scene
-        world.enable_sun_light(True)
-        world.set_sun_light(np.float32(sun / np.linalg.norm(sun)), [1.0, 1.0, 1.0], SUN)
-        world.enable_indirect_light(True)
-        world.set_indirect_light_intensity(SKY)
+        light(self.view.scene.scene, (right, upward, -back), WINDOW_LIGHT)
 
     def _layout(self, context: Any) -> None:
         area, width = self.window.content_rect, PANEL * context.theme.font_size
