@@ -123,6 +123,8 @@ class Window:
             self._turned()
         for name, box in self.boxes.items():
             box.checked = stage.on[name]
+        for k, box in enumerate(self.layer_boxes):
+            box.checked = stage.shows(k)
         sliced = stage.page.run is not None
         self.boxes["slice"].visible = sliced
         self.axis.visible = self.place.visible = sliced and stage.on["slice"]
@@ -152,12 +154,12 @@ class Window:
         self.colors.clear_items()
         for mode in stage.modes():
             self.colors.add_item(mode)
-        rows = gui.Vert(0.25 * self.window.theme.font_size)
+        rows, self.layer_boxes = gui.Vert(0.25 * self.window.theme.font_size), []
         for k, layer in enumerate(stage.page.layers):
             box = gui.Checkbox(layer.name[:TITLE])
-            box.checked = k not in stage.hidden
-            box.set_on_checked(lambda on, k=k: self._hide(k, on))
+            box.set_on_checked(lambda on, k=k: self._show(k, on))
             rows.add_child(box)
+            self.layer_boxes.append(box)
         self.layers.set_widget(rows)
         self.layers.visible = len(stage.page.layers) > 1
         self.aimed = False
@@ -246,8 +248,8 @@ class Window:
         self.stage.mode = name
         self.refresh()
 
-    def _hide(self, k: int, on: bool) -> None:
-        (self.stage.hidden.discard if on else self.stage.hidden.add)(k)
+    def _show(self, k: int, on: bool) -> None:
+        self.stage.show(k, on)
         self.refresh()
 
     def _slide(self, value: float) -> None:
