@@ -12,7 +12,7 @@ import numpy as np
 
 from recon.errors import ExtractError, ScanError
 from recon.geometry import Float, Mesh, PointCloud
-from recon.origin import CHECKPOINT, PREVIEW, RESULT, RUN
+from recon.origin import CHECKPOINT, PREVIEW, RESULT, RUN, SUMMARY
 from recon.pictures.camera import corners, usual_view
 from recon.scan.files import READERS, read_any
 
@@ -176,14 +176,14 @@ def _mesh_of(folder: Path, run: Reconstruction) -> list[Mesh]:
 
 
 def below(folder: Path) -> list[Path]:
-    """The run folders, meshes and scans below `folder`, in the order of their paths, but nothing hidden, and
-    nothing in a run folder."""
+    """The run folders, meshes and scans below `folder`, in the order of their paths, but nothing hidden,
+    nothing in a run folder, and no table of a batch."""
     found = []
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_dir():
             found += [path] if (path / RUN).exists() else below(path)
-        elif path.suffix.lower() in READERS:
+        elif path.suffix.lower() in READERS and path.name != SUMMARY:
             found.append(path)
     return found

@@ -33,7 +33,8 @@ def folder(tmp_path: Path) -> Path:
     for name in ("b.ply", "a.stl", "deep/er/c.obj", ".hidden.ply"):
         write_mesh(ball(), tmp_path / name)
     write_scan(tmp_path / "deep" / "scan.xyz")
-    (tmp_path / "notes.md").write_text("not to be seen")
+    for name in ("notes.md", "summary.csv"):
+        (tmp_path / name).write_text("not to be seen")
     return tmp_path
 
 
