@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import signal
 import sys
-from contextlib import ExitStack, closing
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     level = logging.WARNING if options.quiet else logging.INFO
     logging.basicConfig(format="recon: %(message)s", level=level, handlers=[LinesBesideBars()], force=True)
     try:
-        result = options.command(options)
+        with _stoppable():
+            result = options.command(options)
     except ReconError as error:
         print(f"recon: error: {error}", file=sys.stderr)
         return error.exit_code
@@ -55,6 +59,22 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         print(json.dumps(result))
     return SOME_FAILED if result.get("failed") else 0
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Who ends the command, or closes its terminal, stops it as Ctrl-C does: what it had is kept, what it has
+    started is ended."""
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            if signal.getsignal(number) is signal.SIG_DFL:  # under nohup, e.g., it is not
+                before[number] = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _mesh(options: argparse.Namespace) -> dict[str, Any]:

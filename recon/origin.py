@@ -13,6 +13,7 @@ from typing import Any
 
 # Files of a run folder: the one by which it is known, the training so far, what shows meanwhile, its end.
 RUN, CHECKPOINT, PREVIEW, RESULT = "run.json", "checkpoint.pt", "preview.ply", "result.json"
+SUMMARY = "summary.csv"  # of a batch, beside its meshes
 CHUNK = 1 << 20
 PARTS = ("recon", "torch", "numpy", "scipy", "libigl", "scikit-image")  # whose version can change a result
 

@@ -1,5 +1,5 @@
 """Every plot of the program, in one style that tells nothing by red and green: Okabe and Ito's colours with a
-line style of its own for each curve, and white at zero, dark to both sides, where a sign counts."""
+line style of its own for each curve, and those of `recon.palette` for numbers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from recon.errors import MissingLibraryError
 from recon.geometry import Float
+from recon.palette import PLAIN, SIGNED, Colors, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 # Okabe and Ito 2008, "Color universal design", without the yellow, which is too pale for lines.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
-SIGNED, PLAIN = "PuOr_r", "cividis"  # purple to orange through white; dark blue to yellow
 INK, PALE = "#333333", "#d9d9d9"
 STYLE = {
     "axes.edgecolor": INK,
@@ -158,8 +158,8 @@ def derivatives(rows: Mapping[str, Sequence[Float]]) -> Figure:
             shown = [row[column] for row in rows.values()]
             most = float(np.percentile(np.abs(shown), SHOWN)) or 1.0
             for axes, name, values in zip(panels[:, column], rows, shown, strict=True):
-                colors, low = ("gray", 0.0) if column == 0 else (SIGNED, -most)
-                image = axes.imshow(values, colors, vmin=low, vmax=1.0 if column == 0 else most)
+                colors, low, high = (colormap(SIGNED), -most, most) if column else ("gray", 0.0, 1.0)
+                image = axes.imshow(values, colors, vmin=low, vmax=high)
                 axes.set(xticks=[], yticks=[])
                 axes.set_title(f"{name}: {title}")
             if column:
@@ -184,7 +184,13 @@ def spectrograms(sounds: Mapping[str, Float], rate: int) -> Figure:
         for axes, name, level, sound in zip(panels, sounds, levels, sounds.values(), strict=True):
             extent = (0, max(len(sound), window) / rate, 0, rate / 2000)
             image = axes.imshow(
-                level, PLAIN, origin="lower", aspect="auto", extent=extent, vmin=top - LEVELS, vmax=top
+                level,
+                colormap(PLAIN),
+                origin="lower",
+                aspect="auto",
+                extent=extent,
+                vmin=top - LEVELS,
+                vmax=top,
             )
             axes.set_title(name)
             axes.set_ylabel("frequency [kHz]")
@@ -213,14 +219,6 @@ def pixels(figure: Figure, dots: int = 110) -> np.ndarray[Any, np.dtype[np.uint8
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
-def palette() -> list[list[int]]:
-    """256 colours, RGB 0 to 255, for values without a sign, lowest first."""
-    check_plots()
-    from matplotlib import colormaps
-
-    return (255 * colormaps[PLAIN](np.linspace(0, 1, 256))[:, :3]).round().astype(int).tolist()
 
 
 def check_plots() -> None:
@@ -267,7 +265,7 @@ def _side_by_side(figure: Figure, slices: Sequence[Slice]) -> Iterator[tuple[Axe
 
 
 def _image(
-    axes: Axes, part: Slice, values: Float, colors: str, limits: tuple[float, float], unit: str | None
+    axes: Axes, part: Slice, values: Float, colors: Colors, limits: tuple[float, float], unit: str | None
 ) -> Any:
     names = [name for axis, name in enumerate("xyz") if axis != part.axis]
     left, right, bottom, top = part.extent
@@ -279,7 +277,15 @@ def _image(
     axes.locator_params(nbins=5)
     extent = (left - offsets[0], right - offsets[0], bottom - offsets[1], top - offsets[1])
     low, high = limits
-    return axes.imshow(values, colors, origin="lower", extent=extent, vmin=low, vmax=high, aspect="equal")
+    return axes.imshow(
+        values, colormap(colors), origin="lower", extent=extent, vmin=low, vmax=high, aspect="equal"
+    )
+
+
+def colormap(colors: Colors) -> Any:
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(table(colors) / 255)
 
 
 def _offset(low: float, high: float) -> float:

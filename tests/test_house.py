@@ -19,6 +19,7 @@ LAYERS = (
     {"errors"},
     {"stages"},
     {"geometry", "config", "atomic", "bar", "origin"},
+    {"palette"},
     {"topology", "settings", "signal_config", "solve_config", "plots"},
     {"scan", "signals", "field", "finite", "evaluation"},
     {"tasks"},

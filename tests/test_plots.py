@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from recon import plots
+from recon import palette, plots
 from recon.errors import MissingLibraryError
 from recon.plots import Slice
 
@@ -55,8 +55,16 @@ def test_curves_are_told_apart_by_everybody(eyes: str) -> None:
 
 @pytest.mark.parametrize("eyes", BLIND)
 def test_the_palette_grows_lighter_for_everybody(eyes: str) -> None:
-    lightness = seen(np.array(plots.palette()) / 255, eyes)[:, 0]
-    assert (np.diff(lightness[::8]) > 0).all() and np.ptp(lightness) > 60
+    lightness = seen(palette.at(palette.PLAIN, np.linspace(0, 1, 33)) / 255, eyes)[:, 0]
+    assert (np.diff(lightness) > 0).all() and np.ptp(lightness) > 60
+
+
+@pytest.mark.parametrize("eyes", BLIND)
+def test_signs_are_told_apart_by_everybody(eyes: str) -> None:
+    lab = seen(palette.at(palette.SIGNED, np.linspace(0, 1, 33)) / 255, eyes)
+    assert (np.diff(lab[:17, 0]) > 0).all() and (np.diff(lab[16:, 0]) < 0).all()  # white at zero
+    apart = [deltaE_ciede2000(a, b) for a, b in zip(lab[:13], lab[:-14:-1], strict=True)]
+    assert min(apart) > 10  # as far from zero on either side
 
 
 def test_slices_are_white_at_zero_dark_to_both_sides_and_lie_as_they_should() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from recon.atomic import atomic_path
 from recon.folders.job import DONE, FAILED, Job
+from recon.origin import SUMMARY
 
 KEPT, UNFINISHED = "done before", "unfinished"
 STATES = (DONE, KEPT, FAILED, UNFINISHED)
@@ -20,7 +21,7 @@ COLUMNS = (
     *("scan_to_mesh", "scan_to_mesh_p95", "scan_to_mesh_largest", "diagonal", "unit"),
     *("watertight", "components", "genus", "area", "volume", "peak_memory", "error"),
 )
-CSV, JSON = "summary.csv", "summary.json"
+CSV, JSON = SUMMARY, "summary.json"
 
 
 @dataclass(frozen=True)

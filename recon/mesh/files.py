@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 
 from recon.atomic import atomic_path
@@ -145,6 +144,8 @@ def _face_normals(mesh: Mesh) -> Float:
 
 
 def _glb(mesh: Mesh, stream: BinaryIO) -> None:
+    import trimesh  # here, as it takes a while, and other files do without
+
     low, high = mesh.vertices.min(0), mesh.vertices.max(0)
     with np.errstate(over="ignore"):
         values = {name.upper(): column.astype(np.float32) for name, column in _named(mesh, set()).items()}

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon.geometry import Float
+from recon.palette import PLAIN, SIGNED, table
 from recon.pictures.files import write_png
-from recon.plots import PLAIN, SIGNED, blank_figure, check_plots, pixels
+from recon.plots import blank_figure, colormap, pixels
 
 PANEL = 2.7  # inches of one of them
 FRAME = 400  # pixels a side of a film's frame, at least
@@ -45,7 +46,7 @@ def write_panels(rows: Sequence[Sequence[Panel]], path: Path) -> None:
                 low = -panel.most if panel.signed else panel.least
                 image = axes.imshow(
                     panel.values,
-                    SIGNED if panel.signed else PLAIN,
+                    colormap(SIGNED if panel.signed else PLAIN),
                     origin="lower",
                     extent=[side * panel.half for side in (-1, 1, -1, 1)],
                     vmin=low,
@@ -59,12 +60,9 @@ def write_panels(rows: Sequence[Sequence[Panel]], path: Path) -> None:
 
 def frames(films: Sequence[Float], most: float) -> Iterator[NDArray[np.uint8]]:
     """Frames (h, w, 3) uint8 of films (t, n, n) side by side, white at zero, y upwards."""
-    check_plots()
-    import matplotlib
-
-    colors = matplotlib.colormaps[SIGNED]
+    colors = table(SIGNED)
     larger = max(1, -(-FRAME // films[0].shape[1]))
     for parts in zip(*films, strict=True):
         beside = np.concatenate([part[::-1] for part in parts], 1)
-        shown = (255 * colors(0.5 + 0.5 * beside / most)[..., :3]).round().astype(np.uint8)
+        shown = colors[(127.5 + 127.5 * beside / most).round().clip(0, 255).astype(np.uint8)]
         yield shown.repeat(larger, 0).repeat(larger, 1)

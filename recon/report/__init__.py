@@ -20,20 +20,12 @@ from recon.conversion import facts
 from recon.errors import ScanError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.origin import RESULT, RUN
+from recon.palette import PLAIN, table
 from recon.pictures.camera import directions, usual_view
 from recon.pictures.files import png
 from recon.pictures.raycast import picture
 from recon.pipeline import choose_device
-from recon.plots import (
-    check_plots,
-    distance_slices,
-    histogram,
-    history,
-    norm_slices,
-    palette,
-    pixels,
-    svg,
-)
+from recon.plots import check_plots, distance_slices, histogram, history, norm_slices, pixels, svg
 from recon.reconstruction import Reconstruction, load
 from recon.report.scene import Surface, drawable, surface_of
 from recon.report.tables import settings, sources, tiles, tiles_without_mesh
@@ -101,7 +93,7 @@ def page(
         css=_text("page.css"),
         three=_text("vendor/three.js"),
         licence=escape(_text("vendor/LICENSE")),
-        palette=json.dumps(palette()),
+        palette=json.dumps(table(PLAIN).tolist()),
         scene=json.dumps(drawable(surface, result)).replace("<", "\\u003c"),
         js=_text("page.js"),
     )

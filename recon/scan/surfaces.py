@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 
 from recon.errors import ScanError
@@ -69,6 +68,8 @@ def fans(corners: NDArray) -> Int:
     """Polygons as triangles (m, 3): `corners` is (n, k), or (n,) of arrays of different lengths."""
     if corners.dtype != object:
         corners = corners.astype(np.int64)
+        if corners.shape[1] == 3:
+            return corners
         parts = [corners[:, [0, i, i + 1]] for i in range(1, corners.shape[1] - 1)]
         return np.stack(parts, axis=1).reshape(-1, 3) if parts else np.zeros((0, 3), np.int64)
     lengths = np.fromiter(map(len, corners), np.int64, len(corners))
@@ -197,6 +198,8 @@ def read_glb(path: Path) -> Mesh:
 
 def _trimesh(path: Path, normals: bool = False) -> Mesh:
     """What trimesh finds in a file, as one mesh; `normals` says whether the file gives any."""
+    import trimesh  # here, as it takes a while, and most files do without
+
     options: dict[str, Any] = {"skip_materials": True} if path.suffix.lower() == ".obj" else {}
     try:
         loaded = trimesh.load(path, process=False, **options)

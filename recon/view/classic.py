@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from recon.errors import MissingLibraryError, ReconError
+from recon.palette import PLAIN, SIGNED
 from recon.pictures.files import free_path, write_png
 from recon.view.launch import INSTEAD
 from recon.view.open3d_parts import import_open3d, lines, points, triangles
@@ -19,6 +20,7 @@ from recon.view.stage import AGAIN, KEYS, PICTURE, Stage
 ARROWS = {"RIGHT": 262, "LEFT": 263, "DOWN": 264, "UP": 265}  # GLFW's numbers; letters have their ASCII ones
 WIDTH, HEIGHT = 1280, 860
 FRAME = 0.02  # seconds
+SPANS = {PLAIN: "dark to yellow", SIGNED: "purple over white to brown"}
 log = logging.getLogger("recon")
 
 
@@ -64,7 +66,7 @@ class ClassicWindow:
             log.info("%s", self.stage.page.title)
         for legend in self.stage.legends():
             texts = ", ".join(text for _, text in legend.ticks())
-            log.info("%s (%s), dark or blue to light or red: %s", legend.title, legend.unit, texts)
+            log.info("%s (%s), %s: %s", legend.title, legend.unit, SPANS[legend.map], texts)
 
     def aim(self) -> None:
         """Look at the whole page."""

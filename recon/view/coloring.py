@@ -11,22 +11,10 @@ from scipy.spatial import cKDTree
 from recon.errors import UsageError
 from recon.evaluation import distance_to_mesh
 from recon.geometry import Bytes, Float, Mesh, PointCloud
+from recon.palette import PLAIN, SIGNED, Colors, at
 from recon.pictures.raycast import vertex_normals
 from recon.scan.spacing import NEIGHBOURS, point_spacing
 
-# Both are even in lightness and told apart by people who see no red or no green.
-VIRIDIS = (  # of matplotlib, CC0, at nine equal steps
-    (68, 1, 84),
-    (71, 44, 122),
-    (59, 81, 139),
-    (44, 113, 142),
-    (33, 144, 141),
-    (39, 173, 129),
-    (92, 200, 99),
-    (170, 220, 50),
-    (253, 231, 37),
-)
-BLUE_WHITE_RED = ((33, 72, 158), (98, 149, 214), (240, 240, 240), (226, 133, 92), (150, 33, 30))
 CLOSE = 2.0  # point spacings from the nearest point within which its plane stands for the surface
 TAIL = 2.0  # percent of the values that may lie beyond either end of the legend
 MODES = ("auto", "plain", "scan", "normal", "height", "distance", "curvature")
@@ -47,19 +35,14 @@ class Legend:
     unit: str
     low: float
     high: float
-    map: tuple[tuple[int, int, int], ...]
+    map: Colors
     beyond: tuple[bool, bool] = (False, False)
 
     def colors(self, values: Float) -> Bytes:
         """(n, 3) RGB of values (n,); grey where they are not finite."""
         known = np.isfinite(values)
-        share = np.where(known, (np.where(known, values, 0) - self.low) / (self.high - self.low), 0).clip(
-            0, 1
-        )
-        table = np.array(self.map, np.float64)
-        steps = np.linspace(0, 1, len(table))
-        found = np.stack([np.interp(share, steps, table[:, k]) for k in range(3)], axis=1)
-        return np.where(known[:, None], np.rint(found), 128).astype(np.uint8)
+        share = (np.where(known, values, self.low) - self.low) / (self.high - self.low)
+        return np.where(known[:, None], at(self.map, share), np.uint8(128))
 
     def ticks(self, count: int = 5) -> list[tuple[float, str]]:
         """Places in 0..1 and what is written there; the ends say where values lie beyond."""
@@ -156,7 +139,7 @@ def _height(
         (f"{'-' if s < 0 else ''}{c}" for c, s in zip("xyz", axis, strict=True) if abs(s) > 0.999), None
     )
     title = f"height along {name or ','.join(f'{part:.2g}' for part in axis)}"
-    return _ranged(title, unit, _places(thing) @ axis, VIRIDIS, tail=0.0)
+    return _ranged(title, unit, _places(thing) @ axis, PLAIN, tail=0.0)
 
 
 def _distance(
@@ -169,14 +152,14 @@ def _distance(
                 "the distance to the scan needs the scan: give it, or the run folder, beside the mesh"
             )
         found = np.min([_to_scan(thing.vertices, cloud) for cloud in clouds], axis=0)
-        return _ranged("distance to the scan", unit, found, VIRIDIS, low=0.0)
+        return _ranged("distance to the scan", unit, found, PLAIN, low=0.0)
     meshes = [other for other in beside if isinstance(other, Mesh)]
     if not meshes:
         raise UsageError("the distance to the mesh needs a mesh: give it beside the scan")
     known = np.isfinite(thing.points).all(1)
     found = np.full(len(thing), np.nan)
     found[known] = np.min([distance_to_mesh(thing.points[known], mesh) for mesh in meshes], axis=0)
-    return _ranged("distance to the mesh", unit, found, VIRIDIS, low=0.0)
+    return _ranged("distance to the mesh", unit, found, PLAIN, low=0.0)
 
 
 def _curvature(
@@ -187,18 +170,18 @@ def _curvature(
     found = mean_curvature(thing)
     most = max(float(np.percentile(np.abs(found), 100 - 2 * TAIL)), np.finfo(float).tiny)
     beyond = bool((found < -most).any()), bool((found > most).any())
-    return Legend("mean curvature", f"1/{unit or 'scan unit'}", -most, most, BLUE_WHITE_RED, beyond), found
+    return Legend("mean curvature", f"1/{unit or 'scan unit'}", -most, most, SIGNED, beyond), found
 
 
 def _scalar(thing: Mesh | PointCloud, name: str) -> tuple[Legend, Float]:
     if name not in thing.values:
         known = ", ".join(modes(thing))
         raise UsageError(f"nothing is called '{name}' to colour by: {known}")
-    return _ranged(name, "", thing.values[name], VIRIDIS)
+    return _ranged(name, "", thing.values[name], PLAIN)
 
 
 def _ranged(
-    title: str, unit: str | None, values: Float, map: tuple, low: float | None = None, tail: float = TAIL
+    title: str, unit: str | None, values: Float, map: Colors, low: float | None = None, tail: float = TAIL
 ) -> tuple[Legend, Float]:
     known = values[np.isfinite(values)]
     if len(known) == 0:

@@ -9,8 +9,9 @@ import numpy as np
 from skimage.measure import find_contours
 
 from recon.geometry import Float, Mesh
+from recon.palette import SIGNED
 from recon.plots import Slice
-from recon.view.coloring import BLUE_WHITE_RED, Legend
+from recon.view.coloring import Legend
 
 LINES = 8  # lines of equal distance to each side of zero, at most
 
@@ -43,7 +44,7 @@ def cut_of(found: Slice, unit: str | None) -> Cut:
     most = max(float(np.abs(found.distance).max()), np.finfo(float).tiny)
     step = round_step(most / LINES)
     unit = f"{unit or 'scan unit'}, a line every {step:g}"
-    legend = Legend("signed distance", unit, -most, most, BLUE_WHITE_RED)
+    legend = Legend("signed distance", unit, -most, most, SIGNED)
     grid = np.indices((rows, columns)).reshape(2, -1).T
     colors = legend.colors(found.distance.ravel())
     levels = [k * step for k in range(-math.floor(most / step), math.floor(most / step) + 1)]

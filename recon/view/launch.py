@@ -88,6 +88,8 @@ def show(paths: Sequence[str | Path], kind: str, color: str, direction: Vector, 
     from recon.view.stage import Stage
 
     check_screen()
+    for number in (signal.SIGINT, signal.SIGTERM):  # an exception would not pass through Open3D's loop
+        signal.signal(number, signal.SIG_DFL)
     stage = Stage(Scene(paths), color, direction, up)
     if kind == "modern":
         from recon.view.window import Window

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from recon.geometry import Float, Mesh, PointCloud
 from recon.pictures.camera import FIELD_OF_VIEW, Camera, mean_normal
 from recon.pictures.raycast import BODY, INSIDE, SUPERSAMPLING, averaged, surface_of
+from recon.view.open3d_parts import PICTURE_LIGHT, faces_of, light, tensor
 
 SHARES = np.arange(256) / 255
 LINEAR = np.where(SHARES <= 0.04045, SHARES / 12.92, ((SHARES + 0.055) / 1.055) ** 2.4)  # of sRGB
 CLOSED = 1e-6  # length of the mean normal of a surface without openings, where it is 0 but for rounding
 BELOW = 5e-4  # of the longest side: how far the inside is drawn below the outside
-SUN, SKY = 80_000.0, 24_000.0  # lux: light from above the camera's left, and from everywhere
 
 
 class OffscreenError(Exception):
@@ -105,7 +105,9 @@ def _place(rendering: Any, renderer: Any, surface: Mesh) -> None:
     material = rendering.MaterialRecord()
     material.shader = "defaultLit"
     material.base_roughness, material.base_reflectance = 1.0, 0.0
-    renderer.scene.add_geometry("surface", triangles(painted(surface), _middle(surface)), material)
+    shown = painted(surface)
+    places, shades = shown.vertices - _middle(surface), tensor(LINEAR[shown.colors], np.float32)
+    renderer.scene.add_geometry("surface", faces_of(places, shown.faces, shades, shown.normals), material)
 
 
 def _aim(rendering: Any, renderer: Any, surface: Mesh, camera: Camera) -> None:
@@ -117,11 +119,7 @@ def _aim(rendering: Any, renderer: Any, surface: Mesh, camera: Camera) -> None:
     scene.camera.look_at(
         *(np.float32(x) for x in (camera.target - middle, camera.eye - middle, camera.upward))
     )
-    sun = camera.forward - 0.8 * camera.upward + 0.6 * camera.right
-    scene.scene.enable_sun_light(True)
-    scene.scene.set_sun_light(np.float32(sun / np.linalg.norm(sun)), [1.0, 1.0, 1.0], SUN)
-    scene.scene.enable_indirect_light(True)
-    scene.scene.set_indirect_light_intensity(SKY)
+    light(scene.scene, (camera.right, camera.upward, camera.forward), PICTURE_LIGHT)
 
 
 def _middle(surface: Mesh) -> Float:
@@ -146,20 +144,6 @@ def painted(surface: Mesh) -> Mesh:
         np.concatenate([surface.normals, -surface.normals]),
         np.concatenate([colors, np.tile(inside, (count, 1))]),
     )
-
-
-def triangles(surface: Mesh, origin: Float) -> Any:
-    """`surface`, which has normals, as Open3D has it: in single precision around `origin`, colours linear."""
-    import open3d
-
-    tensor = lambda array, kind: open3d.core.Tensor.from_numpy(np.ascontiguousarray(array, kind))  # noqa: E731
-    mesh = open3d.t.geometry.TriangleMesh()
-    mesh.vertex.positions = tensor(surface.vertices - origin, np.float32)
-    mesh.vertex.normals = tensor(surface.normals, np.float32)
-    mesh.triangle.indices = tensor(surface.faces, np.int32)
-    if surface.colors is not None:
-        mesh.vertex.colors = tensor(LINEAR[surface.colors], np.float32)
-    return mesh
 
 
 if __name__ == "__main__":

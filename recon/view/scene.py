@@ -12,7 +12,7 @@ import numpy as np
 
 from recon.errors import ExtractError, ScanError
 from recon.geometry import Float, Mesh, PointCloud
-from recon.origin import CHECKPOINT, PREVIEW, RESULT, RUN
+from recon.origin import CHECKPOINT, PREVIEW, RESULT, RUN, SUMMARY
 from recon.pictures.camera import corners, usual_view
 from recon.scan.files import READERS, read_any
 
@@ -38,11 +38,13 @@ class Page:
     title   which it is
     layers  meshes first, then clouds, each in the order given
     run     the field that can be sliced, or None
+    points  it is about a scan: of a folder, or without a mesh
     """
 
     title: str
     layers: tuple[Layer, ...]
     run: Reconstruction | None = None
+    points: bool = False
 
     @property
     def meshes(self) -> list[Mesh]:
@@ -106,8 +108,8 @@ class Scene:
 
     def page(self, number: int) -> Page:
         """The page with that number, from 0; beyond the last the first follows. Of a run folder it has scan
-        and field, and the field's mesh where no other is given: of one that is still training what it shows
-        of itself, if it does. Raises ScanError for what cannot be read."""
+        and field, and the field's mesh, unless a mesh is given beside it: of one that is still training what
+        it shows of itself, if it does. Raises ScanError for what cannot be read."""
         paths = self._paths(number)
         layers = [Layer(path.name, self._thing(path)) for path in paths if not path.is_dir()]
         run = None
@@ -115,10 +117,12 @@ class Scene:
             if path.is_dir():
                 run = self._run(path)
                 layers.append(Layer(f"{path.name}: scan", run.scan))
-                if not any(isinstance(layer.thing, Mesh) for layer in layers):
+                if path in self.alone or not any(isinstance(layer.thing, Mesh) for layer in layers):
                     layers += [Layer(f"{path.name}: mesh", mesh) for mesh in _mesh_of(path, run)]
+        scans = [isinstance(layer.thing, PointCloud) for layer in layers]
+        about = all(scans) or (bool(self.alone) and not paths[0].is_dir() and scans[0])
         layers.sort(key=lambda layer: isinstance(layer.thing, PointCloud))
-        return Page(", ".join(path.name for path in paths), tuple(layers), run)
+        return Page(", ".join(path.name for path in paths), tuple(layers), run, about)
 
     def stamp(self, number: int) -> tuple[int, ...]:
         """Of the files of a page: another one when one of them was replaced."""
@@ -172,14 +176,14 @@ def _mesh_of(folder: Path, run: Reconstruction) -> list[Mesh]:
 
 
 def below(folder: Path) -> list[Path]:
-    """The run folders, meshes and scans below `folder`, in the order of their paths, but nothing hidden, and
-    nothing in a run folder."""
+    """The run folders, meshes and scans below `folder`, in the order of their paths, but nothing hidden,
+    nothing in a run folder, and no table of a batch."""
     found = []
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_dir():
             found += [path] if (path / RUN).exists() else below(path)
-        elif path.suffix.lower() in READERS:
+        elif path.suffix.lower() in READERS and path.name != SUMMARY:
             found.append(path)
     return found

@@ -80,7 +80,7 @@ class Stage:
         self.scene, self.mode, self._direction, self._up = scene, mode, direction, up
         self.number, self.reading = 0, 0
         self.on = {"mesh": True, "wireframe": False, "points": False, "normals": False, "slice": False}
-        self._of_meshes, self.axis, self.share = True, 2, 0.5
+        self._of_points, self.axis, self.share = False, 2, 0.5
         self._open()
         self._enter()
 
@@ -95,9 +95,8 @@ class Stage:
         self.middle = (low + high) / 2
         self.radius = float(np.linalg.norm(high - low)) / 2 or 1.0
         self.hidden: set[int] = set()
-        if bool(self.page.meshes) != self._of_meshes:  # a scan alone is shown as points, a mesh not
-            self._of_meshes = not self._of_meshes
-            self.on["points"] = not self._of_meshes
+        if self.page.points != self._of_points:  # points are shown where they are what is looked at
+            self._of_points = self.on["points"] = self.page.points
         self._forget()
 
     def _forget(self) -> None:
@@ -145,6 +144,19 @@ class Stage:
         elif key in ("LEFT", "RIGHT"):
             self.turn(1 if key == "RIGHT" else -1)
 
+    def shows(self, k: int) -> bool:
+        """Whether anything of layer k is on show."""
+        return bool(self._of_layer(k))
+
+    def show(self, k: int, on: bool) -> None:
+        """Show layer k or hide it, and no other: none that was not on show comes with it."""
+        kind = Mesh if isinstance(self.page.layers[k].thing, Mesh) else PointCloud
+        (self.hidden.discard if on else self.hidden.add)(k)
+        if on and not self.shows(k):
+            alike = {j for j, layer in enumerate(self.page.layers) if isinstance(layer.thing, kind)}
+            self.hidden |= alike - {k}
+            self.on["mesh" if kind is Mesh else "points"] = True
+
     def modes(self) -> list[str]:
         """The ways that something on this page can be coloured."""
         page, names = self.page, list(MODES)
@@ -162,7 +174,11 @@ class Stage:
 
     def legends(self) -> list[Legend]:
         """What the colours on show stand for."""
-        found = [self._painted(k)[1] for k, layer in enumerate(self.page.layers) if self._shows(k, layer)]
+        found = []
+        for k in range(len(self.page.layers)):
+            made = {make.func for make in self._of_layer(k).values()}
+            if made & {self._faces, self._points}:
+                found.append(self._painted(k)[1])
         if self.on["slice"] and self.page.run is not None:
             found.append(self.cut().legend)
         return [legend for legend in found if legend is not None]
@@ -170,18 +186,8 @@ class Stage:
     def pieces(self) -> dict[str, Callable[[], Piece]]:
         """All there is to draw, by name; each is made when it is called."""
         found: dict[str, Callable[[], Piece]] = {}
-        for k, layer in enumerate(self.page.layers):
-            if k in self.hidden:
-                continue
-            name, mesh = f"{self.number}.{self.reading} {k} ", isinstance(layer.thing, Mesh)
-            if mesh and self.on["mesh"]:
-                found[f"{name} faces {self.mode}"] = partial(self._faces, k)
-            if mesh and self.on["wireframe"]:
-                found[f"{name} edges"] = partial(self._edges, layer)
-            if self.on["points"] and (not mesh or not self.page.clouds):
-                found[f"{name} points {self.mode}"] = partial(self._points, k)
-            if self.on["normals"] and (mesh or layer.thing.normals is not None):
-                found[f"{name} normals"] = partial(self._normals, layer)
+        for k in range(len(self.page.layers)):
+            found |= self._of_layer(k)
         if self.on["slice"] and self.page.run is not None:
             name = f"{self.number}.{self.reading} slice {self.axis} {self.share:.4f}"
             found[name] = self._plane
@@ -213,8 +219,22 @@ class Stage:
         """World to the stage's frame, (n, 3) float32: offsets go before precision is lost."""
         return ((places - self.middle) / self.radius).astype(np.float32)
 
-    def _shows(self, k: int, layer: Layer) -> bool:
-        return k not in self.hidden and self.on["mesh" if isinstance(layer.thing, Mesh) else "points"]
+    def _of_layer(self, k: int) -> dict[str, partial[Piece]]:
+        """What there is to draw of layer k, as `pieces`."""
+        if k in self.hidden:
+            return {}
+        found: dict[str, partial[Piece]] = {}
+        layer, name = self.page.layers[k], f"{self.number}.{self.reading} {k} "
+        mesh = isinstance(layer.thing, Mesh)
+        if mesh and self.on["mesh"]:
+            found[f"{name} faces {self.mode}"] = partial(self._faces, k)
+        if mesh and self.on["wireframe"]:
+            found[f"{name} edges"] = partial(self._edges, layer)
+        if self.on["points"] and (not mesh or not self.page.clouds):
+            found[f"{name} points {self.mode}"] = partial(self._points, k)
+        if self.on["normals"] and (mesh or layer.thing.normals is not None):
+            found[f"{name} normals"] = partial(self._normals, layer)
+        return found
 
     def _painted(self, k: int) -> tuple[Mesh | PointCloud, Legend | None]:
         """Layer k in the colours on show, or in its own where it has nothing of that kind."""

@@ -14,12 +14,11 @@ from recon.errors import ReconError
 from recon.pictures.camera import FIELD_OF_VIEW, fitted
 from recon.pictures.files import free_path, write_png
 from recon.view.legend import beside, legend_picture, legend_width
-from recon.view.open3d_parts import import_open3d, lines, points, triangles
+from recon.view.open3d_parts import WINDOW_LIGHT, import_open3d, light, lines, points, triangles
 from recon.view.stage import AGAIN, KEYS, PICTURE, SWITCHES, Piece, Stage
 
 WIDTH, HEIGHT, PANEL = 1280, 860, 17  # pixels; width of the panel in letters' heights
 LEGEND = 160  # height in pixels
-SUN, SKY = 48_000.0, 28_000.0  # lux: from above the camera's left, and from everywhere
 MANY = 500_000  # faces: without a GPU, smooth edges would take seconds
 TITLE = 34  # letters of a name that fit into the panel
 
@@ -124,6 +123,8 @@ class Window:
             self._turned()
         for name, box in self.boxes.items():
             box.checked = stage.on[name]
+        for k, box in enumerate(self.layer_boxes):
+            box.checked = stage.shows(k)
         sliced = stage.page.run is not None
         self.boxes["slice"].visible = sliced
         self.axis.visible = self.place.visible = sliced and stage.on["slice"]
@@ -153,12 +154,12 @@ class Window:
         self.colors.clear_items()
         for mode in stage.modes():
             self.colors.add_item(mode)
-        rows = gui.Vert(0.25 * self.window.theme.font_size)
+        rows, self.layer_boxes = gui.Vert(0.25 * self.window.theme.font_size), []
         for k, layer in enumerate(stage.page.layers):
             box = gui.Checkbox(layer.name[:TITLE])
-            box.checked = k not in stage.hidden
-            box.set_on_checked(lambda on, k=k: self._hide(k, on))
+            box.set_on_checked(lambda on, k=k: self._show(k, on))
             rows.add_child(box)
+            self.layer_boxes.append(box)
         self.layers.set_widget(rows)
         self.layers.visible = len(stage.page.layers) > 1
         self.aimed = False
@@ -190,12 +191,7 @@ class Window:
     def _light(self) -> None:
         """The light goes with the camera."""
         right, upward, back = np.asarray(self.view.scene.camera.get_view_matrix())[:3, :3]
-        sun = -back - 0.8 * upward + 0.6 * right
-        world = self.view.scene.scene
-        world.enable_sun_light(True)
-        world.set_sun_light(np.float32(sun / np.linalg.norm(sun)), [1.0, 1.0, 1.0], SUN)
-        world.enable_indirect_light(True)
-        world.set_indirect_light_intensity(SKY)
+        light(self.view.scene.scene, (right, upward, -back), WINDOW_LIGHT)
 
     def _layout(self, context: Any) -> None:
         area, width = self.window.content_rect, PANEL * context.theme.font_size
@@ -252,8 +248,8 @@ class Window:
         self.stage.mode = name
         self.refresh()
 
-    def _hide(self, k: int, on: bool) -> None:
-        (self.stage.hidden.discard if on else self.stage.hidden.add)(k)
+    def _show(self, k: int, on: bool) -> None:
+        self.stage.show(k, on)
         self.refresh()
 
     def _slide(self, value: float) -> None:

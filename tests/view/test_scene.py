@@ -33,7 +33,8 @@ def folder(tmp_path: Path) -> Path:
     for name in ("b.ply", "a.stl", "deep/er/c.obj", ".hidden.ply"):
         write_mesh(ball(), tmp_path / name)
     write_scan(tmp_path / "deep" / "scan.xyz")
-    (tmp_path / "notes.md").write_text("not to be seen")
+    for name in ("notes.md", "summary.csv"):
+        (tmp_path / name).write_text("not to be seen")
     return tmp_path
 
 
@@ -79,6 +80,10 @@ def test_a_run_folder_has_its_scan_its_field_and_a_mesh_where_none_is_given(tmp_
     page = Scene([tmp_path / "run", tmp_path / "mesh.ply"]).page(0)
     assert [layer.name for layer in page.layers] == ["mesh.ply", "run: scan"]
     assert [path.name for path in below(tmp_path)] == ["mesh.ply", "run"]
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "run").rename(tmp_path / "runs" / "run")
+    page = Scene([tmp_path / "runs", tmp_path / "mesh.ply"]).page(0)  # one of several is itself looked at
+    assert [layer.name for layer in page.layers] == ["mesh.ply", "run: mesh", "run: scan"] and not page.points
 
 
 def test_a_file_that_is_replaced_is_read_again(folder: Path) -> None:

@@ -63,6 +63,31 @@ def test_the_points_of_a_scan_are_not_those_of_the_next_mesh(folder: Path) -> No
     assert stage.page.title == "b.ply" and kinds(stage) == ["faces", "points"]  # what was asked for stays
 
 
+def test_a_mesh_beside_a_folder_of_scans_does_not_hide_them(folder: Path) -> None:
+    (folder / "scans").mkdir()
+    (folder / "scan.xyz").rename(folder / "scans" / "scan.xyz")
+    np.savetxt(folder / "scans" / "other.xyz", 0.0102 * sphere(500).points + OFFSET)
+    stage = Stage(Scene([folder / "a.ply", folder / "scans"]))
+    for _ in range(2):
+        assert kinds(stage) == ["faces", "points"]
+        stage.press("RIGHT")
+    assert kinds(Stage(Scene([folder / "a.ply", folder / "scans" / "scan.xyz"]))) == ["faces"]
+
+
+def test_one_layer_can_be_shown_alone(folder: Path) -> None:
+    np.savetxt(folder / "other.xyz", 0.0102 * sphere(500).points + OFFSET)
+    stage = Stage(Scene([folder / name for name in ("a.ply", "scan.xyz", "other.xyz")]))
+    shown = lambda: [stage.shows(k) for k in range(3)]  # noqa: E731
+    assert shown() == [True, False, False]  # points are off
+    stage.show(1, True)
+    assert stage.on["points"] and shown() == [True, True, False]
+    stage.show(2, True)
+    stage.show(0, False)
+    assert shown() == [False, True, True] and kinds(stage) == ["points", "points"]
+    stage.press("P")
+    assert shown() == [False, False, False]
+
+
 def test_pieces_keep_detail_at_survey_offsets(folder: Path) -> None:
     stage = Stage(Scene([folder / "a.ply"]))
     for key in "WPN":

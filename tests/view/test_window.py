@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import trimesh
-from PIL import Image
+from PIL import Image, ImageGrab
 
 from recon.cli import main
 from recon.geometry import Mesh
@@ -24,6 +25,8 @@ from recon.pictures.camera import corners, fitted, usual_view
 from recon.pictures.raycast import mask
 from recon.view import launch
 from recon.view.launch import check_screen, open_window
+
+PATIENCE = 100.0  # seconds
 
 
 def cone() -> Mesh:
@@ -189,6 +192,30 @@ def test_a_window_that_crashes_is_followed_by_the_classic_one(
     assert open_window([file.name], ["--color=height"]) == 0
     assert (file.parent / "ran").read_text().split() == ["modern", "--", "classic", "--"]
     assert caplog.messages == ["the modern window was ended by the graphics system (SIGABRT)"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_who_ends_the_command_ends_its_window(
+    number: signal.Signals, screen: str, file: Path, root: Path
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "recon", "view", str(file)],
+        env={**os.environ, "DISPLAY": screen, "PYTHONPATH": str(root)},
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # whatever runs the tests ignores
+    ) as process:
+        deadline = time.monotonic() + PATIENCE
+        while np.asarray(ImageGrab.grab(xdisplay=screen)).max() < 250:  # the window is white where nothing is
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        (window,) = psutil.Process(process.pid).children()
+        process.send_signal(number)
+        _, error = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert error.strip().splitlines()[-1].startswith("recon: stopped") and "Traceback" not in error
+    psutil.wait_procs([window], timeout=PATIENCE)
+    assert not window.is_running()
 
 
 def test_previews_are_looked_at_while_a_run_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
