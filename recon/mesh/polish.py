@@ -85,7 +85,7 @@ def _supported(mesh: Mesh, label: NDArray, count: int, points: Float) -> NDArray
         out[part] = np.isfinite(distance).mean() >= SUPPORTED
     asked = points[:: max(1, len(points) // SAMPLE)]
     left = asked[_far(asked, mesh.vertices[out[label]], SUPPORT * spacing)]
-    for part in sorted(np.flatnonzero(~out), key=lambda part: -len(members[part])):
+    for part in sorted(np.flatnonzero(~out).tolist(), key=lambda part: -len(members[part])):
         far = _far(left, mesh.vertices[members[part]], SUPPORT * spacing)
         if np.count_nonzero(~far) >= ALONE * len(asked):
             out[part], left = True, left[far]
