@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         report=_report,
         view=_view,
         fit=_fit,
+        study=_study,
     )
     options = parser.parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments
@@ -216,6 +217,14 @@ def _fit(options: argparse.Namespace) -> dict[str, Any]:
 
     summary = run_fit(options)
     _say(fit_lines(summary), options.quiet)
+    return summary
+
+
+def _study(options: argparse.Namespace) -> dict[str, Any]:
+    from recon.study_options import run_study
+
+    summary = run_study(options)
+    _say([f"study   {summary['page']}, {summary['csv']}"], options.quiet)
     return summary
 
 

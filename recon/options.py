@@ -9,6 +9,7 @@ from typing import Any
 
 from recon.fit_options import add_fit_options, size
 from recon.settings import add_setting_options, point, seconds, settings_help
+from recon.study_options import add_study_options
 
 
 def _cores() -> int:
@@ -96,6 +97,11 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
     fitting = commands.add_parser("fit", help=text, description=text)
     fitting.set_defaults(command=work["fit"])
     add_fit_options(fitting, _add_common)
+
+    text = "what makes it work, shown: initialisation, activations, bandwidth"
+    studying = commands.add_parser("study", help=text, description=text)
+    studying.set_defaults(command=work["study"])
+    add_study_options(studying, _add_common)
 
     view = command("view", "show meshes, scans, run folders, or all that is in a folder")
     view.add_argument(

@@ -28,9 +28,9 @@ LAYERS = (
     {"preview"},
     {"pipeline"},
     {"conversion"},
-    {"folders", "view", "report", "modes"},
+    {"folders", "view", "report", "modes", "studies"},
     {"recon"},  # the public names, which only the command line reads
-    {"fit_options"},
+    {"fit_options", "study_options"},
     {"options"},
     {"cli"},
     {"__main__"},
