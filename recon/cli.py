@@ -32,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
         view=_view,
         fit=_fit,
         study=_study,
+        learn=_learn,
+        complete=_complete,
     )
     options = parser.parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments
@@ -225,6 +227,22 @@ def _study(options: argparse.Namespace) -> dict[str, Any]:
 
     summary = run_study(options)
     _say([f"study   {summary['page']}, {summary['csv']}"], options.quiet)
+    return summary
+
+
+def _learn(options: argparse.Namespace) -> dict[str, Any]:
+    from recon.learn_options import learn_lines, run_learn
+
+    summary = run_learn(options)
+    _say(learn_lines(summary), options.quiet)
+    return summary
+
+
+def _complete(options: argparse.Namespace) -> dict[str, Any]:
+    from recon.learn_options import complete_lines, run_complete
+
+    summary = run_complete(options)
+    _say(complete_lines(summary), options.quiet)
     return summary
 
 

@@ -80,7 +80,7 @@ def trained(
     description = json.loads(json.dumps(description))
     machine = machine_origin(device_name(job.where), torch.get_num_threads())
     description["origin"] = {**machine, **job.origin, "inputs": prints}
-    resume = _open_run(job, description)
+    resume = open_run(job.run, description, own_run(job.out))
     generator = torch.Generator().manual_seed(config.seed)
     field = Siren(config.field, len(grid.counts), len(levels.offset), generator).to(job.where)
     watchers: list[Callback] = [*job.callbacks, Checkpoint(job.run / CHECKPOINT, job.run / HISTORY)]
@@ -123,15 +123,14 @@ def _plain(levels: Levels) -> dict[str, Any]:
     return {"gain": float(levels.gain), "offset": levels.offset.tolist(), "slope": slope}
 
 
-def _open_run(job: Job, wanted: dict[str, Any]) -> Snapshot | None:
-    """Start the run folder, or give what it had reached. One of our own that another command left is
+def open_run(folder: Path, wanted: dict[str, Any], own: Path | None = None) -> Snapshot | None:
+    """Start the run folder, or give what it had reached. One that another command left at `own` is
     replaced."""
-    folder = job.run
     if (folder / RUN).exists():
         try:
             check_same_run(folder, wanted, "signal")
         except OtherRunError:
-            if folder != own_run(job.out):
+            if folder != own:
                 raise
             shutil.rmtree(folder)
     try:
