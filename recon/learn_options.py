@@ -21,13 +21,20 @@ STAGE_OF = {
     "encoder": ("encoder", "kind"),
     "size": ("learning", "size"),
 }
+MEASURES = {
+    "mse": "mean square by what is known",
+    "distance": "1e-3 of signed distances, by points",
+    "surface": "1e-3 of surfaces, by points",
+}
+KINDS = {"images": "pictures, from a folder of them", "shapes": "solids, of a family that is generated"}
+FOR_PICTURES = ("mask", "size", "zoom", "between", "refine")
 Common = Callable[[argparse.ArgumentParser], None]
 
 
 def add_learn_options(parser: argparse.ArgumentParser, common: Common) -> None:
     """What spaces can be learnt, and their options; `common` adds those that all commands have."""
     kinds = parser.add_subparsers(required=True, metavar="KIND", dest="kind")
-    for kind, text in {"images": "pictures, from a folder of them"}.items():
+    for kind, text in KINDS.items():
         sub = kinds.add_parser(
             kind,
             help=text,
@@ -38,11 +45,13 @@ def add_learn_options(parser: argparse.ArgumentParser, common: Common) -> None:
         common(sub)
         if kind == "images":
             sub.add_argument("folder", metavar="FOLDER", help="pictures, in it and below")
-            sub.add_argument("--encoder", choices=ENCODERS, help="default: set-sine")
             sub.add_argument("--size", type=int, metavar="N", help="N x N pixels of each (default: 32)")
             sub.add_argument(
                 "--validation", metavar="FOLDER", help="pictures to test with (default: a tenth of FOLDER's)"
             )
+        choices = ENCODERS if kind == "images" else ENCODERS[:2]
+        encoder = STANDARD[kind].encoder.kind
+        sub.add_argument("--encoder", choices=choices, help=f"default: {encoder}")
         sub.add_argument(
             "-o", "--output", metavar="RUN", required=True, help="the run folder; given again, it resumes"
         )
@@ -61,6 +70,7 @@ def run_learn(options: argparse.Namespace) -> dict[str, Any]:
     from recon.fit.callbacks import ProgressBar
     from recon.modes.learn import Course
     from recon.modes.learn_images import learn_images
+    from recon.modes.learn_shapes import learn_shapes
 
     show = not options.quiet
     config = changed(STANDARD[options.kind], vars(options), STAGE_OF)
@@ -72,32 +82,43 @@ def run_learn(options: argparse.Namespace) -> dict[str, Any]:
         options.tensorboard,
         command_origin(options.arguments, "standard"),
     )
-    with Bar("reading", show, ends=True) as reading:
-        return learn_images(options.folder, course, options.validation, reading.to)[1]
+    with Bar("comparing", show) as comparing, Bar("reading", show, ends=True) as reading:
+        if options.kind == "shapes":
+            if config.encoder.kind not in ENCODERS[:2]:
+                raise UsageError(f"encoder {config.encoder.kind} is for pictures: shapes are sets of points")
+            return learn_shapes(course, comparing.to)[1]
+        return learn_images(options.folder, course, options.validation, reading.to, comparing.to)[1]
 
 
 def learn_lines(summary: dict[str, Any]) -> list[str]:
     """The summary as it is read."""
-    methods = summary["mse"]
-    names = list(next(iter(methods.values())))
-    lines = [
-        f"space   {summary['run']}: {summary['pictures']:,} pictures, {summary['validation']:,} for "
-        "validation",
+    lines = [f"space   {summary['run']}"]
+    if "pictures" in summary:
+        lines[0] += f": {summary['pictures']:,} pictures, {summary['validation']:,} for validation"
+    lines += [
         f"field   {summary['field_parameters']:,} parameters, predicted by {summary['parameters']:,}",
         f"time    {summary['seconds_trained']:.0f} s, {summary['steps']:,} steps",
-        f"error   {'mean square by what is known':30}" + "".join(f"{name:>22}" for name in names),
     ]
-    for method, errors in methods.items():
-        lines.append(f"        {method:30}" + "".join(f"{errors[name]:22.4f}" for name in names))
+    for measure, title in MEASURES.items():
+        if measure in summary:
+            methods = summary[measure]
+            names = list(next(iter(methods.values())))
+            lines.append(f"error   {title:36}" + "".join(f"{name:>18}" for name in names))
+            for method, errors in methods.items():
+                lines.append(f"        {method:36}" + "".join(f"{errors[name]:18.4g}" for name in names))
     return lines
 
 
 def add_complete_options(parser: argparse.ArgumentParser) -> None:
     """What `recon complete` takes."""
     parser.add_argument("space", metavar="RUN", help="a folder that `recon learn` made")
-    parser.add_argument("input", metavar="IMAGE", help="a picture: its middle square is completed")
-    parser.add_argument("-o", "--output", metavar="OUT", help="default: IMAGE.complete.png here")
-    parser.add_argument("--keep", type=int, metavar="N", help="know N of its pixels, drawn (default: all)")
+    parser.add_argument(
+        "input", metavar="IMAGE|CLOUD", help="a picture, completed in its middle square; or points"
+    )
+    parser.add_argument("-o", "--output", metavar="OUT", help="default: INPUT.complete.png or .ply here")
+    parser.add_argument(
+        "--keep", type=int, metavar="N", help="know N of its pixels or points, drawn (default: all)"
+    )
     parser.add_argument("--mask", metavar="PICTURE", help="instead: bright where pixels are missing")
     parser.add_argument("--size", type=size, metavar="WxH", help="of OUT (default: as the square)")
     parser.add_argument("--zoom", type=float, metavar="F", help="instead: F times as many pixels a side")
@@ -105,6 +126,9 @@ def add_complete_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pictures", type=int, default=9, metavar="N", help="of that strip (default: 9)")
     parser.add_argument(
         "--refine", type=int, default=0, metavar="N", help="fit the predicted field to what is known, N steps"
+    )
+    parser.add_argument(
+        "--resolution", type=int, metavar="N", help="of a shape: samples a side (default: 128)"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="default: auto")
@@ -115,32 +139,48 @@ def run_complete(options: argparse.Namespace) -> dict[str, Any]:
     """What `recon complete` does; the summary."""
     from recon.learned import load_space
     from recon.modes.complete import complete_image
+    from recon.modes.complete_shape import complete_shape
     from recon.pipeline import choose_device
 
-    out = Path(options.output or f"{Path(options.input).stem}.complete.png")
+    space = load_space(options.space, choose_device(options.device))
+    ending = ".png" if space.kind == "images" else ".ply"
+    out = Path(options.output or f"{Path(options.input).stem}.complete{ending}")
     check_writable(out, options.overwrite)
     if options.size and options.zoom:
         raise UsageError("--size and --zoom say the same thing: give one of them")
     if options.refine < 0 or options.pictures < 2:
         raise UsageError("--refine is 0 or more steps, --pictures 2 or more")
+    common = {"keep": options.keep, "seed": options.seed, "overwrite": options.overwrite}
+    if space.kind == "shapes":
+        wrong = [name for name in FOR_PICTURES if getattr(options, name)]
+        if wrong:
+            raise UsageError(f"--{wrong[0]} is for pictures: {options.space} is a space of shapes")
+        return complete_shape(space, options.input, out, resolution=options.resolution or 128, **common)
+    if options.resolution:
+        raise UsageError(f"--resolution is for shapes: {options.space} is a space of pictures")
     return complete_image(
-        load_space(options.space, choose_device(options.device)),
+        space,
         options.input,
         out,
-        keep=options.keep,
         mask=options.mask,
         size=options.size,
         zoom=options.zoom,
         between=options.between,
         pictures=options.pictures,
         refine=options.refine,
-        seed=options.seed,
-        overwrite=options.overwrite,
+        **common,
     )
 
 
 def complete_lines(summary: dict[str, Any]) -> list[str]:
     """The summary as it is read."""
+    if "faces" in summary:
+        closed = "closed" if summary["watertight"] else "open"
+        return [
+            f"output  {summary['output']}: {summary['faces']:,} triangles, {closed}, genus "
+            f"{summary['genus']}",
+            f"known   {summary['known']:,} points",
+        ]
     text = f"known   {summary['known']:,} of {summary['pixels']:,} pixels"
     if "mse" in summary:
         text += f"; mean squared error {summary['mse']:.4f}"

@@ -47,4 +47,10 @@ class SpaceConfig(Staged):
     fit: FitConfig = FitConfig(steps=10_000, rate=5e-4, optimizer="adam", beta2=0.99, warmup=100, watch=False)
 
 
-STANDARD = {"images": SpaceConfig()}
+_IMAGES = SpaceConfig()
+STANDARD = {
+    "images": _IMAGES,
+    "shapes": _IMAGES.with_(
+        encoder={"kind": "set-relu"}, field={"omega_first": 10.0}, learning={"batch": 16, "halves": 0.7}
+    ),
+}
