@@ -52,7 +52,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"recon: error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("\nrecon: stopped; what it had is kept: the same command goes on from there", file=sys.stderr)
+        kept = (
+            "" if options.command is _study else "; what it had is kept: the same command goes on from there"
+        )
+        print(f"\nrecon: stopped{kept}", file=sys.stderr)
         return STOPPED
     if options.json:
         print(json.dumps(result))

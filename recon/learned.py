@@ -62,7 +62,7 @@ class Learned:
     def values(self, weights: Tensor, x: Tensor) -> Tensor:
         """(b, n, k): fields with these parameters at x (n, m), or (b, n, m)."""
         with fast_kernels():
-            some = max(1, POINTS // x.shape[-2])
+            some = max(1, POINTS // max(1, x.shape[-2]))
             if x.dim() == 3:
                 pairs = zip(weights.split(some), x.split(some), strict=True)
                 return torch.cat([self.space.values(part, at) for part, at in pairs])

@@ -1,7 +1,5 @@
-"""The settings of `recon learn`: spaces of functions. Values are what docs/studies.md found.
-
-λ2 is 100 in the paper, for fields of 198,657 parameters; for one of 8,707 the same weight a parameter is 4.
-"""
+"""The settings of `recon learn`: spaces of functions. λ1 and λ2 are those of the paper; the other values are
+what docs/studies.md found."""
 
 from __future__ import annotations
 
@@ -20,6 +18,7 @@ class EncoderConfig:
     kind: str = setting("set-sine", "set-sine, set-relu, cnn or partial-conv: the encoder")
     width: int = setting(128, "units a layer of a set encoder")
     layers: int = setting(3, "layers of a set encoder")
+    omega: float = setting(10.0, "frequency factor ω of the sine set encoder")
     latent: int = setting(256, "numbers of a latent vector")
     hidden: int = setting(256, "units of the hypernetwork's one hidden layer")
 
@@ -34,7 +33,7 @@ class LearningConfig:
     halves: float = setting(0.25, "share of steps in which the known pixels are a half of the picture")
     validation: float = setting(0.1, "share of the signals that are kept for validation")
     latent_weight: float = setting(0.1, "λ1: weight of the mean square of the latent vector")
-    weights_weight: float = setting(4.0, "λ2: weight of the mean square of the field's parameters")
+    weights_weight: float = setting(100.0, "λ2: weight of the mean square of the field's parameters")
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class SpaceConfig(Staged):
     encoder: EncoderConfig = EncoderConfig()
     field: FieldConfig = FieldConfig(width=64, hidden=2, omega_first=30.0, spread=1.0)
     learning: LearningConfig = LearningConfig()
-    fit: FitConfig = FitConfig(steps=10_000, rate=5e-4, optimizer="adam", beta2=0.99, warmup=100, watch=False)
+    fit: FitConfig = FitConfig(steps=5_000, rate=1e-3, optimizer="adam", beta2=0.99, warmup=100, watch=False)
 
 
 _IMAGES = SpaceConfig()

@@ -133,6 +133,7 @@ _RANGES = (
     ("samples", "footprint", 1, 4096),
     ("encoder", "width", 1, 4096),
     ("encoder", "layers", 1, 32),
+    ("encoder", "omega", 1e-3, 1e4),
     ("encoder", "latent", 1, 65536),
     ("encoder", "hidden", 1, 65536),
     ("learning", "size", 8, 512),

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-OMEGA = 30.0  # of the sine set encoder's layers
+from recon.space_config import EncoderConfig
+
 CHANNELS = 32, 64, 128, 256, 256, 256  # of convolutions, by depth
 SMALLEST = 4  # pixels a side of the last one
 
@@ -38,27 +39,28 @@ class Observation:
 
 
 class SetEncoder(nn.Module):
-    """Samples (m + c numbers each) → (b, latent), whatever their order and number."""
+    """Samples (m + c numbers each) → (b, latent), whatever their order and number; `omega`: of sines, None:
+    relu."""
 
-    def __init__(self, features: int, width: int, layers: int, latent: int, sine: bool) -> None:
+    def __init__(self, features: int, width: int, layers: int, latent: int, omega: float | None) -> None:
         super().__init__()
         sizes = [features, *[width] * layers, latent]
         self.layers: Any = nn.ModuleList(bare_linear(a, b) for a, b in pairwise(sizes))
-        self.sine = sine
+        self.omega = omega
 
     def reset(self, generator: torch.Generator) -> None:
         for place, layer in enumerate(self.layers):
             fan_in = layer.weight.shape[1]
             bound = math.sqrt(6 / fan_in)
-            if self.sine:
-                bound = bound / OMEGA if place else 1 / fan_in
+            if self.omega and layer is not self.layers[-1]:
+                bound = bound / self.omega if place else 1 / fan_in
             layer.weight.uniform_(-bound, bound, generator=generator)
             layer.bias.uniform_(-1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in), generator=generator)
 
     def forward(self, seen: Observation) -> Tensor:
         h = torch.cat((seen.points, seen.values), dim=-1)
         for layer in self.layers[:-1]:
-            h = torch.sin(OMEGA * layer(h)) if self.sine else layer(h).relu()
+            h = torch.sin(self.omega * layer(h)) if self.omega else layer(h).relu()
         share = seen.known / seen.known.sum(1, keepdim=True)
         return self.layers[-1](torch.bmm(share[:, None], h)[:, 0])
 
@@ -67,6 +69,9 @@ class ConvEncoder(nn.Module):
     """Pixels of pictures (size, size, c) → (b, latent).
 
     partial  convolutions see known pixels only; else zeros for unknown ones, and which are known
+
+    What goes into the last layer is divided by the root of its length: thousands of numbers that all move at
+    once would change the latent vector too much in a step of Adam.
     """
 
     def __init__(self, channels: int, size: int, latent: int, partial: bool) -> None:
@@ -81,12 +86,15 @@ class ConvEncoder(nn.Module):
         side = size
         for _ in range(len(self.layers) - 1):
             side = (side + 1) // 2
-        self.out = bare_linear(widths[-1] * side**2, latent)
+        self.out: Any = bare_linear(widths[-1] * side**2, latent)
+        self.share = 1 / math.sqrt(widths[-1] * side**2)
 
     def reset(self, generator: torch.Generator) -> None:
-        for layer in (*self.layers, self.out):
+        for layer in self.layers:
             nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
             layer.bias.zero_()
+        self.out.weight.uniform_(-1, 1, generator=generator)
+        self.out.bias.zero_()
 
     def picture(self, seen: Observation) -> tuple[Tensor, Tensor]:
         """Values (b, c, size, size), zero where unknown, and which are known (b, 1, size, size)."""
@@ -105,7 +113,7 @@ class ConvEncoder(nn.Module):
             h = torch.cat((h, known), dim=1)
             for layer in self.layers:
                 h = layer(h).relu()
-            return self.out(h.flatten(1))
+            return self.out(self.share * h.flatten(1))
         ones = known.new_ones(1, 1, 3, 3)
         for layer in self.layers:
             full = functional.conv2d(torch.ones_like(known), ones, stride=layer.stride, padding=1)
@@ -113,16 +121,15 @@ class ConvEncoder(nn.Module):
             bias = layer.bias[:, None, None]
             known = (count > 0).to(h.dtype)
             h = ((layer(h) - bias) * (full / count.clamp_min(1)) + bias).relu() * known
-        return self.out(h.flatten(1))
+        return self.out(self.share * h.flatten(1))
 
 
-def make_encoder(
-    kind: str, axes: int, channels: int, size: int, width: int, layers: int, latent: int
-) -> SetEncoder | ConvEncoder:
-    """The encoder of that kind, its weights not drawn yet."""
-    if kind.startswith("set-"):
-        return SetEncoder(axes + channels, width, layers, latent, kind == "set-sine")
-    return ConvEncoder(channels, size, latent, kind == "partial-conv")
+def make_encoder(config: EncoderConfig, axes: int, channels: int, size: int) -> SetEncoder | ConvEncoder:
+    """The encoder of samples at points of m axes with c values, its weights not drawn yet."""
+    if config.kind.startswith("set-"):
+        omega = config.omega if config.kind == "set-sine" else None
+        return SetEncoder(axes + channels, config.width, config.layers, config.latent, omega)
+    return ConvEncoder(channels, size, config.latent, config.kind == "partial-conv")
 
 
 def bare_linear(inputs: int, outputs: int) -> nn.Linear:

@@ -72,7 +72,7 @@ class Space(nn.Module):
         for pieces, numbers in zip(siren.split(sizes), siren.split(siren.flat.detach()), strict=True):
             for part, number in zip(pieces, numbers, strict=True):
                 part.fill_(float(number.square().mean().sqrt()))
-        encoder = make_encoder(wanted.kind, axes, channels, size, wanted.width, wanted.layers, wanted.latent)
+        encoder = make_encoder(wanted, axes, channels, size)
         parts = _Parts(encoder, wanted.latent, wanted.hidden, len(siren.flat))
         with torch.no_grad():
             parts.reset(siren.flat / sizes, generator)
@@ -109,7 +109,8 @@ class Space(nn.Module):
         """Φ (b, n, k) of SIRENs with parameters (b, p) at x, (n, m) for all or (b, n, m)."""
         siren = self.siren
         matrices, biases = siren.split(weights * siren.factors)
-        h = siren.encoded(x.reshape(-1, x.shape[-1]))[0].view(*x.shape[:-1], -1)
+        h = siren.encoded(x.reshape(-1, x.shape[-1]))[0]
+        h = h.view(*x.shape[:-1], h.shape[-1])
         h = h.expand(len(weights), *h.shape[-2:])
         for matrix, bias, omega in zip(matrices[:-1], biases[:-1], siren.omegas, strict=True):
             h = siren.activation.plain(torch.baddbmm(bias[:, None], h, matrix.transpose(1, 2)), omega)

@@ -54,6 +54,8 @@ def complete_image(
     Raises SignalError, OutputError, UsageError.
     """
     began = time.monotonic()
+    if zoom is not None and not 0 < zoom < float("inf"):
+        raise UsageError(f"zoom {zoom:g}, wanted above 0")
     if keep is not None and mask is not None:
         raise UsageError("say which pixels are known once: --keep N or --mask PICTURE")
     if between is not None and refine:
@@ -63,6 +65,8 @@ def complete_image(
     picture = read_image(source)
     side = middle_square(picture)[2]
     width, height = size or (max(1, round((zoom or 1.0) * side)),) * 2
+    if min(width, height) < 1:
+        raise UsageError(f"size {width}x{height}, wanted at least 1x1")
     if width * height * (pictures if between else 1) > LARGEST:
         raise UsageError(f"{width} x {height} pixels are too many, wanted at most {LARGEST:,} in all")
     known = np.ones(trained**2, bool)

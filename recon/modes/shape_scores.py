@@ -74,7 +74,7 @@ def between(completed: Completed, which: int, solid: Solids, points: Tensor) -> 
         mesh = extract(lambda x: completed(which, x), BOX, RESOLUTION)
     except ExtractError:
         return 1.0
-    vertices = torch.from_numpy(mesh.vertices).float()
+    vertices = torch.tensor(mesh.vertices, dtype=torch.float32)
     forth = float(distances(solid, vertices).abs().mean())
     return (forth + float(distance_to_mesh(points.double().numpy(), mesh).mean())) / 2
 

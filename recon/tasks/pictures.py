@@ -22,7 +22,7 @@ class Pictures:
 
     def __init__(self, images: NDArray[np.uint8], device: torch.device | str = "cpu") -> None:
         self.device = device
-        self.images = torch.from_numpy(images).to(device).flatten(1, 2)
+        self.images = torch.tensor(images).to(device).flatten(1, 2)
         self.size = images.shape[1]
         grid = Grid.square(self.size, self.size)
         self.points = grid.points(torch.arange(len(grid))).to(device)

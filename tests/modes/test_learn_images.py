@@ -15,7 +15,7 @@ from PIL import Image
 from recon.cli import main
 from recon.fit.checkpoint import load_snapshot
 from recon.learned import load_space
-from recon.modes.image_scores import errors
+from recon.modes.image_scores import _alike, errors
 from recon.signals.collections import find_images, read_squares
 from recon.signals.images import read_image
 from recon.tasks.pictures import PictureLessons, Pictures
@@ -227,6 +227,14 @@ def test_the_error_of_the_truth_is_zero_and_of_grey_that_of_the_pictures() -> No
     assert set(errors(pictures, lambda values, places: values).values()) == {0.0}
     grey = errors(pictures, lambda values, places: torch.zeros_like(values))
     assert all(value == pytest.approx(1 / 12, rel=0.05) for value in grey.values())
+
+
+def test_the_nearest_picture_is_nearest_at_the_known_pixels() -> None:
+    generator = torch.Generator().manual_seed(0)
+    learnt, values = (torch.rand(n, 30, 3, generator=generator) for n in (40, 6))
+    places = torch.rand(6, 30, generator=generator).argsort(1)[:, :4]
+    for one, where, found in zip(values, places, _alike(learnt, learnt**2, values, places), strict=True):
+        assert (learnt[:, where] - one[where]).square().sum((1, 2)).argmin() == found
 
 
 def test_what_cannot_be_learnt_or_completed_is_said_in_a_line(
