@@ -31,6 +31,7 @@ _HOME = {
     "inspect": "recon.inspection",
     "load": "recon.reconstruction",
     "load_fit": "recon.fitted",
+    "load_space": "recon.learned",
     "read_cloud": "recon.scan.files",
     "read_clouds": "recon.scan.files",
     "read_mesh": "recon.mesh.files",

@@ -35,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
         view=_view,
         fit=_fit,
         solve=_solve,
+        study=_study,
+        learn=_learn,
+        complete=_complete,
     )
     options = parser.parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments
@@ -54,7 +57,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"recon: error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("\nrecon: stopped; what it had is kept: the same command goes on from there", file=sys.stderr)
+        kept = (
+            "" if options.command is _study else "; what it had is kept: the same command goes on from there"
+        )
+        print(f"\nrecon: stopped{kept}", file=sys.stderr)
         return STOPPED
     if options.json:
         print(json.dumps(result))
@@ -245,6 +251,30 @@ def _solve(options: argparse.Namespace) -> dict[str, Any]:
 
     summary = run_solve(options)
     _say(solve_lines(summary), options.quiet)
+    return summary
+
+
+def _study(options: argparse.Namespace) -> dict[str, Any]:
+    from recon.study_options import run_study
+
+    summary = run_study(options)
+    _say([f"study   {summary['page']}, {summary['csv']}"], options.quiet)
+    return summary
+
+
+def _learn(options: argparse.Namespace) -> dict[str, Any]:
+    from recon.learn_options import learn_lines, run_learn
+
+    summary = run_learn(options)
+    _say(learn_lines(summary), options.quiet)
+    return summary
+
+
+def _complete(options: argparse.Namespace) -> dict[str, Any]:
+    from recon.learn_options import complete_lines, run_complete
+
+    summary = run_complete(options)
+    _say(complete_lines(summary), options.quiet)
     return summary
 
 

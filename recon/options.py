@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from recon.fit_options import add_fit_options, size
+from recon.learn_options import add_complete_options, add_learn_options
 from recon.settings import add_setting_options, point, seconds, settings_help
 from recon.solve_options import add_solve_options
+from recon.study_options import add_study_options
 
 
 def _cores() -> int:
@@ -102,6 +104,18 @@ def build_parser(**work: Callable[[argparse.Namespace], dict[str, Any]]) -> argp
     solving = commands.add_parser("solve", help=text, description=text)
     solving.set_defaults(command=work["solve"])
     add_solve_options(solving, _add_common)
+
+    text = "what makes it work, shown: initialisation, activations, bandwidth"
+    studying = commands.add_parser("study", help=text, description=text)
+    studying.set_defaults(command=work["study"])
+    add_study_options(studying, _add_common)
+
+    text = "a space of pictures or shapes, to complete others of their kind from a part"
+    learning = commands.add_parser("learn", help=text, description=text)
+    learning.set_defaults(command=work["learn"])
+    add_learn_options(learning, _add_common)
+
+    add_complete_options(command("complete", "a picture or shape from a part of it, by a learnt space"))
 
     view = command("view", "show meshes, scans, run folders, or all that is in a folder")
     view.add_argument(

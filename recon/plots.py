@@ -72,7 +72,7 @@ class Slice:
 
 def history(rows: Sequence[Mapping[str, float]]) -> Figure:
     """The terms of the loss over the steps, and the learning rate below."""
-    with blank_figure((7.4, 4.6)) as figure:
+    with new_figure((7.4, 4.6)) as figure:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         steps = [row["step"] for row in rows]
         terms = [name for name in rows[0] if name not in ("step", "seconds", "rate", "loss")]
@@ -94,7 +94,7 @@ def history(rows: Sequence[Mapping[str, float]]) -> Figure:
 
 def histogram(distances: Float, unit: str | None) -> Figure:
     """How many of the scan's points are how far from the mesh, `distances` (n,) in `unit`."""
-    with blank_figure((7.4, 3.2)) as figure:
+    with new_figure((7.4, 3.2)) as figure:
         axes = figure.subplots()
         top = float(np.percentile(distances, SHOWN)) or float(distances.max()) or 1.0
         axes.hist(distances.clip(max=top), bins=BINS, range=(0.0, top), color=COLORS[0], alpha=0.75)
@@ -120,7 +120,7 @@ def distance_slices(slices: Sequence[Slice], unit: str | None) -> Figure:
     """Φ with its isolines, the one at zero thick: the surface."""
     most = max(float(np.abs(part.distance).max()) for part in slices) or 1.0
     levels = np.linspace(-most, most, 2 * ISOLINES + 1)
-    with blank_figure(_panels_size(slices)) as figure:
+    with new_figure(_panels_size(slices)) as figure:
         for axes, part in _side_by_side(figure, slices):
             image = _image(axes, part, part.distance, SIGNED, (-most, most), unit)
             low, high = part.distance.min(), part.distance.max()
@@ -136,7 +136,7 @@ def distance_slices(slices: Sequence[Slice], unit: str | None) -> Figure:
 
 def norm_slices(slices: Sequence[Slice], unit: str | None) -> Figure:
     """‖∇Φ‖, 1 where Φ is a distance."""
-    with blank_figure(_panels_size(slices)) as figure:
+    with new_figure(_panels_size(slices)) as figure:
         for axes, part in _side_by_side(figure, slices):
             image = _image(axes, part, part.norm, PLAIN, NORMS, unit)
         bar = figure.colorbar(image, ax=figure.axes, shrink=0.8, extend="max")
@@ -150,7 +150,7 @@ def derivatives(rows: Mapping[str, Sequence[Float]]) -> Figure:
     titles = ("value", "∂/∂x", "∂/∂y", "Laplacian")
     height, width = next(iter(rows.values()))[0].shape
     panel = 2.4
-    with blank_figure(
+    with new_figure(
         (len(titles) * panel + 0.9, len(rows) * panel * min(max(height / width, 0.3), 3.0) + 0.5)
     ) as figure:
         panels = figure.subplots(len(rows), len(titles), squeeze=False)
@@ -174,7 +174,7 @@ def spectrograms(sounds: Mapping[str, Float], rate: int) -> Figure:
 
     window = max(16, round(WINDOW * rate))
     transform = ShortTimeFFT(hann(window), max(1, window // 4), rate)
-    with blank_figure((7.4, 2.4 * len(sounds) + 0.4)) as figure:
+    with new_figure((7.4, 2.4 * len(sounds) + 0.4)) as figure:
         panels = figure.subplots(len(sounds), 1, sharex=True, squeeze=False)[:, 0]
         levels = [
             20 * np.log10(np.abs(transform.stft(_padded(sound[:, 0], window))) + 1e-12)
@@ -238,7 +238,7 @@ def _style() -> AbstractContextManager[None]:
 
 
 @contextmanager
-def blank_figure(size: tuple[float, float]) -> Iterator[Figure]:
+def new_figure(size: tuple[float, float]) -> Iterator[Figure]:
     """A figure of this `size` in inches, made in the style and without any global state."""
     check_plots()
     from matplotlib.figure import Figure

@@ -164,7 +164,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstructi
     folder = Path(folder)
     description = read_run(folder)
     if "frame" not in description:
-        raise ScanError(f"{folder} is a run of `recon fit`, wanted one of `recon mesh`")
+        raise ScanError(f"{folder} is a run of another command, wanted one of `recon mesh`")
     if not (folder / CHECKPOINT).is_file():
         raise ScanError(f"{folder} holds a run that was stopped before its first checkpoint: start it again")
     config = Config.from_dict(description["config"])

@@ -89,11 +89,13 @@ class Siren(nn.Module):
         return len(self._shapes) - 2, *self._shapes[1]
 
     def split(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Views of a vector (p,) that is laid out as `flat`: weights, biases."""
-        pieces = flat.split(self._lengths)
+        """Views of a vector (p,), or several (…, p), laid out as `flat`: weights (…, out, in), biases (…,
+        out)."""
+        pieces = flat.split(self._lengths, -1)
         hidden = len(self._shapes) - 2
         weights = [pieces[hidden], *pieces[:hidden], pieces[hidden + 1]]
-        shaped = [piece.view(shape) for piece, shape in zip(weights, self._shapes, strict=True)]
+        more = flat.shape[:-1]
+        shaped = [piece.view(*more, *shape) for piece, shape in zip(weights, self._shapes, strict=True)]
         return shaped, list(pieces[hidden + 2 :])
 
     def scaled(self) -> tuple[list[Tensor], list[Tensor]]:

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from recon.config import FitConfig
 from recon.field.kernels.rows import in_shares
-from recon.field.siren import Siren
+from recon.fit.task import Trainable
 
 
-def make_optimizer(field: Siren, config: FitConfig) -> torch.optim.Optimizer:
+def make_optimizer(field: Trainable, config: FitConfig) -> torch.optim.Optimizer:
     """The optimiser that `config` names, for `field.flat`."""
     if config.optimizer == "adam":
         return torch.optim.Adam(

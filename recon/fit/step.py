@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 
 from recon.config import FitConfig
-from recon.field.siren import Siren
 from recon.fit.optimizers import make_optimizer
 from recon.fit.recording import Recording, Work, copy_into, stays
-from recon.fit.task import DerivedTask, Task, gradient_by_autograd
+from recon.fit.task import DerivedTask, Fitted, Task, gradient_by_autograd
 
 Number = float | Tensor  # on a GPU a tensor without dimensions, which a recording can read anew
 
@@ -40,7 +39,11 @@ class Steps:
     """
 
     def __init__(
-        self, field: Siren, task: Task, config: FitConfig, record: Callable[[Work], Work] | None = None
+        self,
+        field: Fitted,
+        task: Task[Fitted],
+        config: FitConfig,
+        record: Callable[[Work], Work] | None = None,
     ) -> None:
         self.field, self.task, self.config = field, task, config
         self.gradient = (

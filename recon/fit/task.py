@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from recon.field.siren import Siren
 from recon.stages import Schedule
 
 
-class Task(Protocol):
+class Trainable(Protocol):
+    """What is fitted: a field, or a space of them. All that is trained is one vector, `flat` (p,)."""
+
+    flat: nn.Parameter
+
+    @property
+    def hidden_shape(self) -> tuple[int, int, int]:
+        """Number, rows and columns of the matrices of hidden layers with which `flat` begins; 0 of none."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Any) -> Any: ...
+
+
+Fitted = TypeVar("Fitted", bound=Trainable)
+Seen = TypeVar("Seen", bound=Trainable, contravariant=True)
+
+
+class Task(Protocol[Seen]):
     """A problem `F(x, Φ, ∇Φ, …) = 0`, as samples and named constraint terms with weights.
 
     A task is any class of this shape; it does not import the trainer.
@@ -27,24 +45,24 @@ class Task(Protocol):
         GPU, tensors in a dataclass, dict or tuple, of which only contents change from step to step."""
         ...
 
-    def terms(self, field: Siren, batch: Any) -> dict[str, Tensor]:
+    def terms(self, field: Seen, batch: Any) -> dict[str, Tensor]:
         """Unweighted terms, one scalar each, named as in `weights`."""
         ...
 
 
 @runtime_checkable
-class DerivedTask(Task, Protocol):
+class DerivedTask(Task[Seen], Protocol[Seen]):
     """A task that has the derivative of its loss, too."""
 
     def gradient(
-        self, field: Siren, batch: Any, weights: Mapping[str, float | Tensor]
+        self, field: Seen, batch: Any, weights: Mapping[str, float | Tensor]
     ) -> tuple[dict[str, Tensor], Tensor]:
         """The terms, and the gradient (p,) in `field.flat` of their sum with `weights`."""
         ...
 
 
 def gradient_by_autograd(
-    task: Task, field: Siren, batch: Any, weights: Mapping[str, float | Tensor]
+    task: Task[Fitted], field: Fitted, batch: Any, weights: Mapping[str, float | Tensor]
 ) -> tuple[dict[str, Tensor], Tensor]:
     """What `DerivedTask.gradient` gives, for any task."""
     terms = task.terms(field, batch)

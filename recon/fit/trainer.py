@@ -21,9 +21,8 @@ from typing import Any
 from recon.config import FitConfig
 from recon.errors import FitError
 from recon.field.kernels import fast_kernels
-from recon.field.siren import Siren
 from recon.fit.step import Moment, Steps
-from recon.fit.task import Task
+from recon.fit.task import Fitted, Task, Trainable
 
 WINDOW = 50
 JUMP = 4.0  # a window's loss over the best one's, at the same weights, that counts as diverging
@@ -63,7 +62,7 @@ class Progress:
 
     share: float
     snapshot: Snapshot
-    field: Siren
+    field: Trainable
     ended: bool = False
 
 
@@ -71,8 +70,8 @@ Callback = Callable[[Progress], None]
 
 
 def fit(
-    field: Siren,
-    task: Task,
+    field: Fitted,
+    task: Task[Fitted],
     config: FitConfig,
     *,
     callbacks: Iterable[Callback] = (),
@@ -104,7 +103,12 @@ def rate_at(progress: float, step: int, config: FitConfig) -> float:
 
 class _Run:
     def __init__(
-        self, field: Siren, task: Task, config: FitConfig, callbacks: list[Callback], resume: Snapshot | None
+        self,
+        field: Fitted,
+        task: Task[Fitted],
+        config: FitConfig,
+        callbacks: list[Callback],
+        resume: Snapshot | None,
     ) -> None:
         self.field, self.task, self.config, self.callbacks = field, task, config, callbacks
         self.steps = Steps(field, task, config)

@@ -80,7 +80,7 @@ def trained(
     description = json.loads(json.dumps(description))
     machine = machine_origin(device_name(job.where), torch.get_num_threads())
     description["origin"] = {**machine, **job.origin, "inputs": prints}
-    resume = open_run(job.run, description, "signal", replaced=job.run == own_run(job.out))
+    resume = open_run(job.run, description, "signal", own_run(job.out))
     generator = torch.Generator().manual_seed(config.seed)
     field = Siren(config.field, len(grid.counts), len(levels.offset), generator).to(job.where)
     watchers: list[Callback] = [*job.callbacks, Checkpoint(job.run / CHECKPOINT, job.run / HISTORY)]
@@ -123,14 +123,14 @@ def _plain(levels: Levels) -> dict[str, Any]:
     return {"gain": float(levels.gain), "offset": levels.offset.tolist(), "slope": slope}
 
 
-def open_run(folder: Path, wanted: dict[str, Any], subject: str, replaced: bool = False) -> Snapshot | None:
+def open_run(folder: Path, wanted: dict[str, Any], subject: str, own: Path | None = None) -> Snapshot | None:
     """Start the run folder, or give what it had reached. One of another run is refused with OtherRunError, as
-    by `check_same_run`, or `replaced`."""
+    by `check_same_run`; but one that another command left at `own` is replaced."""
     if (folder / RUN).exists():
         try:
             check_same_run(folder, wanted, subject)
         except OtherRunError:
-            if not replaced:
+            if folder != own:
                 raise
             shutil.rmtree(folder)
     try:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recon.geometry import Float
 from recon.palette import PLAIN, SIGNED, table
 from recon.pictures.files import write_png
-from recon.plots import blank_figure, colormap, pixels
+from recon.plots import colormap, new_figure, pixels
 
 PANEL = 2.7  # inches of one of them
 FRAME = 400  # pixels a side of a film's frame, at least
@@ -37,7 +37,7 @@ def write_panels(rows: Sequence[Sequence[Panel]], path: Path) -> None:
     """A PNG of all panels, one with the same scale of colours as the one before it without a bar of its own.
     Replaces `path`."""
     columns = max(len(row) for row in rows)
-    with blank_figure((columns * (PANEL + 0.7), len(rows) * PANEL + 0.3)) as drawn:
+    with new_figure((columns * (PANEL + 0.7), len(rows) * PANEL + 0.3)) as drawn:
         places = drawn.subplots(len(rows), columns, squeeze=False)
         for row, shown in zip(places, rows, strict=True):
             for axes in row[len(shown) :]:

@@ -1,0 +1,1 @@
+"""`recon study`: what makes it work, shown rather than claimed. One file a study."""

@@ -1,0 +1,144 @@
+"""`recon study bandwidth`: ω of the first layer against the frequency of a signal: what is fitted, what comes
+between the samples, what comes beyond them.
+
+A field of one coordinate is fitted to a sine of a given frequency at evenly spaced samples of [-1, 1]. It is
+then compared with it between the samples (interpolation) and up to a fifth beyond them on both sides
+(extrapolation).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from recon.bar import Told, part_of, untold
+from recon.config import FieldConfig, FitConfig
+from recon.field.siren import Siren
+from recon.geometry import Float
+from recon.palette import PLAIN
+from recon.plots import COLORS, INK, colormap, new_figure, pixels
+from recon.studies.fits import decibels_over, fitted_curve
+from recon.studies.page import Study
+from recon.tasks.grid import Grid
+from recon.tasks.values import values_task
+
+OMEGAS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+CYCLES = (1, 2, 4, 8, 16, 32)  # of the signal from -1 to 1
+SAMPLES, FINE, BEYOND = (
+    128,
+    8,
+    0.2,
+)  # samples; points from one to the next; how far outside, in half intervals
+WIDTH, HIDDEN, RATE = 64, 2, 1e-3
+PLACES = ("samples", "between", "beyond")
+EXAMPLE, CURVES = 16, (1.0, 10.0, 300.0)  # cycles and ω of the fits that are shown
+
+
+def signal(x: Float, cycles: float) -> Float:
+    """A sine of so many cycles in [-1, 1]."""
+    return np.sin(np.pi * cycles * x + 0.5)
+
+
+def where(place: str) -> Float:
+    """The points of a measurement: "samples", "between" them, or "beyond" the first and last."""
+    half = 1 / SAMPLES
+    if place == "samples":
+        return np.linspace(-1 + half, 1 - half, SAMPLES)
+    fine = np.linspace(-1 + half, 1 - half, (SAMPLES - 1) * FINE + 1)
+    if place == "between":
+        return fine[np.arange(len(fine)) % FINE != 0]
+    outside = np.linspace(1, 1 + BEYOND, SAMPLES)
+    return np.concatenate([-outside[::-1], outside])
+
+
+def fitted(omega: float, cycles: float, steps: int, seed: int = 0, told: Told = untold) -> Siren:
+    """A field fitted to the signal of so many cycles."""
+    grid = Grid.square(SAMPLES)
+    table = torch.tensor(signal(where("samples"), cycles)[:, None], dtype=torch.float32)
+    config = FieldConfig(width=WIDTH, hidden=HIDDEN, omega_first=omega, spread=1.0)
+    field = Siren(config, 1, 1, torch.Generator().manual_seed(seed))
+    fit = FitConfig(steps=steps, rate=RATE, optimizer="adam", beta2=0.999, warmup=20)
+    task = values_task(grid, table.__getitem__, SAMPLES, seed)
+    fitted_curve(field, task, fit, lambda one: {}, told, f"ω {omega:g}, {cycles:g} cycles")
+    return field
+
+
+def at(field: Siren, points: Float) -> Float:
+    """Its values (n,) at points (n,)."""
+    return field.values(torch.tensor(points[:, None], dtype=torch.float32))[:, 0].double().numpy()
+
+
+def study_bandwidth(steps: int = 500, seed: int = 0, told: Told = untold) -> Study:
+    """The study."""
+    rows, shown = [], {}
+    count = len(OMEGAS) * len(CYCLES)
+    for number, (omega, cycles) in enumerate((omega, cycles) for omega in OMEGAS for cycles in CYCLES):
+        part = part_of(told, number / count, (number + 1) / count)
+        field = fitted(omega, cycles, steps, seed, part)
+        found = {
+            place: decibels_over(at(field, where(place)), signal(where(place), cycles)) for place in PLACES
+        }
+        rows.append({"omega": omega, "cycles": cycles, **found})
+        if cycles == EXAMPLE and omega in CURVES:
+            shown[omega] = field
+    told(1.0, "")
+    best = [max((row for row in rows if row["cycles"] == c), key=lambda row: row["between"]) for c in CYCLES]
+    text = [
+        f"A sine of 1 to {CYCLES[-1]} cycles, at {SAMPLES} even samples of [-1, 1], fitted by fields of "
+        f"{WIDTH} units and {HIDDEN} hidden layers that differ in the ω of the first layer alone, {steps} "
+        "steps of Adam each. Decibels of signal over error: at the samples, between them, and up to a "
+        "fifth beyond them.",
+        "Too low an ω does not reach the signal's frequency; too high a one fits the samples and "
+        "oscillates between them. Beyond the samples no ω is right: a field says nothing of where it was "
+        "not fitted. The table has the best ω between the samples for each frequency.",
+    ]
+    figures = [
+        ("bandwidth", "decibels of signal over error", pixels(_maps(rows))),
+        (
+            "curves",
+            f"{EXAMPLE} cycles by three ω; grey: the signal; shaded: no samples",
+            pixels(_curves(shown)),
+        ),
+    ]
+    facts = {"best_omega": {row["cycles"]: row["omega"] for row in best}}
+    return Study("bandwidth", "Bandwidth: ω of the first layer", text, figures, rows, best, facts)
+
+
+def _maps(rows: list[dict[str, float]]) -> Any:
+    with new_figure((11, 3.8)) as figure:
+        panels = figure.subplots(1, len(PLACES), sharey=True)
+        for axes, place in zip(panels, PLACES, strict=True):
+            table = np.array([row[place] for row in rows]).reshape(len(OMEGAS), len(CYCLES))
+            image = axes.imshow(table, colormap(PLAIN), vmin=-10, vmax=60, origin="lower", aspect="auto")
+            for (row, column), value in np.ndenumerate(table):
+                axes.text(
+                    column,
+                    row,
+                    f"{value:.0f}",
+                    ha="center",
+                    va="center",
+                    color="white" if value < 30 else INK,
+                )
+            axes.set_xticks(range(len(CYCLES)), [str(c) for c in CYCLES])
+            axes.set_yticks(range(len(OMEGAS)), [f"{o:g}" for o in OMEGAS])
+            axes.set_title({"samples": "at the samples"}.get(place, place))
+            axes.set_xlabel("cycles of the signal in [-1, 1]")
+        panels[0].set_ylabel("ω of the first layer")
+        figure.colorbar(image, ax=list(panels), label="dB", extend="both")
+    return figure
+
+
+def _curves(fields: dict[float, Siren]) -> Any:
+    x = np.linspace(-1 - BEYOND, 1 + BEYOND, 2400)
+    with new_figure((11, 1.7 * len(fields) + 0.3)) as figure:
+        panels = figure.subplots(len(fields), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, (omega, field) in zip(panels, fields.items(), strict=True):
+            axes.plot(x, signal(x, EXAMPLE), color="#aaaaaa", linewidth=3)
+            axes.plot(x, at(field, x), color=COLORS[1], linewidth=1)
+            axes.axvspan(-1 - BEYOND, -1, color="#eeeeee")
+            axes.axvspan(1, 1 + BEYOND, color="#eeeeee")
+            axes.set_title(f"ω = {omega:g}")
+            axes.set(ylim=(-2, 2), xlim=(x[0], x[-1]))
+    return figure

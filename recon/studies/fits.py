@@ -1,0 +1,61 @@
+"""Small fits of the studies, by the program's own trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from recon.bar import Told
+from recon.config import FitConfig
+from recon.errors import SignalError
+from recon.field.siren import Siren
+from recon.fit.trainer import Progress, fit
+from recon.geometry import Float
+from recon.signals.images import read_image
+from recon.tasks.constraints import ConstraintTask
+
+Measure = Callable[[Siren], dict[str, float]]
+
+
+def grey_picture(path: str | Path | None, size: int) -> Float:
+    """(size, size) from -1 to 1: the middle square of the picture in `path`, by default scikit-image's
+    `camera`, which comes with it. Raises SignalError as `read_image`."""
+    from skimage.transform import resize
+
+    if path is None:
+        path = Path(str(files("skimage").joinpath("data/camera.png")))
+    values = read_image(path).values[..., :3].mean(2)
+    side = min(values.shape)
+    if side < 8:
+        raise SignalError(f"{path} has {values.shape[1]} x {values.shape[0]} pixels, wanted 8 or more a side")
+    top, left = ((n - side) // 2 for n in values.shape)
+    square = resize(values[top : top + side, left : left + side], (size, size), anti_aliasing=True)
+    low, high = square.min(), square.max()
+    return 2 * (square - low) / max(high - low, 1e-9) - 1
+
+
+def fitted_curve(
+    field: Siren, task: ConstraintTask, config: FitConfig, measure: Measure, told: Told, text: str
+) -> list[dict[str, float]]:
+    """Train `field`; what `measure` says of it after each window of steps, beside "step" and "seconds". A fit
+    that diverges ends, as it is, at its last good state."""
+    rows: list[dict[str, float]] = []
+
+    def after(progress: Progress) -> None:
+        told(progress.share, text)
+        if not progress.ended:
+            snapshot = progress.snapshot
+            rows.append({"step": snapshot.step, "seconds": snapshot.seconds, **measure(field)})
+
+    fit(field, task, replace(config, watch=False), callbacks=[after])
+    return rows
+
+
+def decibels_over(found: Float, wanted: Float) -> float:
+    """10 lg of the mean square of `wanted` over that of the error: 0 for a field that is zero."""
+    error = float(np.square(found - wanted).mean())
+    return 10 * float(np.log10(np.square(wanted).mean() / max(error, 1e-30)))

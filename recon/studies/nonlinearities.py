@@ -1,0 +1,195 @@
+"""`recon study activations`: one picture and its first and second derivatives under every activation.
+
+After the first figure of Sitzmann et al. 2020 (arXiv:2006.09661): fields of one size are fitted to the
+picture's values, and their gradients and Laplacians are looked at; and, as its figure 3 does for Poisson's
+equation, to the gradient alone and to the Laplacian alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from recon.bar import Told, part_of, untold
+from recon.field.calculus import jet
+from recon.field.orders import laplacian_order
+from recon.field.siren import Siren
+from recon.geometry import Float
+from recon.palette import SIGNED
+from recon.plots import COLORS, DASHES, colormap, new_figure, pixels
+from recon.signal_config import STANDARD
+from recon.signals.quality import psnr
+from recon.stages import ACTIVATIONS
+from recon.studies.fits import decibels_over, fitted_curve
+from recon.studies.page import Study
+from recon.tasks.constraints import ConstraintTask
+from recon.tasks.grid import Grid
+from recon.tasks.poisson import gradient_of, gradient_task, laplacian_of, laplacian_task
+from recon.tasks.values import values_task
+
+MODES = ("image", "gradient", "laplacian")
+FIELD = {"width": 64, "hidden": 3, "omega_first": 20.0, "spread": 1.0}
+BATCH = 4096
+MEASURES = (
+    "psnr",
+    "gradient",
+    "laplacian",
+)  # of a fit: dB of its values, and of signal over error of derivatives
+SHOWN = 99.0  # percentile where the colours of derivatives end
+
+
+class Target:
+    """A picture (n, n) from -1 to 1 with its derivatives, and what is to be said of a fit to it."""
+
+    def __init__(self, picture: Float) -> None:
+        self.grid = Grid.square(*picture.shape)
+        self.values = picture[..., None]
+        self.gradient = gradient_of(self.values, self.grid)
+        self.laplacian = laplacian_of(self.values, self.grid)
+        self.points = self.grid.points(torch.arange(len(self.grid)))
+
+    def task(self, mode: str, batch: int, seed: int) -> ConstraintTask:
+        if mode == "gradient":
+            return gradient_task(self.grid, self.gradient, batch, seed)
+        if mode == "laplacian":
+            return laplacian_task(self.grid, self.laplacian, batch, seed)
+        table = torch.tensor(self.values.reshape(len(self.grid), 1), dtype=torch.float32)
+        return values_task(self.grid, table.__getitem__, batch, seed)
+
+    def seen(self, field: Siren, mode: str) -> tuple[Float, Float, Float]:
+        """Value (n, n), gradient (2, n, n) and Laplacian (n, n) of a fit; what derivatives alone do not
+        tell, a constant or a linear function, is fitted to the picture."""
+        with torch.no_grad():
+            found = jet(field, self.points, laplacian_order(2))
+        shape = self.grid.counts
+        value, slopes, bend = (
+            part.double().numpy().reshape(-1, *shape) for part in (found.value, found.gradient, found.second)
+        )
+        if mode != "image":
+            ones = np.ones((len(self.points), 1))
+            basis = ones if mode == "gradient" else np.hstack([ones, self.points.numpy()])
+            lost = np.linalg.lstsq(basis, (self.values[..., 0] - value[0]).ravel(), rcond=None)[0]
+            value = value + (basis @ lost).reshape(shape)
+            slopes = slopes + (0.0 if mode == "gradient" else lost[1:, None, None])
+        return value[0], slopes, bend[0]
+
+    def measured(self, field: Siren, mode: str) -> dict[str, float]:
+        value, slopes, bend = self.seen(field, mode)
+        return {
+            "psnr": psnr(value.clip(-1, 1), self.values[..., 0], 2.0),
+            "gradient": decibels_over(slopes, self.gradient[..., 0]),
+            "laplacian": decibels_over(bend, self.laplacian[..., 0]),
+        }
+
+
+def study_activations(
+    picture: Float,
+    steps: int = 300,
+    seed: int = 0,
+    told: Told = untold,
+    activations: tuple[str, ...] = ACTIVATIONS,
+    field: Mapping[str, Any] = FIELD,
+) -> Study:
+    """The study of `picture` (n, n), from -1 to 1, by fields with these settings."""
+    target = Target(picture)
+    curves: dict[tuple[str, str], list[dict[str, float]]] = {}
+    fields: dict[tuple[str, str], Siren] = {}
+    for place, (mode, name) in enumerate((mode, name) for mode in MODES for name in activations):
+        config = STANDARD[mode].with_(
+            field={**field, "activation": name}, samples={"batch": BATCH}, fit={"steps": steps}
+        )
+        config = replace(config, seed=seed).suited_to(target.grid.spacing)
+        one = Siren(config.field, 2, 1, torch.Generator().manual_seed(seed))
+        at = place / len(MODES) / len(activations)
+        part = part_of(told, at, at + 1 / len(MODES) / len(activations))
+        curves[mode, name] = fitted_curve(
+            one,
+            target.task(mode, config.samples.batch, seed),
+            config.fit,
+            partial(target.measured, mode=mode),
+            part,
+            f"{mode}, {name}",
+        )
+        fields[mode, name] = one
+    told(1.0, "")
+    rows: list[dict[str, Any]] = [
+        {"fitted to": mode, "activation": name, **row}
+        for (mode, name), curve in curves.items()
+        for row in curve
+    ]
+    ends = {key: curve[-1] for key, curve in curves.items()}
+    table: list[dict[str, Any]] = [
+        {
+            "fitted to": mode,
+            "activation": name,
+            **{measure: ends[mode, name][measure] for measure in MEASURES},
+        }
+        for mode in MODES
+        for name in activations
+    ]
+    text = [
+        f"A picture of {picture.shape[1]} x {picture.shape[0]}, fitted by fields of {field['width']} units "
+        f"and {field['hidden']} hidden layers that differ in their activation alone, {steps} steps each, "
+        "with the settings of recon fit: by its values (image), by its gradient alone, by its Laplacian "
+        "alone.",
+        "psnr: of values, in dB, after a fit to derivatives plus the constant or linear function that "
+        "these do not tell. gradient, laplacian: decibels of signal over error; a field whose derivative "
+        "is zero has 0, as a relu's Laplacian, and one with a wrong derivative less.",
+    ]
+    figures = [
+        (
+            f"pictures-{mode}",
+            f"fitted to: {mode}",
+            pixels(_pictures(target, mode, {n: fields[mode, n] for n in activations}), 90),
+        )
+        for mode in MODES
+    ]
+    figures.append(("curves", "over the steps", pixels(_curves(curves))))
+    facts = {"ends": {mode: {name: ends[mode, name] for name in activations} for mode in MODES}}
+    return Study("activations", "Activations", text, figures, rows, table, facts)
+
+
+def _pictures(target: Target, mode: str, fields: dict[str, Siren]) -> Any:
+    true = target.values[..., 0], target.gradient[..., 0], target.laplacian[..., 0]
+    columns = {"picture": true, **{name: target.seen(field, mode) for name, field in fields.items()}}
+    steepest = float(np.percentile(np.hypot(*true[1]), SHOWN)) or 1.0
+    most = float(np.percentile(np.abs(true[2]), SHOWN)) or 1.0
+    with new_figure((1.35 * len(columns), 4.6)) as figure:
+        panels = figure.subplots(3, len(columns), squeeze=False)
+        for place, (name, (value, slopes, bend)) in enumerate(columns.items()):
+            panels[0, place].imshow(value, "gray", vmin=-1, vmax=1)
+            panels[1, place].imshow(np.hypot(*slopes), "gray_r", vmin=0, vmax=steepest)
+            panels[2, place].imshow(bend, colormap(SIGNED), vmin=-most, vmax=most)
+            panels[0, place].set_title(name)
+            found = target.measured(fields[name], mode) if name in fields else None
+            for axes, measure in zip(panels[:, place], MEASURES, strict=True):
+                axes.set(xticks=[], yticks=[])
+                axes.set_xlabel(f"{found[measure]:.1f} dB" if found else "")
+                axes.spines[:].set_visible(False)
+        for axes, words in zip(panels[:, 0], ("value", "‖∇‖", "Laplacian"), strict=True):
+            axes.set_ylabel(words)
+    return figure
+
+
+def _curves(curves: dict[tuple[str, str], list[dict[str, float]]]) -> Any:
+    modes = list(dict.fromkeys(mode for mode, _ in curves))
+    colors, dashes = [*COLORS, COLORS[0]], [*DASHES, DASHES[3]]
+    with new_figure((11, 3.6)) as figure:
+        panels = figure.subplots(1, len(modes), squeeze=False)[0]
+        for axes, mode in zip(panels, modes, strict=True):
+            names = [name for other, name in curves if other == mode]
+            for name, color, dash in zip(names, colors, dashes, strict=False):
+                curve = curves[mode, name]
+                steps, found = [row["step"] for row in curve], [row["psnr"] for row in curve]
+                axes.plot(steps, found, color=color, linestyle=dash, label=name)
+            axes.set_title(f"fitted to: {mode}")
+            axes.set(xlabel="step", ylabel="PSNR of values [dB]" if mode == modes[0] else "")
+            axes.grid(True)
+        handles = panels[0].get_legend_handles_labels()
+        figure.legend(*handles, loc="outside lower center", ncols=8, handlelength=3)
+    return figure

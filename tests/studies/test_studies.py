@@ -1,0 +1,119 @@
+"""What the studies claim, and that they are written."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recon.cli import main
+from recon.studies.bandwidth import at, fitted, signal, where
+from recon.studies.fits import decibels_over, grey_picture
+from recon.studies.initialisation import STARTS, expected_spread, layers_of
+from recon.studies.nonlinearities import FIELD, study_activations
+
+
+def test_products_keep_their_size_at_depths_1_to_10_with_the_published_initialisation() -> None:
+    layers = layers_of(STARTS["siren"])
+    assert len(layers) == 10
+    for layer in layers:
+        assert layer.spread == pytest.approx(1.0, abs=0.05)
+        assert layer.from_normal < 0.03 and layer.from_arcsine < 0.06
+        assert layer.gradient == pytest.approx(1.0, abs=0.15)
+
+
+def test_they_do_not_with_pytorchs_default() -> None:
+    for name, low, high in (
+        ("pytorch's default, sin(Wx+b)", 0.0, 0.1),
+        ("the same, ω=30 first", 0.0, 0.1),
+        ("the same, ω=30 in all", 10.0, 14.0),
+    ):
+        layers = layers_of(STARTS[name])
+        assert low < layers[-1].spread < high
+        assert all(abs(layer.spread - 1) > 0.5 for layer in layers)
+        assert not 0.1 < layers[0].gradient < 10
+
+
+def test_without_biases_the_theory_of_second_order_holds() -> None:
+    layers = layers_of(STARTS["siren, no biases"], seed=3)
+    assert layers[-1].spread == pytest.approx(expected_spread(0.0), abs=0.02)
+    growth = (layers[0].gradient / layers[-1].gradient) ** (2 / (len(layers) - 1))
+    assert growth == pytest.approx(1 + math.exp(-2 * expected_spread(0.0) ** 2), abs=0.03)
+
+
+def test_the_sine_is_best_on_value_gradient_and_laplacian() -> None:
+    """Of the activations that the first figure of the paper compares; and on what each fit is given."""
+    names = ("sine", "relu", "relu-pe", "tanh", "softplus")
+    study = study_activations(grey_picture(None, 40), 100, activations=names, field={**FIELD, "width": 32})
+    for mode, measures in (
+        ("image", ("psnr", "gradient", "laplacian")),
+        ("gradient", ("psnr", "gradient")),
+        ("laplacian", ("laplacian",)),
+    ):
+        ends = study.facts["ends"][mode]
+        for measure in measures:
+            others = [ends[name][measure] for name in names if name != "sine"]
+            assert ends["sine"][measure] > max(others) + 1, (mode, measure)
+    assert study.facts["ends"]["image"]["relu"]["laplacian"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_low_omega_cannot_follow_and_a_high_one_oscillates_between_samples() -> None:
+    found = {}
+    for omega in (1.0, 10.0, 300.0):
+        field = fitted(omega, 16, steps=150)
+        found[omega] = {
+            place: decibels_over(at(field, where(place)), signal(where(place), 16))
+            for place in ("samples", "between", "beyond")
+        }
+    assert found[1.0]["samples"] < 15
+    assert found[300.0]["samples"] > 40 and found[300.0]["between"] < 15
+    assert found[10.0]["samples"] > 30 and found[10.0]["between"] > 25
+    assert all(one["beyond"] < 10 for one in found.values())
+
+
+def test_a_picture_comes_along_and_spans_its_range(tmp_path: Path) -> None:
+    picture = grey_picture(None, 24)
+    assert picture.shape == (24, 24) and (picture.min(), picture.max()) == (-1.0, 1.0)
+
+
+def test_a_study_is_a_folder_with_a_page_a_table_and_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    command = ["study", "init", "-o", str(out), "--size", "8", "--steps", "2", "--json", "--quiet"]
+    command += ["--threads", "1"]
+    assert main(command) == 0
+    summary = json.loads(capsys.readouterr().out)
+    page = Path(summary["page"]).read_text(encoding="utf-8")
+    assert "recon study init -o" in page and page.count("data:image/png") == 3
+    assert "http" not in page and "src=" in page
+    with Path(summary["csv"]).open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 10 * len(STARTS)
+    assert np.isfinite([float(row["std of ωWh"]) for row in rows]).all()
+    assert sorted(path.name for path in out.glob("*.png")) == [
+        "depth.png",
+        "distributions.png",
+        "training.png",
+    ]
+    assert main(command) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert main([*command, "--overwrite"]) == 0
+
+
+def test_what_a_study_cannot_use_is_said_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for given, said in (
+        (["init", "-o", str(tmp_path / "a"), "--size", "4"], "between 8 and 4096"),
+        (["bandwidth", "-o", str(tmp_path / "a"), "--steps", "0"], "at least 1"),
+        (["activations", str(tmp_path / "none.png"), "-o", str(tmp_path / "a")], "there is no file"),
+        (["bandwidth", "-o", str(tmp_path / "no" / "a")], "there is no folder"),
+    ):
+        assert main(["study", *given, "--quiet"]) in (1, 2)
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1
