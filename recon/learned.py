@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from recon.errors import SignalError
@@ -24,21 +22,15 @@ from recon.space_config import SpaceConfig
 
 CHUNK = 64  # signals that are encoded at once
 POINTS = 1 << 16  # points at which they are evaluated at once
-MEAN = "mean.npy"  # of what a space was learnt from: the mean signal, in the run folder
 
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """A space of functions that has been trained.
-
-    kind      "images" or "shapes"
-    mean      of the training signals: (size, size, c) uint8 of pictures
-    """
+    """A space of functions that has been trained; its `kind` is "images" or "shapes"."""
 
     space: Space
     kind: str
     config: SpaceConfig
-    mean: NDArray[Any]
     snapshot: Snapshot
     description: Mapping[str, Any]
 
@@ -87,7 +79,6 @@ def load_space(folder: str | Path, device: str | torch.device = "cpu") -> Learne
     try:
         description = json.loads((folder / RUN).read_text(encoding="utf-8"))
         kind, config = description["space"]["kind"], SpaceConfig.from_dict(description["config"])
-        mean = np.load(folder / MEAN, allow_pickle=False)
     except (OSError, ValueError, KeyError, TypeError):
         raise SignalError(
             f"{folder} is no run folder of `recon learn`: `recon learn images FOLDER -o DIR` makes one"
@@ -99,4 +90,4 @@ def load_space(folder: str | Path, device: str | torch.device = "cpu") -> Learne
     snapshot = load_snapshot(folder / CHECKPOINT)
     space = new_space(description, config)
     space.load_state_dict(snapshot.field)
-    return Learned(space.to(device), kind, config, mean, snapshot, description)
+    return Learned(space.to(device), kind, config, snapshot, description)

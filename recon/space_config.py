@@ -1,5 +1,5 @@
-"""The settings of `recon learn`: spaces of functions. λ1 and λ2 are those of the paper; the other values are
-what docs/studies.md found."""
+"""The settings of `recon learn`: spaces of functions. λ1 and λ2 of pictures are those of the paper; the
+other values are what docs/studies.md found."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class LearningConfig:
     size: int = setting(32, "pixels a side that pictures are cropped and shrunk to")
     batch: int = setting(32, "signals a step")
     targets: int = setting(256, "samples of each signal that its field is compared with, a step")
-    halves: float = setting(0.25, "share of steps in which the known pixels are a half of the picture")
+    halves: float = setting(
+        0.25, "share of steps in which what is known is a half: of the picture, or one side of a shape"
+    )
     validation: float = setting(0.1, "share of the signals that are kept for validation")
     latent_weight: float = setting(0.1, "λ1: weight of the mean square of the latent vector")
     weights_weight: float = setting(100.0, "λ2: weight of the mean square of the field's parameters")
@@ -50,6 +52,8 @@ _IMAGES = SpaceConfig()
 STANDARD = {
     "images": _IMAGES,
     "shapes": _IMAGES.with_(
-        encoder={"kind": "set-relu"}, field={"omega_first": 10.0}, learning={"batch": 16, "halves": 0.7}
+        encoder={"kind": "set-relu"},
+        field={"omega_first": 10.0},
+        learning={"batch": 16, "halves": 0.7, "latent_weight": 0.001, "weights_weight": 0.1},
     ),
 }

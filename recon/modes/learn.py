@@ -20,7 +20,7 @@ from recon.errors import UsageError
 from recon.fit.callbacks import TensorBoard
 from recon.fit.checkpoint import Checkpoint
 from recon.fit.trainer import Callback, fit
-from recon.learned import MEAN, Learned, new_space
+from recon.learned import Learned, new_space
 from recon.modes.train import open_run
 from recon.origin import CHECKPOINT, RESULT, machine_origin
 from recon.pipeline import choose_device, device_name
@@ -52,12 +52,11 @@ def learned(
     course: Course,
     space: Mapping[str, Any],
     signals: Sequence[NDArray[Any]],
-    mean: NDArray[Any],
     task: SpaceTask,
 ) -> tuple[Learned, float]:
     """The space that `task` makes of `signals`, by which a run is known, and the seconds of its training;
-    `space`: its "kind", "axes", "outputs", "channels" and "size"; `mean`: the signals' mean. Raises
-    FitError, and UsageError for a run folder of another run."""
+    `space`: its "kind", "axes", "outputs", "channels" and "size". Raises FitError, and UsageError for a run
+    folder of another run."""
     config = course.config
     board = TensorBoard(Path(course.tensorboard)) if course.tensorboard else None
     description: dict[str, Any] = {
@@ -69,8 +68,6 @@ def learned(
     machine = machine_origin(device_name(course.where), torch.get_num_threads())
     description["origin"] = {**machine, **(course.origin or {})}
     resume = open_run(course.run, description, "signal")
-    with atomic_path(course.run / MEAN, overwrite=True) as temporary:
-        np.save(temporary, mean)
     field = new_space(description, config).to(course.where)
     watchers: list[Callback] = [
         *course.callbacks,
@@ -80,7 +77,7 @@ def learned(
     start = time.monotonic()
     snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
     seconds = time.monotonic() - start
-    return Learned(field, space["kind"], config, mean, snapshot, description), seconds
+    return Learned(field, space["kind"], config, snapshot, description), seconds
 
 
 def split(count: int, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

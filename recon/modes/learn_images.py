@@ -51,8 +51,7 @@ def learn_images(
     )
     task = SpaceTask(lessons, wanted.latent_weight, wanted.weights_weight, config.seed)
     described = {"kind": "images", "axes": 2, "outputs": channels, "channels": channels, "size": wanted.size}
-    mean = np.round(known.mean(0)).astype(np.uint8)
-    space, seconds = learned(course, described, [known, unseen], mean, task)
+    space, seconds = learned(course, described, [known, unseen], task)
     facts: dict[str, Any] = {
         "pictures": len(known),
         "validation": len(unseen),

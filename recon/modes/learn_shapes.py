@@ -30,7 +30,7 @@ def learn_shapes(course: Course, scoring: Told = untold) -> tuple[Learned, dict[
     lessons = ShapeLessons(wanted.batch, wanted.targets, wanted.halves, course.where)
     task = SpaceTask(lessons, wanted.latent_weight, wanted.weights_weight, config.seed)
     described = {"kind": "shapes", "axes": 3, "outputs": 1, "channels": 3, "size": 0}
-    space, seconds = learned(course, described, [], np.zeros(0), task)
+    space, seconds = learned(course, described, [], task)
     _examples(course.run)
     facts = scores(space, scoring)
     return space, finished(course, space, seconds, facts)

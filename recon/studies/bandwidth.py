@@ -26,11 +26,8 @@ from recon.tasks.values import values_task
 
 OMEGAS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 CYCLES = (1, 2, 4, 8, 16, 32)  # of the signal from -1 to 1
-SAMPLES, FINE, BEYOND = (
-    128,
-    8,
-    0.2,
-)  # samples; points from one to the next; how far outside, in half intervals
+# Samples; points from one to the next; how far outside, in half intervals.
+SAMPLES, FINE, BEYOND = 128, 8, 0.2
 WIDTH, HIDDEN, RATE = 64, 2, 1e-3
 PLACES = ("samples", "between", "beyond")
 EXAMPLE, CURVES = 16, (1.0, 10.0, 300.0)  # cycles and ω of the fits that are shown

@@ -35,11 +35,8 @@ from recon.tasks.values import values_task
 MODES = ("image", "gradient", "laplacian")
 FIELD = {"width": 64, "hidden": 3, "omega_first": 20.0, "spread": 1.0}
 BATCH = 4096
-MEASURES = (
-    "psnr",
-    "gradient",
-    "laplacian",
-)  # of a fit: dB of its values, and of signal over error of derivatives
+# Of a fit: decibels of its values, and of signal over error of derivatives.
+MEASURES = ("psnr", "gradient", "laplacian")
 SHOWN = 99.0  # percentile where the colours of derivatives end
 
 
