@@ -80,8 +80,7 @@ class Fitted:
 
     def on(self, axes: Sequence[Float]) -> Float:
         """The values (…, k) on the product of `axes`, coordinates in the order of an array's axes: rows
-        before
-        columns."""
+        before columns."""
         mesh = np.meshgrid(*axes, indexing="ij")
         points = np.stack([part.ravel() for part in reversed(mesh)], axis=1)
         return self.at(points).reshape(*mesh[0].shape, -1)
@@ -90,8 +89,7 @@ class Fitted:
         self, counts: Sequence[int] | None = None, box: Sequence[tuple[float, float]] | None = None
     ) -> list:
         """Coordinates of the centres of `counts` cells of `box`, one (low, high) an axis in samples of the
-        signal;
-        by default of the signal's own. For `on`."""
+        signal; by default of the signal's own. For `on`."""
         counts = counts or self.grid.counts
         box = box or [(0.0, float(count)) for count in self.grid.counts]
         found = []
@@ -105,8 +103,7 @@ class Fitted:
 
 def load_fit(folder: str | Path, device: str | torch.device = "cpu") -> Fitted:
     """The fit of a run folder that `recon fit --run` made, finished or not. Raises SignalError where it is
-    none,
-    FitError where its checkpoint is damaged."""
+    none, FitError where its checkpoint is damaged."""
     folder = Path(folder)
     try:
         description = json.loads((folder / RUN).read_text(encoding="utf-8"))

@@ -78,11 +78,9 @@ def reconstruct(
     callbacks  see `recon.fit.trainer.fit`
     preparing  is told how far the preparation is, and what it does, before the training
     origin     where the cloud comes from, plain values that the run folder keeps: see `recon.origin`
-    Raises ScanError for a cloud no surface can be fitted to, UsageError for settings that make no
-    sense or a run folder of another run, FitError where training fails, MissingLibraryError where
-    what `tensorboard` needs is not installed. Uses as many CPU threads as
-    `torch.get_num_threads()` says.
-    """
+    Raises ScanError for a cloud no surface can be fitted to, UsageError for settings that make no sense or a
+    run folder of another run, FitError where training fails, MissingLibraryError where what `tensorboard`
+    needs is not installed. Uses as many CPU threads as `torch.get_num_threads()` says."""
     config.check()
     if preview and not run:
         raise UsageError("a preview needs a run folder to be written to: give one, too")
@@ -188,8 +186,7 @@ def _open_run(folder: Path, wanted: dict[str, Any], scan: PointCloud) -> Snapsho
 
 def check_same_run(folder: Path, wanted: dict[str, Any], subject: str) -> None:
     """Raises OtherRunError where the run folder is not that of the run described by `wanted`: it is on
-    another
-    `subject` ("scan" or "signal"), or has other settings that training depends on."""
+    another `subject` ("scan" or "signal"), or has other settings that training depends on."""
     there = read_run(folder)
     if there.get(subject) != wanted[subject]:
         raise OtherRunError(f"{folder} holds a run on another {subject}: give another folder, or remove it")

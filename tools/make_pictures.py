@@ -5,13 +5,12 @@ learn spaces of pictures from.
     python tools/make_pictures.py digits OUT          handwritten digits, 8 x 8, enlarged to 32 x 32
     python tools/make_pictures.py faces OUT           faces, 25 x 25, grey
 
-The crops for the test come from the right fifth of each photograph, those for training from what lies left
-of it: no pixel is in both, and a strip between them in neither. Digits and faces are split at random, digits
+The crops for the test come from the right fifth of each photograph, those for training from what lies left of
+it: no pixel is in both, and a strip between them in neither. Digits and faces are split at random, digits
 without regard to who wrote them. Sources: `china.jpg` and `flower.jpg` of scikit-learn (CC BY 2.0),
 `astronaut`, `chelsea`, `coffee`, `motorcycle`, `rocket` and others of scikit-image, digits of the UCI
 repository, faces of Labeled Faces in the Wild. Needs scikit-learn (pip install scikit-learn) for
-`photographs` and `digits`.
-"""
+`photographs` and `digits`."""
 
 from __future__ import annotations
 

@@ -2,10 +2,8 @@
 
 A layer computes f(z) of z = ω(Wh + b). Where ω has no meaning for a function it is 1. Initial weights are
 uniform, `U(±bound)`; those of the sine are of Sitzmann et al. 2020, section 3.2 (arXiv:2006.09661), the
-others
-of He et al. 2015 (arXiv:1502.01852) and Glorot and Bengio 2010 (PMLR 9:249); the Gaussian's, twice a SIREN's,
-keep
-differences between points the same through 8 layers, where a SIREN's lose nine tenths in four.
+others of He et al. 2015 (arXiv:1502.01852) and Glorot and Bengio 2010 (PMLR 9:249); the Gaussian's, twice a
+SIREN's, keep differences between points the same through 8 layers, where a SIREN's lose nine tenths in four.
 
     sine            sin z
     finer           sin((|Wh + b| + 1) z)      Liu et al. 2024, "FINER", arXiv:2312.02434

@@ -27,8 +27,7 @@ def fit_blend(
     """A composite of two pictures of one size, written to `job.out`, and a summary.
 
     mask  a picture of that size, bright where `inserted` goes; without one, at each pixel the stronger
-          gradient
-          of the two counts
+          gradient of the two counts
     Its brightness, which gradients do not tell, is that of `background` where that stays.
     Raises SignalError for pictures or a mask of several sizes, and as `recon.modes.image.fit_image`.
     """

@@ -81,8 +81,7 @@ def picture_levels(picture: Picture) -> tuple[Levels, Float]:
 
 def refound(fitted: Fitted, wanted: Float, affine: bool) -> Levels:
     """The levels of a fit to derivatives of a picture `wanted` (h, w, k) that bring back, by least squares,
-    what
-    these have lost: a constant or, where `affine`, a linear function."""
+    what these have lost: a constant or, where `affine`, a linear function."""
     y, x = fitted.axes()
     missing = (wanted - fitted.on((y, x))).reshape(-1, wanted.shape[2])
     grid = np.stack([part.ravel() for part in np.meshgrid(x, y)], axis=1)
@@ -109,8 +108,7 @@ def compared(fitted: Fitted, picture: Picture, missing: NDArray[np.bool_] | None
 
 def derivative_sheet(fitted: Fitted, picture: Picture) -> np.ndarray:
     """A picture (…, …, 3) uint8 of the fit and of the input: value, ∂/∂x, ∂/∂y and Laplacian, by pixel, mean
-    over
-    their outputs."""
+    over their outputs."""
     grid = fitted.grid
     y, x = fitted.axes()
     points = np.stack([part.ravel() for part in np.meshgrid(x, y)], axis=1)

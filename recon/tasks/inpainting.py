@@ -2,8 +2,7 @@
 3):
 
 data   ‖Φ - f‖² at the known pixels, Φ replaced by h*Φ ≈ 1/s Σ Φ(x + x_i), x_i drawn from the triangular
-       density
-       max(0, 1 - |u|) max(0, 1 - |v|) in pixels, where s > 1: as a camera sees it, without aliasing
+       density max(0, 1 - |u|) max(0, 1 - |v|) in pixels, where s > 1: as a camera sees it, without aliasing
 prior  at random points: total variation, mean |∇Φ|_1; or the Hessian's norm, mean ‖∇²Φ‖_F
 """
 
@@ -34,8 +33,7 @@ def inpainting_task(
     device: torch.device | str = "cpu",
 ) -> ConstraintTask:
     """Φ = f at the `known` pixels, flat indices (n,) of `grid`, where f is `values` (n, k); with a `prior`,
-    one of
-    PRIORS, at `prior_points` a step. Its derivatives are those by pixel. `footprint` is s above."""
+    one of PRIORS, at `prior_points` a step. Its derivatives are those by pixel. `footprint` is s above."""
     pixel = grid.spacing
     shuffled = Shuffled(len(known), batch, seed)
 

@@ -4,9 +4,8 @@ out.
 What a space of shapes is trained and tested on: signed distances, negative inside, of endless draws from it.
 A union has its exact distance outside, and a difference inside; elsewhere corners between the two have a
 bound of it (Quilez, "3D distance functions", iquilezles.org). Signals are distances up to `FAR`, over `FAR`:
-1 is far outside. What is known of one is points of its surface with their normals, from all of it or from
-one side.
-"""
+1 is far outside. What is known of one is points of its surface with their normals, from all of it or from one
+side."""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 
 Where there is no driver, or a bad one, the renderer ends its process instead of raising; so `Offscreen`
 starts a child (this module as a program), sends it surfaces and cameras, and gets pictures, or sees that it
-has gone.
-"""
+has gone."""
 
 from __future__ import annotations
 

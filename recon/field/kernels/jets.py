@@ -12,9 +12,8 @@ Its adjoint, with ḣ for ∂L/∂h:
     Σ_c Q̇_c Σ z_a z_b
 
 needs f''', and one more product for the weights and one for what is below: three a layer in all, as for a
-plain
-network, of rows as many as there are derivatives. The plain version is `recon.field.calculus.jet_plain`.
-"""
+plain network, of rows as many as there are derivatives. The plain version is
+`recon.field.calculus.jet_plain`."""
 
 from __future__ import annotations
 
@@ -39,8 +38,7 @@ LossOfRows = Callable[[slice, Jet], tuple[Tensor, Tensor]]
 @dataclass(frozen=True)
 class _Layer:
     """What a sine layer leaves for the way back: its input (blocks, n, in), z_a and z_c (blocks - 1, n, out),
-    and
-    f', f'', f''' (n, out)."""
+    and f', f'', f''' (n, out)."""
 
     below: Tensor
     slopes: Tensor

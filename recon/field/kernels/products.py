@@ -7,8 +7,7 @@ those processors alone on which it rounds nothing.
 
 On a GPU, TF32 rounds operands to 10 bits. The way back bears that: with 7 bits there, too, a trained field is
 as good. The way forward does not: with 10 bits the error of the mesh grows by some percent, with 7 by half
-(docs/ablations.md).
-"""
+(docs/ablations.md)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """Sines and cosines, where a layer's time goes once its product is fast.
 
 On the CPU NumPy's vectorised float32 sine takes about a third of PyTorch's time a core, with the same
-accuracy (both within 2 units in the last place); elsewhere, and for tensors that autograd follows,
-PyTorch's own serve.
-"""
+accuracy (both within 2 units in the last place); elsewhere, and for tensors that autograd follows, PyTorch's
+own serve."""
 
 from __future__ import annotations
 
