@@ -65,7 +65,8 @@ def solve(
     generator = torch.Generator().manual_seed(config.seed)
     field = Siren(config.field, len(problem.box), problem.outputs, generator).to(where)
     began = time.monotonic()
-    snapshot = fit(field, problem.task(config.seed, where), config.fit, callbacks=watchers, resume=resume)
+    task = problem.task(config.seed, where, field)
+    snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
     exact = False
     if problem.linear:
         with fast_kernels():

@@ -68,7 +68,7 @@ def helmholtz_problem(
         layer.box,
         2,
         {
-            "helmholtz": Equation(inside(layer.box, points), balance, 1.0, SECONDS),
+            "helmholtz": Equation(inside(layer.box, points), balance, 1.0, SECONDS, adaptive=True),
             "sources": Equation(around, balance, 1.0, SECONDS),
         },
         size,

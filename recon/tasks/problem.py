@@ -15,8 +15,11 @@ import torch
 from torch import Tensor
 
 from recon.errors import UsageError
+from recon.field.calculus import jet
 from recon.field.orders import VALUE, Jet, Order
+from recon.field.siren import Siren
 from recon.stages import Schedule
+from recon.tasks.adaptive import Adaptive
 from recon.tasks.constraints import Constraint, ConstraintTask, Draw, Samples
 
 Box = tuple[tuple[float, float], ...]  # (low, high) of each coordinate
@@ -58,6 +61,7 @@ class Equation:
     residual  (jet, points, *data) → F, (n,) or (n, r) real; the jet's tensors are (n, k) and (·, n, k), in
               the problem's coordinates and units
     weight    of |F|², a number or a schedule
+    adaptive  whether half of a step's points are drawn where |F| is large
     order     the derivatives that the residual reads: VALUE, GRADIENT, laplacian_order(m), hessian_order(m)
               or another `Order`
     """
@@ -66,6 +70,7 @@ class Equation:
     residual: Callable[..., Tensor]
     weight: Schedule | float = 1.0
     order: Order = VALUE
+    adaptive: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,9 +104,11 @@ class Problem:
     def units(self) -> Units:
         return Units(self.box, self.size)
 
-    def task(self, seed: int = 0, device: torch.device | str = "cpu") -> ConstraintTask:
-        """What the trainer is given."""
-        constraints = {name: self._constraint(name, equation) for name, equation in self.equations.items()}
+    def task(
+        self, seed: int = 0, device: torch.device | str = "cpu", field: Siren | None = None
+    ) -> ConstraintTask:
+        """What the trainer is given; with `field`, whose residuals adaptive equations look at."""
+        constraints = {name: self._constraint(name, field) for name in self.equations}
         return ConstraintTask(constraints, seed, device)
 
     def residual(self, name: str, unit: Jet, points: Tensor, *data: Tensor) -> Tensor:
@@ -115,13 +122,22 @@ class Problem:
             )
         return found.reshape(len(points), -1)
 
-    def _constraint(self, name: str, equation: Equation) -> Constraint:
-        units = self.units
+    def _constraint(self, name: str, field: Siren | None) -> Constraint:
+        equation, units = self.equations[name], self.units
 
-        def sample(draw: Draw) -> Samples:
-            drawn = equation.sample(draw)
-            points, *data = drawn if isinstance(drawn, tuple) else (drawn,)
+        def drawn(draw: Draw) -> Samples:
+            found = equation.sample(draw)
+            points, *data = found if isinstance(found, tuple) else (found,)
             return units.to_unit(points), points, *data
+
+        def sizes(samples: Samples) -> Tensor:
+            unit, *rest = samples
+            with torch.no_grad():
+                return self.residual(name, jet(known, unit, equation.order), *rest).norm(dim=1)
+
+        sample = drawn
+        if equation.adaptive and field is not None:
+            known, sample = field, Adaptive(drawn, sizes)
 
         def squared(unit: Jet, points: Tensor, *data: Tensor) -> Tensor:
             return self.residual(name, unit, points, *data).square().sum(1)

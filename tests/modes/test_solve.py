@@ -117,7 +117,9 @@ def test_an_inclusion_is_found_from_its_echoes(solve: Solve, tmp_path: Path) -> 
 def test_a_stopped_run_goes_on_to_the_same_field(tmp_path: Path) -> None:
     """Ctrl-C in the middle, then the same call again: bit for bit what an undisturbed one ends with."""
     box = ((0.0, 1.0),)
-    still = pde.Equation(pde.inside(box, 64), lambda u, at: u.gradient[0, :, 0] - at[:, 0], 1.0, pde.GRADIENT)
+    still = pde.Equation(
+        pde.inside(box, 64), lambda u, at: u.gradient[0, :, 0] - at[:, 0], 1.0, pde.GRADIENT, adaptive=True
+    )
     start = pde.Equation(lambda draw: torch.zeros(1, 1), lambda u, at: u.value[:, 0])
     problem = pde.Problem(box, 1, {"slope": still, "start": start}, linear=True)
     config = pde.SolveConfig().with_(field={"width": 16, "hidden": 1}, fit={"steps": 300})
