@@ -13,7 +13,6 @@ import torch
 from recon.errors import UsageError
 from recon.finite.helmholtz import Complex, direct_helmholtz
 from recon.geometry import Float
-from recon.modes.solve import solve
 from recon.modes.solved import PICTURE, Work, read_medium, relative
 from recon.pictures.maps import Panel, write_panels
 from recon.solution import Solution
@@ -53,15 +52,7 @@ def solve_helmholtz(
     drawn = work.config.drawn
     problem = helmholtz_problem(slowness, wavenumber, places, width, layer, drawn.points, drawn.near)
     what = {"name": "helmholtz", "medium": name, "wavenumber": wavenumber, "sources": list(places)}
-    solution = solve(
-        problem,
-        work.config,
-        run=work.out,
-        device=work.device,
-        callbacks=work.callbacks,
-        what={**what, "width": width},
-        origin=work.origin,
-    )
+    solution = work.solve(problem, {**what, "width": width})
     axis = np.linspace(-layer.region, layer.region, CELLS + 1)
     found = (solution.on(axis, axis) @ np.array([1, 1j])).T  # rows along y
     work.reference(0.0, "reference")

@@ -15,7 +15,6 @@ from recon.atomic import atomic_path
 from recon.errors import SignalError, UsageError
 from recon.finite.helmholtz import Complex, direct_helmholtz
 from recon.geometry import Float
-from recon.modes.solve import solve
 from recon.modes.solved import PICTURE, Work, read_medium, relative
 from recon.origin import fingerprint
 from recon.pictures.maps import Panel, write_panels
@@ -69,15 +68,7 @@ def solve_inverse(
         recording.check(layer.region)
         work.begin()
     problem = inverse_problem(recording, layer, work.config.drawn.points)
-    solution = solve(
-        problem,
-        work.config,
-        run=work.out,
-        device=work.device,
-        callbacks=work.callbacks,
-        what={"name": "inverse", **what},
-        origin=work.origin,
-    )
+    solution = work.solve(problem, {"name": "inverse", **what})
     axis = np.linspace(-layer.region, layer.region, SAMPLES)
     y, x = np.meshgrid(axis, axis, indexing="ij")
     at = np.stack((x.ravel(), y.ravel()), 1)

@@ -18,12 +18,14 @@ from recon.atomic import atomic_path
 from recon.bar import Told, untold
 from recon.errors import OutputError, SignalError
 from recon.fit.trainer import Callback
+from recon.modes.solve import solve
 from recon.origin import RESULT, RUN, fingerprint
 from recon.plots import check_plots
 from recon.signals.paths import check_readable
 from recon.solution import Solution
 from recon.solve_config import SolveConfig
 from recon.tasks.medium import Map, named_medium
+from recon.tasks.problem import Problem
 
 ARRAYS, PICTURE = "solution.npz", "picture.png"
 LARGEST = 4096  # values a side of a map in a file
@@ -57,6 +59,18 @@ class Work:
                 raise OutputError(f"{self.out} is a file, wanted a folder to write")
             if any(self.out.iterdir()):
                 raise OutputError(f"{self.out} holds files that are no run's: give another folder")
+
+    def solve(self, problem: Problem, what: Mapping[str, Any]) -> Solution:
+        """Its solution; `what` tells the problem from others."""
+        return solve(
+            problem,
+            self.config,
+            run=self.out,
+            device=self.device,
+            callbacks=self.callbacks,
+            what=what,
+            origin=self.origin,
+        )
 
     def finish(
         self, solution: Solution, began: float, facts: Mapping[str, Any], arrays: Mapping[str, NDArray]

@@ -11,7 +11,6 @@ import numpy as np
 from recon.errors import SignalError, UsageError
 from recon.finite.wave import leapfrog
 from recon.geometry import Float
-from recon.modes.solve import solve
 from recon.modes.solved import PICTURE, Work, read_map, read_medium, relative
 from recon.origin import fingerprint
 from recon.pictures.maps import Panel, frames, write_panels
@@ -89,15 +88,7 @@ def solve_wave(
         drawn.sides,
     )
     what = {"name": "wave", "medium": medium_print, "initial": value_print, "velocity": rate_print}
-    solution = solve(
-        problem,
-        work.config,
-        run=work.out,
-        device=work.device,
-        callbacks=work.callbacks,
-        what={**what, "until": until, "sides": sides},
-        origin=work.origin,
-    )
+    solution = work.solve(problem, {**what, "until": until, "sides": sides})
     times = np.linspace(0.0, until, count)
     shown = np.linspace(-HALF, HALF, SAMPLES)
     found = np.stack([solution.on([moment], shown, shown)[0, ..., 0].T for moment in times])
