@@ -103,9 +103,9 @@ def learn_lines(summary: dict[str, Any]) -> list[str]:
         if measure in summary:
             methods = summary[measure]
             names = list(next(iter(methods.values())))
-            lines.append(f"error   {title:36}" + "".join(f"{name:>18}" for name in names))
+            lines.append(f"error   {title:36}" + "".join(f"{name:>20}" for name in names))
             for method, errors in methods.items():
-                lines.append(f"        {method:36}" + "".join(f"{errors[name]:18.4g}" for name in names))
+                lines.append(f"        {method:36}" + "".join(f"{errors[name]:20.4g}" for name in names))
     return lines
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -33,12 +34,22 @@ SKIMAGE = (
 )
 
 
+def datasets() -> Any:
+    """scikit-learn's."""
+    try:
+        from sklearn import datasets
+    except ImportError:
+        raise SystemExit(
+            "scikit-learn is not installed: .venv/bin/python -m pip install scikit-learn"
+        ) from None
+    return datasets
+
+
 def photographs() -> list[Image.Image]:
-    from sklearn.datasets import load_sample_images
 
     folder = files("skimage").joinpath("data")
     found = [Image.open(str(folder.joinpath(name))).convert("RGB") for name in SKIMAGE]
-    return found + [Image.fromarray(picture) for picture in load_sample_images().images]
+    return found + [Image.fromarray(picture) for picture in datasets().load_sample_images().images]
 
 
 def crops(
@@ -72,9 +83,7 @@ def main() -> None:
             test += crops(picture, 1 - TEST_SHARE, 1.0, TEST // len(pictures), rng)
     else:
         if options.kind == "digits":
-            from sklearn.datasets import load_digits
-
-            values = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
+            values = np.round(datasets().load_digits().images * (255 / 16)).astype(np.uint8)
         else:
             from skimage.data import lfw_subset
 
