@@ -110,6 +110,7 @@ _ADD = {"audio": _add_audio, "video": _add_video}
 
 def run_fit(options: argparse.Namespace) -> dict[str, Any]:
     """What `recon fit` does; the summary."""
+    from recon.bar import Bar
     from recon.conversion import run_folder
     from recon.fit.callbacks import ProgressBar
     from recon.modes.train import Job
@@ -130,6 +131,7 @@ def run_fit(options: argparse.Namespace) -> dict[str, Any]:
             [ProgressBar(show=not options.quiet)],
             options.tensorboard,
             command_origin(options.arguments, preset),
+            ending.enter_context(Bar("result", not options.quiet, ends=True)).to,
         )
         return _WORK[mode](options, job)
 

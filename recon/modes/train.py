@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from recon.atomic import atomic_path
+from recon.bar import Told, untold
 from recon.conversion import own_run
 from recon.errors import OtherRunError, OutputError
 from recon.field.siren import Siren
@@ -37,6 +38,7 @@ class Job:
     out      the file to write, whose place was checked before
     run      the run folder: it keeps checkpoints, and where it holds the same run, that is taken up again
     device   "auto", "cpu", "cuda" or "cuda:N"
+    writing  is told how much of a long result is compared and written
     """
 
     out: Path
@@ -47,6 +49,7 @@ class Job:
     callbacks: Sequence[Callback] = ()
     tensorboard: str | Path | None = None
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    writing: Told = untold
 
     @property
     def where(self) -> torch.device:

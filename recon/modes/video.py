@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -62,12 +62,14 @@ def fit_video(
         settings = {"frames": [start, stop], "scale": scale}
         fitted = trained(job, "video", task, grid, levels, [source], settings)
         each = []
-        for number, frame in enumerate(_frames(fitted, count, (width, height))):
+        compared = _frames(fitted, count, (width, height), lambda share: job.writing(share / 2, "comparing"))
+        for number, frame in enumerate(compared):
             wanted = pixels[number * height * width : (number + 1) * height * width].reshape(height, width, 3)
             each.append(psnr(frame / 255, wanted / 255))
     out_rate = film.rate if rate is None else Fraction(rate).limit_denominator(1001)
     shown = max(1, round(count * out_rate / film.rate))
-    written = _frames(fitted, shown, size or (width, height))
+    wide = size or (width, height)
+    written = _frames(fitted, shown, wide, lambda share: job.writing((1 + share) / 2, "writing"))
     write_film(written, job.out, out_rate, overwrite=job.overwrite)
     facts = {
         "width": width,
@@ -90,9 +92,12 @@ def _decoded(frames: Iterator[np.ndarray], file: Any) -> tuple[np.ndarray, int, 
     return np.memmap(file, np.uint8, "r").reshape(-1, 3), height, width
 
 
-def _frames(fitted: Fitted, count: int, size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """`count` frames (height, width, 3) uint8 of `size` (width, height) over the whole time."""
+def _frames(
+    fitted: Fitted, count: int, size: tuple[int, int], told: Callable[[float], None]
+) -> Iterator[np.ndarray]:
+    """`count` frames (height, width, 3) uint8 of `size` (width, height), evenly in time; each is told."""
     times, rows, columns = fitted.axes((count, size[1], size[0]))
-    for time_ in times:
+    for number, time_ in enumerate(times, 1):
         values = fitted.on((np.array([time_]), rows, columns))[0]
+        told(number / count)
         yield (255 * values.clip(0, 1)).round().astype(np.uint8)

@@ -14,6 +14,9 @@ import pytest
 from recon.cli import main
 from recon.geometry import Float
 from recon.modes import audio
+from recon.modes.train import Job
+from recon.modes.video import fit_video
+from recon.signal_config import STANDARD
 from recon.signals.audio import open_sound, write_sound
 from recon.signals.images import read_image
 from recon.signals.video import open_film, write_film
@@ -104,6 +107,16 @@ def test_a_film_comes_back_at_any_size_and_rate(fit: Fit, tmp_path: Path) -> Non
     assert (larger.frames, larger.height, larger.width, larger.rate) == (16, 48, 64, 16)
     shown = np.stack(list(larger.frames_of())).reshape(8, 2, 24, 2, 32, 2, 3).mean((1, 3, 5))
     assert np.abs(shown - film()).mean() < 10
+
+
+def test_comparing_and_writing_a_film_tell_how_far_they_are(tmp_path: Path) -> None:
+    source, said = tmp_path / "in.mp4", []
+    write_film(film(), source, Fraction(8))
+    config = STANDARD["video"].with_(field={"width": 16}, samples={"batch": 256}, fit={"steps": 20})
+    job = Job(tmp_path / "out.mp4", config, tmp_path / "run", writing=lambda *told: said.append(told))
+    fit_video(source, job)
+    assert [text for _, text in said] == ["comparing"] * 8 + ["writing"] * 8
+    np.testing.assert_allclose([share for share, _ in said], np.arange(1, 17) / 16)
 
 
 def test_a_part_of_a_film_is_fitted_smaller(fit: Fit, tmp_path: Path) -> None:
