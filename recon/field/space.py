@@ -88,7 +88,7 @@ class Space(nn.Module):
 
     @property
     def hidden_shape(self) -> tuple[int, int, int]:
-        """None: all of `flat` is for Adam."""
+        """No matrices for orthogonalised momentum: all of `flat` is for Adam."""
         return 0, 0, 0
 
     @property

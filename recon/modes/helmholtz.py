@@ -44,9 +44,9 @@ def solve_helmholtz(
         raise UsageError(f"wavenumber {wavenumber:g}, wanted above 0")
     if not 0 < width < layer.region:
         raise UsageError(f"sources {width:g} wide, wanted above 0 and below {layer.region:g}")
-    for x, y in places:
-        if not max(abs(x), abs(y)) <= layer.region:
-            raise UsageError(f"a source at {x:g},{y:g}, wanted all within ±{layer.region:g}")
+    for place in places:
+        if not max(map(abs, place)) <= layer.region:
+            raise UsageError(f"a source at {place[0]:g},{place[1]:g}, wanted all within ±{layer.region:g}")
     slowness, name = read_medium(medium, layer.region)
     work.begin()
     drawn = work.config.drawn
@@ -63,8 +63,8 @@ def solve_helmholtz(
     table = slowness.on(axis)
     arrays = {"x": axis, "y": axis, "field": found, "reference": reference, "slowness": table}
     if medium == "uniform":
-        columns, rows_ = np.meshgrid(axis, axis)
-        exact = closed_form(columns, rows_, wavenumber, places, width)
+        x, y = np.meshgrid(axis, axis)
+        exact = closed_form(x, y, wavenumber, places, width)
         known = np.isfinite(exact)
         facts["error_closed_form"] = relative(found[known], exact[known])
         facts["reference_error"] = relative(reference[known], exact[known])

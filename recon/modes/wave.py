@@ -71,9 +71,6 @@ def solve_wave(
     if size == 0:
         raise SignalError("the wave is zero at the start and does not move: there is nothing to solve")
     work.begin()
-    bent = np.gradient(np.gradient(first, spacing, axis=0), spacing, axis=0)
-    bent += np.gradient(np.gradient(first, spacing, axis=1), spacing, axis=1)
-    rough = np.linalg.norm(bent) / np.linalg.norm(first) if first.any() else (math.pi / HALF) ** 2
     drawn = work.config.drawn
     problem = wave_problem(
         value,
@@ -82,7 +79,7 @@ def solve_wave(
         until,
         sides,
         size,
-        size * float(rough),
+        size * _curvature(first, spacing),
         drawn.points,
         drawn.near,
         drawn.sides,
@@ -122,6 +119,13 @@ def _initial(initial: str, width: float) -> tuple[Map, Any]:
     axis = HALF * ((np.arange(GAUSSIAN) + 0.5) / GAUSSIAN * 2 - 1)
     profile = np.exp(-(axis**2) / (2 * width**2))
     return Map(np.outer(profile, profile), HALF), width
+
+
+def _curvature(values: Float, spacing: float) -> float:
+    """The size of Δu over that of u (n, n), no less than that of a wave as long as the square."""
+    bends = [np.gradient(np.gradient(values, spacing, axis=axis), spacing, axis=axis) for axis in (0, 1)]
+    size = float(np.linalg.norm(values))
+    return max(float(np.linalg.norm(sum(bends))) / size if size else 0.0, (math.pi / HALF) ** 2)
 
 
 def _rows(found: Float, reference: Float, times: Float, slowness: Float) -> list[list[Panel]]:

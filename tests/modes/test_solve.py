@@ -103,6 +103,13 @@ def test_waves_from_files(solve: Solve, tmp_path: Path, monkeypatch: pytest.Monk
         assert arrays["slowness"][-1, 0] == 0.5
 
 
+def test_a_level_that_rests_stays(solve: Solve, tmp_path: Path) -> None:
+    """Nothing bends, nothing moves, nothing leaves."""
+    np.save(tmp_path / "one.npy", np.ones((4, 4)))
+    summary = solve("wave", "--initial", tmp_path / "one.npy", "--frames", "2", steps=300)
+    assert summary["error"] < 0.05
+
+
 def test_an_inclusion_is_found_from_its_echoes(solve: Solve, tmp_path: Path) -> None:
     quick = ["--wavenumbers", "6", "--sources", "4", "--receivers", "16", "--set", "drawn.points=256"]
     summary = solve("inverse", *quick, steps=500)
