@@ -10,7 +10,8 @@ from scipy.spatial import cKDTree
 from recon.geometry import PointCloud
 
 SAMPLE = 10_000
-NEIGHBOURS = 8
+AROUND, NEIGHBOURS = 64, 8  # the nearest in space; of these the nearest along the surface
+SAME_SIDE = 0.5  # cosine of the normals of two points of one sheet
 NORMAL_QUARTILE = 0.6745  # of |x|, x normally distributed: the median in standard deviations
 
 
@@ -19,12 +20,19 @@ def point_noise(cloud: PointCloud, threads: int = 1) -> float:
 
     On a sphere, and to second order on any smooth surface, the chord between two points is at right angles
     to the sum of their normals. What it is not, between neighbours, is noise: of both points, so √2 times
-    that of one. A median, so that sharp edges do not count.
+    that of one. A median, so that sharp edges do not count. Neighbours are near along the surface: those
+    that are nearest in space are the ones with the same error.
     """
     assert cloud.normals is not None
     chosen = np.arange(0, len(cloud), max(1, len(cloud) // SAMPLE))
-    _, around = cKDTree(cloud.points).query(cloud.points[chosen], NEIGHBOURS + 1, workers=threads)
-    chords = cloud.points[around[:, 1:]] - cloud.points[chosen, None]
-    normals = (cloud.normals[around[:, 1:]] + cloud.normals[chosen, None]) / 2
-    height = np.abs((chords * normals).sum(2))
-    return float(np.median(height)) / (NORMAL_QUARTILE * math.sqrt(2))
+    around = min(AROUND, len(cloud) - 1)
+    _, near = cKDTree(cloud.points).query(cloud.points[chosen], around + 1, workers=threads)
+    chords = cloud.points[near[:, 1:]] - cloud.points[chosen, None]
+    own, other = cloud.normals[chosen, None], cloud.normals[near[:, 1:]]
+    aside = (chords**2).sum(2) - (chords * own).sum(2) ** 2
+    aside[(own * other).sum(2) < SAME_SIDE] = np.inf
+    nearest = np.argsort(aside, axis=1)[:, :NEIGHBOURS]
+    height = np.abs((chords * (own + other) / 2).sum(2))
+    rows = np.arange(len(chosen))[:, None]
+    counted = height[rows, nearest][np.isfinite(aside[rows, nearest])]
+    return float(np.median(counted)) / (NORMAL_QUARTILE * math.sqrt(2)) if len(counted) else 0.0

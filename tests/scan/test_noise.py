@@ -27,3 +27,17 @@ def test_it_is_the_standard_deviation_that_was_added(noise: float, tilt: float) 
 @pytest.mark.parametrize("count", [500, 60_000])
 def test_exact_points_have_none_however_sparse(count: int) -> None:
     assert point_noise(sphere(count, 0.0)) < 1e-12
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.15])
+def test_it_is_not_too_small_where_noise_is_as_large_as_the_spacing(tilt: float) -> None:
+    """Nearest in space are the points with the same error: to compare with them hides a third of it."""
+    spacing = 7.0 * np.sqrt(4 * np.pi / 60_000)
+    assert point_noise(sphere(60_000, 0.8 * spacing, tilt)) == pytest.approx(0.8 * spacing, rel=0.05)
+
+
+def test_the_other_side_of_a_thin_wall_is_no_noise() -> None:
+    rng = np.random.default_rng(1)
+    side = np.sign(rng.uniform(-1, 1, 20_000))
+    points = np.column_stack([rng.uniform(-1, 1, (20_000, 2)), 0.01 * side])
+    assert point_noise(PointCloud(points, np.outer(side, [0.0, 0.0, 1.0]))) < 1e-12
