@@ -13,7 +13,11 @@ from recon.errors import UsageError
 from recon.stages import Schedule, Staged, setting
 
 TURN, LARGEST_SPREAD = 0.65, 3.0
-ESTIMATED_POINTS, ESTIMATED_NORMALS = 4.5, 0.3  # factors of the weights of |Φ| and of estimated normals
+BLUR = 3.0  # standard deviations of the noise that blur a scan like as much space between its points
+ESTIMATED_POINTS, ESTIMATED_NORMALS = 6.0, 0.3  # factors of the weights of |Φ| and of estimated normals
+HUBER = (
+    1.345  # standard deviations: as good as the mean for normal noise but for 5 %, and robust (Huber 1964)
+)
 CELLS, COARSEST = 6, 128  # cells of the mesh from a point of the scan to the next; samples a side, at least
 
 
@@ -50,13 +54,15 @@ class FieldConfig:
         None, "of the coordinates of relu-pe; by default up to the frequency of the data's density"
     )
 
-    def suited_to(self, spacing: float) -> FieldConfig:
-        """With the spread for points `spacing` apart, where it is not given: the highest frequency turns by
-        `TURN` rad, no more, from a point to the next; never below one, never above `LARGEST_SPREAD`. And
-        with as many octaves as end at half a turn from a point to the next."""
+    def suited_to(self, spacing: float, noise: float = 0.0) -> FieldConfig:
+        """With the spread for points `spacing` apart and `noise` off their surface, where it is not given:
+        the highest frequency turns by `TURN` rad, no more, from a point to the next, nor
+        within `BLUR` times the noise; never below one, never above `LARGEST_SPREAD`. And with as many
+        octaves as end at half a turn from a point to the next."""
         spread, octaves = self.spread, self.octaves
         if spread is None:
-            spread = min(max(TURN / (self.omega_first * spacing), 1.0), LARGEST_SPREAD)
+            finest = math.hypot(spacing, BLUR * noise)
+            spread = min(max(TURN / (self.omega_first * finest), 1.0), LARGEST_SPREAD)
         if octaves is None and self.activation == "relu-pe":
             octaves = 1 + max(0, math.floor(math.log2(1 / spacing)))
         return replace(self, spread=spread, octaves=octaves)
@@ -73,8 +79,11 @@ class SurfaceConfig:
     alpha: float = setting(100.0, "α of the off-surface term exp(-α|Φ|)")
     surface: Schedule = setting(Schedule(((0.0, 300.0), (0.3, 3000.0))), "weight of |Φ| on the scan")
     noise_weight: float | None = setting(
-        0.0044,
+        0.012,
         "the weight of |Φ| is at most this over the variance of the scan's noise, which is smoothed over",
+    )
+    rounding: float | None = setting(
+        None, "below it |Φ| on the scan counts by its square; by default from the scan's noise"
     )
     normal: Schedule = setting(Schedule.constant(100.0), "weight of 1 - cos(∇Φ, n)")
     off: Schedule = setting(Schedule.constant(10.0), "weight of exp(-α|Φ|) off the scan")
@@ -90,8 +99,9 @@ class SurfaceConfig:
             return self
         most = self.noise_weight * (ESTIMATED_POINTS if estimated else 1.0)
         surface = self.surface.capped(most / noise**2) if noise > 0 else self.surface
+        rounding = HUBER * noise if self.rounding is None else self.rounding
         normal = self.normal.times(ESTIMATED_NORMALS) if estimated else self.normal
-        return replace(self, surface=surface, normal=normal)
+        return replace(self, surface=surface, normal=normal, rounding=rounding)
 
 
 @dataclass(frozen=True)
@@ -154,7 +164,7 @@ class Config(Staged):
         `estimated`."""
         return replace(
             self,
-            field=self.field.suited_to(spacing),
+            field=self.field.suited_to(spacing, noise),
             surface=self.surface.suited_to(noise, estimated),
             mesh=self.mesh.suited_to(spacing, side),
         )
@@ -199,6 +209,7 @@ PRESETS: dict[str, Config] = {
             "prior_samples": 2_000_000,  # with no prior, all there is to draw points of space from
             "near_share": 0.0,
             "surface": Schedule.constant(1.5e3),
+            "rounding": 0.0,
             "normal": Schedule.constant(50.0),
             "off": Schedule.constant(50.0),
             "eikonal": Schedule.constant(50.0),

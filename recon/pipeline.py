@@ -40,9 +40,9 @@ from recon.reconstruction import (
 )
 from recon.scan.inside import SpaceSamples, Surroundings, uniform_samples
 from recon.scan.noise import point_noise
-from recon.scan.normals import estimated
+from recon.scan.normals import estimated, reestimated
 from recon.scan.prepare import prepared
-from recon.scan.smooth import smoothed
+from recon.scan.smooth import smoothed, with_normals_of
 from recon.scan.spacing import point_spacing
 from recon.scan.unoriented import Walls
 from recon.tasks.surface import SurfaceTask
@@ -103,6 +103,10 @@ def reconstruct(
         config = config.suited_to(spacing, noise, side, estimated_normals)
         preparing(SPACE, "inside and outside")
         clear = smoothed(unit, noise, spacing, config.seed, threads)
+        if estimated_normals and clear is not unit:
+            unit = with_normals_of(reestimated(clear, threads), unit, threads)
+            clear = smoothed(unit, noise, spacing, config.seed, threads)
+            unit = with_normals_of(clear, unit, threads)
         space, is_open = _space_samples(clear, box, config, threads)
         config = config.with_(scan={"open": is_open})
         description = describe_run(config, frame, box, cloud)

@@ -32,6 +32,7 @@ def test_the_first_layer_reaches_as_high_as_the_scan_is_dense() -> None:
     between = field.suited_to(0.015).spread
     assert between is not None and 0.015 * 30.0 * between == pytest.approx(0.65)  # rad between neighbours
     assert FieldConfig(spread=2.0).suited_to(1e-4).spread == 2.0  # a setting is kept
+    assert field.suited_to(0.009, 0.004).spread == pytest.approx(between)  # noise blurs: 9² + 12² = 15²
     assert PRESETS["paper"].field.suited_to(1e-4).spread == 1.0
 
 
@@ -49,7 +50,9 @@ def test_a_mesh_is_as_fine_as_its_scan_is_dense() -> None:
 
 def test_noise_caps_the_weight_of_the_scan_and_a_clean_scan_keeps_it() -> None:
     surface = SurfaceConfig(surface=Schedule(((0.0, 300.0), (0.5, 3000.0))), noise_weight=2.5e-4)
-    assert surface.suited_to(1e-6) == surface == surface.suited_to(0.0)
+    exact = surface.suited_to(0.0)
+    assert exact.surface == surface.surface == surface.suited_to(1e-6).surface and exact.rounding == 0.0
+    assert surface.suited_to(1e-3).rounding == pytest.approx(1.345e-3)
     noisy = surface.suited_to(5e-4).surface
     assert [noisy(0.0), noisy(0.5), noisy(1.0)] == pytest.approx([300.0, 1000.0, 1000.0])
     assert surface.suited_to(5e-3).surface(0.0) == pytest.approx(10.0)

@@ -76,6 +76,12 @@ def estimated(cloud: PointCloud, threads: int = 1, told: Told = untold) -> Point
     return replace(cloud, normals=_turned(replace(cloud, normals=None), lines, threads))
 
 
+def reestimated(cloud: PointCloud, threads: int = 1) -> PointCloud:
+    """`cloud` with its normals estimated anew, its points having come nearer to their surface; on the side
+    of those it has."""
+    return replace(cloud, normals=_turned(cloud, estimate_lines(cloud.points, threads), threads))
+
+
 def estimate_lines(points: Float, threads: int = 1, told: Told = untold) -> Float:
     """(n, 3) unit normals, their signs open, of `points` (n, 3): the direction of least spread among the
     neighbours, with as many neighbours as have the least spread for their width, on average around the

@@ -7,16 +7,19 @@ Manduchi 1998, doi:10.1109/ICCV.1998.710815; local fits: Alexa et al. 2003, doi:
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.spatial import cKDTree
 
 from recon.geometry import Float, PointCloud
 
-NEIGHBOURS = 80
+NEIGHBOURS = 120
 AGREE = 0.3  # 1 - cosine of two normals at which a neighbour counts 1/e
 ROUNDS = 2  # of averaging the normals; of fitting, the second with less weight for what is far off the first
 FAR = 3.0  # mean residuals at which a neighbour counts half
 NOISY = 0.25  # of the point spacing: noise from which a scan is smoothed
+SAME = 4  # smoothed points that a point may take its normal from
 MOST = 200_000  # points that stand for a larger scan
 CHUNK = 1 << 13
 
@@ -41,6 +44,19 @@ def smoothed(cloud: PointCloud, noise: float, spacing: float, seed: int = 0, thr
         height, normals[part] = _on_quadric(around, cloud.normals[near], cloud.normals[part], closeness)
         points[part] = cloud.points[part] + radius * height
     return PointCloud(points, normals)
+
+
+def with_normals_of(clear: PointCloud, cloud: PointCloud, threads: int = 1) -> PointCloud:
+    """The points of `cloud` with the normals of the nearest points of `clear`, the same cloud smoothed, that
+    are on the same side of it; their own where those next to them are not."""
+    assert clear.normals is not None and cloud.normals is not None
+    _, near = cKDTree(clear.points).query(cloud.points, SAME, workers=threads)
+    normals = cloud.normals.copy()
+    for column in near.T[::-1]:
+        other = clear.normals[column]
+        same = (other * cloud.normals).sum(1) > 0
+        normals[same] = other[same]
+    return replace(cloud, normals=normals)
 
 
 def _on_quadric(around: Float, normals: Float, own: Float, closeness: Float) -> tuple[Float, Float]:

@@ -51,6 +51,20 @@ def _mixed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
 
 
+def _rounded(value: Tensor, width: float) -> Tensor:
+    """|value|, its square below `width`, with the same slope there (Huber 1964,
+    doi:10.1214/aoms/1177703732)."""
+    size = value.abs()
+    if not width:
+        return size
+    return torch.where(size < width, size * size / (2 * width), size - width / 2)
+
+
+def _rounded_slope(value: Tensor, width: float) -> Tensor:
+    """The derivative of `_rounded`."""
+    return (value / width).clamp_(-1, 1) if width else value.sign()
+
+
 class SurfaceTask:
     """`cloud`, in the unit frame, and `space`, samples around it, on `device`. A cloud without normals has no
     term "normal"."""
@@ -65,6 +79,7 @@ class SurfaceTask:
     ) -> None:
         self.config = config
         self.seed = seed
+        self.rounding = config.rounding or 0.0
         self.points = torch.tensor(cloud.points, dtype=torch.float32, device=device)
         normals = np.zeros_like(cloud.points) if cloud.normals is None else cloud.normals
         self.normals = torch.tensor(normals, dtype=torch.float32, device=device)
@@ -114,7 +129,7 @@ class SurfaceTask:
         on, off = value[:n], value[n:]
         norm = torch.linalg.vector_norm(gradient, dim=1)
         terms = {
-            "surface": on.abs().mean(),
+            "surface": _rounded(on, self.rounding).mean(),
             "off": torch.exp(-self.config.alpha * off[: batch.uniform].abs()).mean(),
             "eikonal": (norm - 1).abs().mean(),
         }
@@ -150,8 +165,8 @@ class SurfaceTask:
             sums["eikonal"] = excess.abs().sum()
             on = slice(0, max(0, min(rows.stop, n) - rows.start))
             if on.stop:
-                value_grad[on] = value[on].sign().mul_(factor["surface"])
-                sums["surface"] = value[on].abs().sum()
+                value_grad[on] = _rounded_slope(value[on], self.rounding).mul_(factor["surface"])
+                sums["surface"] = _rounded(value[on], self.rounding).sum()
             if "normal" in sums and on.stop:
                 normals = batch.normals[rows.start : rows.start + on.stop]
                 direction = gradient[on] * inverse[on, None]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recon.geometry import Float, PointCloud
-from recon.scan.smooth import MOST, smoothed
+from recon.scan.smooth import MOST, smoothed, with_normals_of
 
 RNG = np.random.default_rng(0)
 
@@ -67,3 +67,18 @@ def test_quiet_scans_and_those_without_normals_stay_as_they_are() -> None:
 
 def test_of_a_large_scan_a_share_is_left() -> None:
     assert len(smoothed(sphere(MOST + 1000, 0.01), 0.01, 0.008)) == MOST
+
+
+def test_points_take_the_smoothed_normals_of_their_own_side() -> None:
+    """Of a wall thinner than the points are apart: the nearest smoothed point is often on the other side."""
+    side = np.sign(RNG.uniform(-1, 1, 4_000))
+    points = np.column_stack([RNG.uniform(-1, 1, (4_000, 2)), 0.01 * side])
+    clear = PointCloud(points, np.outer(side, [0.0, 0.0, 1.0]))
+    assert clear.normals is not None
+    tilted = clear.normals + 0.3 * RNG.normal(size=points.shape)
+    moved = points + 0.02 * RNG.normal(size=points.shape)
+    cloud = PointCloud(moved, tilted / np.linalg.norm(tilted, axis=1, keepdims=True))
+    found = with_normals_of(clear, cloud)
+    assert (found.points == moved).all() and found.normals is not None
+    agree = (cloud.normals * clear.normals).sum(1) > 0  # type: ignore[operator]
+    assert (found.normals[agree] == clear.normals[agree]).all(1).mean() > 0.9

@@ -57,12 +57,13 @@ def test_terms_are_their_formulas() -> None:
 
 @pytest.mark.parametrize("oriented", [True, False])
 @pytest.mark.parametrize("prior", [True, False])
+@pytest.mark.parametrize("rounding", [0.0, 0.1])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_derived_gradient_is_autograds(
-    oriented: bool, prior: bool, threads: int, monkeypatch: pytest.MonkeyPatch
+    oriented: bool, prior: bool, rounding: float, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rows, "SMALLEST", 7)  # pieces of the scan, of both, of space
-    config = SurfaceConfig(on_surface=40, off_surface=30)
+    config = SurfaceConfig(on_surface=40, off_surface=30, rounding=rounding)
     task = sphere_task(config if prior else dataclasses.replace(config, prior=None), oriented=oriented)
     assert set(task.weights) >= {"surface", "off", "eikonal"} and ("normal" in task.weights) is oriented
     field = Siren(FieldConfig(width=16, hidden=2)).double()
@@ -82,6 +83,18 @@ def test_the_derived_gradient_is_autograds(
     )
     for a, b in zip(chain(*field.split(found)), chain(*field.split(expected)), strict=True):
         assert (a - b).abs().max() <= 1e-6 * b.abs().max()
+
+
+def test_small_distances_to_the_scan_count_by_their_square() -> None:
+    """As much as others do at the width, with the same slope there."""
+    field = Siren(FieldConfig(width=16, hidden=1))
+    sharp = sphere_task()
+    values = field.values(sharp.sample(0).points[:40])[:, 0].abs().double()
+    width = float(values.median())
+    rounded = sphere_task(SurfaceConfig(on_surface=40, off_surface=30, rounding=width))
+    found = rounded.terms(field, rounded.sample(0))["surface"]
+    expected = torch.where(values < width, values**2 / (2 * width), values - width / 2).mean()
+    assert found.item() == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_the_prior_can_be_left_out() -> None:
