@@ -49,9 +49,9 @@ from recon.tasks.surface import SurfaceTask
 
 MEASURING, SPACE = 0.75, 0.85  # shares of the preparation at which these stages begin, for the bar
 IMAGES = 30.0  # seconds between images for TensorBoard where no preview is asked for
-# Of the scan, kept with the reconstruction: enough to tell its parts from ghosts; and, where it has colours
-# or other scalars to hand on, about two points a vertex of a mesh at 512 samples a side.
-KEPT_POINTS, KEPT_COLORED = 200_000, 2_000_000
+# Points of the scan kept with the reconstruction, to tell its parts from ghosts, where it ends and what
+# colours it has: about two a vertex of a mesh at 512 samples a side.
+KEPT_POINTS = 2_000_000
 
 log = logging.getLogger("recon")
 
@@ -169,11 +169,10 @@ def _space_samples(unit: PointCloud, box: Float, config: Config, threads: int) -
 
 def _even_share(cloud: PointCloud, seed: int) -> PointCloud:
     """What of `cloud` is kept with its reconstruction."""
-    count = KEPT_POINTS if cloud.colors is None and not cloud.values else KEPT_COLORED
     cloud = replace(cloud, sensors=None)
-    if len(cloud) <= count:
+    if len(cloud) <= KEPT_POINTS:
         return cloud
-    kept = np.random.default_rng((seed, 2)).choice(len(cloud), count, replace=False)
+    kept = np.random.default_rng((seed, 2)).choice(len(cloud), KEPT_POINTS, replace=False)
     return cloud.select(np.sort(kept))
 
 

@@ -21,6 +21,7 @@ from scipy.spatial import cKDTree
 
 from recon.errors import ExtractError
 from recon.geometry import Float, Int, Mesh, PointCloud
+from recon.mesh.rim import rim_level
 
 log = logging.getLogger("recon")
 
@@ -54,16 +55,18 @@ class Support:
         away, spacing = self._nearest(replace(mesh, normals=None), chosen)
         return float((away > self._reach(spacing)).mean())
 
-    def depth(self, mesh: Mesh) -> Float:
-        """(n,) how far inside the edge of the supported surface each vertex of `mesh` lies, in its frame's
-        unit, at most r; negative outside."""
+    def supported(self, mesh: Mesh) -> Mesh:
+        """The part of `mesh` that the points support."""
         away, spacing = self._nearest(mesh, np.arange(len(mesh.vertices)))
         reach = self._reach(spacing)
         far = _wide(mesh, away > reach, reach)
         if not far.any():
-            return reach
+            return mesh
+        # How far inside the edge each vertex lies, r at most; negative outside.
         inset = _along_surface(mesh, far, away - reach, 2 * reach)
-        return _smoothed(mesh.faces, inset - reach + BEYOND * spacing)
+        depth = _smoothed(mesh.faces, inset - reach + BEYOND * spacing)
+        first = cut(mesh, depth)
+        return cut(mesh, rim_level(mesh, first, depth, reach, self.scan, self._tree, self._spacing))
 
     def _reach(self, spacing: Float) -> Float:
         return np.full(len(spacing), self.radius) if self.radius else REACH * spacing
@@ -73,14 +76,19 @@ class Support:
         return cKDTree(self.scan.points)
 
     @cached_property
-    def _spacing(self) -> Float:
-        """(n,) of the scan's points around each of them."""
-        out = np.empty(len(self.scan))
-        for start in range(0, len(out), CHUNK):
-            points = self.scan.points[start : start + CHUNK]
-            distance, _ = self._tree.query(points, SMOOTH + 1, workers=self.threads)
-            out[start : start + CHUNK] = distance[:, -1] * np.sqrt(np.pi / SMOOTH)
-        return out
+    def _known(self) -> Float:
+        return np.full(len(self.scan), np.nan)
+
+    def _spacing(self, index: Int) -> Float:
+        """The spacing of the scan's points around each of those that `index`, of any shape, names."""
+        asked = np.zeros(len(self.scan), bool)
+        asked[index.ravel()] = True
+        asked = np.flatnonzero(asked & np.isnan(self._known))
+        for start in range(0, len(asked), CHUNK):
+            part = asked[start : start + CHUNK]
+            distance, _ = self._tree.query(self.scan.points[part], SMOOTH + 1, workers=self.threads)
+            self._known[part] = distance[:, -1] * np.sqrt(np.pi / SMOOTH)
+        return self._known[index]
 
     def _nearest(self, mesh: Mesh, chosen: Int) -> tuple[Float, Float]:
         """The distance of each vertex to the nearest point, infinite behind the surface, and the spacing."""
@@ -88,7 +96,7 @@ class Support:
         for start in range(0, len(chosen), CHUNK):
             part = chosen[start : start + CHUNK]
             distance, near = self._tree.query(mesh.vertices[part], NEAREST, workers=self.threads)
-            around[start : start + CHUNK] = np.median(self._spacing[near], axis=1)
+            around[start : start + CHUNK] = np.median(self._spacing(near), axis=1)
             if mesh.normals is not None and self.scan.normals is not None:
                 cosine = (mesh.normals[part, None] * self.scan.normals[near]).sum(2).mean(1)
                 distance[cosine < BACK] = np.inf
@@ -121,7 +129,7 @@ def trimmed(
                 log.info("closed: %.1f %% of the surface fills holes of the scan", 100 * share)
             return mesh, False
         log.info("open: no points support %.0f %% of the surface: cut off (--trim off keeps it)", 100 * share)
-    out = cut(mesh, support.depth(mesh))
+    out = support.supported(mesh)
     if not len(out.faces):
         raise ExtractError("no point of the scan lies near the surface: nothing is left after trimming")
     return out, True

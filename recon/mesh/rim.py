@@ -1,0 +1,279 @@
+"""Where an open surface ends, drawn from the points near its rim instead of from one of them at a time.
+
+Points that are spread evenly over a surface end at a gap: the outermost one along a stretch of rim as long as
+l spacings is 1/l of a spacing from the edge on average. What tells the edge is thus the outline, among those
+that have the points inside, that adds the least area, and the longer the stretches on which it is straight,
+the closer it is (Korostelev, Tsybakov 1993, doi:10.1007/978-1-4612-2712-0). How far it turns in all
+counts against it: a straight side stays straight from one end to the other, a corner is paid for once and
+is not cut off, and a bay is followed where enough points would be missing in it (a total variation of the
+slope; Mammen, van de Geer 1997, doi:10.1214/aos/1034276635). The problem is convex. Lengths are in spacings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csc_array, diags_array, eye_array
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import spsolve
+from scipy.spatial import cKDTree
+
+from recon.geometry import Float, Int, Mesh, PointCloud
+
+STEP = 0.5  # from node to node of the outline
+SMOOTH = 18  # rounds of smoothing the rim that it starts from
+TURN = 6.0  # what a turn by one radian costs, in points: bays longer than 4 √TURN are followed
+BEYOND = 0.13  # from the outline around the points to the edge that they were drawn from
+BAND = 3.0  # how deep inside points are asked; those outside, half that
+FARTHEST = 0.4  # of the radius r of trimming: how far the outline may leave the rim, and `BAND` at most
+CERTAIN = 0.75  # of r: deeper inside or outside nothing changes
+AROUND = 32  # points around a node, whose median spacing is not that of the rim alone
+SHARPEST = 0.05  # noise of the points, at least
+BENT = 0.02  # radians that count as no turn
+TIED = 0.03  # to the line that it starts from, weight of the square
+ROUNDS, ITERATIONS, CLOSE = 2, 40, 1e-3
+PARTS = 8  # of a side of the outline, to find the nearest
+
+
+Spacing = Callable[[Int], Float]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Closed lines of nodes, the surface on their left, seen from outside.
+
+    nodes    (n, 3)
+    after, before  (n,) the neighbours along the line
+    spacing  (n,) of the points around
+    normal   (n, 3) unit, of the surface
+    """
+
+    nodes: Float
+    after: Int
+    before: Int
+    spacing: Float
+    normal: Float
+
+    def outward(self, along: Float) -> Float:
+        """(n, 3) unit, off the surface, in it: right of `along` (n, 3)."""
+        return _unit(np.cross(along, self.normal))
+
+
+def rim_level(
+    mesh: Mesh, first: Mesh, level: Float, reach: Float, scan: PointCloud, tree: cKDTree, spacing: Spacing
+) -> Float:
+    """(n,) `level` with the edge moved to where the points of `scan` say that the surface ends: the distance
+    to it near it, positive inside.
+
+    mesh     with `level` and `reach`, the radius r of trimming, (n,) at its vertices
+    first    `mesh` cut at `level`
+    tree, spacing  of the scan's points; the latter of those whose numbers it is given
+    """
+    normals = mesh.normals if mesh.normals is not None else _normals(mesh)
+    vertices = cKDTree(mesh.vertices)
+    start = _start(first, tree, spacing)
+    if start is None:
+        return level
+    nodes, after, before, around = start
+    farthest = np.minimum(FARTHEST * reach[vertices.query(nodes)[1]] / around, BAND)
+    points, facing = scan.points, scan.normals
+    close = np.isfinite(cKDTree(nodes).query(points, distance_upper_bound=BAND * around.max())[0])
+    points, facing = points[close], None if facing is None else facing[close]
+    _, below = vertices.query(points)
+    height = ((points - mesh.vertices[below]) * normals[below]).sum(1)
+    for _ in range(ROUNDS):
+        outline = Outline(nodes, after, before, around, normals[vertices.query(nodes)[1]])
+        outward = outline.outward(nodes[after] - nodes[before])
+        moved = _moved(outline, outward, points, facing, height)
+        nodes = nodes + (np.clip(moved, -farthest, farthest) * around)[:, None] * outward
+    outward = outline.outward(nodes[after] - nodes[before])
+    outline = Outline(nodes + BEYOND * around[:, None] * outward, after, before, around, outline.normal)
+    return _tidy(mesh.faces, _level(mesh, normals, outline, level, reach), level, reach)
+
+
+def _start(first: Mesh, tree: cKDTree, spacing: Spacing) -> tuple[Float, Int, Int, Float] | None:
+    """The rim of `first`, smooth and with even steps: nodes, their neighbours, the spacing there."""
+    lines, sizes = [], []
+    for line in _loops(first.faces):
+        corners = first.vertices[line]
+        _, near = tree.query(corners, min(AROUND, tree.n))
+        around = np.median(spacing(near), axis=1)
+        following = np.append(around[1:], around[0])
+        length = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1) * 2 / (around + following)
+        at = np.append(0.0, np.cumsum(length))
+        count = max(round(at[-1] / STEP), 8)
+        asked = np.arange(count) * at[-1] / count
+        both = np.column_stack([corners, around])
+        nodes = np.stack([np.interp(asked, at, np.append(a, a[0])) for a in both.T], axis=1)
+        for _ in range(SMOOTH):
+            nodes = 0.5 * nodes + 0.25 * (np.roll(nodes, 1, axis=0) + np.roll(nodes, -1, axis=0))
+        lines.append(nodes)
+        sizes.append(count)
+    if not lines:
+        return None
+    ends = np.cumsum(sizes)
+    after, before = np.arange(ends[-1]) + 1, np.arange(ends[-1]) - 1
+    after[ends - 1], before[ends - sizes] = ends - sizes, ends - 1
+    nodes = np.concatenate(lines)
+    return nodes[:, :3], after, before, nodes[:, 3]
+
+
+def _loops(faces: Int) -> list[list[int]]:
+    """The closed lines of vertices along the boundary, faces on their left."""
+    if not len(faces):
+        return []
+    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    count = int(faces.max()) + 1
+    lone = ends[~np.isin(ends[:, 0] * count + ends[:, 1], ends[:, 1] * count + ends[:, 0])]
+    following = dict(lone.tolist())
+    out = []
+    while following:
+        start, vertex = following.popitem()
+        line = [start]
+        while vertex in following:
+            line.append(vertex)
+            vertex = following.pop(vertex)
+        if vertex == start and len(line) > 3:
+            out.append(line)
+    return out
+
+
+def _moved(outline: Outline, outward: Float, points: Float, facing: Float | None, height: Float) -> Float:
+    """(n,) how far, in spacings, each node has to go along `outward` (n, 3) to be on the outline of `points`
+    (p, 3), which are `height` (p,) above the surface and have the normals `facing`, if any."""
+    nodes, spacing = outline.nodes, outline.spacing
+    away, near = cKDTree(nodes).query(points)
+    scale = spacing[near]
+    asked = (away < BAND * scale) & (np.abs(height) < BAND * scale)
+    if facing is not None:
+        asked &= (facing * outline.normal[near]).sum(1) > 0
+    points, near, scale = points[asked], near[asked], scale[asked]
+    along = outline.nodes[outline.after] - outline.nodes[outline.before]
+    side = ((points - nodes[near]) * along[near]).sum(1)
+    other = np.where(side > 0, outline.after[near], outline.before[near])
+    step = ((nodes[other] - nodes[near]) * along[near]).sum(1)
+    share = np.clip(side / np.where(step == 0, 1.0, step), 0.0, 1.0)[:, None]
+    line = (1 - share) * nodes[near] + share * nodes[other]
+    direction = (1 - share) * outward[near] + share * outward[other]
+    beyond = ((points - line) * direction).sum(1) / scale
+    asked[asked] = inside = (beyond > -BAND) & (beyond < BAND / 2)
+    rows, count = np.arange(np.count_nonzero(inside)), len(nodes)
+    share = share[inside, 0]
+    there = coo_array(
+        (
+            np.concatenate([1 - share, share]),
+            (np.tile(rows, 2), np.concatenate([near[inside], other[inside]])),
+        ),
+        shape=(len(rows), count),
+    ).tocsr()
+    noise = 1.4826 * float(np.median(np.abs(height[asked] / scale[inside]))) if len(rows) else 0.0
+    return _least(outline, outward, there, beyond[inside], max(noise * np.sqrt(3) / np.pi, SHARPEST))
+
+
+def _least(outline: Outline, outward: Float, there: coo_array, beyond: Float, noise: float) -> Float:
+    """(n,) e that is least in area, turning, and points outside: the sum of e over the nodes' steps, `TURN`
+    times the sum of the angles, and -log of the logistic function of (`there` e - `beyond`) / `noise`."""
+    nodes, after, before = outline.nodes, outline.after, outline.before
+    length = np.linalg.norm(nodes[after] - nodes, axis=1) / outline.spacing
+    length = np.maximum((length + length[before]) / 2, 1e-6)
+    node = np.arange(len(nodes))
+    slopes = [
+        (outward[after] * outward).sum(1),
+        np.full(len(nodes), -2.0),
+        (outward[before] * outward).sum(1),
+    ]
+    turning = coo_array(
+        (
+            np.concatenate(slopes) / np.tile(length, 3),
+            (np.tile(node, 3), np.concatenate([after, node, before])),
+        ),
+        shape=2 * (len(nodes),),
+    ).tocsr()
+    bend = ((nodes[after] - 2 * nodes + nodes[before]) * outward).sum(1) / outline.spacing / length
+
+    def cost(e: Float) -> tuple[float, Float, Float]:
+        inside, turn = (there @ e - beyond) / noise, np.hypot(turning @ e + bend, BENT)
+        total = length @ e + np.logaddexp(0, -inside).sum() + TURN * turn.sum() + TIED / 2 * (e @ e)
+        return float(total), inside, turn
+
+    e = np.zeros(len(nodes))
+    now, inside, turn = cost(e)
+    for _ in range(ITERATIONS):
+        pull = 1 / (1 + np.exp(np.clip(inside, -50, 50)))
+        slope = length - there.T @ (pull / noise) + TIED * e
+        slope += TURN * (turning.T @ ((turning @ e + bend) / turn))
+        curve = there.T @ diags_array(pull * (1 - pull) / noise**2) @ there
+        curve = curve + TURN * (turning.T @ diags_array(1 / turn) @ turning) + TIED * eye_array(len(e))
+        step = spsolve(csc_array(curve), -slope)
+        share, before_it = 1.0, now
+        while share > CLOSE:
+            now, inside, turn = cost(e + share * step)
+            if now < before_it - 1e-4 * share * abs(slope @ step):
+                break
+            share /= 2
+        else:
+            break
+        e = e + share * step
+        if before_it - now < CLOSE:
+            break
+    return e
+
+
+def _level(mesh: Mesh, normals: Float, outline: Outline, level: Float, reach: Float) -> Float:
+    """`level`, and near its edge the distance to `outline`."""
+    above = level > 0
+    crossed = mesh.faces[above[mesh.faces].any(1) & ~above[mesh.faces].all(1)]
+    near = np.abs(level) < CERTAIN * reach
+    near[crossed] = True
+    asked = np.flatnonzero(near)
+    at = ((np.arange(PARTS) + 0.5) / PARTS)[:, None]
+    side = outline.nodes[outline.after] - outline.nodes
+    outward = outline.outward(side)
+    dense = (outline.nodes[:, None] + at * side[:, None]).reshape(-1, 3)
+    away, nearest = cKDTree(dense).query(mesh.vertices[asked])
+    of = nearest // PARTS
+    from_node, from_there = (mesh.vertices[asked] - a for a in (outline.nodes[of], dense[nearest]))
+    across = (from_node * outward[of]).sum(1)
+    along = (from_node * side[of]).sum(1) / (side[of] ** 2).sum(1)
+    outside = np.where((from_there * outward[of]).sum(1) > 0, away, -away)
+    out = level.copy()
+    same = (normals[asked] * outline.normal[of]).sum(1) > 0  # not another sheet of the surface
+    out[asked[same]] = -np.where((along >= 0) & (along <= 1), across, outside)[same]
+    return out
+
+
+def _tidy(faces: Int, level: Float, before: Float, reach: Float) -> Float:
+    """`level` (n,) without specks and pinholes: of what it keeps or cuts, a patch stays where the level
+    `before` was certain about one of its vertices, or surer than about the rest of a patch of its own."""
+    certain = np.abs(before) >= CERTAIN * reach
+    patch = _patches(faces, before > 0)
+    order = np.lexsort((np.abs(before), patch))
+    certain[order[np.append(np.diff(patch[order]) > 0, True)]] = True
+    patch = _patches(faces, level > 0)
+    stays = np.zeros(patch.max() + 1, bool)
+    stays[patch[certain & ((before > 0) == (level > 0))]] = True
+    return np.where(stays[patch], level, -level)
+
+
+def _patches(faces: Int, side: NDArray[np.bool_]) -> Int:
+    """(n,) the connected patch of vertices on the same `side` (n,) that each belongs to."""
+    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    ends = ends[side[ends[:, 0]] == side[ends[:, 1]]].T
+    graph = coo_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), shape=2 * (len(side),))
+    return connected_components(graph, directed=False)[1]
+
+
+def _normals(mesh: Mesh) -> NDArray:
+    """(n, 3) unit, at the vertices, of the faces around."""
+    a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
+    normals = np.zeros((len(mesh.vertices), 3))
+    for k in range(3):
+        np.add.at(normals, mesh.faces[:, k], np.cross(b - a, c - a))
+    return _unit(normals)
+
+
+def _unit(vectors: Float) -> Float:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-300)
