@@ -23,6 +23,7 @@ from scipy.spatial import cKDTree
 
 from recon.geometry import Float, Int, Mesh, PointCloud
 
+LONG = 100.0  # the shortest rim that is drawn anew: few points lie around those of small holes
 STEP = 0.5  # from node to node of the outline
 SMOOTH = 18  # rounds of smoothing the rim that it starts from
 TURN = 6.0  # what a turn by one radian costs, in points: bays longer than 4 √TURN are followed
@@ -104,6 +105,8 @@ def _start(first: Mesh, tree: cKDTree, spacing: Spacing) -> tuple[Float, Int, In
         following = np.append(around[1:], around[0])
         length = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1) * 2 / (around + following)
         at = np.append(0.0, np.cumsum(length))
+        if at[-1] < LONG:
+            continue
         count = max(round(at[-1] / STEP), 8)
         asked = np.arange(count) * at[-1] / count
         both = np.column_stack([corners, around])
@@ -241,6 +244,7 @@ def _level(mesh: Mesh, normals: Float, outline: Outline, level: Float, reach: Fl
     outside = np.where((from_there * outward[of]).sum(1) > 0, away, -away)
     out = level.copy()
     same = (normals[asked] * outline.normal[of]).sum(1) > 0  # not another sheet of the surface
+    same &= away < reach[asked]  # nor another rim
     out[asked[same]] = -np.where((along >= 0) & (along <= 1), across, outside)[same]
     return out
 

@@ -45,7 +45,7 @@ def disc(p: Float) -> Float:
 
 
 def ring(p: Float) -> Float:
-    return np.abs(np.linalg.norm(p - 0.5, axis=1) - 0.25) - 0.1
+    return np.abs(np.linalg.norm(p - 0.5, axis=1) - 0.3) - 0.1
 
 
 def cut(scan: PointCloud) -> Mesh:
