@@ -30,7 +30,7 @@ REACH = 4.0  # point spacings: the radius r
 BEYOND = 0.1  # point spacings from the outermost points to the edge that they were drawn from
 NEAREST, BACK = 16, -0.2  # points whose mean cosine with a vertex's normal tells that it is at their back
 SMOOTH = 12  # points whose distance gives the spacing
-WIDE = 0.3  # of r: the radius of the smallest patch without support that counts
+WIDE, FOLD = 0.3, 2.0  # of r: radius of the smallest patch that counts without support, or behind the points
 SNAP = 1e-9  # of the largest level: nearer to the edge, a vertex is on it
 ROUNDS = 4  # of smoothing the edge
 SAMPLE = 20_000  # vertices that tell whether there is anything to cut
@@ -59,7 +59,7 @@ class Support:
         """The part of `mesh` that the points support."""
         away, spacing = self._nearest(mesh, np.arange(len(mesh.vertices)))
         reach = self._reach(spacing)
-        far = _wide(mesh, away > reach, reach)
+        far = _wide(mesh, away > reach, np.where(np.isinf(away), FOLD, WIDE) * reach)
         if not far.any():
             return mesh
         # How far inside the edge each vertex lies, r at most; negative outside.
@@ -135,15 +135,18 @@ def trimmed(
     return out, True
 
 
-def _wide(mesh: Mesh, far: NDArray[np.bool_], reach: Float) -> NDArray[np.bool_]:
-    """`far` without patches smaller than `WIDE` of `reach` in radius: bumps of a rough surface, no holes."""
+def _wide(mesh: Mesh, far: NDArray[np.bool_], radius: Float) -> NDArray[np.bool_]:
+    """`far` without patches smaller than a disc with the least `radius` (n,) of their vertices: bumps and
+    folds of a rough surface, no holes."""
     faces = mesh.faces[far[mesh.faces].all(1)]
     ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]]).T
     graph = coo_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), shape=2 * (len(far),))
     count, patch = connected_components(graph, directed=False)
     a, b, c = (mesh.vertices[faces[:, k]] for k in range(3))
     area = np.bincount(patch[faces[:, 0]], np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2, count)
-    return far & (area[patch] > np.pi * (WIDE * reach) ** 2)
+    least = np.full(count, np.inf)
+    np.minimum.at(least, patch[far], radius[far])
+    return far & (area[patch] > np.pi * least[patch] ** 2)
 
 
 def _along_surface(mesh: Mesh, far: NDArray[np.bool_], excess: Float, limit: Float) -> Float:

@@ -189,3 +189,19 @@ def test_a_level_that_is_zero_at_vertices_makes_no_double_points() -> None:
     mesh = grid(10)
     out = cut(mesh, 0.5 - mesh.vertices[:, 0])
     assert area(out) == pytest.approx(0.5, rel=1e-12) and is_manifold(out)
+
+
+def test_a_small_fold_of_a_rough_surface_is_no_hole() -> None:
+    """Where noise folds a surface over, its middle layer turns its back to the points."""
+    plane = grid(240)
+    x, y = plane.vertices[:, 0], plane.vertices[:, 1]
+    bump = np.exp(-((np.hypot(x - 0.5, y - 0.5) / 0.06) ** 2))
+    folded = np.column_stack([x + 0.06 * bump * np.sin((0.5 - x) * 2 * np.pi / 0.1), y, 0.01 * bump])
+    normals = trimesh.Trimesh(folded, plane.faces, process=False).vertex_normals
+    assert (normals[:, 2] < -0.5).sum() > 100
+    rng = np.random.default_rng(0)
+    points = np.column_stack([rng.random((10_000, 2)), np.zeros(10_000)])
+    points = points[points[:, 0] < 0.8]
+    scan = PointCloud(points, np.broadcast_to([0.0, 0, 1], points.shape))
+    out, was_open = trimmed(Mesh(folded, plane.faces, normals), scan, "auto")
+    assert was_open and topology(out).boundary_loops == 1
