@@ -27,7 +27,7 @@ VOTERS = 20  # neighbours that a point's sign is compared with
 CHUNK = 1 << 15
 UNDECIDED = 0.1  # how near to a half the file's own votes for a side are no decision
 LINES = 0.6  # share of the time of an estimate until the signs, for the bar
-FLAT = 0.1  # mean cosine of normals and radii below which a part has no inside
+FLAT = 0.1  # mean cosine of normals and radii below which a part that is open has no inside
 
 
 log = logging.getLogger("recon")
@@ -135,7 +135,7 @@ def _shape_votes(
     points: Float, normals: Float, near: Int, part: NDArray[np.int64]
 ) -> tuple[Float, NDArray[np.bool_]]:
     """For each part, positive where its normals point away from its middle or, where it has none, up; and
-    whether it is closed."""
+    whether it is closed. A closed one has an inside however thin it is."""
     area = ((points[near[:, -1]] - points) ** 2).sum(1)  # that a point stands for, up to a factor
     summed = lambda values: np.stack([np.bincount(part, area * v) for v in values.T], axis=1)  # noqa: E731
     total = summed(np.ones((len(points), 1)))
@@ -143,8 +143,8 @@ def _shape_votes(
     flux = summed(normals) / total
     reach = np.linalg.norm(arm, axis=1, keepdims=True)
     hollow = summed((arm * normals).sum(1, keepdims=True)) / np.maximum(summed(reach), np.finfo(float).tiny)
-    votes = np.where(np.abs(hollow[:, 0]) > FLAT, hollow[:, 0], flux[:, 2])
-    return votes, np.linalg.norm(flux, axis=1) < CLOSED
+    closed = np.linalg.norm(flux, axis=1) < CLOSED
+    return np.where(closed | (np.abs(hollow[:, 0]) > FLAT), hollow[:, 0], flux[:, 2]), closed
 
 
 def _sign(values: Float) -> Float:

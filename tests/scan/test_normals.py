@@ -94,6 +94,14 @@ def test_estimated_ones_of_closed_shapes_point_outward(name: str) -> None:
     assert (cosine > 0).mean() > 0.98
 
 
+@pytest.mark.parametrize("thickness", [0.03, 0.04, 0.06])
+def test_the_outside_of_a_thin_plate_is_not_mistaken(thickness: float) -> None:
+    for seed in range(4):
+        cloud = plate(40_000, thickness, seed)
+        found = estimated(PointCloud(cloud.points)).normals
+        assert ((found * cloud.normals).sum(1) > 0).mean() > 0.99
+
+
 @pytest.mark.parametrize("height", [0.0, 1e6])
 def test_a_terrain_is_seen_from_above(height: float) -> None:
     ground = np.random.default_rng(0).uniform(-1, 1, (4000, 2))
