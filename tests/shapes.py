@@ -65,6 +65,17 @@ def plane(count: int = 4000, seed: int = 0) -> PointCloud:
     return PointCloud(points, np.broadcast_to([0.0, 0.0, 1.0], points.shape))
 
 
+def screen_and_wall(count: int = 6000, seed: int = 0) -> PointCloud:
+    """A screen and, just behind it, a wall, as a camera in front sees them: half of `count` random points
+    each, all of whose normals face it; the wall has no points behind the screen."""
+    rng = np.random.default_rng(seed)
+    screen = rng.uniform(-0.5, 0.5, (count // 2, 3)) * [1, 1, 0] + [0, 0, 0.06]
+    wall = rng.uniform(-1, 1, (4 * count, 3)) * [1, 1, 0]
+    wall = wall[np.abs(wall[:, :2]).max(1) > 0.5][: count // 2]
+    points = np.concatenate([screen, wall])
+    return PointCloud(points, np.broadcast_to([0.0, 0.0, 1.0], points.shape))
+
+
 def turned(cloud: PointCloud, share: float, seed: int = 0) -> PointCloud:
     """`cloud` with that share of its normals turned round."""
     assert cloud.normals is not None

@@ -122,7 +122,7 @@ def _turned(cloud: PointCloud, lines: Float, threads: int) -> Float:
         return lines * _sign(((cloud.sensors - cloud.points) * lines).sum(1))[:, None]
     points = cloud.points - cloud.points.mean(0)
     near = cKDTree(points).query(points, min(VOTERS + 1, len(points)), workers=threads)[1]
-    signs, part = consistent_signs(points, lines, near[:, 1:])
+    signs, part = consistent_signs(points, lines, near[:, 1:], given=cloud.normals is not None)
     out = lines * signs[:, None]
     votes, closed = _shape_votes(points, out, near, part)
     if cloud.normals is not None:

@@ -18,24 +18,57 @@ from recon.geometry import Float, Int
 
 CHUNK = 1 << 18
 ACROSS = 16.0  # how much less a pair counts that runs along its normals, from one side of a wall to the other
+LOUD = 0.1  # of the mean vote: where votes along a seam are weaker, they cannot be trusted
+MANY, MOST = 30, 0.6  # points, and the share of them on one side, that are sure of their side themselves
+
+Votes = tuple[NDArray, NDArray, Float, Float]
 
 
-def consistent_signs(points: Float, normals: Float, neighbours: Int) -> tuple[Float, Int]:
+def consistent_signs(
+    points: Float, normals: Float, neighbours: Int, *, given: bool = False
+) -> tuple[Float, Int]:
     """(n,) signs, 1 or -1, that turn `normals` (n, 3) of `points` (n, 3) to one side of each part of the
-    surface, and (n,) the number of that part; `neighbours` (n, k) without the points themselves."""
-    signs, cluster = np.ones(len(points)), np.arange(len(points))
-    a, b, net, sure = _votes(points, normals, neighbours)
-    while len(a):
-        partner = _best_partners(a, b, net, sure, int(cluster.max()) + 1)
+    surface, and (n,) the number of that part; `neighbours` (n, k) without the points themselves.
+
+    Only where votes are weak, as between a thing and what is seen behind it, signs of normals that are
+    `given` mean something themselves: large pieces keep the side that most of theirs have."""
+    votes = _votes(points, normals, neighbours)
+    signs, part = _merged(votes, len(points))
+    return (_kept(votes, signs, part) if given else signs), part
+
+
+def _merged(votes: Votes, count: int, least: float = 0.0) -> tuple[Float, Int]:
+    """Signs and parts of `count` points, by votes of `least` a pair and more."""
+    signs, cluster = np.ones(count), np.arange(count)
+    a, b, net, sure = votes
+    pairs = np.ones(len(a))
+    while (heard := np.abs(net) >= least * pairs).any():
+        partner = _best_partners(a[heard], b[heard], net[heard], sure[heard], int(cluster.max()) + 1)
         flip, root = _joined(partner)
         signs *= flip[cluster]
         cluster = root[cluster]
         net = net * flip[a] * flip[b]
-        a, b, net, sure = _summed(root[a], root[b], net, sure, int(root.max()) + 1)
+        a, b, net, sure, pairs = _summed(root[a], root[b], (net, sure, pairs), int(root.max()) + 1)
     return signs, cluster
 
 
-def _votes(points: Float, normals: Float, neighbours: Int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+def _kept(votes: Votes, signs: Float, part: Int) -> Float:
+    """`signs`, but 1 (or what stands for it in a part) for large pieces of parts that mostly had it, if all
+    that sets them apart is weak votes."""
+    a, b, net, _ = votes
+    weak = LOUD * float(np.abs(net).mean()) if len(net) else 0.0
+    piece = _merged(votes, len(signs), weak)[1]
+    side = np.where(np.bincount(part, signs) < 0, -1.0, 1.0)[part]  # most of the part's
+    size = np.bincount(piece)
+    turned = np.bincount(piece, signs != side) > MOST * size
+    contrary = (turned & (size >= MANY))[piece]
+    seam = contrary[a] != contrary[b]
+    if not seam.any() or np.abs(net[seam]).mean() > weak:
+        return signs
+    return np.where(contrary, -signs, signs)
+
+
+def _votes(points: Float, normals: Float, neighbours: Int) -> Votes:
     """The pairs of neighbours (a < b), what each says (positive: equal signs) and how loud it can be."""
     n, k = neighbours.shape
     votes = []
@@ -49,23 +82,17 @@ def _votes(points: Float, normals: Float, neighbours: Int) -> tuple[NDArray, NDA
         mirrored = (own * other).sum(2) - 2 * along * along_other
         votes.append(mirrored * np.abs(mirrored) / (1 + ACROSS * np.maximum(along**2, along_other**2)))
     net = np.concatenate(votes).ravel()
-    return _summed(np.repeat(np.arange(n), k), neighbours.ravel(), net, np.abs(net), n)
+    a, b, net, sure = _summed(np.repeat(np.arange(n), k), neighbours.ravel(), (net, np.abs(net)), n)
+    return a, b, net, sure
 
 
-def _summed(
-    a: NDArray, b: NDArray, net: Float, sure: Float, count: int
-) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+def _summed(a: NDArray, b: NDArray, votes: tuple[Float, ...], count: int) -> tuple[NDArray, ...]:
     """Votes between the same two of `count` clusters as one, those within a cluster left out."""
     between = a != b
-    a, b, net, sure = a[between], b[between], net[between], sure[between]
-    key = np.minimum(a, b) * count + np.maximum(a, b)
-    pairs, number = np.unique(key, return_inverse=True)
-    return (
-        pairs // count,
-        pairs % count,
-        np.bincount(number, net, len(pairs)),
-        np.bincount(number, sure, len(pairs)),
-    )
+    a, b = a[between], b[between]
+    pairs, number = np.unique(np.minimum(a, b) * count + np.maximum(a, b), return_inverse=True)
+    summed = (np.bincount(number, vote[between], len(pairs)) for vote in votes)
+    return pairs // count, pairs % count, *summed
 
 
 def _best_partners(a: NDArray, b: NDArray, net: Float, sure: Float, count: int) -> tuple[Int, Float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from shapes import cube, half_sphere, plane, plate, torus, turned, unit
+from shapes import cube, half_sphere, plane, plate, screen_and_wall, torus, turned, unit
 from shapes import sphere as ball
 
 from recon.config import ScanConfig
@@ -100,6 +100,15 @@ def test_the_outside_of_a_thin_plate_is_not_mistaken(thickness: float) -> None:
         cloud = plate(40_000, thickness, seed)
         found = estimated(PointCloud(cloud.points)).normals
         assert ((found * cloud.normals).sum(1) > 0).mean() > 0.99
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_is_seen_behind_a_thing_keeps_its_side(sign: int) -> None:
+    cloud = screen_and_wall()
+    own = PointCloud(cloud.points, sign * cloud.normals)
+    assert oriented(own, AUTO) is own
+    found = oriented(turned(own, 0.3), AUTO).normals
+    assert ((found * own.normals).sum(1) > 0).mean() > 0.99
 
 
 @pytest.mark.parametrize("height", [0.0, 1e6])

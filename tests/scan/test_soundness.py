@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from shapes import cube, half_sphere, plane, plate, sphere, torus, turned, unit
+from shapes import cube, half_sphere, plane, plate, screen_and_wall, sphere, torus, turned, unit
 
 from recon.geometry import PointCloud
 from recon.scan.soundness import check_normals
@@ -57,6 +57,10 @@ def test_random_directions_fit_no_surface() -> None:
 def test_a_thin_wall_is_not_taken_for_turned_normals() -> None:
     check = check_normals(plate(thickness=0.06))
     assert not check.mixed and check.outward is True
+
+
+def test_a_wall_behind_a_screen_is_not_taken_for_turned_normals() -> None:
+    assert not check_normals(screen_and_wall()).mixed
 
 
 @pytest.mark.parametrize("name", ["half sphere", "sphere"])
