@@ -7,11 +7,12 @@
         [--reference-seconds 1000]
     python tools/benchmark.py extraction --scan FILE [--resolutions 256,512,1024,2048]
     python tools/benchmark.py derivatives [--batch 10000] [--width 128] [--outputs 3]
+    python tools/benchmark.py normals --shapes DIR [--only turbine] [--kinds clean,noisy,sparse]
     python tools/benchmark.py opening [--faces 2000000]
 
 `COMMAND --help` says what each of them does. Every result is a line of OUT/COMMAND.jsonl with its commit,
-machine, threads, date and command; OUT/COMMAND.md is the table. Poisson and `opening` need Open3D
-(`tools/setup view`), `opening` Xvfb, the plots of `curves` matplotlib (`tools/setup test`).
+machine, threads, date and command; OUT/COMMAND.md is the table. Poisson, `normals` and `opening` need
+Open3D (`tools/setup view`), `opening` Xvfb, the plots of `curves` matplotlib (`tools/setup test`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from benchmarks import (
     curves,
     derivatives,
     extraction,
+    normals,
     one_mesh,
     one_reference,
     opening,
@@ -41,6 +43,7 @@ def main() -> None:
         "curves": curves,
         "extraction": extraction,
         "derivatives": derivatives,
+        "normals": normals,
         "opening": opening,
         "poisson": poisson,
         "one-mesh": one_mesh,

@@ -57,7 +57,7 @@ def oriented(cloud: PointCloud, config: ScanConfig, threads: int = 1, told: Told
         log.info("the normals do not fit the points (mean cosine %.2f): estimated anew", check.agreement)
         return estimated(cloud, threads, told)
     if check.mixed:
-        normals = _turned(cloud, cloud.normals, threads)
+        normals = outward(cloud, cloud.normals, threads)
         turned = float(((normals * cloud.normals).sum(1) < 0).mean())
         if turned > TURNED:
             log.info("%.1f %% of the normals are turned round: turned back", 100 * turned)
@@ -73,7 +73,7 @@ def estimated(cloud: PointCloud, threads: int = 1, told: Told = untold) -> Point
     log.info("estimating the normals of %s points", f"{len(cloud):,}")
     lines = estimate_lines(cloud.points, threads, part_of(told, 0.0, LINES))
     told(LINES, "sides of the normals")
-    return replace(cloud, normals=_turned(replace(cloud, normals=None), lines, threads))
+    return replace(cloud, normals=outward(replace(cloud, normals=None), lines, threads))
 
 
 def reestimated(cloud: PointCloud, threads: int = 1) -> PointCloud:
@@ -115,9 +115,9 @@ def _plane(groups: Float) -> tuple[Float, Float]:
     return np.maximum(variance[:, 0], 0.0) / narrow * unbiased, axes[:, :, 0]
 
 
-def _turned(cloud: PointCloud, lines: Float, threads: int) -> Float:
-    """`lines` (n, 3) turned outward: each towards its scanner, or all of a part of the surface to one side,
-    the one that most of the cloud's own normals have, or that its shape tells."""
+def outward(cloud: PointCloud, lines: Float, threads: int) -> Float:
+    """`lines` (n, 3) at the points of `cloud` turned outward: each towards its scanner, or all of a part of
+    the surface to one side, the one that most of the cloud's own normals have, or that its shape tells."""
     if cloud.sensors is not None:
         return lines * _sign(((cloud.sensors - cloud.points) * lines).sum(1))[:, None]
     points = cloud.points - cloud.points.mean(0)
