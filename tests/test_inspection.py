@@ -42,6 +42,7 @@ def test_a_sphere(tmp_path: Path) -> None:
     assert info.normals.agreement > 0.999 and info.normals.turned == 0
     assert info.problems == () and info.notes == ()
     assert info.survey.closed is True and info.survey.outliers == 0 and info.survey.noise < 1e-6
+    assert any(line.startswith("noise     none that neighbours show") for line in info.lines())
     assert info.survey.density == pytest.approx(2000 / (36 * np.pi), rel=0.15)
     assert "surface   closed but for small holes" in info.lines()
     assert json.loads(json.dumps(info.as_dict(), allow_nan=False))["diagonal"] == info.diagonal
