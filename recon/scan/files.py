@@ -37,6 +37,7 @@ READERS: dict[str, Callable[[Path], PointCloud | Mesh]] = {
     ".off": read_off,
     ".glb": read_glb,
 }
+GZIP = b"\x1f\x8b"
 # How files of these kinds start; files of the other kinds start like none of them.
 STARTS = {
     ".ply": rb"ply[\r\n]",
@@ -102,6 +103,8 @@ def _reader(path: Path) -> Callable[[Path], PointCloud | Mesh]:
         head = stream.read(4096)
     if not head:
         raise ScanError(f"{path} is empty")
+    if head.startswith(GZIP):
+        raise ScanError(f"{path} is compressed by gzip: unpack it first")
     found = [kind for kind, start in STARTS.items() if re.match(start, head)]
     if found and ending not in found:
         kind = found[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import struct
 import tracemalloc
@@ -31,6 +32,14 @@ def refusal(path: Path) -> str:
     line = str(caught.value)
     assert path.name in line and "\n" not in line
     return line
+
+
+def test_a_packed_file_is_called_so(tmp_path: Path) -> None:
+    for ending in ("ply", "xyz"):
+        path = tmp_path / f"s.{ending}"
+        path.write_bytes(gzip.compress(TEXT.encode()))
+        with pytest.raises(ScanError, match="compressed by gzip: unpack it first"):
+            read_any(path)
 
 
 def test_the_files_to_be_damaged_are_good(good_files: list[Path]) -> None:
