@@ -79,7 +79,7 @@ def estimated(cloud: PointCloud, threads: int = 1, told: Told = untold) -> Point
 def reestimated(cloud: PointCloud, threads: int = 1) -> PointCloud:
     """`cloud` with its normals estimated anew, its points having come nearer to their surface; on the side
     of those it has."""
-    return replace(cloud, normals=_turned(cloud, estimate_lines(cloud.points, threads), threads))
+    return replace(cloud, normals=outward(cloud, estimate_lines(cloud.points, threads), threads))
 
 
 def estimate_lines(points: Float, threads: int = 1, told: Told = untold) -> Float:
