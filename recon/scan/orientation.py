@@ -20,6 +20,7 @@ CHUNK = 1 << 18
 ACROSS = 16.0  # how much less a pair counts that runs along its normals, from one side of a wall to the other
 LOUD = 0.1  # of the mean vote: where votes along a seam are weaker, they cannot be trusted
 MANY, MOST = 30, 0.6  # points, and the share of them on one side, that are sure of their side themselves
+FEW = 0.04  # of all points: fewer than these follow the votes all the same
 
 Votes = tuple[NDArray, NDArray, Float, Float]
 
@@ -63,7 +64,7 @@ def _kept(votes: Votes, signs: Float, part: Int) -> Float:
     turned = np.bincount(piece, signs != side) > MOST * size
     contrary = (turned & (size >= MANY))[piece]
     seam = contrary[a] != contrary[b]
-    if not seam.any() or np.abs(net[seam]).mean() > weak:
+    if contrary.mean() < FEW or np.abs(net[seam]).mean() > weak:
         return signs
     return np.where(contrary, -signs, signs)
 
