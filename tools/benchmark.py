@@ -9,6 +9,8 @@
     python tools/benchmark.py derivatives [--batch 10000] [--width 128] [--outputs 3]
     python tools/benchmark.py normals --shapes DIR [--only turbine] [--kinds clean,noisy,sparse]
     python tools/benchmark.py opening [--faces 2000000]
+    python tools/benchmark.py rims --meshes FOLDER_OR_FILES [--counts 100000,1000000]
+        [--options "--preset draft"]
 
 `COMMAND --help` says what each of them does. Every result is a line of OUT/COMMAND.jsonl with its commit,
 machine, threads, date and command; OUT/COMMAND.md is the table. Poisson, `normals` and `opening` need
@@ -29,6 +31,7 @@ from benchmarks import (
     one_reference,
     opening,
     poisson,
+    rims,
     steps,
 )
 
@@ -45,6 +48,7 @@ def main() -> None:
         "derivatives": derivatives,
         "normals": normals,
         "opening": opening,
+        "rims": rims,
         "poisson": poisson,
         "one-mesh": one_mesh,
         "one-reference": one_reference,
