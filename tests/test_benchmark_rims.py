@@ -112,3 +112,10 @@ def test_a_closed_mesh_is_no_reference(tmp_path: Path) -> None:
     write_mesh(Mesh(np.eye(4, 3), corners), tmp_path / "closed.off")
     with pytest.raises(SystemExit, match="is closed"):
         rims.reference(tmp_path / "closed.off")
+
+
+def test_what_is_no_mesh_is_said_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="no mesh in"):
+        rims.files([tmp_path])
+    with pytest.raises(SystemExit, match=r"absent\.ply"):
+        rims.reference(tmp_path / "absent.ply")

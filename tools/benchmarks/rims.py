@@ -59,9 +59,12 @@ def run(args: argparse.Namespace) -> None:
 
 
 def files(paths: list[Path]) -> list[Path]:
-    """The files among `paths`, and the meshes in the folders among them."""
+    """The files among `paths`, and the meshes in the folders among them; ends the program without any."""
     inside = [sorted(path.iterdir()) if path.is_dir() else [path] for path in paths]
-    return [file for some in inside for file in some if file in paths or file.suffix.lower() in WRITERS]
+    found = [file for some in inside for file in some if file in paths or file.suffix.lower() in WRITERS]
+    if not found:
+        raise SystemExit(f"no mesh in {', '.join(map(str, paths))}: wanted files like open.ply")
+    return found
 
 
 def reference(file: Path) -> Mesh:
