@@ -4,8 +4,8 @@ Points that are spread evenly over a surface end at a gap: the outermost one alo
 l spacings is 1/l of a spacing from the edge on average. What tells the edge is thus the outline, among those
 that have the points inside, that adds the least area, and the longer the stretches on which it is straight,
 the closer it is (Korostelev, Tsybakov 1993, doi:10.1007/978-1-4612-2712-0). How far it turns in all
-counts against it: a straight side stays straight from one end to the other, a corner is paid for once and
-is not cut off, and a bay is followed where enough points would be missing in it (a total variation of the
+counts against it: along a straight side it wanders little (a sixth of a spacing), a corner is paid for once
+and is not cut off, and a bay is followed where enough points would be missing in it (a total variation of the
 slope; Mammen, van de Geer 1997, doi:10.1214/aos/1034276635). The problem is convex. Lengths are in spacings.
 """
 
