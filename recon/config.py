@@ -15,9 +15,8 @@ from recon.stages import Schedule, Staged, setting
 TURN, LARGEST_SPREAD = 0.65, 3.0
 BLUR = 3.0  # standard deviations of the noise that blur a scan like as much space between its points
 ESTIMATED_POINTS, ESTIMATED_NORMALS = 6.0, 0.3  # factors of the weights of |Φ| and of estimated normals
-HUBER = (
-    1.345  # standard deviations: as good as the mean for normal noise but for 5 %, and robust (Huber 1964)
-)
+EXACT = 0.05  # of the point spacing: the least noise that counts as some
+HUBER = 1.345  # standard deviations: robust, and for normal noise as good as the mean but for 5 %
 CELLS, COARSEST = 6, 128  # cells of the mesh from a point of the scan to the next; samples a side, at least
 
 
@@ -161,7 +160,8 @@ class Config(Staged):
     def suited_to(self, spacing: float, noise: float, side: float, estimated: bool = False) -> Config:
         """With all that is left to the scan decided: its points are `spacing` apart and off their surface by
         `noise`, in a box with this longest `side`, all in the unit frame; its normals are its own or
-        `estimated`."""
+        `estimated`. Noise of less than `EXACT` spacings is none: estimated normals show as much."""
+        noise = noise if noise > EXACT * spacing else 0.0
         return replace(
             self,
             field=self.field.suited_to(spacing, noise),
