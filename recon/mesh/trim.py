@@ -3,9 +3,9 @@
 The surface is grown around the points by a radius r and shrunk by r again, along itself: what lies within a
 disc of that radius that holds no point goes, gaps narrower than 2r stay filled, and the edge runs where the
 outermost points are, as that of an alpha shape (Edelsbrunner, Kirkpatrick, Seidel 1983,
-doi:10.1109/TIT.1983.1056714); `rim.py` then draws it closer to where the points say that the surface ends. r is
-so many spacings of the points around, so that sparse parts of a scan are kept like dense ones. Points do not
-support what is at their back, unless it is a small fold.
+doi:10.1109/TIT.1983.1056714); `rim.py` then draws it closer to where the points say that the surface ends.
+r is so many spacings of the points around, so that sparse parts of a scan are kept like dense ones. Points do
+not support what is at their back, unless it is a small fold.
 """
 
 from __future__ import annotations
