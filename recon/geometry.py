@@ -158,3 +158,18 @@ class Frame:
     def to_world(self, points_unit: Float) -> Float:
         """(n, 3) unit → (n, 3) world, float64."""
         return np.asarray(points_unit, np.float64) * self.scale + self.center
+
+
+def vertex_normals(mesh: Mesh) -> Float:
+    """(n, 3) unit normals of the vertices: of the faces around, by their areas."""
+    a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
+    scale = max(float(np.ptp(mesh.vertices, axis=0).max()), 1e-300)
+    area = np.cross((b - a) / scale, (c - a) / scale)
+    total = np.stack(
+        [
+            np.bincount(mesh.faces.ravel(), np.repeat(area[:, axis], 3), len(mesh.vertices))
+            for axis in range(3)
+        ],
+        axis=1,
+    )
+    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)

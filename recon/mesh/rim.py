@@ -21,7 +21,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import spsolve
 from scipy.spatial import cKDTree
 
-from recon.geometry import Float, Int, Mesh, PointCloud
+from recon.geometry import Float, Int, Mesh, PointCloud, vertex_normals
 
 LONG = 100.0  # the shortest rim that is drawn anew: few points lie around those of small holes
 STEP = 0.5  # from node to node of the outline
@@ -73,7 +73,7 @@ def rim_level(
     first    `mesh` cut at `level`
     tree, spacing  of the scan's points; the latter of those whose numbers it is given
     """
-    normals = mesh.normals if mesh.normals is not None else _normals(mesh)
+    normals = mesh.normals if mesh.normals is not None else vertex_normals(mesh)
     vertices = cKDTree(mesh.vertices)
     start = _start(first, tree, spacing)
     if start is None:
@@ -268,15 +268,6 @@ def _patches(faces: Int, side: NDArray[np.bool_]) -> Int:
     ends = ends[side[ends[:, 0]] == side[ends[:, 1]]].T
     graph = coo_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), shape=2 * (len(side),))
     return connected_components(graph, directed=False)[1]
-
-
-def _normals(mesh: Mesh) -> NDArray:
-    """(n, 3) unit, at the vertices, of the faces around."""
-    a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
-    normals = np.zeros((len(mesh.vertices), 3))
-    for k in range(3):
-        np.add.at(normals, mesh.faces[:, k], np.cross(b - a, c - a))
-    return _unit(normals)
 
 
 def _unit(vectors: Float) -> Float:

@@ -12,7 +12,7 @@ import numpy as np
 from igl.embree import line_mesh_intersection
 from numpy.typing import NDArray
 
-from recon.geometry import Float, Int, Mesh, PointCloud
+from recon.geometry import Float, Int, Mesh, PointCloud, vertex_normals
 from recon.pictures.camera import Camera, asked, corners, fitted, usual_view
 from recon.scan.spacing import point_spacing
 
@@ -169,21 +169,6 @@ def parted_at_edges(mesh: Mesh) -> Mesh:
     colors = None if mesh.colors is None else np.concatenate([mesh.colors, mesh.colors[source]])
     vertices = np.concatenate([mesh.vertices, mesh.vertices[source]])
     return Mesh(vertices, faces, np.concatenate([normals, flat[face]]), colors)
-
-
-def vertex_normals(mesh: Mesh) -> Float:
-    """(n, 3) unit normals of the vertices: of the faces around, by their areas."""
-    a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
-    scale = max(float(np.ptp(mesh.vertices, axis=0).max()), 1e-300)
-    area = np.cross((b - a) / scale, (c - a) / scale)
-    total = np.stack(
-        [
-            np.bincount(mesh.faces.ravel(), np.repeat(area[:, axis], 3), len(mesh.vertices))
-            for axis in range(3)
-        ],
-        axis=1,
-    )
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
 
 
 def _shade(normals: Float, camera: Camera) -> Float:

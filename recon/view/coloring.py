@@ -10,9 +10,8 @@ from scipy.spatial import cKDTree
 
 from recon.errors import UsageError
 from recon.evaluation import distance_to_mesh
-from recon.geometry import Bytes, Float, Mesh, PointCloud
+from recon.geometry import Bytes, Float, Mesh, PointCloud, vertex_normals
 from recon.palette import PLAIN, SIGNED, Colors, at
-from recon.pictures.raycast import vertex_normals
 from recon.scan.spacing import NEIGHBOURS, point_spacing
 
 CLOSE = 2.0  # point spacings from the nearest point within which its plane stands for the surface
