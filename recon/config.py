@@ -55,8 +55,8 @@ class FieldConfig:
 
     def suited_to(self, spacing: float, noise: float = 0.0) -> FieldConfig:
         """With the spread for points `spacing` apart and `noise` off their surface, where it is not given:
-        the highest frequency turns by `TURN` rad, no more, from a point to the next, nor
-        within `BLUR` times the noise; never below one, never above `LARGEST_SPREAD`. And with as many
+        the highest frequency turns by `TURN` rad, no more, from a point to the next and within `BLUR` times
+        the noise, both taken together; never below one, never above `LARGEST_SPREAD`. And with as many
         octaves as end at half a turn from a point to the next."""
         spread, octaves = self.spread, self.octaves
         if spread is None:

@@ -12,7 +12,7 @@ from recon.scan.soundness import NormalCheck
 from recon.topology import Measures, Topology
 
 MOST = STANDARD.scan.most
-EXACT = 1e-6  # of the spacing: less noise is the computer's
+ROUNDING = 1e-6  # of the spacing: less noise is the computer's
 FLOAT32_LOSS = 0.1  # of the spacing: single precision that moves points further spoils the scan
 
 
@@ -43,7 +43,7 @@ class Survey:
     def lines(self) -> list[str]:
         """Some of that for people."""
         out = []
-        if self.noise is not None and self.noise < EXACT / math.sqrt(self.density):
+        if self.noise is not None and self.noise < ROUNDING / math.sqrt(self.density):
             out.append("noise     none that neighbours show (neither do rounded coordinates)")
         elif self.noise is not None:
             out.append(f"noise     points are about {self.noise:.3g} off the surface (standard deviation)")

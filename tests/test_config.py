@@ -46,9 +46,7 @@ def test_a_mesh_is_as_fine_as_its_scan_is_dense() -> None:
     config = Config().suited_to(0.04, 0.0, 2.0)
     assert (config.mesh.resolution, config.field.spread) == (301, 1.0)
     assert config.suited_to(1e-3, 0.0, 2.0) == config  # nothing is decided twice
-    assert (
-        Config().suited_to(0.04, 0.001, 2.0) == config
-    )  # nor is what estimated normals show of curves noise
+    assert Config().suited_to(0.04, 0.001, 2.0) == config  # what estimated normals show of curves is no noise
     assert Config().suited_to(0.04, 0.004, 2.0).surface.rounding == pytest.approx(1.345 * 0.004)
 
 

@@ -46,7 +46,6 @@ def datasets() -> Any:
 
 
 def photographs() -> list[Image.Image]:
-
     folder = files("skimage").joinpath("data")
     found = [Image.open(str(folder.joinpath(name))).convert("RGB") for name in SKIMAGE]
     return found + [Image.fromarray(picture) for picture in datasets().load_sample_images().images]
