@@ -11,10 +11,11 @@ Names load what they need when they are first used: importing `recon` alone is q
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version as _version
 from typing import Any
 
-__version__ = _version("recon")
+from recon.version import VERSION
+
+__version__ = VERSION
 
 _HOME = {
     "Config": "recon.config",

@@ -7,15 +7,17 @@ import platform
 import shlex
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from recon.version import VERSION
 
 # Files of a run folder: the one by which it is known, the training so far, what shows meanwhile, its end.
 RUN, CHECKPOINT, PREVIEW, RESULT = "run.json", "checkpoint.pt", "preview.ply", "result.json"
 SUMMARY = "summary.csv"  # of a batch, beside its meshes
 CHUNK = 1 << 20
-PARTS = ("recon", "torch", "numpy", "scipy", "libigl", "scikit-image")  # whose version can change a result
+PARTS = ("torch", "numpy", "scipy", "libigl", "scikit-image")  # whose version can change a result
 
 
 def command_origin(arguments: Sequence[str], preset: str) -> dict[str, Any]:
@@ -27,11 +29,22 @@ def machine_origin(device: str, threads: int) -> dict[str, Any]:
     """When, by which versions and on what a run is made."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PARTS}},
+        "versions": {
+            "python": platform.python_version(),
+            "recon": VERSION,
+            **{name: _version(name) for name in PARTS},
+        },
         "system": platform.platform(),
         "device": device,
         "threads": threads,
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # it lies on the path, but was not installed there
+        return "unknown"
 
 
 def fingerprint(path: str | Path) -> dict[str, Any]:

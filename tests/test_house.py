@@ -16,7 +16,7 @@ import recon
 
 # Lowest first. A module may import from lower layers and from its own package, from nothing beside it.
 LAYERS = (
-    {"errors"},
+    {"errors", "version"},
     {"stages"},
     {"geometry", "config", "atomic", "bar", "origin"},
     {"palette"},

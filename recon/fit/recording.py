@@ -8,6 +8,7 @@ to step is copied into tensors that stay.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,33 +21,37 @@ Work = Callable[[], object]
 
 
 class Recording:
-    """`work`, recorded as a CUDA graph at the first call after the warm-up, and replayed by every later one.
-    It must not read a number back to the host and, apart from what it frees again, touch no memory but the
-    tensors it started with."""
+    """`work` on `device`, recorded as a CUDA graph at the first call after the warm-up, and replayed by every
+    later one. It must not read a number back to the host and, apart from what it frees again, touch no memory
+    but the tensors it started with."""
 
-    def __init__(self, work: Work) -> None:
-        self.work = work
+    def __init__(self, work: Work, device: torch.device) -> None:
+        self.work, self.device = work, device
         self.calls = 0
         self.graph: torch.cuda.CUDAGraph | None = None
+        with torch.cuda.device(device):  # streams are those of the current device
+            self.side = torch.cuda.Stream()
 
     def __call__(self) -> None:
         self.calls += 1
-        if self.calls <= WARM_UP:
-            self._on_a_side_stream()
-            return
-        if self.graph is None:
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
-                self.work()
-        self.graph.replay()
+        with torch.cuda.device(self.device):
+            if self.calls <= WARM_UP:
+                self._on_the_side_stream()
+                return
+            if self.graph is None:
+                self.graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(self.graph, stream=self.side):
+                    self.work()
+            self.graph.replay()
 
-    def _on_a_side_stream(self) -> None:
-        """As recording does it, so that what is set up once is set up for a stream like it."""
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
+    def _on_the_side_stream(self) -> None:
+        """Where it will be recorded, so that what is set up once is set up for that stream."""
+        self.side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.side), warnings.catch_warnings():
+            # Optimisers made to be recorded warn where they are not, as here.
+            warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
             self.work()
-        torch.cuda.current_stream().wait_stream(side)
+        torch.cuda.current_stream().wait_stream(self.side)
 
 
 def stays(batch: Any) -> Any:

@@ -6,6 +6,7 @@ first is recorded and then replayed (`recording.py`), and the host reads nothing
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -52,7 +53,9 @@ class Steps:
         self.optimizer = make_optimizer(field, config)
         self.names = list(task.weights)
         self.sums = torch.zeros(len(self.names), device=field.flat.device)
-        self.record = Recording if record is None and field.flat.is_cuda else record
+        if record is None and field.flat.is_cuda:
+            record = partial(Recording, device=field.flat.device)
+        self.record = record
         self._recorded: tuple[Work, Any, Tensor] | None = None
 
     def window(self, moments: Sequence[Moment]) -> dict[str, float]:
@@ -66,8 +69,11 @@ class Steps:
         means = (self.sums / len(moments)).tolist()
         return dict(zip(self.names, means, strict=True))
 
-    def forget(self) -> None:
-        """To be called when the optimiser's state was replaced: what was recorded wrote to the old one."""
+    def load(self, optimizer: dict[str, Any]) -> None:
+        """Go on with the state of an optimiser, that of another device, too: how this one is to be stepped
+        stays. What was recorded wrote to the old state, and is recorded anew."""
+        own = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({**copy.deepcopy(optimizer), "param_groups": own})
         self._recorded = None
 
     def _repeat(self, moments: Sequence[Moment], record: Callable[[Work], Work]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ from recon import origin
 from recon.atomic import atomic_path
 from recon.conversion import own_run
 from recon.errors import OutputError
+from recon.version import VERSION
 
 DONE, FAILED = "done", "failed"
-VERSION = version("recon")
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,7 @@ def test_a_recorded_step_reads_what_changes(optimizer: str) -> None:
         field, task = ball()
         steps = Steps(field, task, FitConfig(optimizer=optimizer), record)
         found = steps.window(moments(range(9), task))
-        steps.optimizer.load_state_dict(steps.optimizer.state_dict())
-        steps.forget()
+        steps.load(steps.optimizer.state_dict())
         found = steps.window(moments(range(9, 15), task))
         ended.append((field.flat.detach().clone(), found))
     (plain, terms), (recorded, same_terms) = ended
@@ -56,14 +55,14 @@ def test_a_recorded_step_reads_what_changes(optimizer: str) -> None:
 
 
 @OPTIMIZERS
-def test_a_recording_is_made_once_and_again_when_forgotten(optimizer: str) -> None:
+def test_a_recording_is_made_once_and_again_for_another_state(optimizer: str) -> None:
     made = []
     field, task = ball()
     steps = Steps(field, task, FitConfig(optimizer=optimizer), lambda work: made.append(work) or work)
     steps.window(moments(range(5), task))
     steps.window(moments(range(5, 9), task))
     assert len(made) == 1
-    steps.forget()
+    steps.load(steps.optimizer.state_dict())
     steps.window(moments(range(9, 11), task))
     assert len(made) == 2
 
@@ -96,7 +95,7 @@ def test_a_held_batch_takes_over_numbers_not_memory() -> None:
     assert held.points.data_ptr() == address != second.points.data_ptr()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.gpu
 @OPTIMIZERS
 def test_a_gpu_replays_the_steps_of_the_cpu(optimizer: str) -> None:
     ended = {}

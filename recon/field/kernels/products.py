@@ -24,15 +24,15 @@ _EXACT = 2e-6  # rounding operands to bfloat16 gives 2e-3
 
 @contextmanager
 def fast_products() -> Iterator[None]:
-    """Within it, float32 products on the CPU run through oneDNN if that is exact on this processor."""
+    """Within it, float32 products on the CPU run through oneDNN if that is exact on this processor, and those
+    on a GPU are exact, whatever the program around allows its own."""
     settings: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    before = settings.fp32_precision
-    if _exact():
-        settings.fp32_precision = "bf16"
-    try:
-        yield
-    finally:
-        settings.fp32_precision = before
+    with _precision(torch.backends.cuda.matmul, "ieee"):
+        if not _exact():
+            yield
+            return
+        with _precision(settings, "bf16"):
+            yield
 
 
 @contextmanager
@@ -41,9 +41,15 @@ def rounded_products(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    settings: Any = torch.backends.cuda.matmul
+    with _precision(torch.backends.cuda.matmul, "tf32"):
+        yield
+
+
+@contextmanager
+def _precision(settings: Any, precision: str) -> Iterator[None]:
+    """Within it, the products that `settings` are for have this precision."""
     before = settings.fp32_precision
-    settings.fp32_precision = "tf32"
+    settings.fp32_precision = precision
     try:
         yield
     finally:
@@ -55,14 +61,10 @@ def _exact() -> bool:
     if not torch.backends.mkldnn.is_available():
         return False
     settings: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    before = settings.fp32_precision
     generator = torch.Generator().manual_seed(0)
     left, weight = (torch.randn(n, 256, generator=generator) for n in (512, 256))
-    try:
-        settings.fp32_precision = "bf16"
+    with _precision(settings, "bf16"):
         products = left @ weight, left @ weight.t(), left.t() @ left
-    finally:
-        settings.fp32_precision = before
     wide, square = left.double(), weight.double()
     expected = wide @ square, wide @ square.t(), wide.t() @ wide
     return all(_relative_error(a, b) < _EXACT for a, b in zip(products, expected, strict=True))

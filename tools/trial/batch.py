@@ -1,0 +1,47 @@
+"""A batch of eight scans on one device: one at a time, then several."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+
+from trial.parts import DATA, ROOT, Trial
+
+SCANS = ("kitten", "coupling", "elephant", "hippo", "oni", "three_peaks", "kitten", "elephant")
+BAR = 2.0  # seconds a scan
+JOBS = (1, 4)
+
+
+def run(trial: Trial) -> None:
+    scans = SCANS[4:5] if trial.quick else SCANS
+    folder = trial.work / "scans"
+    folder.mkdir()
+    for number, scan in enumerate(scans):
+        shutil.copy(DATA / f"{scan}.ply", folder / f"{number}-{scan}.ply")
+    for jobs in JOBS[:1] if trial.quick else JOBS:
+        _batch(trial, len(scans), jobs)
+
+
+def _batch(trial: Trial, count: int, jobs: int) -> None:
+    options = ["--preset", "draft", "--device", trial.device, "--jobs", jobs, "--json", "--quiet"]
+    if trial.quick:
+        options += ["--resolution", 24]
+        for setting in ("fit.steps=60", "field.width=32", "surface.prior_samples=5000"):
+            options += ["--set", setting]
+    folder, out = trial.work / "scans", trial.work / f"meshes-{jobs}"
+    start = time.perf_counter()
+    command = trial.command("-m", "recon", "batch", folder, out, *options)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    seconds = time.perf_counter() - start
+    what = f"{count} scans, draft, {jobs} at a time"
+    if done.returncode not in (0, 3):
+        trial.note(what, ok=False, said=(done.stderr.strip().splitlines() or ["nothing"])[-3:])
+        return
+    summary = json.loads(done.stdout)
+    each = seconds / count
+    failed = summary["failed"]
+    trial.note(
+        what, ok=not failed, seconds=seconds, each=each, bar_seconds=BAR, bar_met=each <= BAR, failed=failed
+    )

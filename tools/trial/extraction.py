@@ -1,0 +1,59 @@
+"""Meshing one field at rising resolutions: seconds and peak memory, of extraction alone and of the mesh."""
+
+from __future__ import annotations
+
+import time
+
+import recon
+from recon import reconstruction
+from recon.config import PRESETS
+from recon.field.calculus import value_and_gradient
+from recon.field.kernels import fast_kernels
+from recon.mesh import extract as extraction
+from recon.mesh.extract import extract
+from recon.reconstruction import Reconstruction
+from trial.parts import DATA, Trial
+from trial.problem import Clock, peak_memory
+
+BARS = {1024: 1.0, 2048: 6.0}
+INSIDE = ((extraction, "bricks_around_surface"), (extraction, "march"), (extraction, "_onto_zero_set"))
+STAGES = tuple((reconstruction, name) for name in ("extract", "keep_parts", "trimmed", "with_attributes"))
+
+
+def run(trial: Trial) -> None:
+    config = PRESETS["draft"]
+    if trial.quick:
+        config = config.with_(field={"width": 32, "hidden": 2}, fit={"steps": 60})
+        config = config.with_(surface={"prior_samples": 5_000})
+    trained = recon.reconstruct(recon.read_cloud(DATA / f"{trial.shape}.ply"), config, device=trial.device)
+    resolutions = (24,) if trial.quick else (512, 1024, 2048)
+    _extracted(trial, trained, resolutions[0], "first")
+    for resolution in resolutions:
+        _extracted(trial, trained, resolution, "extraction")
+    for resolution in resolutions[:2]:
+        clock = Clock(trial)
+        with clock.over(*STAGES):
+            start = time.perf_counter()
+            mesh = trained.mesh(resolution)
+            seconds = time.perf_counter() - start
+        figures = clock.figures()
+        trial.note(f"mesh at {resolution}", seconds=seconds, faces=len(mesh.faces), **figures)
+
+
+def _extracted(trial: Trial, trained: Reconstruction, resolution: int, what: str) -> None:
+    peak_memory(trial, anew=True)
+    clock = Clock(trial)
+    with clock.over(*INSIDE), fast_kernels():
+        start = time.perf_counter()
+        mesh = extract(
+            lambda x: trained.field.values(x)[:, 0],
+            trained.box,
+            resolution,
+            value_and_gradient=lambda x: value_and_gradient(trained.field, x),
+            device=trained.device,
+        )
+        seconds = time.perf_counter() - start
+    figures = clock.figures() | peak_memory(trial)
+    if bar := BARS.get(resolution):
+        figures |= {"bar_seconds": bar, "bar_met": seconds <= bar}
+    trial.note(f"{what} at {resolution}", seconds=seconds, faces=len(mesh.faces), **figures)

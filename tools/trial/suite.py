@@ -1,0 +1,34 @@
+"""The tests of the suite that need a GPU."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+from trial.parts import ROOT, Trial
+
+MARK = "pytest.mark.gpu"
+WANTED = re.compile(r"^(FAILED|ERROR)|^\d+ \w+.* in [\d.]+s")
+
+
+def run(trial: Trial) -> None:
+    files = [
+        path.relative_to(ROOT)
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        if MARK in path.read_text(encoding="utf-8")
+    ]
+    options = ["-m", "gpu", "-rfE", "--tb=short", "-p", "no:cacheprovider", "--durations=5"]
+    done = subprocess.run(
+        trial.command("-m", "pytest", *options, *files),
+        cwd=ROOT,
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    print(done.stdout)
+    lines = [line for line in done.stdout.splitlines() if WANTED.match(line)]
+    trial.note("tests", files=len(files), ok=done.returncode == 0, said=lines)
+    if done.returncode:
+        raise SystemExit(1)

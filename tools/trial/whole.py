@@ -1,0 +1,145 @@
+"""Scans to meshes end to end: seconds by stage, accuracy and memory, in a warm process and a cold one.
+
+The first conversion of the process pays for starting CUDA and its libraries, the second of the same preset is
+warm. Stages are nested: `reconstruct` is `prepared` to `fit`, `mesh` is `extract` to `with_attributes`.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import recon
+from recon import conversion, pipeline, reconstruction
+from recon.config import PRESETS, Config
+from trial.parts import DATA, ROOT, Trial
+from trial.problem import Clock, accuracy, peak_memory
+
+STAGES = (
+    (conversion, "read_clouds"),
+    (pipeline, "prepared"),
+    (pipeline, "point_noise"),
+    (pipeline, "point_spacing"),
+    (pipeline, "smoothed"),
+    (pipeline, "_space_samples"),
+    (pipeline, "machine_origin"),
+    (pipeline, "_open_run"),
+    (pipeline, "SurfaceTask"),
+    (pipeline, "fit"),
+    (conversion, "reconstruct"),
+    (reconstruction, "extract"),
+    (reconstruction, "keep_parts"),
+    (reconstruction, "trimmed"),
+    (reconstruction, "with_attributes"),
+    (conversion, "write_mesh"),
+    (conversion, "facts"),
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A conversion: the scan of data/, the preset, the seconds it must at least have left to be begun, and
+    what it may take at most on a current GPU."""
+
+    shape: str
+    preset: str
+    needs: float = 0.0
+    bar: float | None = None
+
+
+WARM = (
+    Wanted("coupling", "draft"),
+    Wanted("coupling", "draft"),
+    Wanted("coupling", "standard", bar=3.0),
+    Wanted("kitten", "standard", needs=15, bar=3.0),
+)
+QUICK = (Wanted("oni", "draft"), Wanted("oni", "draft"))
+COLD = (Wanted("coupling", "standard", needs=15, bar=8.0), Wanted("kitten", "draft", needs=15))
+FINE = (Wanted("coupling", "fine", needs=25, bar=12.0), Wanted("kitten", "fine", needs=25, bar=12.0))
+
+
+def run(trial: Trial) -> None:
+    for count, wanted in enumerate(QUICK if trial.quick else WARM):
+        _converted(trial, wanted, f"call {count + 1} of the process")
+    for wanted in QUICK[:1] if trial.quick else COLD:
+        _cold(trial, wanted)
+    for wanted in () if trial.quick else FINE:
+        _converted(trial, wanted, "warm")
+
+
+def _config(trial: Trial, preset: str) -> Config:
+    config = PRESETS[preset]
+    if trial.quick:
+        config = config.with_(
+            field={"width": 32, "hidden": 2},
+            fit={"steps": 60},
+            surface={"prior_samples": 5_000},
+            mesh={"resolution": 24},
+        )
+    return config
+
+
+def _enough(trial: Trial, wanted: Wanted, what: str) -> bool:
+    enough = trial.left() > wanted.needs or trial.quick
+    if not enough:
+        trial.note(what, skipped=f"{trial.left():.0f} s left")
+    return enough
+
+
+def _converted(trial: Trial, wanted: Wanted, when: str) -> None:
+    """One conversion in this process."""
+    what = f"{wanted.shape} {wanted.preset}, {when}"
+    if not _enough(trial, wanted, what):
+        return
+    out, run = (trial.work / f"{wanted.shape}.{wanted.preset}{end}" for end in (".ply", ".run"))
+    clock = Clock(trial)
+    peak_memory(trial, anew=True)
+    if run.exists():
+        run.rename(run.with_suffix(f".{time.monotonic_ns()}"))  # else it would be taken up again
+    with clock.over(*STAGES):
+        start = time.perf_counter()
+        mesh, summary = conversion.convert(
+            [DATA / f"{wanted.shape}.ply"],
+            out,
+            _config(trial, wanted.preset),
+            run,
+            device=trial.device,
+            overwrite=True,
+        )
+        seconds = time.perf_counter() - start
+    figures: dict[str, Any] = {"seconds": seconds, **_met(wanted, seconds)}
+    figures |= {name: summary[name] for name in ("steps", "recoveries", "faces", "watertight", "genus")}
+    figures |= clock.figures() | peak_memory(trial) | accuracy(trial, wanted.shape, mesh)
+    trial.note(what, **figures)
+
+
+def _cold(trial: Trial, wanted: Wanted) -> None:
+    """The command in a process of its own."""
+    what = f"{wanted.shape} {wanted.preset}, cold: the command"
+    if not _enough(trial, wanted, what):
+        return
+    out = trial.work / f"{wanted.shape}.{wanted.preset}.cold.ply"
+    options = ["--preset", wanted.preset, "--device", trial.device, "--json", "--quiet"]
+    if trial.quick:
+        options += ["--resolution", "24"]
+        for setting in ("fit.steps=60", "field.width=32", "surface.prior_samples=5000"):
+            options += ["--set", setting]
+    start = time.perf_counter()
+    command = trial.command("-m", "recon", "mesh", DATA / f"{wanted.shape}.ply", "-o", out, *options)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        trial.note(what, ok=False, said=(done.stderr.strip().splitlines() or ["nothing"])[-3:])
+        return
+    summary = json.loads(done.stdout)
+    stages = {f"s_{name}": value for name, value in summary["seconds"].items()}
+    error = accuracy(trial, wanted.shape, recon.read_mesh(out))
+    figures = {"seconds": seconds, **_met(wanted, seconds), "s_convert": summary["seconds_all"]}
+    trial.note(what, **figures, **stages, **error)
+
+
+def _met(wanted: Wanted, seconds: float) -> dict[str, Any]:
+    return {} if wanted.bar is None else {"bar_seconds": wanted.bar, "bar_met": seconds <= wanted.bar}
