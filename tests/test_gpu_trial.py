@@ -15,15 +15,14 @@ parts = importlib.import_module("trial.parts")
 runner = importlib.import_module("trial.runner")
 
 BROKEN = """
-import sys, time
-from pathlib import Path
+import time
 
 def run(trial):
-    trial.check("one", 2.0, 1.0)
-    if {wait}:
-        time.sleep(60)
+    trial.check("too much", 2.0, 1.0)
+    time.sleep({seconds})
     raise RuntimeError("out of luck")
 """
+WHOLE = "def run(trial): trial.check('little', 0.5, 1.0)"
 
 
 def test_all_of_it_runs_small_on_a_cpu(root: Path, tmp_path: Path) -> None:
@@ -45,12 +44,30 @@ def test_all_of_it_runs_small_on_a_cpu(root: Path, tmp_path: Path) -> None:
     assert all(f"## {part.name}" in table for part in parts.PARTS)
 
 
-@pytest.mark.parametrize(("wait", "said"), [(False, "failed, code 1"), (True, "stopped after its 6 s")])
 def test_what_fails_or_hangs_is_told_and_the_next_part_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait: bool, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    package = tmp_path / "broken.py"
-    package.write_text(BROKEN.format(wait=wait))
-    monkeypatch.setattr(parts.Part, "module", lambda part: importlib.import_module(part.name))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(TOOLS)]))
+    folder = tmp_path / "tried"
+    folder.mkdir()
+    for name, text in {
+        "__init__": "",
+        "fails": BROKEN.format(seconds=0),
+        "hangs": BROKEN.format(seconds=100),
+        "works": WHOLE,
+        "late": WHOLE,
+    }.items():
+        (folder / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
+    wanted = [parts.Part(name, 8.0, "tried") for name in ("fails", "hangs", "works")]
+    failed = runner.run_parts(wanted, tmp_path / "out", "cpu", True, 100.0)
+    assert failed == ["fails", "hangs"]
+    report = json.loads((tmp_path / "out" / "trial.json").read_text())
+    fails, hangs, works = report["parts"]
+    assert fails["state"] == "failed, code 1" and fails["log"][-1] == "RuntimeError: out of luck"
+    assert hangs["state"] == "stopped after its 8 s" and 8 <= hangs["seconds"] < 20
+    assert [row["ok"] for part in (fails, hangs, works) for row in part["rows"]] == [False, False, True]
+    assert works["state"] == "done"
+    table = (tmp_path / "out" / "trial.md").read_text()
+    assert "| fails | failed, code 1; not as wanted: too much |" in table and "out of luck" in table
+    assert runner.run_parts([parts.Part("late", 8.0, "tried")], tmp_path / "out", "cpu", True, 1.0) == []
+    assert "no time left" in capsys.readouterr().out

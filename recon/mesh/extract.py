@@ -26,7 +26,7 @@ from recon.mesh.cubes import march
 Sdf = Callable[[Tensor], Tensor]
 ValueAndGradient = Callable[[Tensor], tuple[Tensor, Tensor]]
 
-CPU_CHUNK, GPU_CHUNK = 1 << 14, 1 << 20  # points at a time
+CPU_CHUNK, GPU_CHUNK = 1 << 14, 1 << 18  # points at a time: with gradients 2 GB for 128 units a layer
 NEWTON_STEPS = 2
 SMALL_STEP = 0.02  # in cells: after a first step below it, what is left of Φ is of its square
 

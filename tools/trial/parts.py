@@ -16,13 +16,14 @@ DATA = ROOT / "data"
 
 @dataclass(frozen=True)
 class Part:
-    """A module of this package with `run(trial)`, and the seconds that it may take at most."""
+    """A module with `run(trial)`, and the seconds that it may take at most."""
 
     name: str
     seconds: float
+    package: str = "trial"
 
     def module(self) -> Any:
-        return importlib.import_module(f"trial.{self.name}")
+        return importlib.import_module(f"{self.package}.{self.name}")
 
 
 PARTS = (
