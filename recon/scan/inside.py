@@ -35,6 +35,7 @@ BESIDE = 2.0  # in point spacings: how far from the surface
 CLOSED = 0.4  # the level of a closed scan, over the fall across its surface, is above this; ideally it is 0.5
 VOTERS = 12
 BEHIND, BEHIND_SPACINGS = 0.05, 8.0  # unit, and spacings: further behind an open surface there may be another
+TRIES = 10
 NEAR_SPREAD = 0.005, 0.1  # standard deviations of the samples near the scan, drawn between these
 
 
@@ -135,15 +136,14 @@ def draw_samples(
     count: int,
     near_share: float,
     seed: int,
-    tries: int = 10,
 ) -> SpaceSamples:
     """`count` points where `distance` is known (not NaN): a share near the points of the `scan`, at distances
-    from half a hundredth to a tenth, the others uniform in `box` ((2, 3), unit). Fewer where `tries` draws of
+    from half a hundredth to a tenth, the others uniform in `box` ((2, 3), unit). Fewer where `TRIES` draws of
     so many do not give as many that are known."""
     low, high = np.asarray(box, np.float64)
     wanted = count - int(count * near_share), int(count * near_share)
     found: tuple[list[Float], list[Float]] = [], []
-    for attempt in range(tries):
+    for attempt in range(TRIES):
         rng = np.random.default_rng((seed, 1, attempt) if attempt else (seed, 1))
         even = rng.uniform(low, high, (wanted[0], 3))
         spread = np.exp(rng.uniform(np.log(NEAR_SPREAD[0]), np.log(NEAR_SPREAD[1]), (wanted[1], 1)))
