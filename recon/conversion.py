@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ import numpy as np
 from recon.atomic import atomic_path
 from recon.bar import Told, untold
 from recon.config import Config
+from recon.doubts import doubts
 from recon.errors import OtherRunError
 from recon.evaluation import distance_to_mesh
 from recon.fit.trainer import Callback
@@ -26,6 +28,8 @@ from recon.pipeline import reconstruct
 from recon.reconstruction import Reconstruction, read_run
 from recon.scan.files import read_clouds
 from recon.topology import Hole, Measures, measures, topology
+
+log = logging.getLogger("recon")
 
 MEASURED = 50_000  # points of the scan whose distance to the mesh is taken, at least
 
@@ -107,6 +111,8 @@ def convert(
     summary = {"scan": names if len(names) > 1 else names[0], "mesh": str(out), **facts(result, mesh)}
     summary["seconds"] = {name: round(value, 2) for name, value in seconds.items()}
     summary["seconds_all"] = round(time.monotonic() - began, 2)
+    for doubt in summary["doubts"]:
+        log.warning("%s: %s", out.name, doubt)
     with atomic_path(run / RESULT, overwrite=True) as temporary:
         temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return mesh, summary
@@ -119,11 +125,12 @@ def _same_batch_scan(run: Path, origin: Mapping[str, Any]) -> bool:
 
 def facts(result: Reconstruction, mesh: Mesh, away: Float | None = None) -> dict[str, Any]:
     """What `mesh`, made of `result`, has become: counts, topology, size, and how far the scan's points are
-    from it in world units, by the distances `away` or measured here. Plain values."""
+    from it in world units, by the distances `away` or measured here, and what looks wrong. Plain values."""
     scan = result.scan
     if away is None:
         away = distance_to_mesh(scan.points[:: max(1, len(scan.points) // MEASURED)], mesh)
     shape = topology(mesh)
+    size = measures(mesh, shape)
     return {
         "points": len(scan.points),
         "vertices": shape.vertices,
@@ -131,7 +138,7 @@ def facts(result: Reconstruction, mesh: Mesh, away: Float | None = None) -> dict
         "watertight": shape.watertight,
         "components": shape.components,
         "genus": shape.genus,
-        **asdict(measures(mesh, shape)),
+        **asdict(size),
         "unit": scan.unit,
         "steps": result.snapshot.step,
         "recoveries": result.snapshot.recoveries,
@@ -141,6 +148,7 @@ def facts(result: Reconstruction, mesh: Mesh, away: Float | None = None) -> dict
             "largest": float(away.max()),
         },
         "diagonal": float(np.linalg.norm(np.ptp(scan.points, axis=0))),
+        "doubts": doubts(scan, mesh, shape, size),
     }
 
 

@@ -193,6 +193,12 @@ def distance_to_mesh(points: Float, mesh: Mesh) -> Float:
     return distance * frame.scale
 
 
+def surface_points(mesh: Mesh, count: int, rng: np.random.Generator) -> Float:
+    """(count, 3) points of `mesh`, even by area, in its own unit. Raises ScanError as `distance_to_mesh`."""
+    frame = Frame.around(_used_vertices(mesh, "the mesh"), margin=0.0)
+    return frame.to_world(_Surface(mesh, frame, "the mesh").sample(count, rng)[0])
+
+
 def evaluate(
     mesh: Mesh, reference: Mesh | PointCloud, *, samples: int = 200_000, seed: int = 0
 ) -> Evaluation:

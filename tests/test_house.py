@@ -23,7 +23,7 @@ LAYERS = (
     {"topology", "settings", "signal_config", "solve_config", "space_config", "plots"},
     {"scan", "signals", "field", "finite", "evaluation"},
     {"tasks"},
-    {"fit", "mesh", "findings", "pictures"},
+    {"fit", "mesh", "findings", "pictures", "doubts"},
     {"reconstruction", "fitted", "solution", "learned", "inspection"},
     {"slices"},
     {"preview"},

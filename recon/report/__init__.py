@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -74,13 +74,12 @@ def page(
     preset = origin.get("preset", "standard")
     rows = result.snapshot.history
     mesh = surface.mesh
+    found = None if mesh is None else facts(result, mesh, surface.away)
     return _template("page.html").substitute(
         title=escape(_title(origin, name)),
         subtitle=escape(f"recon {origin.get('versions', {}).get('recon', '')}, run {name}"),
-        notices=_notices(result, surface),
-        tiles=tiles_without_mesh(result)
-        if mesh is None
-        else tiles(facts(result, mesh, surface.away), result),
+        notices=_notices(result, surface, found["doubts"] if found else []),
+        tiles=tiles(found, result) if found else tiles_without_mesh(result),
         pictures=pictures,
         distance=_figure(_url(pixels(distance_slices(slices, unit))), "Φ on three planes"),
         norm=_figure(_url(pixels(norm_slices(slices, unit))), "‖∇Φ‖ on three planes"),
@@ -104,7 +103,7 @@ def _title(origin: dict[str, Any], name: str) -> str:
     return inputs[0] + (f" and {len(inputs) - 1} more" if inputs[1:] else "") if inputs else name
 
 
-def _notices(result: Reconstruction, surface: Surface) -> str:
+def _notices(result: Reconstruction, surface: Surface, doubts: Sequence[str]) -> str:
     said, share = [], result.trained
     if share < 1:
         said.append(
@@ -118,6 +117,7 @@ def _notices(result: Reconstruction, surface: Surface) -> str:
             f"The view in 3-D shows {len(surface.shown.faces):,} of the mesh's {len(surface.mesh.faces):,} "
             "triangles, simplified; figures, pictures and plots are of all of them."
         )
+    said += [f"Look at this with care: {doubt}." for doubt in doubts]
     return "\n".join(f"<p class='notice'>{escape(text)}</p>" for text in said)
 
 
