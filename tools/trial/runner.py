@@ -22,7 +22,7 @@ from typing import Any
 from trial.parts import Part, Trial, read_rows
 
 LEAST = 5.0  # seconds without which a part is not begun
-TAIL = 12  # lines of what a part said before it failed
+TAIL = 60  # lines of what a part said before it failed
 GRACE = 2.0  # seconds between being asked to end and being ended
 Report = dict[str, Any]
 

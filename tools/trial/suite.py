@@ -10,6 +10,8 @@ from trial.parts import ROOT, Trial
 
 MARK = "pytest.mark.gpu"
 WANTED = re.compile(r"^(FAILED|ERROR)|^\d+ \w+.* in [\d.]+s")
+TITLE = re.compile(r"^_{3,} (.+) _{3,}$")
+KEPT = 15  # last lines of each test that failed
 
 
 def run(trial: Trial) -> None:
@@ -30,5 +32,21 @@ def run(trial: Trial) -> None:
     print(done.stdout)
     lines = [line for line in done.stdout.splitlines() if WANTED.match(line)]
     trial.note("tests", files=len(files), ok=done.returncode == 0, said=lines)
+    for test, said in failures(done.stdout).items():
+        trial.note(f"failed: {test}", said=said)
     if done.returncode:
         raise SystemExit(1)
+
+
+def failures(said: str) -> dict[str, list[str]]:
+    """The last lines about each test that failed, by its name."""
+    found: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in said.splitlines():
+        if title := TITLE.match(line):
+            lines = found.setdefault(title[1], [])
+        elif line.startswith("==="):
+            lines = []
+        else:
+            lines.append(line)
+    return {test: lines[-KEPT:] for test, lines in found.items()}
