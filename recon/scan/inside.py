@@ -144,8 +144,8 @@ class Surroundings:
 def winding_number(
     points: Float, normals: Float, areas: Float, queries: Float, device: torch.device
 ) -> Float:
-    """The sum over all oriented points (n, 3) with areas (n,), at `queries` (m, 3): (m,), the same as libigl's
-    fast one but for what that approximates, and on a GPU faster."""
+    """The sum over all oriented points (n, 3) with areas (n,), at `queries` (m, 3): (m,), as of libigl's
+    fast one but for what that leaves out, and on a GPU faster."""
     where = partial(torch.tensor, dtype=torch.float32, device=device)
     dipoles = where(normals * areas[:, None] / (4 * np.pi))
     places = where(points)
