@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from recon.config import FitConfig
+from recon.field.kernels.products import rounded_products
 from recon.field.kernels.rows import in_shares
 from recon.fit.task import Trainable
 
@@ -81,7 +82,8 @@ class Muon:
         first.lerp_(gradient, 1 - self.momentum)
         ahead = torch.lerp(gradient, first, self.momentum).view(self.shape)
         size = 0.2 * math.sqrt(max(self.shape[1:]))
-        flat.addcmul_(in_shares(orthogonalised, ahead), rate, value=-size)
+        with rounded_products(flat.device):
+            flat.addcmul_(in_shares(orthogonalised, ahead), rate, value=-size)
 
     def _adam_step(self, gradient: Tensor, rate: Tensor) -> None:
         flat, first, second = self.flat[self.split :], self.first[self.split :], self.second

@@ -51,8 +51,8 @@ class Step:
         """Rate and weights of the terms are the `numbers`."""
         rate, *weights = numbers
         terms, gradient = self.gradient(self.field, batch, dict(zip(self.names, weights, strict=True)))
-        norm = torch.linalg.vector_norm(gradient)
-        self.optimizer.step(gradient.mul_((self.clip / (norm + 1e-6)).clamp_max_(1.0)), rate)
+        over = torch.linalg.vector_norm(gradient).div_(self.clip).clamp_min_(1.0)
+        self.optimizer.step(gradient.div_(over), rate)
         self.sums.add_(torch.stack([terms[name] for name in self.names]))
 
     def take_held(self, batch: Any, numbers: Tensor) -> None:
