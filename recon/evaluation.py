@@ -132,15 +132,23 @@ class _Surface:
 
     def __init__(self, mesh: Mesh, frame: Frame, name: str) -> None:
         self.vertices = frame.to_unit(mesh.vertices)
-        a, b, c = self.vertices[mesh.faces.T]
-        cross = np.cross(b - a, c - a)
-        twice_area = np.linalg.norm(cross, axis=1)
-        solid = twice_area > 0
-        if not solid.any():
+        a, b, c = (self.vertices[mesh.faces[:, k]] for k in range(3))
+        self._cross = np.cross(b - a, c - a)
+        self._twice_area = np.sqrt(np.einsum("ij,ij->i", self._cross, self._cross))
+        self.faces = mesh.faces
+        if not (solid := self._twice_area > 0).all():
+            self.faces, self._cross = self.faces[solid], self._cross[solid]
+            self._twice_area = self._twice_area[solid]
+        if not len(self.faces):
             raise ScanError(f"{name} has only faces without area; give a mesh with a surface")
-        self.faces = mesh.faces[solid]
-        self.normals = cross[solid] / twice_area[solid, None]
-        self.cumulated_area = np.cumsum(twice_area[solid])
+
+    @cached_property
+    def normals(self) -> Float:
+        return self._cross / self._twice_area[:, None]
+
+    @cached_property
+    def cumulated_area(self) -> Float:
+        return np.cumsum(self._twice_area)
 
     @cached_property
     def _tree(self) -> igl.AABB:

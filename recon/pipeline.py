@@ -107,7 +107,7 @@ def reconstruct(
             unit = with_normals_of(reestimated(clear, threads), unit, threads)
             clear = smoothed(unit, noise, spacing, config.seed, threads)
             unit = with_normals_of(clear, unit, threads)
-        space, is_open = _space_samples(clear, box, config, threads)
+        space, is_open = _space_samples(clear, box, config, threads, where)
         config = config.with_(scan={"open": is_open})
         description = describe_run(config, frame, box, cloud)
         description["origin"] = machine_origin(device_name(where), threads) | dict(origin or {})
@@ -154,7 +154,9 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
 
 
-def _space_samples(unit: PointCloud, box: Float, config: Config, threads: int) -> tuple[SpaceSamples, bool]:
+def _space_samples(
+    unit: PointCloud, box: Float, config: Config, threads: int, device: torch.device
+) -> tuple[SpaceSamples, bool]:
     """Points of space, with their distances to the scan where the prior wants them; and whether the scan is
     taken for that of an open surface."""
     count, near, seed = config.surface.prior_samples, config.surface.near_share, config.seed
@@ -163,7 +165,8 @@ def _space_samples(unit: PointCloud, box: Float, config: Config, threads: int) -
         return uniform_samples(box, count, seed), bool(taken)
     if unit.normals is None:
         return Walls(unit, box, threads).sample(box, count, near, seed), False
-    around = Surroundings(unit, seed, threads, open=False if config.mesh.trim == "off" else taken)
+    is_open = False if config.mesh.trim == "off" else taken
+    around = Surroundings(unit, seed, threads, open=is_open, device=device)
     return around.sample(box, count, near, seed), around.open
 
 

@@ -150,7 +150,7 @@ def topology(mesh: Mesh) -> Topology:
         loops, _ = edges.loops()
         genus = (2 * parts - loops - (edges.fans - len(edges.first) + m)) // 2
         if len(boundary) == 0 and m:
-            outward = _signed_volume(mesh.vertices, edges.faces) > 0
+            outward = _area_and_volume(mesh.vertices, edges.faces)[1] > 0
     return Topology(
         vertices=len(mesh.vertices),
         faces=len(mesh.faces),
@@ -167,12 +167,8 @@ def topology(mesh: Mesh) -> Topology:
 
 def measures(mesh: Mesh, shape: Topology) -> Measures:
     """Area, volume and holes of `mesh`, whose topology is `shape`."""
-    area = 0.0
-    for i in range(0, len(mesh.faces), FACE_CHUNK):
-        a, b, c = mesh.vertices[mesh.faces[i : i + FACE_CHUNK].T]
-        area += 0.5 * float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum())
-    volume = _signed_volume(mesh.vertices, mesh.faces) if shape.outward else None
-    return Measures(area, volume, _holes(mesh) if shape.boundary_edges else ())
+    area, volume = _area_and_volume(mesh.vertices, mesh.faces)
+    return Measures(area, volume if shape.outward else None, _holes(mesh) if shape.boundary_edges else ())
 
 
 def _holes(mesh: Mesh) -> tuple[Hole, ...]:
@@ -214,10 +210,13 @@ def _components(nodes: int, a: NDArray, b: NDArray) -> tuple[int, NDArray]:
     return int(count), label
 
 
-def _signed_volume(vertices: Float, faces: Int) -> float:
-    centered = vertices - vertices[faces[0, 0]]
-    total = 0.0
+def _area_and_volume(vertices: Float, faces: Int) -> tuple[float, float]:
+    """The volume is signed, and means something where the faces are a closed surface."""
+    area = volume = 0.0
     for i in range(0, len(faces), FACE_CHUNK):
-        a, b, c = centered[faces[i : i + FACE_CHUNK].T]
-        total += float(np.einsum("ij,ij->", a, np.cross(b, c)))
-    return total / 6.0
+        part = faces[i : i + FACE_CHUNK]
+        a, b, c = (vertices[part[:, k]] for k in range(3))
+        cross = np.cross(b - a, c - a)
+        area += 0.5 * float(np.sqrt(np.einsum("ij,ij->i", cross, cross)).sum())
+        volume += float(np.einsum("ij,ij->", a - vertices[faces[0, 0]], cross)) / 6
+    return area, volume

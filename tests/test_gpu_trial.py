@@ -58,16 +58,38 @@ def test_what_fails_or_hangs_is_told_and_the_next_part_goes_on(
     }.items():
         (folder / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    wanted = [parts.Part(name, 8.0, "tried") for name in ("fails", "hangs", "works")]
+    monkeypatch.setattr(runner, "LOADED", [])
+    monkeypatch.setattr(runner, "GRACE", 0.1)
+    wanted = [parts.Part(name, 5.0, "tried") for name in ("fails", "hangs", "works")]
     failed = runner.run_parts(wanted, tmp_path / "out", "cpu", True, 100.0)
     assert failed == ["fails", "hangs"]
     report = json.loads((tmp_path / "out" / "trial.json").read_text())
     fails, hangs, works = report["parts"]
     assert fails["state"] == "failed, code 1" and fails["log"][-1] == "RuntimeError: out of luck"
-    assert hangs["state"] == "stopped after its 8 s" and 8 <= hangs["seconds"] < 20
+    assert hangs["state"] == "stopped after its 5 s" and 5 <= hangs["seconds"] < 20
     assert [row["ok"] for part in (fails, hangs, works) for row in part["rows"]] == [False, False, True]
     assert works["state"] == "done"
     table = (tmp_path / "out" / "trial.md").read_text()
     assert "| fails | failed, code 1; not as wanted: too much |" in table and "out of luck" in table
-    assert runner.run_parts([parts.Part("late", 8.0, "tried")], tmp_path / "out", "cpu", True, 1.0) == []
+    assert runner.run_parts([parts.Part("late", 5.0, "tried")], tmp_path / "out", "cpu", True, 1.0) == []
     assert "no time left" in capsys.readouterr().out
+
+
+def test_the_last_lines_of_a_test_that_failed_are_kept() -> None:
+    suite = importlib.import_module("trial.suite")
+    said = f"""
+=================================== FAILURES ===================================
+_____________________________ test_steps[muon] _________________________________
+tests/test_step.py:100: in test_steps
+{chr(10).join(f"line {k}" for k in range(20))}
+E   AssertionError: 1 is not 2
+____________________________________ test_more _________________________________
+E   TypeError: none
+=========================== short test summary info ============================
+FAILED tests/test_step.py::test_steps[muon]
+2 failed, 3 passed in 1.00s
+"""
+    found = suite.failures(said)
+    assert found["test_more"] == ["E   TypeError: none"]
+    assert len(found["test_steps[muon]"]) == 15
+    assert found["test_steps[muon]"][-2:] == ["line 19", "E   AssertionError: 1 is not 2"]

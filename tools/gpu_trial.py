@@ -21,7 +21,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # before an installed recon
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+# The processes that parts run in are forked by one that starts from here, not from this sys.path.
+PLACES = [str(ROOT), str(ROOT / "tools"), os.environ.get("PYTHONPATH")]
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, PLACES))
 
 from trial.parts import PARTS  # noqa: E402
 from trial.runner import run_parts  # noqa: E402

@@ -3,39 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from recon.config import FitConfig
+from recon.field.kernels.products import rounded_products
 from recon.field.kernels.rows import in_shares
 from recon.fit.task import Trainable
 
 
-def make_optimizer(field: Trainable, config: FitConfig) -> torch.optim.Optimizer:
+def make_optimizer(field: Trainable, config: FitConfig) -> Muon:
     """The optimiser that `config` names, for `field.flat`."""
     if config.optimizer == "adam":
-        return torch.optim.Adam(
-            [field.flat],
-            lr=config.rate,
-            betas=(0.9, config.beta2),
-            fused=True,
-            capturable=field.flat.is_cuda,
-        )
-    return Muon(field.flat, field.hidden_shape, config.rate, beta2=config.beta2)
+        return Muon(field.flat, beta2=config.beta2)
+    return Muon(field.flat, field.hidden_shape, beta2=config.beta2)
 
 
-class Muon(torch.optim.Optimizer):
+class Muon:
     """Momentum whose singular values are all made one, for matrices; Adam for everything else.
 
     K. Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; the factor
     0.2 sqrt(largest side) that gives the update the size of Adam's is Liu et al. 2025,
-    arXiv:2502.16982.
+    arXiv:2502.16982. Without matrices it is Adam (Kingma, Ba 2015, arXiv:1412.6980).
 
-    The group's "lr" may be a tensor on the parameters' device, the state's "count" is one: a step asks
-    nothing of the host.
+    It is none of PyTorch's optimisers, whose first use loads PyTorch's compiler, 800 modules. A step asks
+    nothing of the host, and its state stays in the memory that it has from the start.
 
     flat    (p,) the parameters, which begin with the matrices
     shape   number, rows and columns of the matrices
@@ -43,50 +37,65 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        flat: nn.Parameter,
-        shape: tuple[int, int, int],
-        lr: float | Tensor,
+        flat: Tensor,
+        shape: tuple[int, int, int] = (0, 1, 1),
+        *,
         momentum: float = 0.95,
         beta1: float = 0.9,
         beta2: float = 0.98,
     ) -> None:
-        super().__init__([flat], {"lr": lr, "momentum": momentum, "beta1": beta1, "beta2": beta2})
-        self.shape, self.split = shape, math.prod(shape)
+        self.flat, self.shape, self.split = flat, shape, math.prod(shape)
+        self.momentum, self.beta1, self.beta2 = momentum, beta1, beta2
+        self.betas = torch.tensor((beta1, beta2), device=flat.device)
+        self.first = torch.zeros_like(flat)
+        self.second = torch.zeros_like(flat[self.split :])
+        self.count = torch.zeros((), device=flat.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next steps depend on: the very tensors, which those steps will change."""
+        return {"state": {0: {name: getattr(self, name) for name in _STATE}}}
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        (group,) = self.param_groups
-        (flat,) = group["params"]
-        state = self.state[flat]
-        if not state:
-            state["first"] = torch.zeros_like(flat)
-            state["second"] = torch.zeros_like(flat[self.split :])
-            state["count"] = torch.zeros((), device=flat.device)
-        state["count"] += 1
+    def load_state_dict(self, kept: dict[str, Any]) -> None:
+        """Take over numbers that `state_dict` gave, or PyTorch's Adam, of any device. None of them are those
+        of a start."""
+        state = kept["state"].get(0)
+        for name, other in _STATE.items():
+            held = getattr(self, name)
+            if state is None:
+                held.zero_()
+            else:
+                held.copy_(state[name] if name in state else state[other])
+
+    @torch.no_grad()
+    def step(self, gradient: Tensor, rate: float | Tensor) -> None:
+        """Move the parameters against `gradient` (p,); `rate` is a number, or a tensor of one on their
+        device."""
+        rate = torch.as_tensor(rate, device=self.flat.device)
+        self.count += 1
         if self.split:
-            self._orthogonal_step(
-                flat[: self.split], flat.grad[: self.split], state["first"][: self.split], group
-            )
-        self._adam_step(
-            flat[self.split :], flat.grad[self.split :], state["first"][self.split :], state, group
-        )
+            self._orthogonal_step(gradient[: self.split], rate)
+        self._adam_step(gradient[self.split :], rate)
 
-    def _orthogonal_step(self, flat: Tensor, gradient: Tensor, first: Tensor, group: dict[str, Any]) -> None:
-        first.lerp_(gradient, 1 - group["momentum"])
-        ahead = torch.lerp(gradient, first, group["momentum"]).view(self.shape)
+    def _orthogonal_step(self, gradient: Tensor, rate: Tensor) -> None:
+        flat, first = self.flat[: self.split].view(self.shape), self.first[: self.split]
+        first.lerp_(gradient, 1 - self.momentum)
+        ahead = torch.lerp(gradient, first, self.momentum).view(self.shape)
         size = 0.2 * math.sqrt(max(self.shape[1:]))
-        flat.view(self.shape).sub_(in_shares(orthogonalised, ahead).mul_(group["lr"] * size))
+        with rounded_products(flat.device):
+            flat.addcmul_(in_shares(orthogonalised, ahead), rate, value=-size)
 
-    @staticmethod
-    def _adam_step(
-        flat: Tensor, gradient: Tensor, first: Tensor, state: dict[str, Any], group: dict[str, Any]
-    ) -> None:
-        second, count = state["second"], state["count"]
-        first.lerp_(gradient, 1 - group["beta1"])
-        second.lerp_(gradient.square(), 1 - group["beta2"])
-        scale = (second / (1 - group["beta2"] ** count)).sqrt_().add_(1e-8)
-        flat.sub_((first / scale).mul_(group["lr"] / (1 - group["beta1"] ** count)))
+    def _adam_step(self, gradient: Tensor, rate: Tensor) -> None:
+        flat, first, second = self.flat[self.split :], self.first[self.split :], self.second
+        first.lerp_(gradient, 1 - self.beta1)
+        second.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
+        first_share, second_share = (1 - self.betas**self.count).unbind()
+        scale = (second / second_share).sqrt_().add_(1e-8)
+        flat.addcdiv_(first, scale.div_(rate / first_share), value=-1)
 
+
+# Momentum, mean square and number of steps, by the names that PyTorch's Adam has for them, too.
+_STATE = {"first": "exp_avg", "second": "exp_avg_sq", "count": "step"}
 
 # Of the odd quintics the one that brings [0.003, 1] nearest to 1, then what it leaves, and so on.
 _QUINTICS = (

@@ -8,8 +8,9 @@ to step is copied into tensors that stay.
 from __future__ import annotations
 
 import dataclasses
-import warnings
+import gc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -39,19 +40,33 @@ class Recording:
                 self._on_the_side_stream()
                 return
             if self.graph is None:
-                self.graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(self.graph, stream=self.side):
-                    self.work()
+                self.graph = self._recorded()
             self.graph.replay()
 
     def _on_the_side_stream(self) -> None:
         """Where it will be recorded, so that what is set up once is set up for that stream."""
         self.side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self.side), warnings.catch_warnings():
-            # Optimisers made to be recorded warn where they are not, as here.
-            warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
+        with torch.cuda.stream(self.side):
             self.work()
         torch.cuda.current_stream().wait_stream(self.side)
+
+    def _recorded(self) -> torch.cuda.CUDAGraph:
+        graph = torch.cuda.CUDAGraph()
+        with no_collection(), torch.cuda.graph(graph, stream=self.side, capture_error_mode="thread_local"):
+            self.work()
+        return graph
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Within it Python looks for no garbage: to free another graph while one is recorded is an error."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def stays(batch: Any) -> Any:

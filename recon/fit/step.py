@@ -6,7 +6,6 @@ first is recorded and then replayed (`recording.py`), and the host reads nothing
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +32,34 @@ class Moment:
     progress: float = 0.0
 
 
+class Step:
+    """What is done again and again: the gradient, clipped, and a step of the optimiser; terms are added up.
+
+    sums    (k,) of the terms, in the order of `names`
+    """
+
+    def __init__(self, field: Fitted, task: Task[Fitted], config: FitConfig) -> None:
+        self.field, self.clip = field, config.clip
+        self.gradient = (
+            task.gradient if isinstance(task, DerivedTask) else partial(gradient_by_autograd, task)
+        )
+        self.optimizer = make_optimizer(field, config)
+        self.names = list(task.weights)
+        self.sums = torch.zeros(len(self.names), device=field.flat.device)
+
+    def take(self, batch: Any, numbers: Sequence[Number]) -> None:
+        """Rate and weights of the terms are the `numbers`."""
+        rate, *weights = numbers
+        terms, gradient = self.gradient(self.field, batch, dict(zip(self.names, weights, strict=True)))
+        over = torch.linalg.vector_norm(gradient).div_(self.clip).clamp_min_(1.0)
+        self.optimizer.step(gradient.div_(over), rate)
+        self.sums.add_(torch.stack([terms[name] for name in self.names]))
+
+    def take_held(self, batch: Any, numbers: Tensor) -> None:
+        """The same, where they are a tensor."""
+        self.take(batch, numbers.unbind())
+
+
 class Steps:
     """The steps that train `field` on `task`, and the optimiser with its state.
 
@@ -46,13 +73,9 @@ class Steps:
         config: FitConfig,
         record: Callable[[Work], Work] | None = None,
     ) -> None:
-        self.field, self.task, self.config = field, task, config
-        self.gradient = (
-            task.gradient if isinstance(task, DerivedTask) else partial(gradient_by_autograd, task)
-        )
-        self.optimizer = make_optimizer(field, config)
-        self.names = list(task.weights)
-        self.sums = torch.zeros(len(self.names), device=field.flat.device)
+        self.task = task
+        self.step = Step(field, task, config)  # which knows nothing of its recording: both go with the last
+        self.optimizer = self.step.optimizer  # of these Steps, and what they hold of a GPU is free again
         if record is None and field.flat.is_cuda:
             record = partial(Recording, device=field.flat.device)
         self.record = record
@@ -60,43 +83,23 @@ class Steps:
 
     def window(self, moments: Sequence[Moment]) -> dict[str, float]:
         """Take these steps. The mean terms."""
-        self.sums.zero_()
+        self.step.sums.zero_()
         if self.record:
             self._repeat(moments, self.record)
         else:
             for now in moments:
-                self._take(self.task.sample(now.step, now.progress), (now.rate, *now.weights))
-        means = (self.sums / len(moments)).tolist()
-        return dict(zip(self.names, means, strict=True))
-
-    def load(self, optimizer: dict[str, Any]) -> None:
-        """Go on with the state of an optimiser, that of another device, too: how this one is to be stepped
-        stays. What was recorded wrote to the old state, and is recorded anew."""
-        own = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({**copy.deepcopy(optimizer), "param_groups": own})
-        self._recorded = None
+                self.step.take(self.task.sample(now.step, now.progress), (now.rate, *now.weights))
+        means = (self.step.sums / len(moments)).tolist()
+        return dict(zip(self.step.names, means, strict=True))
 
     def _repeat(self, moments: Sequence[Moment], record: Callable[[Work], Work]) -> None:
-        table = torch.tensor([(now.rate, *now.weights) for now in moments], device=self.sums.device)
+        table = torch.tensor([(now.rate, *now.weights) for now in moments], device=self.step.sums.device)
         for now, row in zip(moments, table, strict=True):
             batch = self.task.sample(now.step, now.progress)
             if self._recorded is None:
                 held, numbers = stays(batch), row.clone()
-                self._recorded = record(partial(self._take_held, held, numbers)), held, numbers
+                self._recorded = record(partial(self.step.take_held, held, numbers)), held, numbers
             work, held, numbers = self._recorded
             copy_into(held, batch)
             numbers.copy_(row)
             work()
-
-    def _take_held(self, batch: Any, numbers: Tensor) -> None:
-        self._take(batch, numbers.unbind())
-
-    def _take(self, batch: Any, numbers: Sequence[Number]) -> None:
-        rate, *weights = numbers
-        terms, gradient = self.gradient(self.field, batch, dict(zip(self.names, weights, strict=True)))
-        norm = torch.linalg.vector_norm(gradient)
-        self.field.flat.grad = gradient.mul_((self.config.clip / (norm + 1e-6)).clamp_max_(1.0))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
-        self.sums.add_(torch.stack([terms[name] for name in self.names]))

@@ -126,7 +126,7 @@ class _Run:
     def go_back_to(self, snapshot: Snapshot) -> None:
         self.good = snapshot
         self.field.load_state_dict(snapshot.field)
-        self.steps.load(snapshot.optimizer)
+        self.steps.optimizer.load_state_dict(snapshot.optimizer)
 
     def share(self, step: int) -> float:
         """Progress, 0..1, at a step; where a budget counts, by the clock now and the pace so far."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from recon.errors import SignalError, UsageError
 from recon.field.encoders import Observation
 from recon.field.kernels import fast_kernels
+from recon.fit.optimizers import Muon
 from recon.geometry import Float
 from recon.learned import Learned
 from recon.signals.collections import middle_square, squared
@@ -122,15 +123,14 @@ def picture_of(space: Learned, weights: Tensor, width: int, height: int) -> Floa
 def refined(space: Learned, weights: Tensor, seen: Observation, steps: int) -> Tensor:
     """Parameters (b, p) fitted to what is known, from predicted ones on, and not far from these."""
     moved = torch.zeros_like(weights, requires_grad=True)
-    optimizer = torch.optim.Adam([moved], lr=RATE)
+    adam = Muon(moved, beta2=0.999)
     with fast_kernels():
         for step in range(steps):
-            optimizer.param_groups[0]["lr"] = RATE * (1 - step / steps)
             found = space.space.values(weights + space.space.sizes * moved, seen.points)
             errors = (found - seen.values).square().mean(2)
             loss = (errors * seen.known).sum() / seen.known.sum() + PULL * moved.square().mean()
-            (moved.grad,) = torch.autograd.grad(loss, [moved])
-            optimizer.step()
+            (gradient,) = torch.autograd.grad(loss, [moved])
+            adam.step(gradient, RATE * (1 - step / steps))
     return (weights + space.space.sizes * moved).detach()
 
 

@@ -60,11 +60,6 @@ def _rounded(value: Tensor, width: float) -> Tensor:
     return torch.where(size < width, size * size / (2 * width), size - width / 2)
 
 
-def _rounded_slope(value: Tensor, width: float) -> Tensor:
-    """The derivative of `_rounded`."""
-    return (value / width).clamp_(-1, 1) if width else value.sign()
-
-
 class SurfaceTask:
     """`cloud`, in the unit frame, and `space`, samples around it, on `device`. A cloud without normals has no
     term "normal"."""
@@ -96,6 +91,7 @@ class SurfaceTask:
             self.weights["normal"] = config.normal
         if config.prior is not None:
             self.weights["prior"] = config.prior
+        self._counted: tuple[tuple[int, int, int], Tensor] | None = None
         self._generator = torch.Generator(device)
         self._steps = max(1, min(DRAWN_STEPS, DRAWN_POINTS // (config.on_surface + config.off_surface)))
         self._draw(0)
@@ -144,51 +140,66 @@ class SurfaceTask:
         self, field: Siren, batch: SurfaceBatch, weights: Mapping[str, float | Tensor]
     ) -> tuple[dict[str, Tensor], Tensor]:
         """The terms, and the gradient (p,) in `field.flat` of their sum with `weights`."""
-        n, m, uniform, alpha = len(batch.normals), len(batch.distances), batch.uniform, self.config.alpha
-        shares = {
-            "surface": 1 / n,
-            "off": 1 / uniform,
-            "eikonal": 1 / (n + m),
-            "normal": 1 / n,
-            "prior": 1 / m,
-        }
-        shares = {name: share for name, share in shares.items() if name in self.weights}
-        factor = {name: weights[name] * share for name, share in shares.items()}
+        n, uniform, alpha = len(batch.normals), batch.uniform, self.config.alpha
+        shares = self._shares(n, len(batch.distances), uniform, batch.points.device)
+        given = [torch.as_tensor(weights[name], device=shares.device) for name in self.weights]
+        factor = dict(zip(self.weights, (torch.stack(given) * shares).unbind(), strict=True))
 
         def loss_of_rows(rows: slice, value: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            on = slice(0, max(0, min(rows.stop, n) - rows.start))
+            even = slice(on.stop, max(on.stop, min(rows.stop, n + uniform) - rows.start))
+            off = slice(on.stop, len(value))
+            nothing = value.new_zeros(())
             norm = torch.linalg.vector_norm(gradient, dim=1)
             inverse = norm.clamp_min(TINY).reciprocal_()
             excess = norm.sub_(1)
-            value_grad = torch.empty_like(value)
             slope_grad = gradient * (excess.sign() * inverse).mul_(factor["eikonal"])[:, None]
-            sums = dict.fromkeys(shares, value.new_zeros(()))
-            sums["eikonal"] = excess.abs().sum()
-            on = slice(0, max(0, min(rows.stop, n) - rows.start))
+            value_grad = torch.empty_like(value)
+            sums = dict.fromkeys(self.weights, nothing)
+            sums["eikonal"] = torch.linalg.vector_norm(excess, 1)
             if on.stop:
-                value_grad[on] = _rounded_slope(value[on], self.rounding).mul_(factor["surface"])
-                sums["surface"] = _rounded(value[on], self.rounding).sum()
+                sums["surface"] = self._on_surface(value[on], factor["surface"], value_grad[on])
             if "normal" in sums and on.stop:
                 normals = batch.normals[rows.start : rows.start + on.stop]
                 direction = gradient[on] * inverse[on, None]
                 cosine = (direction * normals).sum(1)
-                across = direction.mul_(cosine[:, None]).sub_(normals).mul_(inverse[on, None])
-                slope_grad[on].add_(across.mul_(factor["normal"]))
+                across = direction.mul_(cosine[:, None]).sub_(normals)
+                slope_grad[on].addcmul_(across, (inverse[on] * factor["normal"])[:, None])
                 sums["normal"] = on.stop - cosine.sum()
-            even = slice(on.stop, max(on.stop, min(rows.stop, n + uniform) - rows.start))
-            off = slice(on.stop, len(value))
-            if off.start < off.stop:
-                value_grad[off] = 0.0
-            if even.start < even.stop:
-                peak = value[even].abs().mul_(-alpha).exp_()
-                value_grad[even] = (peak * value[even].sign()).mul_(-alpha * factor["off"])
-                sums["off"] = peak.sum()
             if "prior" in sums and off.start < off.stop:
                 first = rows.start + off.start - n
                 error = value[off] - batch.distances[first : first + off.stop - off.start]
-                value_grad[off].add_(error.sign().mul_(factor["prior"]))
-                sums["prior"] = error.abs_().sum()
+                torch.sign(error, out=value_grad[off]).mul_(factor["prior"])
+                sums["prior"] = torch.linalg.vector_norm(error, 1)
+            else:
+                value_grad[off] = 0.0
+            if even.start < even.stop:
+                peak = value[even].abs().mul_(-alpha).exp_()
+                sums["off"] = peak.sum()
+                value_grad[even].addcmul_(peak.mul_(factor["off"]), value[even].sign(), value=-alpha)
             return value_grad, slope_grad, torch.stack(list(sums.values()))
 
         flat, sums = loss_gradient(field, batch.points, loss_of_rows)
-        terms = zip(shares.items(), sums.unbind(), strict=True)
-        return {name: total * share for (name, share), total in terms}, flat
+        return dict(zip(self.weights, (sums * shares).unbind(), strict=True)), flat
+
+    def _shares(self, on: int, off: int, uniform: int, device: torch.device) -> Tensor:
+        """Of one sample in the mean of each term, in the order of the weights."""
+        if self._counted is None or self._counted[0] != (on, off, uniform):
+            shares = {
+                "surface": 1 / on,
+                "off": 1 / uniform,
+                "eikonal": 1 / (on + off),
+                "normal": 1 / on,
+                "prior": 1 / off,
+            }
+            values = torch.tensor([shares[name] for name in self.weights], device=device)
+            self._counted = (on, off, uniform), values
+        return self._counted[1]
+
+    def _on_surface(self, value: Tensor, factor: Tensor, slope: Tensor) -> Tensor:
+        """The sum of the term of these values (n,), and its derivative, times `factor`, into `slope`."""
+        if not self.rounding:
+            torch.sign(value, out=slope).mul_(factor)
+            return torch.linalg.vector_norm(value, 1)
+        torch.mul((value / self.rounding).clamp_(-1, 1), factor, out=slope)
+        return _rounded(value, self.rounding).sum()

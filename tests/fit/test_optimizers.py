@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
+from torch import nn
 
 from recon.config import FieldConfig, FitConfig
 from recon.field.siren import Siren
@@ -35,27 +38,37 @@ def test_it_fits_another_field(name: str, hidden: int) -> None:
     x = torch.rand(400, 3, generator=torch.Generator().manual_seed(2)) * 2 - 1
     for step in range(1500):
         loss = (field(x) - truth(x).detach()).square().mean()
-        (field.flat.grad,) = torch.autograd.grad(loss, [field.flat])
-        optimizer.param_groups[0]["lr"] = 0.01 * (1 - step / 1500)
-        optimizer.step()
+        optimizer.step(*torch.autograd.grad(loss, [field.flat]), 0.01 * (1 - step / 1500))
     assert loss < 1e-6
 
 
+def walk(optimizer: Muon, steps: range) -> None:
+    for step in steps:
+        optimizer.step((1.0 + step) * (optimizer.flat.detach() + 0.5), 1e-2)
+
+
 def test_states_travel() -> None:
-    def run(optimizer: Muon, field: Siren, steps: range) -> None:
-        for step in steps:
-            field.flat.grad = (1.0 + step) * (field.flat.detach() + 0.5)
-            optimizer.step()
-
-    def fresh() -> tuple[Muon, Siren]:
+    def fresh() -> Muon:
         field = Siren(FieldConfig(width=9))
-        return Muon(field.flat, field.hidden_shape, 1e-2), field
+        return Muon(field.flat, field.hidden_shape)
 
-    optimizer, whole = fresh()
-    run(optimizer, whole, range(6))
-    first, halves = fresh()
-    run(first, halves, range(3))
-    second = Muon(halves.flat, halves.hidden_shape, 1e-2)
-    second.load_state_dict(first.state_dict())
-    run(second, halves, range(3, 6))
-    assert torch.equal(whole.flat, halves.flat)
+    whole, first = fresh(), fresh()
+    walk(whole, range(6))
+    walk(first, range(3))
+    second = Muon(first.flat, first.shape)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    walk(second, range(3, 6))
+    assert torch.equal(whole.flat, second.flat)
+
+
+def test_without_matrices_it_is_the_adam_of_pytorch_and_takes_up_its_state() -> None:
+    """The state of torch.optim.Adam is what older checkpoints hold; one of step 0 holds none."""
+    flat, other = (nn.Parameter(torch.linspace(-1, 1, 40)) for _ in range(2))
+    reference = torch.optim.Adam([other], lr=1e-2, betas=(0.9, 0.98))
+    own = Muon(flat)
+    for step in range(8):
+        own.load_state_dict(copy.deepcopy(reference.state_dict()))
+        walk(own, range(step, step + 1))
+        other.grad = (1.0 + step) * (other.detach() + 0.5)
+        reference.step()
+        torch.testing.assert_close(flat, other, rtol=1e-6, atol=1e-7)

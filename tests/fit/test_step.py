@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import gc
+import weakref
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,11 +14,11 @@ import torch
 
 from recon.config import FieldConfig, FitConfig, SurfaceConfig
 from recon.field.siren import Siren
-from recon.fit.recording import copy_into, stays
+from recon.fit.recording import copy_into, no_collection, stays
 from recon.fit.step import Moment, Steps
 from recon.geometry import PointCloud
 from recon.scan.inside import SpaceSamples
-from recon.tasks.surface import SurfaceTask
+from recon.tasks.surface import SurfaceBatch, SurfaceTask
 
 OPTIMIZERS = pytest.mark.parametrize("optimizer", ["muon", "adam"])
 
@@ -31,6 +35,11 @@ def ball(device: str = "cpu") -> tuple[Siren, SurfaceTask]:
     return Siren(FieldConfig(width=16)).to(device), task
 
 
+def on(batch: SurfaceBatch, device: str) -> SurfaceBatch:
+    tensors = {name: part.to(device) for name, part in vars(batch).items() if isinstance(part, torch.Tensor)}
+    return dataclasses.replace(batch, **tensors)
+
+
 def moments(steps: range, task: SurfaceTask) -> list[Moment]:
     """Rates and weights that change with every step."""
     weights = list(task.weights.values())
@@ -39,14 +48,14 @@ def moments(steps: range, task: SurfaceTask) -> list[Moment]:
 
 @OPTIMIZERS
 def test_a_recorded_step_reads_what_changes(optimizer: str) -> None:
-    """Two windows, and the optimiser's state replaced between them: what is replayed is the same work on
+    """Two windows, and the optimiser's state loaded between them: what is replayed is the same work on
     the same memory, here by calling it again."""
     ended = []
     for record in (None, lambda work: work):
         field, task = ball()
         steps = Steps(field, task, FitConfig(optimizer=optimizer), record)
         found = steps.window(moments(range(9), task))
-        steps.load(steps.optimizer.state_dict())
+        steps.optimizer.load_state_dict(copy.deepcopy(steps.optimizer.state_dict()))
         found = steps.window(moments(range(9, 15), task))
         ended.append((field.flat.detach().clone(), found))
     (plain, terms), (recorded, same_terms) = ended
@@ -55,34 +64,55 @@ def test_a_recorded_step_reads_what_changes(optimizer: str) -> None:
 
 
 @OPTIMIZERS
-def test_a_recording_is_made_once_and_again_for_another_state(optimizer: str) -> None:
+def test_a_recording_is_made_once_and_serves_other_states(optimizer: str) -> None:
     made = []
     field, task = ball()
     steps = Steps(field, task, FitConfig(optimizer=optimizer), lambda work: made.append(work) or work)
-    steps.window(moments(range(5), task))
-    steps.window(moments(range(5, 9), task))
+    start = copy.deepcopy((field.state_dict(), steps.optimizer.state_dict()))
+    found = []
+    for _ in range(2):
+        field.load_state_dict(start[0])
+        steps.optimizer.load_state_dict(start[1])
+        found += [steps.window(moments(range(5), task)), field.flat.detach().clone()]
     assert len(made) == 1
-    steps.load(steps.optimizer.state_dict())
-    steps.window(moments(range(9, 11), task))
-    assert len(made) == 2
+    assert found[0] == found[2] and torch.equal(found[1], found[3])
 
 
-def test_a_step_reads_no_number_back_to_the_host() -> None:
+def test_steps_that_are_over_hold_nothing() -> None:
+    """No cycle keeps a recording, which holds memory of a GPU, for Python to look for."""
+    field, task = ball()
+    steps = Steps(field, task, FitConfig(), lambda work: Kept(work))
+    steps.window(moments(range(2), task))
+    kept = weakref.ref(steps._recorded[0])
+    with no_collection():
+        assert not gc.isenabled()
+        del steps
+        assert kept() is None
+    assert gc.isenabled()
+
+
+class Kept:
+    """Work that can be seen to go."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self.work = work
+
+    def __call__(self) -> None:
+        self.work()
+
+
+@OPTIMIZERS
+def test_a_step_reads_no_number_back_to_the_host(optimizer: str) -> None:
     """On a device without memory there is none to be read."""
     field, task = ball("cpu")
-    batch = stays(task.sample(0))
-    on_no_memory = {
-        f.name: value.to("meta")
-        for f in dataclasses.fields(batch)
-        if isinstance(value := getattr(batch, f.name), torch.Tensor)
-    }
-    steps = Steps(field.to("meta"), task, FitConfig())
+    batch = on(stays(task.sample(0)), "meta")
+    step = Steps(field.to("meta"), task, FitConfig(optimizer=optimizer)).step
     row = torch.empty(1 + len(task.weights), device="meta")
     for _ in range(3):
-        steps._take(dataclasses.replace(batch, **on_no_memory), row.unbind())
-    assert field.flat.grad is not None and field.flat.grad.is_meta
+        step.take_held(batch, row)
+    assert field.flat.is_meta
     with pytest.raises(NotImplementedError, match="meta tensor"):
-        steps.sums.tolist()
+        step.sums.tolist()
 
 
 def test_a_held_batch_takes_over_numbers_not_memory() -> None:
@@ -98,13 +128,22 @@ def test_a_held_batch_takes_over_numbers_not_memory() -> None:
 @pytest.mark.gpu
 @OPTIMIZERS
 def test_a_gpu_replays_the_steps_of_the_cpu(optimizer: str) -> None:
-    ended = {}
-    for device in ("cpu", "cuda"):
-        field, task = ball(device)
-        steps = Steps(field, task, FitConfig(optimizer=optimizer))
-        batch = dataclasses.replace(ball()[1].sample(0))
-        fixed = {k: v.to(device) for k, v in vars(batch).items() if isinstance(v, torch.Tensor)}
-        task.sample = lambda step, fixed=fixed, batch=batch: dataclasses.replace(batch, **fixed)  # type: ignore
-        steps.window(moments(range(10), task))
-        ended[device] = field.flat.detach().cpu()
-    torch.testing.assert_close(ended["cuda"], ended["cpu"], rtol=1e-3, atol=1e-4)
+    """As far as the parameters go in ten steps, to a hundredth: on the way back operands are rounded."""
+    assert _apart(optimizer, "cuda") < 1e-2
+
+
+@OPTIMIZERS
+def test_steps_on_the_same_samples_are_the_same(optimizer: str) -> None:
+    assert _apart(optimizer, "cpu") == 0
+
+
+def _apart(optimizer: str, device: str) -> float:
+    """How far from the CPU's ten steps on the same samples end, over how far they go."""
+    moves = []
+    for place in ("cpu", device):
+        field, task = ball(place)
+        start, batch = field.flat.detach().cpu().clone(), on(ball()[1].sample(0), place)
+        task.sample = lambda step, progress, batch=batch: batch  # type: ignore[method-assign, misc]
+        Steps(field, task, FitConfig(optimizer=optimizer)).window(moments(range(10), task))
+        moves.append(field.flat.detach().cpu() - start)
+    return float((moves[1] - moves[0]).norm() / moves[0].norm())

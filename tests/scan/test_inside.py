@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapes
+import torch
 
 import recon.scan.inside as module
 from recon.geometry import PointCloud
-from recon.scan.inside import Surroundings
+from recon.scan.inside import Surroundings, winding_number
 
 BOX = np.array([[-1.0, -1, -1], [1, 1, 1]])
 
@@ -37,6 +38,17 @@ def test_sides_and_distances_are_right(count: int, mean: float) -> None:
     clear = np.abs(exact) > np.median(around.spacing)
     assert (np.sign(samples.distances) == np.sign(exact))[clear].mean() > 0.999
     assert np.abs(samples.distances - exact).mean() < mean
+
+
+def test_winding_numbers_are_those_of_the_plain_sum() -> None:
+    """Which is 1 in a closed scan and 0 outside, and what a GPU takes."""
+    cloud = torus_cloud(10_000)
+    around = Surroundings(cloud)
+    queries = np.random.default_rng(0).uniform(-0.9, 0.9, (4_000, 3))
+    away = np.abs(torus(queries)) > 0.1
+    plain = winding_number(*around._dipoles, queries, torch.device("cpu"))
+    assert np.abs(plain - (torus(queries) < 0))[away].max() < 0.05
+    assert np.abs(plain - around._winding(queries))[away].max() < 0.01
 
 
 def test_samples_are_where_they_should_be_and_seeded() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import time
 
-from trial.parts import DATA, ROOT, Trial
+from trial.parts import DATA, Trial
+from trial.problem import commanded, options
 
 SCANS = ("kitten", "coupling", "elephant", "hippo", "oni", "three_peaks", "kitten", "elephant")
 BAR = 2.0  # seconds a scan
@@ -25,21 +25,15 @@ def run(trial: Trial) -> None:
 
 
 def _batch(trial: Trial, count: int, jobs: int) -> None:
-    options = ["--preset", "draft", "--device", trial.device, "--jobs", jobs, "--json", "--quiet"]
-    if trial.quick:
-        options += ["--resolution", 24]
-        for setting in ("fit.steps=60", "field.width=32", "surface.prior_samples=5000"):
-            options += ["--set", setting]
     folder, out = trial.work / "scans", trial.work / f"meshes-{jobs}"
     start = time.perf_counter()
-    command = trial.command("-m", "recon", "batch", folder, out, *options)
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    code, said, complained = commanded(trial, "batch", folder, out, "--jobs", jobs, *options(trial, "draft"))
     seconds = time.perf_counter() - start
     what = f"{count} scans, draft, {jobs} at a time"
-    if done.returncode not in (0, 3):
-        trial.note(what, ok=False, said=(done.stderr.strip().splitlines() or ["nothing"])[-3:])
+    if code not in (0, 3):
+        trial.note(what, ok=False, said=(complained.strip().splitlines() or ["nothing"])[-3:])
         return
-    summary = json.loads(done.stdout)
+    summary = json.loads(said)
     each = seconds / count
     failed = summary["failed"]
     trial.note(

@@ -6,14 +6,13 @@ import time
 
 import recon
 from recon import reconstruction
-from recon.config import PRESETS
 from recon.field.calculus import value_and_gradient
 from recon.field.kernels import fast_kernels
 from recon.mesh import extract as extraction
 from recon.mesh.extract import extract
 from recon.reconstruction import Reconstruction
 from trial.parts import DATA, Trial
-from trial.problem import Clock, peak_memory
+from trial.problem import Clock, peak_memory, preset
 
 BARS = {1024: 1.0, 2048: 6.0}
 INSIDE = ((extraction, "bricks_around_surface"), (extraction, "march"), (extraction, "_onto_zero_set"))
@@ -21,12 +20,9 @@ STAGES = tuple((reconstruction, name) for name in ("extract", "keep_parts", "tri
 
 
 def run(trial: Trial) -> None:
-    config = PRESETS["draft"]
-    if trial.quick:
-        config = config.with_(field={"width": 32, "hidden": 2}, fit={"steps": 60})
-        config = config.with_(surface={"prior_samples": 5_000})
+    config = preset(trial, "draft")
     trained = recon.reconstruct(recon.read_cloud(DATA / f"{trial.shape}.ply"), config, device=trial.device)
-    resolutions = (24,) if trial.quick else (512, 1024, 2048)
+    resolutions = (16,) if trial.quick else (512, 1024, 2048)
     _extracted(trial, trained, resolutions[0], "first")
     for resolution in resolutions:
         _extracted(trial, trained, resolution, "extraction")

@@ -7,22 +7,20 @@ from typing import Any
 
 import torch
 
-from recon.config import PRESETS, Config
+from recon.config import Config
 from recon.field.kernels import fast_kernels
 from recon.fit.step import Steps
 from recon.fit.trainer import WINDOW
 from trial.parts import Trial
-from trial.problem import moments, problem
+from trial.problem import moments, preset, problem
 
 SHOWN = 25
 WINDOWS = 5
 
 
 def run(trial: Trial) -> None:
-    standard = PRESETS["standard"]
+    standard = preset(trial, "standard")
     large = standard.with_(field={"width": 256}, surface={"on_surface": 125_000, "off_surface": 125_000})
-    if trial.quick:
-        standard = standard.with_(field={"width": 32, "hidden": 2}, surface={"on_surface": 200})
     with fast_kernels():
         _profiled(trial, "standard", standard)
         if not trial.quick:
@@ -41,11 +39,9 @@ def _profiled(trial: Trial, name: str, config: Config) -> None:
     each = (time.perf_counter() - start) / count
     trial.note(f"{name}: a step", microseconds=1e6 * each)
     _host(trial, name, steps, config)
-    kinds = [torch.profiler.ProfilerActivity.CPU]
-    if trial.on_gpu:
-        kinds.append(torch.profiler.ProfilerActivity.CUDA)
     profiled = WINDOW if trial.on_gpu else 5
-    with torch.profiler.profile(activities=kinds) as profile:
+    profiler: Any = torch.profiler if trial.on_gpu else torch.autograd.profiler  # which loads no compiler
+    with profiler.profile() as profile:
         steps.window(moments(range(count, count + profiled), task, config))
         trial.wait()
     found = _by_kernel(profile, trial.on_gpu)
@@ -80,7 +76,7 @@ def _host(trial: Trial, name: str, steps: Steps, config: Config) -> None:
     trial.note(f"{name}: of a step", **figures)
 
 
-def _by_kernel(profile: torch.profiler.profile, on_gpu: bool) -> list[tuple[str, float, int]]:
+def _by_kernel(profile: Any, on_gpu: bool) -> list[tuple[str, float, int]]:
     """Name, microseconds and calls of each kernel, or each operation of the CPU; the longest first."""
     found = []
     for event in profile.key_averages():

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 import recon
-from recon.config import PRESETS, Config
+from recon.config import Config
 from recon.evaluation import evaluate
 from recon.field.calculus import value_and_gradient
 from recon.fit.step import Steps
 from recon.tasks.surface import SurfaceBatch
 from trial.parts import DATA, Trial
-from trial.problem import accuracy, moments, moved, problem, samples
+from trial.problem import accuracy, moments, moved, preset, problem, samples
 
 EXACT, TF32 = 2e-5, 3e-3  # relative differences of float32 sums, and of products whose operands are rounded
 STEPS = 10
@@ -23,9 +23,7 @@ REPLAYED, DRIFT = 1e-2, 0.1  # of the way that the parameters go in these steps:
 
 
 def run(trial: Trial) -> None:
-    config = PRESETS["draft"]
-    if trial.quick:
-        config = config.with_(field={"width": 32, "hidden": 2}, fit={"steps": 40})
+    config = preset(trial, "draft")
     _field(trial, config)
     _step(trial, config)
     for optimizer in ("muon", "adam"):
@@ -97,11 +95,8 @@ def _fixed(batches: list[SurfaceBatch], step: int, progress: float = 0.0) -> Sur
 
 def _training(trial: Trial, config: Config) -> None:
     """One scan and seed on both: other samples, so that errors are compared; and one field meshed on both."""
-    config = config.with_(
-        fit={"steps": 40 if trial.quick else 600},
-        surface={"prior_samples": 5_000 if trial.quick else 50_000},
-        mesh={"resolution": 24 if trial.quick else 128},
-    )
+    if not trial.quick:
+        config = config.with_(fit={"steps": 600}, surface={"prior_samples": 50_000}, mesh={"resolution": 128})
     made: dict[str, Any] = {}
     errors = {}
     for device in dict.fromkeys(("cpu", trial.device)):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from functools import cache, partial
 from types import ModuleType
 from typing import Any
@@ -14,7 +16,8 @@ from unittest.mock import patch
 import torch
 
 import recon
-from recon.config import Config
+from recon.cli import main
+from recon.config import PRESETS, Config
 from recon.evaluation import evaluate
 from recon.field.siren import Siren
 from recon.fit.step import Moment
@@ -24,9 +27,42 @@ from recon.pipeline import surrounding_box
 from recon.scan.inside import SpaceSamples, Surroundings
 from recon.scan.spacing import point_spacing
 from recon.tasks.surface import SurfaceTask
-from trial.parts import DATA, Trial
+from trial.parts import DATA, ROOT, Trial
 
 SPACE_SAMPLES = 20_000
+QUICK = {
+    "field": {"width": 16, "hidden": 2},
+    "surface": {"on_surface": 100, "off_surface": 100, "prior_samples": 2_000},
+    "fit": {"steps": 20},
+    "mesh": {"resolution": 16},
+}
+
+
+def preset(trial: Trial, name: str) -> Config:
+    """A preset, or with --quick the least that runs."""
+    return PRESETS[name].with_(**QUICK) if trial.quick else PRESETS[name]
+
+
+def options(trial: Trial, name: str) -> list[object]:
+    """The same for a command."""
+    settings = [f"{stage}.{key}={value}" for stage, own in QUICK.items() for key, value in own.items()]
+    found: list[object] = ["--preset", name, "--device", trial.device, "--json", "--quiet"]
+    for setting in settings if trial.quick else ():
+        found += ["--set", setting]
+    return found
+
+
+def commanded(trial: Trial, *words: object) -> tuple[int, str, str]:
+    """A command of recon: its exit code and what it says, in a process of its own; with --quick in this one,
+    as a process takes longer to start than all that it does then."""
+    if not trial.quick:
+        command = trial.command("-m", "recon", *words)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+    said, complained = io.StringIO(), io.StringIO()
+    with redirect_stdout(said), redirect_stderr(complained):
+        code = main([str(word) for word in words])
+    return code, said.getvalue(), complained.getvalue()
 
 
 @cache

@@ -22,8 +22,9 @@ from typing import Any
 from trial.parts import Part, Trial, read_rows
 
 LEAST = 5.0  # seconds without which a part is not begun
-TAIL = 12  # lines of what a part said before it failed
+TAIL = 60  # lines of what a part said before it failed
 GRACE = 2.0  # seconds between being asked to end and being ended
+LOADED = ["trial.loaded"]  # modules, once for all parts
 Report = dict[str, Any]
 
 
@@ -40,7 +41,7 @@ def run_parts(parts: list[Part], out: Path, device: str, quick: bool, seconds: f
         "parts": [],
     }
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["trial.loaded"])
+    context.set_forkserver_preload(LOADED)
     with tempfile.TemporaryDirectory(prefix="trial-") as folder:
         for part in parts:
             began = time.monotonic()

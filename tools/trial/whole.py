@@ -7,16 +7,14 @@ warm. Stages are nested: `reconstruct` is `prepared` to `fit`, `mesh` is `extrac
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import recon
 from recon import conversion, pipeline, reconstruction
-from recon.config import PRESETS, Config
-from trial.parts import DATA, ROOT, Trial
-from trial.problem import Clock, accuracy, peak_memory
+from trial.parts import DATA, Trial
+from trial.problem import Clock, accuracy, commanded, options, peak_memory, preset
 
 STAGES = (
     (conversion, "read_clouds"),
@@ -56,7 +54,7 @@ WARM = (
     Wanted("coupling", "standard", bar=3.0),
     Wanted("kitten", "standard", needs=15, bar=3.0),
 )
-QUICK = (Wanted("oni", "draft"), Wanted("oni", "draft"))
+QUICK = (Wanted("oni", "draft"),)
 COLD = (Wanted("coupling", "standard", needs=15, bar=8.0), Wanted("kitten", "draft", needs=15))
 FINE = (Wanted("coupling", "fine", needs=25, bar=12.0), Wanted("kitten", "fine", needs=25, bar=12.0))
 
@@ -64,22 +62,10 @@ FINE = (Wanted("coupling", "fine", needs=25, bar=12.0), Wanted("kitten", "fine",
 def run(trial: Trial) -> None:
     for count, wanted in enumerate(QUICK if trial.quick else WARM):
         _converted(trial, wanted, f"call {count + 1} of the process")
-    for wanted in QUICK[:1] if trial.quick else COLD:
+    for wanted in QUICK if trial.quick else COLD:
         _cold(trial, wanted)
     for wanted in () if trial.quick else FINE:
         _converted(trial, wanted, "warm")
-
-
-def _config(trial: Trial, preset: str) -> Config:
-    config = PRESETS[preset]
-    if trial.quick:
-        config = config.with_(
-            field={"width": 32, "hidden": 2},
-            fit={"steps": 60},
-            surface={"prior_samples": 5_000},
-            mesh={"resolution": 24},
-        )
-    return config
 
 
 def _enough(trial: Trial, wanted: Wanted, what: str) -> bool:
@@ -104,7 +90,7 @@ def _converted(trial: Trial, wanted: Wanted, when: str) -> None:
         mesh, summary = conversion.convert(
             [DATA / f"{wanted.shape}.ply"],
             out,
-            _config(trial, wanted.preset),
+            preset(trial, wanted.preset),
             run,
             device=trial.device,
             overwrite=True,
@@ -122,19 +108,14 @@ def _cold(trial: Trial, wanted: Wanted) -> None:
     if not _enough(trial, wanted, what):
         return
     out = trial.work / f"{wanted.shape}.{wanted.preset}.cold.ply"
-    options = ["--preset", wanted.preset, "--device", trial.device, "--json", "--quiet"]
-    if trial.quick:
-        options += ["--resolution", "24"]
-        for setting in ("fit.steps=60", "field.width=32", "surface.prior_samples=5000"):
-            options += ["--set", setting]
     start = time.perf_counter()
-    command = trial.command("-m", "recon", "mesh", DATA / f"{wanted.shape}.ply", "-o", out, *options)
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    scan = DATA / f"{wanted.shape}.ply"
+    code, said, complained = commanded(trial, "mesh", scan, "-o", out, *options(trial, wanted.preset))
     seconds = time.perf_counter() - start
-    if done.returncode:
-        trial.note(what, ok=False, said=(done.stderr.strip().splitlines() or ["nothing"])[-3:])
+    if code:
+        trial.note(what, ok=False, said=(complained.strip().splitlines() or ["nothing"])[-3:])
         return
-    summary = json.loads(done.stdout)
+    summary = json.loads(said)
     stages = {f"s_{name}": value for name, value in summary["seconds"].items()}
     error = accuracy(trial, wanted.shape, recon.read_mesh(out))
     figures = {"seconds": seconds, **_met(wanted, seconds), "s_convert": summary["seconds_all"]}

@@ -66,7 +66,8 @@ def over_rows(work: Callable[[slice], Result], like: Tensor, depth: int = 1) -> 
 def in_shares(work: Callable[[Tensor], Tensor], whole: Tensor) -> Tensor:
     """`work` of each worker's share of `whole` along its first dimension, put together again."""
     count = min(_workers, len(whole)) if whole.device.type == "cpu" else 1
-    return torch.cat(in_parallel(work, whole.tensor_split(count)))
+    done = in_parallel(work, whole.tensor_split(count))
+    return done[0] if count == 1 else torch.cat(done)
 
 
 def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
