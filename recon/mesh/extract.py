@@ -191,7 +191,7 @@ def _newton(start: Tensor, x: Tensor, value: Tensor, slope: Tensor, cell: float)
 def _guarded(
     gradient: ValueAndGradient, start: Tensor, value: Tensor, slope: Tensor, cell: float
 ) -> tuple[Tensor, Tensor]:
-    """Several steps, all but small ones taken only where they bring Φ down; the points and their gradients."""
+    """Several steps, all but small ones only where they bring Φ down; the points and their gradients."""
     x, slope, value = start.clone(), slope.clone(), value.clone()
     left = torch.arange(len(x), device=x.device)
     for _ in range(NEWTON_STEPS):
