@@ -23,9 +23,10 @@ from recon.fit.checkpoint import load_snapshot, save_history, save_snapshot
 from recon.fit.trainer import Snapshot
 from recon.geometry import Float, Frame, Mesh, PointCloud
 from recon.mesh.attributes import with_attributes
-from recon.mesh.extract import extract
+from recon.mesh.extract import Grid, extract
 from recon.mesh.polish import keep_parts
 from recon.mesh.simplify import simplify
+from recon.mesh.slivers import FLOOR, without_slivers
 from recon.mesh.trim import trimmed
 from recon.origin import CHECKPOINT, RUN
 
@@ -135,19 +136,23 @@ class Reconstruction:
         mesh, _ = keep_parts(mesh, parts, scan.points)  # first: ghosts are no openings
         taken = bool(self.config.scan.open)
         mesh, was_open = trimmed(mesh, scan, trim, radius, taken, torch.get_num_threads())
+        floor = FLOOR * Grid.over(self.box, resolution).cell
         if was_open:
+            mesh = without_slivers(mesh, floor)
             mesh, _ = keep_parts(mesh, parts, scan.points)
         if faces is not None:
-            mesh = self._simplified(mesh, faces)
+            mesh = self._simplified(mesh, faces, floor)
         if color == "auto":
             mesh = with_attributes(mesh, scan, torch.get_num_threads())
         return replace(mesh, vertices=self.frame.to_world(mesh.vertices))
 
-    def _simplified(self, mesh: Mesh, faces: int) -> Mesh:
-        """`mesh`, in the unit frame, with `faces` triangles and the field's normals at its new vertices."""
+    def _simplified(self, mesh: Mesh, faces: int, floor: float) -> Mesh:
+        """`mesh`, in the unit frame, with `faces` triangles at most, none lower than `floor`, and the field's
+        normals at its new vertices."""
         mesh = simplify(mesh, faces)
         if mesh.normals is not None:
             return mesh
+        mesh = without_slivers(mesh, floor)
         _, slope = self.distance_and_gradient(self.frame.to_world(mesh.vertices))
         return replace(mesh, normals=slope / np.linalg.norm(slope, axis=1, keepdims=True).clip(1e-30))
 

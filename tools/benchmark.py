@@ -11,6 +11,7 @@
     python tools/benchmark.py opening [--faces 2000000]
     python tools/benchmark.py rims --meshes FOLDER_OR_FILES [--counts 100000,1000000]
         [--options "--preset draft"]
+    python tools/benchmark.py triangles --runs FOLDERS [--faces 50000,5000]
 
 `COMMAND --help` says what each of them does. Every result is a line of OUT/COMMAND.jsonl with its commit,
 machine, threads, date and command; OUT/COMMAND.md is the table. Poisson, `normals` and `opening` need
@@ -33,6 +34,7 @@ from benchmarks import (
     poisson,
     rims,
     steps,
+    triangles,
 )
 
 
@@ -49,6 +51,7 @@ def main() -> None:
         "normals": normals,
         "opening": opening,
         "rims": rims,
+        "triangles": triangles,
         "poisson": poisson,
         "one-mesh": one_mesh,
         "one-reference": one_reference,

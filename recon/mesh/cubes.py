@@ -33,6 +33,9 @@ EDGES = [(a, b) for a, b in product(range(8), repeat=2) if b - a in (4, 2, 1) an
 EDGE_OF = {frozenset(ends): number for number, ends in enumerate(EDGES)}
 AXES = [{4: 0, 2: 1, 1: 2}[b - a] for a, b in EDGES]
 MIDDLE = len(EDGES)  # stands for the vertex in the middle of a loop; there is at most one in a cell
+INSET = (
+    0.1  # of an edge: how near a vertex may come to its ends, so that no triangle is lower than `INSET` / √2
+)
 Triangle = tuple[int, int, int]
 
 
@@ -88,7 +91,8 @@ def _crossings(bricks: Bricks) -> _Crossings:
             below.append(crossed.int() << slot)
             row = crossed.nonzero().squeeze(1)
             place = (2 * at[row] + torch.tensor(PLACES[start], device=bricks.device)).double()
-            place[:, slot % 3] += (low[row] / (low[row] - high[row])).double()
+            share = low[row] / (low[row] - high[row])
+            place[:, slot % 3] += share.clamp(INSET, 1 - INSET).double()
             places.append((row, place))
         mask = torch.stack(below).sum(0, dtype=torch.int32)
         counts = _bit_count(mask)

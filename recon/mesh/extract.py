@@ -4,6 +4,7 @@
 2. `cubes.py` marches over their cells.
 3. Vertices move along the field's gradient onto the zero set (Newton's method, less than half a
    cell), which leaves the error of the flat triangles alone, and take their normals from it.
+4. Where that leaves a triangle lower than `FLOOR` of a cell, its vertices go back to where they can.
 
 All of it runs on the field's device.
 """
@@ -22,6 +23,7 @@ from recon.errors import ExtractError
 from recon.geometry import Mesh
 from recon.mesh.bricks import Bricks, Field, Progress, bricks_around_surface
 from recon.mesh.cubes import march
+from recon.mesh.slivers import FLOOR, heights
 
 Sdf = Callable[[Tensor], Tensor]
 ValueAndGradient = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -29,6 +31,7 @@ ValueAndGradient = Callable[[Tensor], tuple[Tensor, Tensor]]
 CPU_CHUNK, GPU_CHUNK = 1 << 14, 1 << 18  # points at a time: with gradients 2 GB for 128 units a layer
 NEWTON_STEPS = 2
 SMALL_STEP = 0.02  # in cells: after a first step below it, what is left of Φ is of its square
+LEAST_SHARE = 0.25  # of a vertex's way to the zero set: if it cannot go this far, it stays where it was
 
 
 @dataclass(frozen=True)
@@ -104,13 +107,14 @@ def extract(
             f"no surface in the box: the field is {'negative' if below else 'positive'} all over "
             f"a grid of {' x '.join(map(str, grid.samples))} samples"
         )
-    vertices, faces = found
-    del bricks
+    start, faces = grid.points(found[0]), found[1]
+    del bricks, found
     progress(0.7)
     points, normals = _onto_zero_set(
-        gradient, grid.points(vertices), grid.cell, dtype, lambda share: progress(0.7 + 0.3 * share)
+        gradient, start, grid.cell, dtype, lambda share: progress(0.7 + 0.3 * share)
     )
-    return Mesh(points, faces.cpu().numpy().astype(np.int64), normals)
+    _keep_height(points, start, faces, FLOOR * grid.cell)
+    return Mesh(points.cpu().numpy(), faces.cpu().numpy().astype(np.int64), normals.cpu().numpy())
 
 
 def central_differences(sdf: Sdf, step: float) -> ValueAndGradient:
@@ -153,11 +157,11 @@ def _on_grid(sdf: Sdf, gradient: ValueAndGradient, grid: Grid, dtype: torch.dtyp
 
 def _onto_zero_set(
     gradient: ValueAndGradient, points: Tensor, cell: float, dtype: torch.dtype, progress: Progress
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Newton's steps along the gradient from `points` (n, 3), until they are small, each halving at least
+) -> tuple[Tensor, Tensor]:
+    """Newton's steps along the gradient from `points` (n, 3), until they are small, each bringing down
     what is left of Φ and none leaving half a cell around its start; and the unit normals there. (n, 3)
     each, float64."""
-    moved, normals = np.empty((2, len(points), 3))
+    moved, normals = torch.empty((2, *points.shape), dtype=torch.float64, device=points.device)
     done = 0
     for start in points.to(dtype).split(_chunk(points.device)):
         with torch.no_grad():
@@ -170,7 +174,7 @@ def _onto_zero_set(
                 )
             unit = slope / slope.norm(dim=1, keepdim=True).clamp_min(1e-30)
         part = slice(done, done + len(start))
-        moved[part], normals[part] = x.cpu().numpy(), unit.cpu().numpy()
+        moved[part], normals[part] = x.double(), unit.double()
         done = part.stop
         progress(done / len(points))
     return moved, normals
@@ -187,13 +191,33 @@ def _newton(start: Tensor, x: Tensor, value: Tensor, slope: Tensor, cell: float)
 def _guarded(
     gradient: ValueAndGradient, start: Tensor, value: Tensor, slope: Tensor, cell: float
 ) -> tuple[Tensor, Tensor]:
-    """Several steps, each taken only where it brings Φ down; the points and their gradients."""
-    x = start
+    """Several steps, all but small ones only where they bring Φ down; the points and their gradients."""
+    x, slope, value = start.clone(), slope.clone(), value.clone()
+    left = torch.arange(len(x), device=x.device)
     for _ in range(NEWTON_STEPS):
-        trial, _ = _newton(start, x, value, slope, cell)
+        trial, step = _newton(start[left], x[left], value[left], slope[left], cell)
+        small = step <= SMALL_STEP * cell
+        x[left[small]] = trial[small]
+        left, trial = left[~small], trial[~small]
         trial_value, trial_slope = gradient(trial)
-        better = trial_value.abs() < value.abs()
-        x = torch.where(better[:, None], trial, x)
-        slope = torch.where(better[:, None], trial_slope, slope)
-        value = torch.where(better, trial_value, value)
+        better = trial_value.abs() < value[left].abs()
+        left = left[better]
+        x[left], value[left], slope[left] = trial[better], trial_value[better], trial_slope[better]
     return x, slope
+
+
+def _keep_height(points: Tensor, start: Tensor, faces: Tensor, floor: float) -> None:
+    """Move `points` (n, 3) back towards `start` (n, 3) where a triangle is lower than `floor`: by halves, and
+    in the end all of the way, where none is."""
+    low = faces[heights(points, faces) < floor].long()
+    if not len(low):
+        return
+    whole, share = points.clone(), torch.ones(len(points), dtype=points.dtype, device=points.device)
+    while len(low):
+        corners = low.unique()
+        share[corners] = torch.where(share[corners] > LEAST_SHARE, share[corners] / 2, 0.0)
+        points[corners] = torch.lerp(start[corners], whole[corners], share[corners, None])
+        touched = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+        touched[corners] = True
+        around = faces[touched[faces].any(1)].long()
+        low = around[(heights(points, around) < floor) & (share[around] > 0).any(1)]

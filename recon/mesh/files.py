@@ -1,7 +1,10 @@
 """Meshes to files and back. The path's ending is the format.
 
 World coordinates keep their precision: PLY, OBJ and OFF hold them in full, GLB holds single precision
-about a centre that a node of the scene places. STL has neither, so it warns where an offset costs detail.
+about a centre that a node of the scene places. STL has neither: where single precision is too coarse that
+far from the origin, a round offset is taken off, which a warning and the file's header name. It is said,
+too, where programs that read OBJ or GLB in single precision lose detail, and where vertices are so near to
+each other that programs take them for one.
 Scalars of the vertices go into PLY under their names, and into GLB as `_NAME` where all are finite.
 """
 
@@ -21,7 +24,8 @@ from recon.geometry import Float, Mesh
 from recon.scan.files import read_any
 
 CHUNK = 100_000  # lines of text made at a time
-STL_LOSS = 1e-4  # of the mesh's diagonal: rounding beyond it is worth a warning
+COARSE = 1e-6  # of the mesh's diagonal, a tenth of a triangle's least height: more rounding is too much
+MERGED = 1e-8  # programs take vertices that are equal when rounded to it for one, whatever the unit
 
 log = logging.getLogger("recon")
 
@@ -49,6 +53,11 @@ def write_mesh(mesh: Mesh, path: str | Path, *, overwrite: bool = False) -> None
     check_mesh_path(path)
     if len(mesh.faces) == 0:
         raise OutputError(f"cannot write {path}: the mesh has no faces")
+    _warn_of_merging(mesh.vertices)
+    if Path(path).suffix.lower() in (".obj", ".glb") and _is_far(mesh.vertices):
+        log.info(
+            "programs that read %s in single precision, as Open3D, round it too coarsely: PLY is safe", path
+        )
     with atomic_path(path, overwrite) as temporary, temporary.open("wb") as stream:
         WRITERS[temporary.suffix.lower()](mesh, stream)
 
@@ -119,20 +128,66 @@ def _write_lines(stream: BinaryIO, line: bytes, rows: NDArray) -> None:
 
 
 def _stl(mesh: Mesh, stream: BinaryIO) -> None:
-    extent = float(np.linalg.norm(np.ptp(mesh.vertices, axis=0)))
-    lost = 0.5 * float(np.spacing(np.float32(np.abs(mesh.vertices).max())))
-    if lost > STL_LOSS * extent:
+    offset = _stl_offset(mesh.vertices)
+    corners = (mesh.vertices - offset).astype("<f4") + np.float32(0)  # which leaves one zero of two
+    header = "recon"
+    if offset.any():
+        taken = " ".join(map(repr, offset.tolist()))
+        header += f", less {taken}"
         log.warning(
-            "STL has single precision: at this offset it moves vertices by up to %.2g of a mesh of %.4g; "
-            "PLY, OBJ, OFF and GLB keep them",
-            lost,
-            extent,
+            "STL has single precision, too coarse for this mesh so far from the origin: %s was taken off its "
+            "coordinates; PLY, OBJ, OFF and GLB keep them",
+            taken,
         )
+    if lost := _meeting(mesh.vertices, corners.view(np.int32)):
+        log.warning("STL has single precision: %d vertices fall on others, write PLY, OBJ or OFF", lost)
     triangles = np.zeros(len(mesh.faces), [("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("rest", "<u2")])
     triangles["normal"] = _face_normals(mesh)
-    triangles["corners"] = mesh.vertices[mesh.faces]
-    stream.write(b"recon".ljust(80) + np.uint32(len(triangles)).astype("<u4").tobytes())
+    triangles["corners"] = corners[mesh.faces]
+    stream.write(header.encode()[:80].ljust(80) + np.uint32(len(triangles)).astype("<u4").tobytes())
     stream.write(triangles.data)
+
+
+def _stl_offset(vertices: Float) -> Float:
+    """What to take off so that single precision holds the shape: zeros, or about the middle, (3,)."""
+    if not _is_far(vertices):
+        return np.zeros(3)
+    low, high = vertices.min(0), vertices.max(0)
+    step = 10.0 ** np.floor(np.log10((high - low).max()))
+    middle = np.rint((low + 0.5 * (high - low)) / step) * step
+    return np.array([float(f"{value:.12g}") for value in middle])
+
+
+def _is_far(vertices: Float) -> bool:
+    """Whether they are so far from the origin that single precision is too coarse there."""
+    lost = 0.5 * float(np.spacing(np.float32(np.abs(vertices).max())))
+    return lost > COARSE * float(np.linalg.norm(np.ptp(vertices, axis=0))) > 0
+
+
+def _warn_of_merging(vertices: Float) -> None:
+    """Say so where programs that merge near vertices would change the mesh."""
+    if np.abs(vertices).max() > MERGED * 2.0**53:
+        return  # doubles are further apart
+    if count := _meeting(vertices, np.rint(vertices / MERGED).astype(np.int64)):
+        log.warning(
+            "%d vertices are so near to others that many programs (trimesh: %g, whatever the unit) take them "
+            "for one, and holes may open; a scan in a smaller unit (millimetres for metres) is meshed safely",
+            count,
+            MERGED,
+        )
+
+
+def _meeting(vertices: Float, rounded: NDArray) -> int:
+    """How many of the vertices (n, 3), integers when `rounded` (n, 3), equal others only then."""
+    count = _repeated(rounded)
+    return count - _repeated((vertices + 0.0).view(np.int64)) if count else 0
+
+
+def _repeated(rows: NDArray) -> int:
+    """How many of the integer rows (n, 3) are there before."""
+    mixed = (rows.astype(np.uint64) * np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 1], np.uint64)).sum(1)
+    order = np.argsort(mixed, kind="stable")
+    return int((rows[order[1:]] == rows[order[:-1]]).all(1).sum())
 
 
 def _face_normals(mesh: Mesh) -> Float:

@@ -14,7 +14,7 @@ from torch import Tensor
 import recon.mesh.extract as module
 from recon.errors import ExtractError
 from recon.geometry import Mesh
-from recon.mesh import bricks
+from recon.mesh import bricks, cubes
 from recon.mesh.extract import extract
 from recon.topology import topology
 
@@ -103,7 +103,9 @@ def test_at_256_it_has_the_size_and_topology_of_the_dense_grids_mesh(monkeypatch
 def test_its_vertices_are_those_of_another_marching_cubes(
     field: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_onto_zero_set", lambda gradient, points, *rest: (points.numpy(), None))
+    monkeypatch.setattr(cubes, "INSET", 0.0)
+    monkeypatch.setattr(module, "_onto_zero_set", lambda gradient, points, *rest: (points, points))
+    monkeypatch.setattr(module, "_keep_height", lambda *rest: None)
     mesh = dense_mesh(field, 65, monkeypatch)
     side = torch.linspace(-1, 1, 65, dtype=torch.float64)
     volume = field(torch.cartesian_prod(side, side, side)).reshape(65, 65, 65).numpy() * 32

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 from pathlib import Path
 
 import igl
@@ -101,14 +100,6 @@ def test_stl_keeps_every_triangle_and_its_side(tmp_path: Path) -> None:
     a, b, c = mesh.vertices[mesh.faces[0]]
     cross = np.cross(b - a, c - a)
     np.testing.assert_allclose(raw, cross / np.linalg.norm(cross), atol=1e-6)
-
-
-def test_stl_warns_where_an_offset_costs_detail(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, logger="recon"):
-        write_mesh(ball(37.3), tmp_path / "near.stl")
-        assert caplog.records == []
-        write_mesh(ball(37.3, SURVEY), tmp_path / "far.stl")
-    assert "single precision" in caplog.text
 
 
 @pytest.mark.parametrize("ending", WRITERS)
