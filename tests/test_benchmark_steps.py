@@ -72,13 +72,9 @@ def test_the_clock_counts_whole_steps() -> None:
 
 @pytest.mark.parametrize("preset", ["standard", "paper"])
 def test_every_kind_of_step_can_be_timed(data: Path, preset: str) -> None:
-    threads = torch.get_num_threads()
     case = step_times.Case(str(data / "oni.ply"), **TINY, preset=preset, threads=2)
-    try:
-        for time in (step_times.recon_step, step_times.reference_step, step_times.products_step):
-            assert 0 < time(case) < 10
-    finally:
-        torch.set_num_threads(threads)
+    for time in (step_times.recon_step, step_times.reference_step, step_times.products_step):
+        assert time(case) > 0
 
 
 def test_ratios_are_taken_turn_by_turn() -> None:

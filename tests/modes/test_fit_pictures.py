@@ -27,7 +27,7 @@ SMALL = [
     "--set",
     "samples.batch=1024",
     "--threads",
-    "2",
+    "1",
 ]
 Fit = Callable[..., dict[str, Any]]
 

@@ -36,7 +36,7 @@ def fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Fit:
             "--set",
             "samples.batch=2048",
             "--threads",
-            "2",
+            "1",
             "--json",
             "--quiet",
         ]

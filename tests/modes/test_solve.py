@@ -20,7 +20,7 @@ from recon.cli import main
 from recon.errors import SignalError
 from recon.fit.trainer import Progress
 
-SMALL = ["--set", "field.width=48", "--set", "field.hidden=2", "--set", "drawn.points=512", "--threads", "2"]
+SMALL = ["--set", "field.width=48", "--set", "field.hidden=2", "--set", "drawn.points=512", "--threads", "1"]
 Solve = Callable[..., dict[str, Any]]
 
 
