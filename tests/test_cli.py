@@ -138,7 +138,7 @@ def hold(checkpoint, progress):
     if progress.ended or progress.snapshot.step < 150:
         save(checkpoint, progress)
     else:
-        print("held", flush=True)
+        print("held", "torch._dynamo" in sys.modules, flush=True)
         signal.pause()
 
 Checkpoint.__call__ = hold
@@ -185,7 +185,7 @@ def test_a_stopped_command_goes_on_to_the_same_mesh(
     held = stopped.stdout.readline()
     stopped.send_signal(blow)
     _, said = stopped.communicate(timeout=PATIENCE)
-    assert held == "held\n", said
+    assert held == "held False\n", said  # PyTorch's compiler, which takes long to load, is not there
     assert stopped.returncode == (130 if blow == signal.SIGINT else -signal.SIGKILL)
     assert not out.exists()
     if blow == signal.SIGINT:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from recon.field.kernels.rows import in_shares
 from recon.fit.task import Trainable
 
 
-def make_optimizer(field: Trainable, config: FitConfig) -> torch.optim.Optimizer:
+def make_optimizer(field: Trainable, config: FitConfig) -> Muon | torch.optim.Adam:
     """The optimiser that `config` names, for `field.flat`."""
     if config.optimizer == "adam":
         return torch.optim.Adam(
@@ -27,7 +26,7 @@ def make_optimizer(field: Trainable, config: FitConfig) -> torch.optim.Optimizer
     return Muon(field.flat, field.hidden_shape, config.rate, beta2=config.beta2)
 
 
-class Muon(torch.optim.Optimizer):
+class Muon:
     """Momentum whose singular values are all made one, for matrices; Adam for everything else.
 
     K. Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; the factor
@@ -36,6 +35,9 @@ class Muon(torch.optim.Optimizer):
 
     The group's "lr" may be a tensor on the parameters' device, the state's "count" is one: a step asks
     nothing of the host.
+
+    It has what is used here of `torch.optim.Optimizer`, and is none: the first of these in a process loads
+    PyTorch's compiler, which takes about as long as all else that a command loads.
 
     flat    (p,) the parameters, which begin with the matrices
     shape   number, rows and columns of the matrices
@@ -50,14 +52,25 @@ class Muon(torch.optim.Optimizer):
         beta1: float = 0.9,
         beta2: float = 0.98,
     ) -> None:
-        super().__init__([flat], {"lr": lr, "momentum": momentum, "beta1": beta1, "beta2": beta2})
-        self.shape, self.split = shape, math.prod(shape)
+        self.flat, self.shape, self.split = flat, shape, math.prod(shape)
+        self.param_groups = [{"lr": lr, "momentum": momentum, "beta1": beta1, "beta2": beta2}]
+        self.state: dict[str, Tensor] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Not copied."""
+        return {"state": self.state, "param_groups": self.param_groups}
+
+    def load_state_dict(self, values: dict[str, Any]) -> None:
+        """What `state_dict` gave, of this optimiser or another one of the same parameters; not copied either,
+        where it is on the parameters' device."""
+        self.state = {name: value.to(self.flat.device) for name, value in values["state"].items()}
+        self.param_groups = [dict(group) for group in values["param_groups"]]
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        (group,) = self.param_groups
-        (flat,) = group["params"]
-        state = self.state[flat]
+    def step(self) -> None:
+        """One step along `flat.grad`."""
+        (group,), flat, state = self.param_groups, self.flat, self.state
+        assert flat.grad is not None
         if not state:
             state["first"] = torch.zeros_like(flat)
             state["second"] = torch.zeros_like(flat[self.split :])
