@@ -23,6 +23,7 @@ SMALL = ["--set", "field.width=48", "--set", "fit.steps=300", "--set", "surface.
 SMALL += ["--resolution", "64", "--threads", "1"]
 
 
+@pytest.mark.slow
 def test_mesh_info_eval_and_query_work_together(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -119,6 +120,7 @@ def test_help_lists_every_setting_with_its_default(capsys: pytest.CaptureFixture
     assert f"mesh.resolution={standard.mesh.resolution}" in text
 
 
+@pytest.mark.slow
 def test_a_budget_in_seconds_is_kept(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "m.ply"
     assert main(["mesh", str(data / "oni.ply"), "-o", str(out), "--time", "3s", "--json", *SMALL]) == 0
@@ -154,6 +156,7 @@ def undisturbed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return out.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_file(undisturbed: bytes, data: Path, tmp_path: Path) -> None:
     def made(seed: int) -> bytes:
         out = tmp_path / f"{seed}.ply"
@@ -164,6 +167,7 @@ def test_the_same_seed_gives_the_same_file(undisturbed: bytes, data: Path, tmp_p
     assert made(4) != undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
 @pytest.mark.parametrize("named", [True, False])
 def test_a_stopped_command_goes_on_to_the_same_mesh(
@@ -197,6 +201,7 @@ def test_a_stopped_command_goes_on_to_the_same_mesh(
     assert run.exists() == named
 
 
+@pytest.mark.slow
 def test_several_scans_are_one(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cloud = recon.read_cloud(data / "coupling.ply")
     scans = [str(tmp_path / f"{part}.npy") for part in range(2)]
@@ -209,6 +214,7 @@ def test_several_scans_are_one(data: Path, tmp_path: Path, capsys: pytest.Captur
     assert summary["points"] == len(cloud)
 
 
+@pytest.mark.slow
 def test_what_another_command_left_behind_is_not_taken_up(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "m.ply"
     left = tmp_path / ".m.ply.recon-run"
@@ -221,6 +227,7 @@ def test_what_another_command_left_behind_is_not_taken_up(data: Path, tmp_path: 
     assert out.exists() and not left.exists()
 
 
+@pytest.mark.slow
 def test_module_and_script_are_the_same_program() -> None:
     script = Path(sys.executable).with_name("recon")
     for command in ([sys.executable, "-m", "recon"], [str(script)]):
@@ -228,6 +235,7 @@ def test_module_and_script_are_the_same_program() -> None:
         assert done.stdout == f"recon {recon.__version__}\n"
 
 
+@pytest.mark.slow
 def test_a_run_folder_says_how_it_was_made_and_what_came_of_it(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,6 +25,8 @@ from recon.cli import main
 from recon.fit.checkpoint import load_snapshot
 from recon.folders import cluster
 
+pytestmark = pytest.mark.slow
+
 
 def workers_with_a_scan(batch: int) -> list[psutil.Process]:
     found = []

@@ -27,6 +27,8 @@ from recon.fit.checkpoint import load_snapshot
 from recon.folders.job import Job
 from recon.folders.process import Limits, run_job
 
+pytestmark = pytest.mark.slow
+
 
 def scan_processes(batch: subprocess.Popen[str]) -> list[psutil.Process]:
     """The processes that have a scan each."""

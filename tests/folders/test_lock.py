@@ -12,6 +12,8 @@ from waiting import PATIENCE
 from recon.errors import OutputError
 from recon.folders.lock import locked
 
+pytestmark = pytest.mark.slow
+
 HOLDER = """
 import sys
 from pathlib import Path

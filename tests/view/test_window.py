@@ -140,6 +140,7 @@ def is_a_quarter(share: float) -> bool:
     return share == pytest.approx(0.25, abs=0.05)
 
 
+@pytest.mark.slow
 def test_the_window_shows_what_rays_meet(screen: str, file: Path, root: Path) -> None:
     look = partial(Screen.of, screen)
     with driven("modern", screen, file, root) as press:
@@ -163,6 +164,7 @@ def test_the_window_shows_what_rays_meet(screen: str, file: Path, root: Path) ->
         eventually(lambda: shrunk(opened, look()), "the smaller one", is_a_quarter)
 
 
+@pytest.mark.slow
 def test_the_classic_window_shows_it_too(screen: str, file: Path, root: Path) -> None:
     look = partial(Screen.of, screen)
     with driven("classic", screen, file, root) as press:
@@ -209,6 +211,7 @@ def test_without_open3d_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
         check_screen()
 
 
+@pytest.mark.slow
 def test_without_a_system_library_there_is_one_line_that_names_its_package(
     screen: str, file: Path, root: Path
 ) -> None:
@@ -230,6 +233,7 @@ def test_without_a_system_library_there_is_one_line_that_names_its_package(
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_is_said_once(screen: str, file: Path, root: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "recon", "view", "none.ply"],
@@ -241,6 +245,7 @@ def test_what_cannot_be_read_is_said_once(screen: str, file: Path, root: Path) -
     assert (done.returncode, done.stderr) == (1, "recon: error: there is no file none.ply\n")
 
 
+@pytest.mark.slow
 def test_a_window_that_crashes_is_followed_by_the_classic_one(
     screen: str, file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -255,6 +260,7 @@ def test_a_window_that_crashes_is_followed_by_the_classic_one(
     assert caplog.messages == ["the modern window was ended by the graphics system (SIGABRT)"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_who_ends_the_command_ends_its_window(
     number: signal.Signals, screen: str, file: Path, root: Path
@@ -282,6 +288,7 @@ def test_who_ends_the_command_ends_its_window(
     assert not window.is_running()
 
 
+@pytest.mark.slow
 def test_previews_are_looked_at_while_a_run_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By one process, once there is a preview, that ends with the training."""
     program = tmp_path / "python"
