@@ -10,9 +10,9 @@ import fcntl
 import io
 import json
 import os
+import select
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from waiting import PATIENCE, eventually
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -34,7 +35,6 @@ FLAGS = (
     "--no-first-run",
     "--remote-debugging-pipe",
 )
-PATIENCE = 60.0  # seconds until something that should happen counts as not happening
 
 
 class Browser:
@@ -81,9 +81,7 @@ class Browser:
 
     def until(self, script: str) -> None:
         """Wait for an expression to become true."""
-        deadline = time.monotonic() + PATIENCE
-        while not self.run(script):
-            assert time.monotonic() < deadline, f"never true: {script}"
+        eventually(lambda: self.run(script), script)
 
     def settle(self) -> None:
         """Wait for two frames to be drawn."""
@@ -144,6 +142,7 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
+            assert select.select([self._in], [], [], PATIENCE)[0], "the browser says nothing"
             part = self._in.read1(1 << 20)
             assert part, "the browser has gone"
             self._rest += part
@@ -186,9 +185,7 @@ def chromium(profile: Path) -> Iterator[Browser]:
         browser = Browser(of_us, to_us)
         yield browser
         browser.close()
+        process.wait(PATIENCE)
     finally:
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.kill()
+        process.wait()

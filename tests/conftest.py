@@ -1,14 +1,55 @@
-"""What more than one test file needs."""
+"""What more than one test file needs, and which tests are slow."""
+
+from __future__ import annotations
 
 import signal
+import subprocess
+from collections import Counter
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+import torch
+
+from recon.fit.trainer import _Run
+
+SLOW = "it trains a field, starts a process, opens a window, or computes for more than two seconds"
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Let the commands that tests start take Ctrl-C, which a shell has its jobs in the background ignore."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.addinivalue_line("markers", f"slow: {SLOW}; `tools/test --quick` leaves it out")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the work, a file each, those with most slow tests come first."""
+    if hasattr(config, "workerinput"):
+        slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+        items.sort(key=lambda item: -slow[item.path])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that is not marked slow neither trains nor starts a process, nor do its fixtures."""
+
+    def refuse(*arguments: object, **options: object) -> NoReturn:
+        raise AssertionError(f"mark this test slow: {SLOW}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        if not item.get_closest_marker("slow"):
+            patch.setattr(subprocess, "Popen", refuse)
+            patch.setattr(_Run, "loop", refuse)
+        return (yield)
+
+
+@pytest.fixture(autouse=True)
+def as_many_threads_as_before() -> Iterator[None]:
+    """Whatever number a test has asked for."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -21,6 +21,7 @@ def run(code: str, mesh: Path) -> dict:
     return processes.measured([sys.executable, "-S", "-c", code, str(mesh)], mesh, threads=1)
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_the_process_alone(tmp_path: Path) -> None:
     """A process of 200 MB shows them; a small one shows none of the 300 MB of the one that started it."""
     write = "import sys; open(sys.argv[1], 'w').close()"
@@ -31,6 +32,7 @@ def test_memory_is_that_of_the_process_alone(tmp_path: Path) -> None:
     assert large["memory_mb"] - small["memory_mb"] == pytest.approx(200, abs=20)
 
 
+@pytest.mark.slow
 def test_a_failure_is_a_row_and_an_old_mesh_no_success(tmp_path: Path) -> None:
     mesh = tmp_path / "mesh.ply"
     mesh.touch()
@@ -38,6 +40,7 @@ def test_a_failure_is_a_row_and_an_old_mesh_no_success(tmp_path: Path) -> None:
     assert run("pass", mesh) == {"error": "no mesh was written"}
 
 
+@pytest.mark.slow
 def test_other_programs_are_noticed() -> None:
     company = processes.Company()
     before = os.times().children_user
@@ -86,6 +89,7 @@ def test_the_ratio_is_to_the_best_poisson_of_the_same_scan() -> None:
     assert "crashed" in lines[6]
 
 
+@pytest.mark.slow
 def test_what_was_measured_is_kept_until_it_may_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

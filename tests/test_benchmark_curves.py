@@ -132,6 +132,7 @@ TINY = "--set surface.prior_samples=20000 --set field.width=64 --set field.hidde
 TINY += " --set surface.on_surface=300 --set surface.off_surface=100"
 
 
+@pytest.mark.slow
 def test_curves_from_end_to_end(ball: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = ball / "out"
     options = ["--shapes", str(ball), "-o", str(out), "--options", TINY, "--threads", "1"]
@@ -150,6 +151,7 @@ def test_curves_from_end_to_end(ball: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "| ball | clean | recon --set" in (out / "curves.md").read_text()
 
 
+@pytest.mark.slow
 def test_extraction_from_end_to_end(ball: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = ball / "out"
     options = ["--scan", str(ball / "ball.clean.ply"), "-o", str(out), "--threads", "1", "--repeats", "1"]

@@ -75,6 +75,7 @@ def test_a_hole_that_is_filled_is_seen_on_the_way_back() -> None:
     assert rims.graded(closed, open_) == {"error": "the mesh is closed"}
 
 
+@pytest.mark.slow
 def test_the_command_draws_meshes_and_grades(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -70,15 +70,12 @@ def test_the_clock_counts_whole_steps() -> None:
     assert len(done) == step_times.WARM_UP + 2 * step_times.FEWEST
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["standard", "paper"])
 def test_every_kind_of_step_can_be_timed(data: Path, preset: str) -> None:
-    threads = torch.get_num_threads()
     case = step_times.Case(str(data / "oni.ply"), **TINY, preset=preset, threads=2)
-    try:
-        for time in (step_times.recon_step, step_times.reference_step, step_times.products_step):
-            assert 0 < time(case) < 10
-    finally:
-        torch.set_num_threads(threads)
+    for time in (step_times.recon_step, step_times.reference_step, step_times.products_step):
+        assert time(case) > 0
 
 
 def test_ratios_are_taken_turn_by_turn() -> None:
@@ -96,6 +93,7 @@ def test_ratios_are_taken_turn_by_turn() -> None:
     assert {line.count("|") for line in lines} == {10}
 
 
+@pytest.mark.slow
 def test_the_command_measures_each_kind_in_a_process_of_its_own(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

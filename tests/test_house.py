@@ -121,6 +121,7 @@ def test_a_right_import_is_let_through(module: str, source: str) -> None:
     assert offences(source, module) == []
 
 
+@pytest.mark.slow
 def test_importing_recon_loads_no_gui(root: Path) -> None:
     program = (
         "import json, sys, recon\n"

@@ -64,6 +64,7 @@ def test_versions_agree(root: Path, project: dict[str, Any]) -> None:
     assert newest[1] == project["version"] == recon.__version__
 
 
+@pytest.mark.slow
 def test_setup_names_the_extras_it_knows(root: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         ["bash", str(root / "tools" / "setup"), "everything"], cwd=tmp_path, capture_output=True, text=True

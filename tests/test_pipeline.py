@@ -19,6 +19,8 @@ from recon.fit.trainer import Progress
 from recon.pipeline import choose_device
 from recon.topology import measures, topology
 
+pytestmark = pytest.mark.slow
+
 RADIUS, CENTRE = 3.7, np.array([5.0e5, 5.4e6, 100.0])
 SMALL: Config = PRESETS["standard"].with_(
     field={"width": 48},

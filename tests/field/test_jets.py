@@ -84,13 +84,9 @@ def test_a_loss_summed_over_shares_of_rows_is_the_whole_one(
         total = terms(jet, target[part]).sum()
         return 3 * total, total[None]
 
-    before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    try:
-        with rows.row_workers():
-            found, total = jet_loss_gradient(field, x, order, loss_of_rows)
-    finally:
-        torch.set_num_threads(before)
+    with rows.row_workers():
+        found, total = jet_loss_gradient(field, x, order, loss_of_rows)
     whole = terms(calculus.jet_plain(field, x, order), target).sum()
     (wanted,) = torch.autograd.grad(3 * whole, [field.flat])
     close(found, wanted)

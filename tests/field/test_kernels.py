@@ -30,14 +30,10 @@ def test_settings_are_restored_also_after_an_error() -> None:
 
 def test_rows_are_covered_once_and_in_order_by_any_number_of_workers() -> None:
     x = torch.arange(1000)
-    before = torch.get_num_threads()
     for threads in (1, 2, 5):
         torch.set_num_threads(threads)
-        try:
-            with rows.row_workers(), rows.row_workers():  # the inner one changes nothing
-                parts = rows.over_rows(lambda part: x[part], x)
-        finally:
-            torch.set_num_threads(before)
+        with rows.row_workers(), rows.row_workers():  # the inner one changes nothing
+            parts = rows.over_rows(lambda part: x[part], x)
         assert len(parts) == threads
         assert torch.equal(torch.cat(parts), x)
 

@@ -27,6 +27,7 @@ def test_a_zero_matrix_stays_zero() -> None:
     assert torch.equal(orthogonalised(torch.zeros(1, 9, 9)), torch.zeros(1, 9, 9))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["muon", "adam"])
 @pytest.mark.parametrize("hidden", [0, 2])
 def test_it_fits_another_field(name: str, hidden: int) -> None:

@@ -51,6 +51,7 @@ def same(a: Siren, b: Siren) -> bool:
     return all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["muon", "adam"])
 def test_it_fits_and_keeps_a_history(optimizer: str) -> None:
     field, end = trained(FitConfig(steps=420, optimizer=optimizer, rate=1e-3))
@@ -63,11 +64,13 @@ def test_it_fits_and_keeps_a_history(optimizer: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_seed_decides_everything() -> None:
     config = FitConfig(steps=150)
     assert same(trained(config)[0], trained(config)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["muon", "adam"])
 def test_a_run_stopped_and_resumed_is_the_run_that_went_on(optimizer: str, tmp_path: Path) -> None:
     config = FitConfig(steps=400, optimizer=optimizer)
@@ -85,6 +88,7 @@ def test_a_run_stopped_and_resumed_is_the_run_that_went_on(optimizer: str, tmp_p
     assert [row["step"] for row in end.history] == list(range(50, 401, 50))
 
 
+@pytest.mark.slow
 def test_a_term_that_is_no_number_is_named_and_the_run_goes_back(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "recon"):
         field, end = trained(FitConfig(steps=300), Wave(poisoned=range(120, 121)))
@@ -93,11 +97,13 @@ def test_a_term_that_is_no_number_is_named_and_the_run_goes_back(caplog: pytest.
     assert all(p.isfinite().all() for p in field.parameters())
 
 
+@pytest.mark.slow
 def test_a_run_that_never_ends_well_is_an_error_not_a_result() -> None:
     with pytest.raises(FitError, match="'data' became nan"):
         trained(FitConfig(steps=300), Wave(poisoned=range(120, 121), forever=True))
 
 
+@pytest.mark.slow
 def test_a_rate_that_is_far_too_high_does_not_end_in_garbage() -> None:
     try:
         field, end = trained(FitConfig(steps=400, rate=0.5, warmup=0))
@@ -108,6 +114,7 @@ def test_a_rate_that_is_far_too_high_does_not_end_in_garbage() -> None:
     assert (field(x) - torch.sin(3 * x)).abs().mean() < 0.2
 
 
+@pytest.mark.slow
 def test_a_budget_ends_the_run() -> None:
     shares: list[float] = []
     _, end = trained(FitConfig(seconds=1.0), callbacks=[lambda progress: shares.append(progress.share)])
@@ -116,6 +123,7 @@ def test_a_budget_ends_the_run() -> None:
     assert end.history[-1]["rate"] < 0.1 * end.history[0]["rate"]
 
 
+@pytest.mark.slow
 def test_callbacks_are_told_the_end_also_of_a_failure() -> None:
     ends: list[bool] = []
     with pytest.raises(FitError):

@@ -17,6 +17,7 @@ from recon.cli import main
 from recon.mesh.files import read_mesh
 
 
+@pytest.mark.slow
 def test_good_scans_become_meshes_and_bad_ones_are_named(done: Done) -> None:
     assert {name: result.state for name, result in done.results.items()} == {
         **dict.fromkeys(GOOD, "done"),
@@ -27,6 +28,7 @@ def test_good_scans_become_meshes_and_bad_ones_are_named(done: Done) -> None:
         assert error is not None and words in error and "\n" not in error
 
 
+@pytest.mark.slow
 def test_the_tree_is_kept_and_holds_nothing_else(done: Done) -> None:
     mesh = {name: Path(name).with_suffix(".ply").as_posix() for name in (*GOOD, *BAD)}
     expected = {f"{mesh[name]}{ending}" for name in GOOD for ending in ("", ".json", ".png")}
@@ -36,12 +38,14 @@ def test_the_tree_is_kept_and_holds_nothing_else(done: Done) -> None:
     assert top == {"index.html", "summary.csv", "summary.json"}
 
 
+@pytest.mark.slow
 def test_a_mesh_is_the_one_of_recon_mesh(done: Done, tmp_path: Path) -> None:
     alone = tmp_path / "ball.ply"
     assert main(["mesh", str(done.scans / "parts/ball.xyz"), "-o", str(alone), "--quiet", *OPTIONS]) == 0
     assert (done.out / "parts" / "ball.ply").read_bytes() == alone.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_manifest_says_what_was_done(done: Done) -> None:
     manifest = json.loads((done.out / "ball.ply.json").read_text())
     config = recon.Config.from_dict(manifest["config"])
@@ -56,6 +60,7 @@ def test_a_manifest_says_what_was_done(done: Done) -> None:
     assert manifest["result"]["scan_to_mesh"]["mean"] < 0.05
 
 
+@pytest.mark.slow
 def test_the_summary_holds_every_scan(done: Done) -> None:
     with (done.out / "summary.csv").open(newline="") as file:
         rows = {row["scan"]: row for row in csv.DictReader(file)}
@@ -68,6 +73,7 @@ def test_the_summary_holds_every_scan(done: Done) -> None:
     }
 
 
+@pytest.mark.slow
 def test_given_again_it_does_what_is_left_and_what_changed(
     done: Done, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,6 +82,7 @@ def test_given_again_it_does_what_is_left_and_what_changed(
     again = done.copy(tmp_path)
     np.save(again.scans / "ball.npy", table(sphere(500, seed=5)))
     np.savetxt(again.scans / "two.xyz", table(sphere(400, seed=6)))
+    (again.scans / "parts" / "nan.xyz").unlink()
     box = again.out / "parts" / "box.ply"
     whole = box.read_bytes()
     box.write_bytes(whole[:-100])
@@ -89,7 +96,8 @@ def test_given_again_it_does_what_is_left_and_what_changed(
     assert states.pop("ring.npy") == "done before"
     changed = {name for name, state in states.items() if state == "done"}
     assert changed == {"ball.npy", "parts/ball.xyz", "parts/box.csv", "two.xyz"}
-    assert {name for name, state in states.items() if state == "failed"} == set(BAD) - {"two.xyz"}
+    failed = {name for name, state in states.items() if state == "failed"}
+    assert failed == set(BAD) - {"two.xyz", "parts/nan.xyz"}
     after = {path: path.stat().st_mtime_ns for path in again.out.rglob("*.ply")}
     assert [path.name for path in before if before[path] == after[path]] == ["ring.ply"]
     assert box.read_bytes() == whole
@@ -99,6 +107,7 @@ def test_given_again_it_does_what_is_left_and_what_changed(
     assert line.endswith("done before") and " 700 " in line
 
 
+@pytest.mark.slow
 def test_a_file_that_no_batch_made_is_not_overwritten(done: Done, tmp_path: Path) -> None:
     """Nor on the second attempt; --overwrite says that it may be."""
     (tmp_path / "scans").mkdir()
@@ -115,6 +124,7 @@ def test_a_file_that_no_batch_made_is_not_overwritten(done: Done, tmp_path: Path
     assert mine.read_bytes() == (done.out / "ball.ply").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_kept_run_is_redone_with_its_scan(done: Done, tmp_path: Path) -> None:
     """One that somebody else has made is left alone."""
     ring = ["--pattern", "ring.npy", "--quiet", *OPTIONS]

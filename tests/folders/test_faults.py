@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from folder_scans import GOOD, OPTIONS, TINY, Done, start, table, tree
+from folder_scans import BAD, GOOD, OPTIONS, TINY, Done, make_scans, start, table, tree
 from shapes import sphere
+from waiting import PATIENCE, eventually
 
 import recon
 from recon.cli import main
@@ -26,14 +27,7 @@ from recon.fit.checkpoint import load_snapshot
 from recon.folders.job import Job
 from recon.folders.process import Limits, run_job
 
-PATIENCE = 120  # seconds
-
-
-def wait_for(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
+pytestmark = pytest.mark.slow
 
 
 def scan_processes(batch: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -42,35 +36,42 @@ def scan_processes(batch: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def test_killed_again_and_again_it_ends_as_if_left_alone(done: Done, tmp_path: Path) -> None:
-    """Killed at random moments, one of them just before and one just after a first result is there; and
-    no scan that had its manifest was touched again."""
-    out, finished = tmp_path / "out", dict[Path, int]()
+    """Killed at random moments: after a first checkpoint, and about when the first and the third result are
+    there; and no scan that had its manifest was touched again."""
+    scans, out, finished = tmp_path / "scans", tmp_path / "out", dict[Path, int]()
+    make_scans(scans, bad=False)
+
+    def results() -> tuple[int, int]:
+        done, begun = (len(list(out.rglob(name))) for name in ("*.png", ".*/checkpoint.pt"))
+        return done, done + begun
+
     rng = np.random.default_rng(0)
-    for wanted in (0, 1, 3):
-        batch = start(done.scans, out, "--jobs", "2")
-        wait_for(lambda: len(list(out.glob("**/*.png"))) >= wanted)  # noqa: B023 it is used at once
-        time.sleep(rng.uniform(0, 2.0 if wanted == 0 else 0.3))
+    for least in ((0, 1), (1, 1), (3, 3)):
+        batch = start(scans, out, "--jobs", "2")
+        eventually(results, "results, and these with checkpoints", lambda found: found >= least)  # noqa: B023
+        time.sleep(rng.uniform(0, 0.3))  # for nothing
         batch.kill()
         batch.communicate(timeout=PATIENCE)
         for path in out.rglob("*.ply.json"):
             if '"state": "done"' in path.read_text():
                 (path.parent / f".{path.stem}.recon-lock").touch()  # as one killed right then leaves
                 assert finished.setdefault(path, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
-    batch = start(done.scans, out, "--jobs", "2")
+    batch = start(scans, out, "--jobs", "2")
     _, said = batch.communicate(timeout=PATIENCE)
-    assert batch.returncode == 3, said
+    assert batch.returncode == 0, said
     assert all(path.stat().st_mtime_ns == at for path, at in finished.items())
-    assert tree(out) == tree(done.out)
+    failures = {f"{Path(name).with_suffix('.ply')}.json" for name in BAD}
+    assert tree(out) == {name: content for name, content in tree(done.out).items() if name not in failures}
 
 
 def test_ctrl_c_stops_after_saving_and_the_next_run_goes_on(done: Done, tmp_path: Path) -> None:
     scans, out = tmp_path / "scans", tmp_path / "out"
     scans.mkdir()
     np.save(scans / "ball.npy", table(sphere(500)))
-    steps, run = ["--set", "fit.steps=3000"], tmp_path / "runs" / "ball.ply"
+    steps, run = ["--set", "fit.steps=600"], tmp_path / "runs" / "ball.ply"
     kept = ["--run", run.parent]
-    batch = start(scans, out, *steps, *kept, "--preview", "0.5s")
-    wait_for((run / "preview.ply").exists)
+    batch = start(scans, out, *steps, *kept, "--preview", "0.01s")  # so many that there is time enough
+    eventually((run / "preview.ply").exists, "a preview")
     batch.send_signal(signal.SIGINT)
     _, said = batch.communicate(timeout=PATIENCE)
     assert batch.returncode == 130 and "goes on from there" in said and "Traceback" not in said
@@ -84,7 +85,7 @@ def test_ctrl_c_stops_after_saving_and_the_next_run_goes_on(done: Done, tmp_path
     whole = tmp_path / "whole.ply"
     assert main(["mesh", str(scans / "ball.npy"), "-o", str(whole), "--quiet", *OPTIONS, *steps]) == 0
     assert (out / "ball.ply").read_bytes() == whole.read_bytes()
-    assert 0 < saved.step < 3000
+    assert 0 < saved.step < 600
 
 
 def test_processes_that_crash_take_one_scan_each_with_them(done: Done, tmp_path: Path) -> None:
@@ -93,8 +94,8 @@ def test_processes_that_crash_take_one_scan_each_with_them(done: Done, tmp_path:
     for name in ("a", "b", "c"):
         np.save(scans / f"{name}.npy", table(sphere(500)))
     batch = start(scans, out, "--jobs", "2")
-    wait_for(lambda: len(scan_processes(batch)) == 2)
-    for process, blow in zip(scan_processes(batch), (signal.SIGSEGV, signal.SIGKILL), strict=True):
+    both = eventually(lambda: scan_processes(batch), "two scans at work", lambda found: len(found) == 2)
+    for process, blow in zip(both, (signal.SIGSEGV, signal.SIGKILL), strict=True):
         process.send_signal(blow)
     _, said = batch.communicate(timeout=PATIENCE)
     assert batch.returncode == 3
@@ -125,14 +126,14 @@ def test_a_scan_can_be_stopped_where_scripts_started_the_worker(done: Done, tmp_
     assert process.stdin and process.stdout
     process.stdin.write(json.dumps(job.as_dict()) + "\n")
     process.stdin.flush()
-    watchdog, line = threading.Timer(PATIENCE, process.kill), ""
+    watchdog = threading.Timer(PATIENCE, process.kill)
     watchdog.start()
     with process:
-        for line in process.stdout:
-            if "training" in line:
-                process.send_signal(signal.SIGINT)
+        next(line for line in process.stdout if "training" in line)
+        process.send_signal(signal.SIGINT)
+        *_, last = process.stdout
     watchdog.cancel()
-    assert json.loads(line) == {"stopped": True}
+    assert json.loads(last) == {"stopped": True}
 
 
 def test_limits_of_time_and_memory_end_a_scan(tmp_path: Path) -> None:
@@ -165,12 +166,14 @@ def test_a_folder_that_cannot_be_read_is_reported_and_the_rest_goes_on(
     """And what was made of its scans stays."""
     again = done.copy(tmp_path)
     (again.out / "ball.ply").unlink()
+    for failed in ("cut.npy", "two.xyz"):
+        (again.scans / failed).unlink()
     close(again.scans / "parts")
     assert main(["batch", str(again.scans), str(again.out), "--json", *OPTIONS]) == 3
     shown = capsys.readouterr()
     rows = {row["scan"]: row for row in json.loads(shown.out)["scans"]}
     assert rows["ball.npy"]["state"] == "done" and rows["ring.npy"]["state"] == "done before"
-    assert set(rows) == {"ball.npy", "cut.npy", "parts/", "ring.npy", "two.xyz"}
+    assert set(rows) == {"ball.npy", "parts/", "ring.npy"}
     assert (rows["parts/"]["state"], rows["parts/"]["mesh"]) == ("failed", None)
     assert rows["parts/"]["error"].startswith("cannot read the folder: Permission denied")
     assert "parts/ failed: cannot read the folder: Permission denied" in shown.err
@@ -196,12 +199,12 @@ def test_a_disk_that_refuses_costs_no_earlier_result(done: Done, tmp_path: Path)
     def refuse() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 
-    batch = start(again.scans, again.out, "--pattern", "*.npy", preexec_fn=refuse)
+    batch = start(again.scans, again.out, "--pattern", "[bmr]*.npy", preexec_fn=refuse)
     _, said = batch.communicate(timeout=PATIENCE)
     assert batch.returncode == 3
     line = next(line for line in said.splitlines() if line.startswith("more.npy"))
     assert "failed: cannot write" in line and "File too large" in line
     before, after = tree(done.out), tree(again.out)
     assert set(after) - set(before) == {"more.ply.json"}
-    assert all(after[name] == content for name, content in before.items() if name != "cut.ply.json")
+    assert all(after[name] == content for name, content in before.items())
     assert [state for name in GOOD if (state := done.results[name].state) != "done"] == []

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
+import pytest
 from folder_scans import BAD, GOOD, Done
 from PIL import Image
 
@@ -37,6 +38,7 @@ class Page(HTMLParser):
             self.rows[-1] += data
 
 
+@pytest.mark.slow
 def test_the_page_lists_every_scan_and_needs_nothing_else(done: Done) -> None:
     text = (done.out / "index.html").read_text()
     page = Page(text)
@@ -49,6 +51,7 @@ def test_the_page_lists_every_scan_and_needs_nothing_else(done: Done) -> None:
     assert "failed: " in row and "2 usable points" in row
 
 
+@pytest.mark.slow
 def test_the_pictures_show_the_meshes(done: Done) -> None:
     """Small, and the ball is round: as wide as it is high."""
     picture = np.asarray(Image.open(done.out / "ball.ply.png"))
@@ -70,6 +73,7 @@ def test_names_are_only_text(tmp_path: Path) -> None:
     assert [unquote(link) for link in page.links[2:]] == [f"scans/{name}", f"{name}.json"]
 
 
+@pytest.mark.slow
 def test_the_table_is_aligned(done: Done) -> None:
     lines = table(list(done.results.values()), done.out)
     ends = {line.index("yes" if " yes " in line else "no ") for line in lines[1:-1] if "failed" not in line}

@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 from recon.errors import OutputError
 from recon.folders.lock import locked
+
+pytestmark = pytest.mark.slow
 
 HOLDER = """
 import sys
@@ -44,7 +47,7 @@ def test_one_that_is_waited_for_comes(tmp_path: Path) -> None:
     )
     assert holder.stdout and holder.stdin and holder.stdout.readline() == "held\n"
     holder.stdin.close()
-    with locked(path, "the folder", wait=60):
+    with locked(path, "the folder", wait=PATIENCE):
         assert path.exists()
     holder.wait()
     holder.stdout.close()

@@ -93,6 +93,7 @@ def test_it_is_the_dense_grids_mesh(field: Field, resolution: int, monkeypatch: 
         assert apart.mean() < 0.01 and apart.max() < 0.3
 
 
+@pytest.mark.slow
 def test_at_256_it_has_the_size_and_topology_of_the_dense_grids_mesh(monkeypatch: pytest.MonkeyPatch) -> None:
     dense, fast = dense_mesh(torus, 256, monkeypatch), doubles(torus, 256)
     assert topology(fast) == topology(dense)

@@ -25,9 +25,9 @@ SMALL = [
     "--set",
     "field.hidden=2",
     "--set",
-    "samples.batch=1024",
+    "samples.batch=512",
     "--threads",
-    "2",
+    "1",
 ]
 Fit = Callable[..., dict[str, Any]]
 
@@ -52,6 +52,7 @@ def fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Fit:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("channels", "bits"), [(1, 8), (2, 16), (3, 16), (4, 8)])
 def test_an_image_comes_back_in_its_channels_and_bits(
     fit: Fit, tmp_path: Path, channels: int, bits: int
@@ -67,6 +68,7 @@ def test_an_image_comes_back_in_its_channels_and_bits(
     assert error < 2 * (10 ** (-summary["psnr"] / 10) + rounding)
 
 
+@pytest.mark.slow
 def test_a_float_image_keeps_its_range(fit: Fit, tmp_path: Path) -> None:
     source, out = tmp_path / "in.tif", tmp_path / "out.tif"
     values = 500 * scene() - 120
@@ -75,6 +77,7 @@ def test_a_float_image_keeps_its_range(fit: Fit, tmp_path: Path) -> None:
     assert np.abs(read_image(out).values - values).mean() < 0.02 * np.ptp(values)
 
 
+@pytest.mark.slow
 def test_a_kept_run_is_written_again_at_any_size_without_training(fit: Fit, tmp_path: Path) -> None:
     source, run = tmp_path / "in.png", tmp_path / "run"
     write_image(scene(), source)
@@ -96,6 +99,7 @@ def test_a_kept_run_is_written_again_at_any_size_without_training(fit: Fit, tmp_
     assert (fitted.mode, fitted.grid.counts) == ("image", (36, 48))
 
 
+@pytest.mark.slow
 def test_derivative_pictures_are_written_beside(fit: Fit, tmp_path: Path) -> None:
     write_image(scene(channels=3), tmp_path / "in.png")
     summary = fit("image", tmp_path / "in.png", "-o", tmp_path / "out.png", "--derivatives")
@@ -104,10 +108,11 @@ def test_derivative_pictures_are_written_beside(fit: Fit, tmp_path: Path) -> Non
     assert min(sheet.shape[:2]) > 300 and sheet.std() > 0.05
 
 
-@pytest.mark.parametrize("mode", ["gradient", "laplacian"])
-def test_a_picture_from_its_derivatives(fit: Fit, tmp_path: Path, mode: str) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "steps"), [("gradient", 300), ("laplacian", 600)])
+def test_a_picture_from_its_derivatives(fit: Fit, tmp_path: Path, mode: str, steps: int) -> None:
     write_image(scene(), tmp_path / "in.png", 16)
-    summary = fit(mode, tmp_path / "in.png", "-o", tmp_path / "out.png", steps=600)
+    summary = fit(mode, tmp_path / "in.png", "-o", tmp_path / "out.png", steps=steps)
     assert summary["psnr"] > 25
     assert summary["fitted_back"] == ("a constant" if mode == "gradient" else "a linear function")
     found = read_image(tmp_path / "out.png").values
@@ -136,6 +141,7 @@ def composite(background: Float, inserted: Float, mask: NDArray[np.bool_]) -> Fl
     return found + (background - found)[~mask].mean(0)
 
 
+@pytest.mark.slow
 def test_a_blend_is_the_poisson_composite_without_a_seam(fit: Fit, tmp_path: Path) -> None:
     """The least-squares solution, to 0.5 % of white, where what was pasted is 10 % off; and across the mask's
     edge no step, though the inserted picture is 0.3 darker."""
@@ -155,6 +161,7 @@ def test_a_blend_is_the_poisson_composite_without_a_seam(fit: Fit, tmp_path: Pat
     assert step < 0.35 * np.abs(pasted[10:26, 14] - pasted[10:26, 13]).mean()
 
 
+@pytest.mark.slow
 def test_a_blend_without_a_mask_shows_both(fit: Fit, tmp_path: Path) -> None:
     write_image(scene(), tmp_path / "a.png")
     write_image(np.flip(scene(), 1), tmp_path / "b.png")
@@ -166,23 +173,25 @@ def test_a_blend_without_a_mask_shows_both(fit: Fit, tmp_path: Path) -> None:
     )  # rims of the left and the right disc
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", ["none", "tv", "hessian"])
 def test_inpainting_finds_pixels_it_has_not_seen(fit: Fit, tmp_path: Path, prior: str) -> None:
     write_image(scene(), tmp_path / "in.png")
-    summary = fit(
-        "inpaint", tmp_path / "in.png", "--keep", "0.3", "--prior", prior, "-o", tmp_path / "out.png"
-    )
+    given = [tmp_path / "in.png", "--keep", "0.3", "--prior", prior, "-o", tmp_path / "out.png"]
+    summary = fit("inpaint", *given, steps=150)
     assert summary["known"] == round(0.3 * 36 * 48) and summary["prior"] == prior
     assert summary["psnr_missing"] > 24  # the mean of the known pixels gets 16
 
 
+@pytest.mark.slow
 def test_a_mask_says_what_is_missing(fit: Fit, tmp_path: Path) -> None:
     hole = np.zeros((36, 48, 1))
     hole[15:20, 20:26] = 1.0
     spoilt = np.where(hole > 0, 0.0, scene())
     write_image(spoilt, tmp_path / "in.png")
     write_image(hole, tmp_path / "m.png")
-    summary = fit("inpaint", tmp_path / "in.png", "--mask", tmp_path / "m.png", "-o", tmp_path / "out.png")
+    given = [tmp_path / "in.png", "--mask", tmp_path / "m.png", "-o", tmp_path / "out.png"]
+    summary = fit("inpaint", *given, steps=150)
     assert summary["known"] == 36 * 48 - 30
     found = read_image(tmp_path / "out.png").values
     assert np.abs((found - scene())[15:20, 20:26]).mean() < 0.06  # what was black in the file
@@ -229,6 +238,7 @@ def test_mistakes_are_one_line(
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_a_run_of_another_kind_or_picture_is_refused(
     fit: Fit, tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

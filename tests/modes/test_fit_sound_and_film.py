@@ -36,7 +36,7 @@ def fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Fit:
             "--set",
             "samples.batch=2048",
             "--threads",
-            "2",
+            "1",
             "--json",
             "--quiet",
         ]
@@ -56,6 +56,7 @@ def tones(seconds: float = 0.5, channels: int = 1) -> Float:
     return 0.4 * np.stack(waves, axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ending", "subtype", "channels"), [("wav", "FLOAT", 1), ("flac", "PCM_16", 2)])
 def test_a_sound_comes_back(
     fit: Fit, tmp_path: Path, ending: str, subtype: str, channels: int, monkeypatch: pytest.MonkeyPatch
@@ -73,6 +74,7 @@ def test_a_sound_comes_back(
     assert read_image(summary["spectrogram"]).values.std() > 0.05
 
 
+@pytest.mark.slow
 def test_a_sound_is_resampled_by_evaluating_the_field(fit: Fit, tmp_path: Path) -> None:
     source, run = tmp_path / "in.wav", tmp_path / "run"
     write_sound([tones()], source, RATE, "PCM_16")
@@ -95,6 +97,7 @@ def film(count: int = 8, height: int = 24, width: int = 32) -> np.ndarray:
     return np.stack(frames).clip(0, 255).astype(np.uint8)
 
 
+@pytest.mark.slow
 def test_a_film_comes_back_at_any_size_and_rate(fit: Fit, tmp_path: Path) -> None:
     source, run = tmp_path / "in.mp4", tmp_path / "run"
     write_film(film(), source, Fraction(8))
@@ -109,6 +112,7 @@ def test_a_film_comes_back_at_any_size_and_rate(fit: Fit, tmp_path: Path) -> Non
     assert np.abs(shown - film()).mean() < 10
 
 
+@pytest.mark.slow
 def test_comparing_and_writing_a_film_tell_how_far_they_are(tmp_path: Path) -> None:
     source, said = tmp_path / "in.mp4", []
     write_film(film(), source, Fraction(8))
@@ -119,6 +123,7 @@ def test_comparing_and_writing_a_film_tell_how_far_they_are(tmp_path: Path) -> N
     np.testing.assert_allclose([share for share, _ in said], np.arange(1, 17) / 16)
 
 
+@pytest.mark.slow
 def test_a_part_of_a_film_is_fitted_smaller(fit: Fit, tmp_path: Path) -> None:
     source = tmp_path / "in.mp4"
     write_film(film(), source, Fraction(8))

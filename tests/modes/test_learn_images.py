@@ -80,6 +80,7 @@ def learnt(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     return run, json.loads((run / "result.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_space_completes_better_than_what_needs_no_field(learnt: tuple[Path, dict[str, Any]]) -> None:
     _, summary = learnt
     mse = summary["mse"]
@@ -90,6 +91,7 @@ def test_a_space_completes_better_than_what_needs_no_field(learnt: tuple[Path, d
     assert mse["field"]["100"] < mse["field"]["10"]
 
 
+@pytest.mark.slow
 def test_a_picture_is_completed_at_any_size(
     learnt: tuple[Path, dict[str, Any]], tmp_path: Path, recon: Run
 ) -> None:
@@ -108,6 +110,7 @@ def test_a_picture_is_completed_at_any_size(
     assert refined["mse"] < plain["mse"]
 
 
+@pytest.mark.slow
 def test_what_a_mask_hides_does_not_count(
     learnt: tuple[Path, dict[str, Any]], tmp_path: Path, recon: Run
 ) -> None:
@@ -133,6 +136,7 @@ def test_what_a_mask_hides_does_not_count(
     assert np.square(clean - picture / 255).mean() < 0.02
 
 
+@pytest.mark.slow
 def test_a_strip_goes_from_one_picture_to_the_other(
     learnt: tuple[Path, dict[str, Any]], tmp_path: Path, recon: Run
 ) -> None:
@@ -146,6 +150,7 @@ def test_a_strip_goes_from_one_picture_to_the_other(
     assert (np.diff(middle[:, 0]) < 0).all() and (np.diff(middle[:, 2]) > 0).all()
 
 
+@pytest.mark.slow
 def test_a_learning_that_was_stopped_goes_on_bit_for_bit(folder: Path, tmp_path: Path, recon: Run) -> None:
     def learn(run: Path, *more: str) -> dict[str, Any]:
         return recon("learn", "images", folder, "-o", run, "--size", "12", "--steps", "150", *SMALL, *more)
@@ -187,6 +192,7 @@ def test_a_learning_that_was_stopped_goes_on_bit_for_bit(folder: Path, tmp_path:
     assert resumed["mse"] == whole["mse"]
 
 
+@pytest.mark.slow
 def test_pictures_are_read_once(
     learnt: tuple[Path, dict[str, Any]],
     folder: Path,
@@ -243,6 +249,7 @@ def test_the_nearest_picture_is_nearest_at_the_known_pixels() -> None:
         assert (learnt[:, where] - one[where]).square().sum((1, 2)).argmin() == found
 
 
+@pytest.mark.slow
 def test_what_cannot_be_learnt_or_completed_is_said_in_a_line(
     learnt: tuple[Path, dict[str, Any]], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

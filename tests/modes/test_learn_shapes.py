@@ -13,6 +13,8 @@ from recon.cli import main
 from recon.mesh.files import read_mesh
 from recon.modes import shape_scores
 
+pytestmark = pytest.mark.slow
+
 SMALL = [
     *("--set", "encoder.width=48", "--set", "encoder.latent=48", "--set", "encoder.hidden=48"),
     *("--set", "field.width=24", "--set", "field.hidden=1", "--set", "learning.targets=128"),

@@ -20,7 +20,9 @@ from recon.cli import main
 from recon.errors import SignalError
 from recon.fit.trainer import Progress
 
-SMALL = ["--set", "field.width=48", "--set", "field.hidden=2", "--set", "drawn.points=512", "--threads", "2"]
+pytestmark = pytest.mark.slow
+
+SMALL = ["--set", "field.width=48", "--set", "field.hidden=2", "--set", "drawn.points=512", "--threads", "1"]
 Solve = Callable[..., dict[str, Any]]
 
 
@@ -47,7 +49,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
 
 def test_helmholtz_meets_both_references(solve: Solve, tmp_path: Path) -> None:
     """At a wavenumber that few steps are enough for."""
-    summary = solve("helmholtz", "--wavenumber", "5", "--set", "field.omega_first=6", steps=900)
+    summary = solve("helmholtz", "--wavenumber", "5", "--set", "field.omega_first=6", steps=700)
     assert summary["error"] < 0.1
     assert summary["error_closed_form"] < 0.1
     assert summary["reference_error"] < 0.005
@@ -74,7 +76,7 @@ def test_sources_are_where_they_are_told(solve: Solve, tmp_path: Path) -> None:
 
 def test_a_wave_follows_finite_differences(solve: Solve, tmp_path: Path) -> None:
     wide = ["--width", "0.2", "--until", "0.6", "--frames", "7", "--set", "field.omega_first=5"]
-    summary = solve("wave", *wide, steps=900)
+    summary = solve("wave", *wide, steps=300)
     assert summary["error"] < 0.1
     with Image.open(tmp_path / "out" / "wave.gif") as film:
         assert film.n_frames == 7 and film.size[0] == 2 * film.size[1]
@@ -93,7 +95,7 @@ def test_waves_from_files(solve: Solve, tmp_path: Path, monkeypatch: pytest.Monk
     np.save("medium.npy", np.where(y > 0, 0.5, 1.0))
     names = ("initial", "velocity", "medium")
     given = [part for name in names for part in (f"--{name}", f"{name}.npy")]
-    summary = solve("wave", *given, "--sides", "fixed", "--until", "0.3", "--frames", "3", steps=700)
+    summary = solve("wave", *given, "--sides", "fixed", "--until", "0.3", "--frames", "3", steps=300)
     assert summary["error"] < 0.25
     with np.load(tmp_path / "out" / "solution.npz") as arrays:
         row, column = np.unravel_index(arrays["reference"][0].argmax(), (101, 101))
@@ -106,17 +108,17 @@ def test_waves_from_files(solve: Solve, tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_level_that_rests_stays(solve: Solve, tmp_path: Path) -> None:
     """Nothing bends, nothing moves, nothing leaves."""
     np.save(tmp_path / "one.npy", np.ones((4, 4)))
-    summary = solve("wave", "--initial", tmp_path / "one.npy", "--frames", "2", steps=300)
+    summary = solve("wave", "--initial", tmp_path / "one.npy", "--frames", "2", steps=100)
     assert summary["error"] < 0.05
 
 
 def test_an_inclusion_is_found_from_its_echoes(solve: Solve, tmp_path: Path) -> None:
     quick = ["--wavenumbers", "6", "--sources", "4", "--receivers", "16", "--set", "drawn.points=256"]
-    summary = solve("inverse", *quick, steps=500)
+    summary = solve("inverse", *quick, steps=250)
     assert summary["correlation"] > 0.6
     assert summary["offset"] < 0.1
     assert summary["slowness"][0] < 0.95
-    again = solve("inverse", "--data", tmp_path / "out" / "data.npz", *quick[-2:], steps=500, out="again")
+    again = solve("inverse", "--data", tmp_path / "out" / "data.npz", *quick[-2:], steps=250, out="again")
     assert again["slowness"] == pytest.approx(summary["slowness"], abs=0.02)
     assert again["misfit"] == pytest.approx(summary["misfit"], abs=0.01)
 

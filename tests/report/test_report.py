@@ -26,6 +26,8 @@ from recon.cli import main
 from recon.fit.trainer import Progress
 from recon.report import scene, write_report
 
+pytestmark = pytest.mark.slow
+
 TINY = recon.PRESETS["standard"].with_(
     field={"width": 32}, fit={"steps": 300}, surface={"prior_samples": 10_000}, mesh={"resolution": 48}
 )

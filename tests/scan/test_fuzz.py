@@ -16,6 +16,8 @@ from recon.errors import ScanError
 from recon.geometry import Mesh, PointCloud
 from recon.scan.files import read_any
 
+pytestmark = pytest.mark.slow
+
 CASES = 80  # a file
 SECONDS = 5  # a case, on a machine that is busy
 MEMORY = 1 << 28  # bytes of address space a case may take beyond what the program has

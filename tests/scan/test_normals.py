@@ -94,6 +94,7 @@ def test_estimated_ones_of_closed_shapes_point_outward(name: str) -> None:
     assert (cosine > 0).mean() > 0.98
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("thickness", [0.03, 0.04, 0.06])
 def test_the_outside_of_a_thin_plate_is_not_mistaken(thickness: float) -> None:
     for seed in range(4):

@@ -45,6 +45,7 @@ def test_without_biases_the_theory_of_second_order_holds() -> None:
     assert growth == pytest.approx(1 + math.exp(-2 * expected_spread(0.0) ** 2), abs=0.03)
 
 
+@pytest.mark.slow
 def test_the_sine_is_best_on_value_gradient_and_laplacian() -> None:
     """Of the activations that the first figure of the paper compares; and on what each fit is given."""
     names = ("sine", "relu", "relu-pe", "tanh", "softplus")
@@ -61,6 +62,7 @@ def test_the_sine_is_best_on_value_gradient_and_laplacian() -> None:
     assert study.facts["ends"]["image"]["relu"]["laplacian"] == pytest.approx(0.0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_low_omega_cannot_follow_and_a_high_one_oscillates_between_samples() -> None:
     found = {}
     for omega in (1.0, 10.0, 300.0):
@@ -80,6 +82,7 @@ def test_a_picture_comes_along_and_spans_its_range(tmp_path: Path) -> None:
     assert picture.shape == (24, 24) and (picture.min(), picture.max()) == (-1.0, 1.0)
 
 
+@pytest.mark.slow
 def test_a_study_is_a_folder_with_a_page_a_table_and_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

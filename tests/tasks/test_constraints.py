@@ -60,13 +60,9 @@ def test_the_derived_gradient_is_autograds(threads: int, monkeypatch: pytest.Mon
     field, problem = Siren(FieldConfig(width=16, omega_first=5, omega_hidden=5), 2, 2), task()
     assert isinstance(problem, DerivedTask)
     batch, weights = problem.sample(7), {name: weight(0.0) for name, weight in problem.weights.items()}
-    before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    try:
-        with rows.row_workers():
-            terms, gradient = problem.gradient(field, batch, weights)
-    finally:
-        torch.set_num_threads(before)
+    with rows.row_workers():
+        terms, gradient = problem.gradient(field, batch, weights)
     plain, wanted = gradient_by_autograd(problem, field, batch, weights)
     for name in problem.weights:
         torch.testing.assert_close(terms[name], plain[name], rtol=1e-11, atol=0.0)

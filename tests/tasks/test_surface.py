@@ -71,13 +71,9 @@ def test_the_derived_gradient_is_autograds(
     batch = dataclasses.replace(batch, points=batch.points.double())
     weights = {name: 10.0 + k for k, name in enumerate(task.weights)}
     wanted, expected = gradient_by_autograd(task, field, batch, weights)
-    before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    try:
-        with rows.row_workers():
-            terms, found = task.gradient(field, batch, weights)
-    finally:
-        torch.set_num_threads(before)
+    with rows.row_workers():
+        terms, found = task.gradient(field, batch, weights)
     assert {n: t.item() for n, t in terms.items()} == pytest.approx(
         {n: t.item() for n, t in wanted.items()}, rel=1e-6
     )

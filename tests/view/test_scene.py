@@ -69,6 +69,7 @@ def test_what_cannot_be_shown_is_refused_when_the_scene_is_made(folder: Path, tm
         Scene([tmp_path / "empty"])
 
 
+@pytest.mark.slow
 def test_a_run_folder_has_its_scan_its_field_and_a_mesh_where_none_is_given(tmp_path: Path) -> None:
     config = PRESETS["draft"].with_(fit={"steps": 60}, field={"width": 16}, mesh={"resolution": 24})
     reconstruct(sphere(800), config, run=tmp_path / "run")
@@ -102,6 +103,7 @@ def test_a_file_that_is_replaced_is_read_again(folder: Path) -> None:
         scene.page(1)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_training_shows_what_it_shows_of_itself(tmp_path: Path) -> None:
     config = PRESETS["draft"].with_(fit={"steps": 200}, field={"width": 32}, mesh={"resolution": 24})
     seen: list[tuple[int, ...]] = []

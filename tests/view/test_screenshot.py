@@ -48,6 +48,7 @@ def no_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/true")
 
 
+@pytest.mark.slow
 def test_the_renderer_draws_what_rays_meet() -> None:
     kitten = Scene([Path(__file__).parents[2] / "data" / "kitten.ply"]).page(0).layers[0].thing
     with Offscreen() as offscreen:
@@ -59,6 +60,7 @@ def test_the_renderer_draws_what_rays_meet() -> None:
             assert image[shown(image)].std() > 5  # it has light and shade
 
 
+@pytest.mark.slow
 def test_the_renderer_keeps_up_up_and_colours_apart_at_any_offset() -> None:
     vertices = cone().vertices
     colors = np.where(vertices[:, :1] > 0, [[200, 40, 40]], [[40, 40, 200]]).astype(np.uint8)
@@ -72,6 +74,7 @@ def test_the_renderer_keeps_up_up_and_colours_apart_at_any_offset() -> None:
     assert not redder[120, 30:70].any()
 
 
+@pytest.mark.slow
 def test_an_open_surface_has_another_inside() -> None:
     with Offscreen() as offscreen:
         outside = offscreen.draw(bowl(), camera_for(bowl(), (80, 80), (0, 0, 1), (0, 1, 0)))[40, 40]
@@ -83,11 +86,13 @@ def test_an_open_surface_has_another_inside() -> None:
     assert len(painted(plain).faces) == len(plain.faces)
 
 
+@pytest.mark.slow
 def test_a_renderer_that_dies_is_seen_to_have_died(no_renderer: None) -> None:
     with Offscreen() as offscreen, pytest.raises(OffscreenError):
         offscreen.draw(cone(), camera_for(cone(), (64, 64)))
 
 
+@pytest.mark.slow
 def test_where_the_renderer_dies_rays_are_cast(
     no_renderer: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -112,6 +117,7 @@ def test_without_open3d_rays_are_cast(
     assert caplog.messages == ["drawn by ray casting: Open3D is not installed (bash tools/setup view)"]
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_column_a_file_and_a_row_a_view(
     tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,6 +157,7 @@ def test_what_cannot_be_drawn_is_one_line_and_no_file(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_the_legend_is_in_the_picture_and_the_picture_keeps_its_size(tmp_path: Path) -> None:
     write_mesh(bowl(), tmp_path / "bowl.ply")
     scene = Scene([tmp_path / "bowl.ply"])
@@ -159,6 +166,7 @@ def test_the_legend_is_in_the_picture_and_the_picture_keeps_its_size(tmp_path: P
     assert {PLAIN[0], PLAIN[-1]} <= {tuple(pixel) for pixel in image[:, 350:].reshape(-1, 3)}
 
 
+@pytest.mark.slow
 def test_a_film_goes_round_once(no_renderer: None, tmp_path: Path) -> None:
     write_mesh(cone().select(np.ones(len(cone().vertices), bool)), tmp_path / "cone.ply")
     box = trimesh.creation.box((2, 1, 1))
@@ -177,6 +185,7 @@ def test_a_film_goes_round_once(no_renderer: None, tmp_path: Path) -> None:
     assert shares[-1] == 1.0
 
 
+@pytest.mark.slow
 def test_points_without_normals_have_relief_beside_the_renderer(tmp_path: Path) -> None:
     np.savetxt(tmp_path / "bare.xyz", PointCloud(half_sphere().points).points)
     image = screenshot(Scene([tmp_path / "bare.xyz"]), tmp_path / "a.png", Shot((100, 100)))

@@ -147,6 +147,7 @@ def test_a_page_that_cannot_be_read_is_passed(folder: Path) -> None:
     assert stage.page.title == "scan.xyz"
 
 
+@pytest.mark.slow
 def test_a_slice_moves_through_the_field(tmp_path: Path) -> None:
     config = PRESETS["draft"].with_(fit={"steps": 60}, field={"width": 16}, mesh={"resolution": 24})
     reconstruct(sphere(800), config, run=tmp_path / "run")
