@@ -19,6 +19,7 @@ import torch
 
 from recon.bar import Told, part_of, untold
 from recon.config import STANDARD, Config
+from recon.device import choose_device, device_name
 from recon.errors import OtherRunError, UsageError
 from recon.field.siren import Siren
 from recon.fit.callbacks import TensorBoard
@@ -132,26 +133,6 @@ def reconstruct(
 def surrounding_box(points_unit: Float, margin: float) -> Float:
     """(2, 3): the points' box and `margin` around it."""
     return np.stack([points_unit.min(0) - margin, points_unit.max(0) + margin])
-
-
-def choose_device(name: str) -> torch.device:
-    """The torch device that `name` stands for. Raises UsageError where there is none."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"no device is called '{name}': auto, cpu, cuda or cuda:N") from None
-    if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"device '{name}' is not supported: auto, cpu, cuda or cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"there is no device '{name}': {torch.cuda.device_count()} GPUs were found")
-    return device
-
-
-def device_name(device: torch.device) -> str:
-    """What a person calls it."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
 
 
 def _space_samples(

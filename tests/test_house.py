@@ -18,7 +18,7 @@ import recon
 LAYERS = (
     {"errors", "version"},
     {"stages"},
-    {"geometry", "config", "atomic", "bar", "origin"},
+    {"geometry", "config", "atomic", "bar", "origin", "device"},
     {"palette"},
     {"topology", "settings", "signal_config", "solve_config", "space_config", "plots"},
     {"scan", "signals", "field", "finite", "evaluation"},

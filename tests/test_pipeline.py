@@ -16,7 +16,6 @@ import recon
 from recon.config import PRESETS, Config
 from recon.errors import ScanError, UsageError
 from recon.fit.trainer import Progress
-from recon.pipeline import choose_device
 from recon.topology import measures, topology
 
 pytestmark = pytest.mark.slow
@@ -304,12 +303,6 @@ def test_without_any_normals_a_closed_scan_gives_a_closed_mesh() -> None:
     with pytest.raises(ScanError, match="encloses nothing"):
         half = sphere(6000)
         recon.reconstruct(half.select(half.normals[:, 2] < 0), config)
-
-
-@pytest.mark.parametrize("name", ["tpu", "meta", "cuda:99"])
-def test_a_device_that_is_not_there_is_named(name: str) -> None:
-    with pytest.raises(UsageError, match=name):
-        choose_device(name)
 
 
 def test_the_history_is_a_table_from_the_first_checkpoint_on(tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from types import TracebackType
 import psutil
 import torch
 
+from recon.device import choose_device
 from recon.errors import UsageError
 from recon.folders.job import Job
 from recon.folders.process import ENDS, Limits, Message, run_job
-from recon.pipeline import choose_device
 
 MEMORY = 2 << 30  # bytes that a scan may need, by which the default number of jobs is limited
 

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from recon.atomic import atomic_path
+from recon.device import choose_device, device_name
 from recon.errors import UsageError
 from recon.fit.callbacks import TensorBoard
 from recon.fit.checkpoint import Checkpoint
@@ -23,7 +24,6 @@ from recon.fit.trainer import Callback, fit
 from recon.learned import Learned, new_space
 from recon.modes.train import open_run
 from recon.origin import CHECKPOINT, RESULT, machine_origin
-from recon.pipeline import choose_device, device_name
 from recon.reconstruction import HISTORY
 from recon.space_config import SpaceConfig
 from recon.tasks.spaces import SpaceTask

@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 
+from recon.device import choose_device, device_name
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
 from recon.fit.checkpoint import Checkpoint
 from recon.fit.trainer import Callback, fit
 from recon.modes.train import open_run
 from recon.origin import CHECKPOINT, machine_origin
-from recon.pipeline import choose_device, device_name
 from recon.reconstruction import HISTORY, save_description
 from recon.solution import Solution
 from recon.solve_config import SolveConfig

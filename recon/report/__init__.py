@@ -17,6 +17,7 @@ from typing import Any
 
 from recon.atomic import atomic_path, check_writable
 from recon.conversion import facts
+from recon.device import choose_device
 from recon.errors import ScanError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.origin import RESULT, RUN
@@ -24,7 +25,6 @@ from recon.palette import PLAIN, table
 from recon.pictures.camera import directions, usual_view
 from recon.pictures.files import png
 from recon.pictures.raycast import picture
-from recon.pipeline import choose_device
 from recon.plots import check_plots, distance_slices, histogram, history, norm_slices, pixels, svg
 from recon.reconstruction import Reconstruction, load
 from recon.report.scene import Surface, drawable, surface_of
