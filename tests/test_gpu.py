@@ -23,7 +23,7 @@ from recon.mesh.extract import extract
 from recon.scan.inside import Surroundings
 from recon.topology import topology
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 
 BOX = np.array([[-1.0] * 3, [1.0] * 3])
 SMALL = Config().with_(

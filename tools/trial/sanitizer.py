@@ -23,5 +23,7 @@ def run(trial: Trial) -> None:
         command += ["--set", setting]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     print(done.stdout)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("=========")]
-    trial.note("memcheck", ok=done.returncode == 0, said=lines[-6:] or done.stdout.splitlines()[-3:])
+    lines = done.stdout.splitlines()
+    found = [line for line in lines if line.startswith("=========")]
+    own = [line for line in lines if not line.startswith("=========")]
+    trial.note("memcheck", ok=done.returncode == 0, said=found[-6:] + own[-3:])
