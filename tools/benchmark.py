@@ -12,6 +12,7 @@
     python tools/benchmark.py rims --meshes FOLDER_OR_FILES [--counts 100000,1000000]
         [--options "--preset draft"]
     python tools/benchmark.py triangles --runs FOLDERS [--faces 50000,5000]
+    python tools/benchmark.py unoriented [--only box] [--counts 2000] [--seeds 20] [--preset draft]
 
 `COMMAND --help` says what each of them does. Every result is a line of OUT/COMMAND.jsonl with its commit,
 machine, threads, date and command; OUT/COMMAND.md is the table. Poisson, `normals` and `opening` need
@@ -35,6 +36,7 @@ from benchmarks import (
     rims,
     steps,
     triangles,
+    unoriented,
 )
 
 
@@ -52,6 +54,7 @@ def main() -> None:
         "opening": opening,
         "rims": rims,
         "triangles": triangles,
+        "unoriented": unoriented,
         "poisson": poisson,
         "one-mesh": one_mesh,
         "one-reference": one_reference,

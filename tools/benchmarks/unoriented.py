@@ -1,0 +1,99 @@
+"""Closed scans without any normals: how often the mesh has the right genus and one part, seed by seed.
+
+Random points of a sphere, a box and a torus, and a share of data/kitten.ply's, meshed with --normals none.
+The environment may choose the instruction set (ATEN_CPU_CAPABILITY), which is said in the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.accuracy import names
+from benchmarks.processes import Company, cores
+from benchmarks.report import ROOT, Row, append, header, publish, setting, table
+
+GENUS = {"sphere": 0, "box": 0, "torus": 1, "kitten": 1}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--only", type=names, default=list(GENUS), help=", ".join(GENUS))
+    parser.add_argument("--counts", type=names, default=["2000", "20000"], help="points of a scan")
+    parser.add_argument("--seeds", type=int, default=20, help="how many, of scan and start")
+    parser.add_argument("--preset", default="draft")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=cores())
+    parser.add_argument("-o", "--out", type=Path, default=Path("out/benchmark"))
+
+
+def run(args: argparse.Namespace) -> None:
+    args.out.mkdir(parents=True, exist_ok=True)
+    rows: list[Row] = []
+    for shape in args.only:
+        for count in map(int, args.counts):
+            company, start = Company(), time.perf_counter()
+            shown = [_topology(shape, count, seed, args) for seed in range(args.seeds)]
+            right = [(s.components, s.genus, s.outward) == (1, GENUS[shape], True) for s in shown]
+            row: Row = {"shape": shape, "points": count, "seeds": args.seeds, "right": sum(right)}
+            row |= {"preset": args.preset, "instructions": os.environ.get("ATEN_CPU_CAPABILITY", "all")}
+            row |= {"parts": max(s.components for s in shown), "seconds": time.perf_counter() - start}
+            row["others"] = company.cores()
+            rows.append(row | setting(args.threads, args.device))
+            append(args.out / "unoriented.jsonl", rows[-1])
+            print(markdown(rows)[-1], flush=True)
+    publish(args.out / "unoriented.md", [*header(args.threads, args.device), "", *markdown(rows)], rows)
+
+
+def scan(shape: str, count: int, seed: int) -> Any:
+    """(count, 3) points, even by area; of the kitten no more than there are."""
+    import recon
+
+    rng = np.random.default_rng(seed)
+    if shape == "kitten":
+        points = recon.read_cloud(ROOT / "data" / "kitten.ply").points
+        return points[rng.choice(len(points), min(count, len(points)), replace=False)]
+    if shape == "sphere":
+        points = rng.normal(size=(count, 3))
+        return points / np.linalg.norm(points, axis=1, keepdims=True)
+    if shape == "box":
+        half = np.array([1.0, 0.7, 0.5])
+        across = rng.choice(3, count, p=(1 / half) / (1 / half).sum())
+        points = rng.uniform(-half, half, (count, 3))
+        points[np.arange(count), across] = rng.choice([-1, 1], count) * half[across]
+        return points
+    u, v, height = rng.uniform(0, 2 * np.pi, (3, 4 * count))
+    kept = np.flatnonzero(height / (2 * np.pi) < (1 + 0.35 * np.cos(v)) / 1.35)[:count]
+    u, v = u[kept], v[kept]
+    away = 1 + 0.35 * np.cos(v)
+    return np.stack([away * np.cos(u), away * np.sin(u), 0.35 * np.sin(v)], axis=1)
+
+
+def _topology(shape: str, count: int, seed: int, args: argparse.Namespace) -> Any:
+    from dataclasses import replace
+
+    import torch
+
+    import recon
+    from recon.config import PRESETS
+    from recon.topology import topology
+
+    torch.set_num_threads(args.threads)
+    config = replace(PRESETS[args.preset].with_(scan={"normals": "none"}), seed=seed)
+    cloud = recon.PointCloud(scan(shape, count, seed))
+    return topology(recon.reconstruct(cloud, config, device=args.device).mesh())
+
+
+def markdown(rows: list[Row]) -> list[str]:
+    head = ("shape", "points", "preset", "instructions", "right", "most parts", "seconds a scan")
+    return table(head, [_cells(row) for row in rows])
+
+
+def _cells(row: Row) -> list[str]:
+    what = [row["shape"], f"{row['points']:,}", row["preset"], row["instructions"]]
+    seconds = row["seconds"] / row["seeds"]
+    return [*what, f"{row['right']} of {row['seeds']}", str(row["parts"]), f"{seconds:.1f}"]
