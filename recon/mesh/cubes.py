@@ -33,9 +33,8 @@ EDGES = [(a, b) for a, b in product(range(8), repeat=2) if b - a in (4, 2, 1) an
 EDGE_OF = {frozenset(ends): number for number, ends in enumerate(EDGES)}
 AXES = [{4: 0, 2: 1, 1: 2}[b - a] for a, b in EDGES]
 MIDDLE = len(EDGES)  # stands for the vertex in the middle of a loop; there is at most one in a cell
-INSET = (
-    0.1  # of an edge: how near a vertex may come to its ends, so that no triangle is lower than `INSET` / √2
-)
+# Of an edge: how near a vertex may come to its ends, so that no triangle is lower than `INSET` / √2.
+INSET = 0.1
 Triangle = tuple[int, int, int]
 
 
