@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,6 +14,7 @@ import torch
 
 from recon.fit.trainer import _Run
 
+THREADS = torch.get_num_threads()
 SLOW = "it trains a field, starts a process, opens a window, or computes for more than two seconds"
 
 
@@ -32,11 +33,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """A test that is not marked slow neither trains nor starts a process, nor do its fixtures."""
+    """A test that is not marked slow neither trains nor starts a process, nor do its fixtures. Each begins with
+    as many threads as the first, whatever number others and their fixtures asked for."""
 
     def refuse(*arguments: object, **options: object) -> NoReturn:
         raise AssertionError(f"mark this test slow: {SLOW}")
 
+    torch.set_num_threads(THREADS)
     with pytest.MonkeyPatch.context() as patch:
         if not item.get_closest_marker("slow"):
             patch.setattr(subprocess, "Popen", refuse)
@@ -44,21 +47,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
 
 
-@pytest.fixture(autouse=True)
-def as_many_threads_as_before() -> Iterator[None]:
-    """Whatever number a test has asked for."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a GPU where there is none."""
-    if item.get_closest_marker("gpu"):
-        import torch
-
-        if not torch.cuda.is_available():
-            pytest.skip("needs a CUDA GPU")
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA GPU")
 
 
 @pytest.fixture(scope="session")

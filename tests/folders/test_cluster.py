@@ -99,8 +99,10 @@ def test_a_worker_that_says_it_has_a_gpu_is_given_work_for_one(
 ) -> None:
     """On a machine that has none, the scan fails then as it does with --device cuda."""
     [result] = recon.batch(done.scans, tmp_path, pattern="ring.npy", overrides={"*": TINY}, cluster=scheduler)
-    there = torch.cuda.is_available()
-    assert result.error == (None if there else "there is no device 'cuda': 0 GPUs were found")
+    if torch.cuda.is_available():
+        assert result.error is None
+    else:
+        assert result.error is not None and result.error.startswith("there is no device 'cuda': 0 GPUs")
 
 
 def test_ctrl_c_stops_the_workers_scans_after_saving(scheduler: str, tmp_path: Path) -> None:
