@@ -33,8 +33,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """A test that is not marked slow neither trains nor starts a process, nor do its fixtures. Each begins with
-    as many threads as the first, whatever number others and their fixtures asked for."""
+    """A test that is not marked slow neither trains nor starts a process, nor do its fixtures. Each begins
+    with as many threads as the first, whatever number others and their fixtures asked for."""
 
     def refuse(*arguments: object, **options: object) -> NoReturn:
         raise AssertionError(f"mark this test slow: {SLOW}")
