@@ -123,10 +123,10 @@ def test_help_lists_every_setting_with_its_default(capsys: pytest.CaptureFixture
 @pytest.mark.slow
 def test_a_budget_in_seconds_is_kept(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "m.ply"
-    assert main(["mesh", str(data / "oni.ply"), "-o", str(out), "--time", "3s", "--json", *SMALL]) == 0
+    assert main(["mesh", str(data / "oni.ply"), "-o", str(out), "--time", "1s", "--json", *SMALL]) == 0
     summary = json.loads(capsys.readouterr().out)
     assert summary["steps"] > 0 and summary["steps"] % 50 == 0
-    assert summary["seconds"]["train"] >= 3
+    assert summary["seconds"]["train"] >= 1
 
 
 # A program that is the command line, but after its first checkpoint it trains on for a while, and then waits.
