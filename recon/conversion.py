@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,23 +20,19 @@ from recon.config import Config
 from recon.doubts import doubts
 from recon.errors import OtherRunError
 from recon.evaluation import distance_to_mesh
-from recon.fit.trainer import Callback
 from recon.geometry import Float, Mesh
 from recon.mesh.files import write_mesh
-from recon.origin import RESULT, fingerprint
-from recon.pipeline import reconstruct
-from recon.reconstruction import Reconstruction, read_run
+from recon.origin import RESULT, fingerprint, own_run
 from recon.scan.files import read_clouds
 from recon.topology import Hole, Measures, measures, topology
+
+if TYPE_CHECKING:
+    from recon.fit.trainer import Callback
+    from recon.reconstruction import Reconstruction
 
 log = logging.getLogger("recon")
 
 MEASURED = 50_000  # points of the scan whose distance to the mesh is taken, at least
-
-
-def own_run(out: Path) -> Path:
-    """The run folder of a conversion to `out` that was given none."""
-    return out.with_name(f".{out.name}.recon-run")
 
 
 @contextmanager
@@ -83,6 +79,8 @@ def convert(
     made = {**(origin or {}), "inputs": [fingerprint(scan) for scan in scans]}
     seconds = {"read": time.monotonic() - began}
 
+    from recon.pipeline import reconstruct  # here, because what cannot be read is to be said without PyTorch
+
     def trained() -> Reconstruction:
         return reconstruct(
             cloud,
@@ -120,6 +118,8 @@ def convert(
 
 def _same_batch_scan(run: Path, origin: Mapping[str, Any]) -> bool:
     """Whether a batch has made `run`, of the scan that it now does again."""
+    from recon.reconstruction import read_run
+
     return "batch" in origin and read_run(run).get("origin", {}).get("batch") == origin["batch"]
 
 

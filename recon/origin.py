@@ -20,6 +20,11 @@ CHUNK = 1 << 20
 PARTS = ("torch", "numpy", "scipy", "libigl", "scikit-image")  # whose version can change a result
 
 
+def own_run(out: Path) -> Path:
+    """The run folder of a result at `out` that was given none."""
+    return out.with_name(f".{out.name}.recon-run")
+
+
 def command_origin(arguments: Sequence[str], preset: str) -> dict[str, Any]:
     """The command `recon ARGUMENTS` as it was given, the folder it was given in, and its preset."""
     return {"command": shlex.join(["recon", *arguments]), "folder": str(Path.cwd()), "preset": preset}

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import recon
+from recon.fit.trainer import _Run
 
 # Lowest first. A module may import from lower layers and from its own package, from nothing beside it.
 LAYERS = (
@@ -119,6 +120,12 @@ def test_a_wrong_import_is_seen(module: str, source: str) -> None:
 )
 def test_a_right_import_is_let_through(module: str, source: str) -> None:
     assert offences(source, module) == []
+
+
+def test_a_test_that_is_not_marked_slow_starts_no_process_and_trains_nothing() -> None:
+    for work in (lambda: subprocess.run([sys.executable]), lambda: _Run.loop(None)):  # type: ignore[arg-type]
+        with pytest.raises(AssertionError, match="mark this test slow"):
+            work()
 
 
 @pytest.mark.slow

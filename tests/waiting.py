@@ -8,7 +8,7 @@ from typing import TypeVar
 
 Seen = TypeVar("Seen")
 PATIENCE = 600.0  # seconds until something counts as not happening: a guard against hanging, nothing else
-BETWEEN = 0.05  # seconds between two looks
+BETWEEN = 0.1  # seconds between two looks
 
 
 def eventually(look: Callable[[], Seen], what: str, holds: Callable[[Seen], object] = bool) -> Seen:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from recon.bar import Bar
 from recon.errors import MissingLibraryError
-from recon.fit.trainer import Progress
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+    from recon.fit.trainer import Progress
 
 
 class ProgressBar:

@@ -19,7 +19,6 @@ from typing import Any
 
 from recon.atomic import remove_leftovers
 from recon.config import STANDARD, Config
-from recon.conversion import own_run
 from recon.errors import OutputError, UsageError
 from recon.fit.callbacks import check_tensorboard
 from recon.folders.config_file import settings_from
@@ -32,6 +31,7 @@ from recon.folders.process import Limits, Message
 from recon.folders.progress import Progress, work
 from recon.folders.summary import CSV, JSON, KEPT, UNFINISHED, Result, how_many, write_summary
 from recon.mesh.files import check_mesh_path
+from recon.origin import own_run
 
 LOCK = ".recon-batch.lock"
 HASHED_AT_ONCE = 4  # files

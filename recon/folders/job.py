@@ -10,8 +10,8 @@ from typing import Any
 
 from recon import origin
 from recon.atomic import atomic_path
-from recon.conversion import own_run
 from recon.errors import OutputError
+from recon.origin import own_run
 from recon.version import VERSION
 
 DONE, FAILED = "done", "failed"

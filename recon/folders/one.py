@@ -22,9 +22,12 @@ import traceback
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recon.errors import OutputError, ReconError, ScanError
+
+if TYPE_CHECKING:
+    from recon.fit.trainer import Progress
 
 BETWEEN = 0.25  # seconds between two messages on how far a stage is
 PICTURE = (240, 180)
@@ -118,18 +121,14 @@ def _done(values: dict[str, Any], tell: Messages) -> dict[str, Any]:
 
 
 def _convert(job: Any, mesh: Path, before: dict[str, Any] | None, tell: Messages) -> dict[str, Any]:
-    import torch
-
     from recon.atomic import remove_leftovers
     from recon.config import Config
     from recon.conversion import convert, run_folder
-    from recon.fit.trainer import Progress
     from recon.folders.job import check_own, fingerprint, manifest_path, picture_path, write_manifest
 
     check_own(job, before)
     for path in (mesh, picture_path(mesh), manifest_path(mesh)):
         remove_leftovers(path)
-    torch.set_num_threads(job.threads)
     records = Records(tell)
     log = logging.getLogger("recon")
     log.setLevel(logging.INFO)

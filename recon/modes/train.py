@@ -16,7 +16,6 @@ import torch
 
 from recon.atomic import atomic_path
 from recon.bar import Told, untold
-from recon.conversion import own_run
 from recon.device import choose_device, device_name
 from recon.errors import OtherRunError, OutputError
 from recon.field.siren import Siren
@@ -24,7 +23,7 @@ from recon.fit.callbacks import TensorBoard
 from recon.fit.checkpoint import Checkpoint, load_snapshot
 from recon.fit.trainer import Callback, Snapshot, fit
 from recon.fitted import Fitted, Levels
-from recon.origin import CHECKPOINT, RESULT, RUN, fingerprint, machine_origin
+from recon.origin import CHECKPOINT, RESULT, RUN, fingerprint, machine_origin, own_run
 from recon.pipeline import check_same_run
 from recon.reconstruction import HISTORY, save_description
 from recon.signal_config import SignalConfig

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from folder_scans import TINY, Done, make_scans
+from waiting import PATIENCE
 
 import recon
+from recon.folders.lock import locked
 
 
 @pytest.fixture(scope="session")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    place = tmp_path_factory.mktemp("undisturbed")
-    make_scans(place / "scans")
-    results = {r.scan: r for r in recon.batch(place / "scans", place / "out", overrides={"*": TINY}, jobs=2)}
-    return Done(place / "scans", place / "out", results)
+    """Made by the first of the processes that share the tests; the others wait for it."""
+    base = tmp_path_factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "undisturbed"
+    results = place / "results.pickle"
+    with locked(place.with_suffix(".lock"), "the batch", wait=PATIENCE):
+        if not results.exists():
+            make_scans(place / "scans")
+            made = recon.batch(place / "scans", place / "out", overrides={"*": TINY}, jobs=2)
+            results.write_bytes(pickle.dumps({result.scan: result for result in made}))
+    return Done(place / "scans", place / "out", pickle.loads(results.read_bytes()))
 
 
 @pytest.fixture

@@ -103,11 +103,12 @@ def test_processes_that_crash_take_one_scan_each_with_them(done: Done, tmp_path:
     assert (out / "c.ply").read_bytes() == (done.out / "ball.ply").read_bytes()
 
 
-def test_what_was_done_before_its_process_ended_is_done(done: Done) -> None:
+def test_what_was_done_before_its_process_ended_is_done(done: Done, tmp_path: Path) -> None:
     """The manifest is there, and then comes the limit: nothing of it is lost."""
-    manifest = done.results["ball.npy"].manifest
+    again, manifest = done.copy(tmp_path), done.results["ball.npy"].manifest
     assert manifest
-    job = Job("ball.npy", str(done.scans / "ball.npy"), str(done.out / "ball.ply"), manifest["config"], "cpu")
+    scan, mesh = again.scans / "ball.npy", again.out / "ball.ply"
+    job = Job("ball.npy", str(scan), str(mesh), manifest["config"], "cpu")
     end = run_job(job, Limits(seconds=1e-3), lambda: False, lambda message: None)
     assert end == {"done": manifest}
 

@@ -29,7 +29,10 @@ from recon.report import scene, write_report
 pytestmark = pytest.mark.slow
 
 TINY = recon.PRESETS["standard"].with_(
-    field={"width": 32}, fit={"steps": 300}, surface={"prior_samples": 10_000}, mesh={"resolution": 48}
+    field={"width": 32},
+    fit={"steps": 300},
+    surface={"prior_samples": 10_000, "on_surface": 400, "off_surface": 150},
+    mesh={"resolution": 48},
 )
 FAR = np.array([5.0e5, 5.4e6, 100.0])
 
@@ -51,7 +54,8 @@ def small_pictures() -> Iterator[None]:
 def run(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
     """A run of the command line, with its report."""
     folder = tmp_path_factory.mktemp("run")
-    settings = ["--set", "field.width=32", "--set", "fit.steps=300", "--set", "surface.prior_samples=10000"]
+    small = ("field.width=32", "fit.steps=300", "surface.prior_samples=10000", "surface.on_surface=400")
+    settings = [f"--set={setting}" for setting in small]
     command = ["mesh", str(data / "kitten.ply"), "-o", str(folder / "m.ply"), "--run", str(folder / "run")]
     assert main([*command, *settings, "--resolution", "64", "--quiet"]) == 0
     with pytest.MonkeyPatch.context() as patch:

@@ -49,7 +49,7 @@ def test_without_biases_the_theory_of_second_order_holds() -> None:
 def test_the_sine_is_best_on_value_gradient_and_laplacian() -> None:
     """Of the activations that the first figure of the paper compares; and on what each fit is given."""
     names = ("sine", "relu", "relu-pe", "tanh", "softplus")
-    study = study_activations(grey_picture(None, 40), 100, activations=names, field={**FIELD, "width": 32})
+    study = study_activations(grey_picture(None, 32), 100, activations=names, field={**FIELD, "width": 32})
     for mode, measures, margin in (
         ("image", ("psnr", "gradient", "laplacian"), 1.0),
         ("gradient", ("gradient",), 1.0),
@@ -84,8 +84,9 @@ def test_a_picture_comes_along_and_spans_its_range(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_study_is_a_folder_with_a_page_a_table_and_figures(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("recon.studies.initialisation.DRAWS", 1)
     out = tmp_path / "out"
     command = ["study", "init", "-o", str(out), "--size", "8", "--steps", "2", "--json", "--quiet"]
     command += ["--threads", "1"]

@@ -62,7 +62,7 @@ def test_a_picture_is_found_from_its_derivatives_alone(kind: str) -> None:
     )
     config = STANDARD[kind].with_(field={"width": 64, "omega_first": 5.0}, fit={"steps": 400, "rate": 2e-3})
     if kind == "gradient":
-        task = gradient_task(GRID, gradient, 2560)
+        task = gradient_task(GRID, gradient, 1280)
     else:
         task = laplacian_task(GRID, laplacian, 2560)
     field = Siren(config.field, 2, 1)
