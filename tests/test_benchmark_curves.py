@@ -135,6 +135,7 @@ TINY = "--set surface.prior_samples=20000 --set field.width=64 --set field.hidde
 TINY += " --set surface.on_surface=300 --set surface.off_surface=100"
 
 
+# Slow: four seconds of training, one of the published method, and two processes that load PyTorch.
 @pytest.mark.slow
 def test_curves_from_end_to_end(ball: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = ball / "out"
@@ -154,6 +155,7 @@ def test_curves_from_end_to_end(ball: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "| ball | clean | recon --set" in (out / "curves.md").read_text()
 
 
+# Slow: a training that gives a closed mesh, and two processes that load PyTorch.
 @pytest.mark.slow
 def test_extraction_from_end_to_end(ball: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = ball / "out"

@@ -93,6 +93,7 @@ def test_ratios_are_taken_turn_by_turn() -> None:
     assert {line.count("|") for line in lines} == {10}
 
 
+# Slow: three processes that load PyTorch.
 @pytest.mark.slow
 def test_the_command_measures_each_kind_in_a_process_of_its_own(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

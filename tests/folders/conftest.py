@@ -19,7 +19,8 @@ from recon.folders.lock import locked
 
 @pytest.fixture(scope="session")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """Made by the first of the processes that share the tests; the others wait for it."""
+    """Made by the first of the processes that share the tests; the others wait for it. Slow: eight scans, and
+    a process for each."""
     base = tmp_path_factory.getbasetemp()
     place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "undisturbed"
     results = place / "results.pickle"

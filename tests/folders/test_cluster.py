@@ -40,6 +40,7 @@ def workers_with_a_scan(batch: int) -> list[psutil.Process]:
     return found
 
 
+# Slow: five workers, and a scan's process in each.
 def test_scans_of_lost_workers_are_done_by_others(done: Done, tmp_path: Path) -> None:
     """Two workers; three times, one that has a scan is killed."""
     out = tmp_path / "out"

@@ -35,6 +35,7 @@ def scan_processes(batch: subprocess.Popen[str]) -> list[psutil.Process]:
     return psutil.Process(batch.pid).children()
 
 
+# Slow: four batches, and up to four scans in each, are processes that load PyTorch.
 def test_killed_again_and_again_it_ends_as_if_left_alone(done: Done, tmp_path: Path) -> None:
     """Killed at random moments: after a first checkpoint, and about when the first and the third result are
     there; and no scan that had its manifest was touched again."""
@@ -64,6 +65,7 @@ def test_killed_again_and_again_it_ends_as_if_left_alone(done: Done, tmp_path: P
     assert tree(out) == {name: content for name, content in tree(done.out).items() if name not in failures}
 
 
+# Slow: a training that is long enough to be stopped, and is done twice.
 def test_ctrl_c_stops_after_saving_and_the_next_run_goes_on(done: Done, tmp_path: Path) -> None:
     scans, out = tmp_path / "scans", tmp_path / "out"
     scans.mkdir()

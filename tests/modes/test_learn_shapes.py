@@ -22,6 +22,7 @@ SMALL = [
 ]
 
 
+# Slow: encoder and hypernetwork need so many steps to be better than the mean shape.
 @pytest.fixture(scope="module")
 def learnt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     run = tmp_path_factory.mktemp("runs") / "run"

@@ -47,6 +47,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     return said
 
 
+# Slow: so many steps are needed to come near the references.
 def test_helmholtz_meets_both_references(solve: Solve, tmp_path: Path) -> None:
     """At a wavenumber that few steps are enough for."""
     summary = solve("helmholtz", "--wavenumber", "5", "--set", "field.omega_first=6", steps=700)
@@ -85,6 +86,7 @@ def test_a_wave_follows_finite_differences(solve: Solve, tmp_path: Path) -> None
         assert arrays["t"][-1] == pytest.approx(0.6)
 
 
+# Slow: a solution by finite differences, and a training through second derivatives.
 def test_waves_from_files(solve: Solve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Value, velocity and slowness; rows along y, in the reference as in the field."""
     monkeypatch.chdir(tmp_path)
@@ -112,6 +114,7 @@ def test_a_level_that_rests_stays(solve: Solve, tmp_path: Path) -> None:
     assert summary["error"] < 0.05
 
 
+# Slow: two inversions, of four sources each.
 def test_an_inclusion_is_found_from_its_echoes(solve: Solve, tmp_path: Path) -> None:
     quick = ["--wavenumbers", "6", "--sources", "4", "--receivers", "16", "--set", "drawn.points=256"]
     summary = solve("inverse", *quick, steps=250)
@@ -151,6 +154,7 @@ def test_a_stopped_run_goes_on_to_the_same_field(tmp_path: Path) -> None:
     np.testing.assert_allclose(whole.on(axis)[:, 0], axis**2 / 2, atol=1e-3)
 
 
+# Slow: as it is in the documentation.
 def test_the_page_of_the_documentation_solves_its_problem(root: Path) -> None:
     """In about thirty lines, as it says."""
     (program,) = re.findall(r"```python\n(.*?)```", (root / "docs" / "pde.md").read_text("utf-8"), re.DOTALL)

@@ -45,6 +45,7 @@ def test_without_biases_the_theory_of_second_order_holds() -> None:
     assert growth == pytest.approx(1 + math.exp(-2 * expected_spread(0.0) ** 2), abs=0.03)
 
 
+# Slow: fifteen fits, a third of them through second derivatives.
 @pytest.mark.slow
 def test_the_sine_is_best_on_value_gradient_and_laplacian() -> None:
     """Of the activations that the first figure of the paper compares; and on what each fit is given."""
@@ -82,6 +83,7 @@ def test_a_picture_comes_along_and_spans_its_range(tmp_path: Path) -> None:
     assert picture.shape == (24, 24) and (picture.min(), picture.max()) == (-1.0, 1.0)
 
 
+# Slow: every start is trained, twice.
 @pytest.mark.slow
 def test_a_study_is_a_folder_with_a_page_a_table_and_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -53,6 +53,7 @@ def test_mixed_gradients_are_of_the_mask_or_of_the_stronger_picture() -> None:
     np.testing.assert_allclose(size[2], np.maximum(size[0], size[1]))
 
 
+# Slow: 400 steps, through second derivatives.
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gradient", "laplacian"])
 def test_a_picture_is_found_from_its_derivatives_alone(kind: str) -> None:
