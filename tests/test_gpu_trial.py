@@ -25,6 +25,7 @@ def run(trial):
 WHOLE = "def run(trial): trial.check('little', 0.5, 1.0)"
 
 
+@pytest.mark.slow  # it starts a process for each part
 def test_all_of_it_runs_small_on_a_cpu(root: Path, tmp_path: Path) -> None:
     """From elsewhere, by the checkout alone."""
     command = [sys.executable, str(root / "tools" / "gpu_trial.py"), "--out", str(tmp_path / "found")]
@@ -44,6 +45,7 @@ def test_all_of_it_runs_small_on_a_cpu(root: Path, tmp_path: Path) -> None:
     assert all(f"## {part.name}" in table for part in parts.PARTS)
 
 
+@pytest.mark.slow
 def test_what_fails_or_hangs_is_told_and_the_next_part_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -166,8 +166,8 @@ def _is_far(vertices: Float) -> bool:
 
 def _warn_of_merging(vertices: Float) -> None:
     """Say so where programs that merge near vertices would change the mesh."""
-    if np.abs(vertices).max() > MERGED * 2.0**53:
-        return  # doubles are further apart
+    if not np.abs(vertices).max() < MERGED * 2.0**53:
+        return  # doubles are further apart, or not finite
     if count := _meeting(vertices, np.rint(vertices / MERGED).astype(np.int64)):
         log.warning(
             "%d vertices are so near to others that many programs (trimesh: %g, whatever the unit) take them "
