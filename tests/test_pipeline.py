@@ -250,7 +250,7 @@ def test_tensorboard_gets_terms_pictures_and_slices(monkeypatch: pytest.MonkeyPa
 
 def test_a_cloud_without_normals_gets_its_own() -> None:
     cloud = recon.PointCloud(sphere().points, values={"height": sphere().points[:, 2]}, unit="metre")
-    result = recon.reconstruct(cloud, SMALL.with_(fit={"steps": 200}))
+    result = recon.reconstruct(cloud, SMALL.with_(fit={"steps": 600}))
     mesh = result.mesh(32)
     assert topology(mesh).outward
     assert result.scan.unit == "metre" and np.ptp(mesh.values["height"]) > RADIUS

@@ -6,8 +6,8 @@
 
 What a training comes to depends on rounding, which differs between processors; a claim about it holds only if
 it holds for every rounding, and every start. Each setting is a run of pytest in an environment of its own;
-other arguments go to it. It prints a line a setting, then each test that failed and where, and exits with 1
-if one did. Settings that this processor or its libraries do not know are the same as none.
+other arguments go to it. It prints a line a setting and what failed, in the end each such test and where it
+did, and exits with 1 if one did. Settings that are unknown to this processor or its libraries do nothing.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def main() -> None:
         code, said = _run(SETTINGS[name], others)
         last = (said.strip().splitlines() or ["nothing was said"])[-1]
         print(f"{name:20}{time.monotonic() - began:6.0f} s  {last}", flush=True)
-        for test in {match[2] for match in ENDED.finditer(said)}:
+        for test in sorted({match[2] for match in ENDED.finditer(said)}):
+            print(f"    {test}", flush=True)
             failed[test].append(name)
         if code not in (0, 1):  # of pytest: all passed, some failed
             print(said[-2000:])
