@@ -27,7 +27,7 @@ STAGES = (
     (pipeline, "_open_run"),
     (pipeline, "SurfaceTask"),
     (pipeline, "fit"),
-    (conversion, "reconstruct"),
+    (pipeline, "reconstruct"),
     (reconstruction, "extract"),
     (reconstruction, "keep_parts"),
     (reconstruction, "trimmed"),
