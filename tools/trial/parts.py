@@ -34,8 +34,9 @@ PARTS = (
     Part("kernels", 40),
     Part("steps", 60),
     Part("extraction", 60),
-    Part("batch", 75),
-    Part("sanitizer", 90),
+    Part("fine", 90),
+    Part("batch", 120),
+    Part("sanitizer", 120),
 )
 
 

@@ -56,16 +56,13 @@ WARM = (
 )
 QUICK = (Wanted("oni", "draft"),)
 COLD = (Wanted("coupling", "standard", needs=15, bar=8.0), Wanted("kitten", "draft", needs=15))
-FINE = (Wanted("coupling", "fine", needs=25, bar=12.0), Wanted("kitten", "fine", needs=25, bar=12.0))
 
 
 def run(trial: Trial) -> None:
     for count, wanted in enumerate(QUICK if trial.quick else WARM):
-        _converted(trial, wanted, f"call {count + 1} of the process")
+        converted(trial, wanted, f"call {count + 1} of the process")
     for wanted in QUICK if trial.quick else COLD:
         _cold(trial, wanted)
-    for wanted in () if trial.quick else FINE:
-        _converted(trial, wanted, "warm")
 
 
 def _enough(trial: Trial, wanted: Wanted, what: str) -> bool:
@@ -75,7 +72,7 @@ def _enough(trial: Trial, wanted: Wanted, what: str) -> bool:
     return enough
 
 
-def _converted(trial: Trial, wanted: Wanted, when: str) -> None:
+def converted(trial: Trial, wanted: Wanted, when: str) -> None:
     """One conversion in this process."""
     what = f"{wanted.shape} {wanted.preset}, {when}"
     if not _enough(trial, wanted, what):
