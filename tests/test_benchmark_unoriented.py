@@ -38,6 +38,10 @@ def test_of_the_kitten_there_are_as_many_points_as_it_has() -> None:
 
 
 def test_a_line_of_the_table_says_how_many_seeds_were_right() -> None:
-    row = {"shape": "box", "points": 2000, "seeds": 20, "right": 19, "parts": 2, "seconds": 50.0}
-    line = unoriented.markdown([{**row, "preset": "draft", "instructions": "avx2"}])[-1]
-    assert line == "| box | 2,000 | draft | avx2 | 19 of 20 | 2 | 2.5 |"
+    row = {"shape": "box", "points": 2000, "preset": "draft", "instructions": "avx2", "seconds": 2.5}
+    rows = [{**row, "seed": seed, "right": seed != 3, "parts": 1 + (seed == 3)} for seed in range(20)]
+    other = {**row, "seed": 0, "shape": "torus", "right": True, "parts": 1}
+    assert unoriented.markdown([*rows, other])[-2:] == [
+        "| box | 2,000 | draft | avx2 | 19 of 20 | 2 | 2.5 |",
+        "| torus | 2,000 | draft | avx2 | 1 of 1 | 1 | 2.5 |",
+    ]

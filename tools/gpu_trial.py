@@ -4,10 +4,11 @@
     python tools/gpu_trial.py --out DIR --device cpu --quick
 
 The most important comes first: the machine, parity of GPU and CPU, the GPU tests of the suite, scans to
-meshes end to end, steps of training, where a step's time goes, extraction, the finest preset, a batch,
-memory checks. Every part runs in a process of its own with a limit of time; what fails says so in the table,
-and the next part goes on. DIR gets trial.json and trial.md, written anew after every part, so that a trial that
-is killed leaves what it had. --quick makes everything small, so that a machine without a GPU can run all of it in some seconds.
+meshes end to end, steps of training, where a step's time goes, extraction, the finest preset, a batch, memory
+checks. Every part runs in a process of its own with a limit of time; what fails says so in the table, and the
+next part goes on. DIR gets trial.json and trial.md, written anew after every part, so that a trial that is
+killed leaves what it had. --quick makes everything small, so that a machine without a GPU can run all of it
+in some seconds.
 
 recon is taken from this checkout; it needs not be installed.
 """

@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", type=names, default=list(GENUS), help=", ".join(GENUS))
     parser.add_argument("--counts", type=names, default=["2000", "20000"], help="points of a scan")
     parser.add_argument("--seeds", type=int, default=20, help="how many, of scan and start")
+    parser.add_argument("--first", type=int, default=0, help="seed to begin with")
     parser.add_argument("--preset", default="draft")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=cores())
@@ -36,17 +37,21 @@ def run(args: argparse.Namespace) -> None:
     rows: list[Row] = []
     for shape in args.only:
         for count in map(int, args.counts):
-            company, start = Company(), time.perf_counter()
-            shown = [_topology(shape, count, seed, args) for seed in range(args.seeds)]
-            right = [(s.components, s.genus, s.outward) == (1, GENUS[shape], True) for s in shown]
-            row: Row = {"shape": shape, "points": count, "seeds": args.seeds, "right": sum(right)}
-            row |= {"preset": args.preset, "instructions": os.environ.get("ATEN_CPU_CAPABILITY", "all")}
-            row |= {"parts": max(s.components for s in shown), "seconds": time.perf_counter() - start}
-            row["others"] = company.cores()
-            rows.append(row | setting(args.threads, args.device))
-            append(args.out / "unoriented.jsonl", rows[-1])
+            for seed in range(args.first, args.first + args.seeds):
+                rows.append(_tried(shape, count, seed, args))
+                append(args.out / "unoriented.jsonl", rows[-1])
             print(markdown(rows)[-1], flush=True)
     publish(args.out / "unoriented.md", [*header(args.threads, args.device), "", *markdown(rows)], rows)
+
+
+def _tried(shape: str, count: int, seed: int, args: argparse.Namespace) -> Row:
+    company, start = Company(), time.perf_counter()
+    shown = _topology(shape, count, seed, args)
+    right = (shown.components, shown.genus, shown.outward) == (1, GENUS[shape], True)
+    row: Row = {"shape": shape, "points": count, "seed": seed, "preset": args.preset}
+    row |= {"instructions": os.environ.get("ATEN_CPU_CAPABILITY", "all"), "right": right}
+    row |= {"parts": shown.components, "seconds": time.perf_counter() - start, "others": company.cores()}
+    return row | setting(args.threads, args.device)
 
 
 def scan(shape: str, count: int, seed: int) -> Any:
@@ -89,11 +94,19 @@ def _topology(shape: str, count: int, seed: int, args: argparse.Namespace) -> An
 
 
 def markdown(rows: list[Row]) -> list[str]:
+    """A line for each shape, number of points, preset and instruction set."""
+    lines: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        lines.setdefault(
+            tuple(row[name] for name in ("shape", "points", "preset", "instructions")), []
+        ).append(row)
     head = ("shape", "points", "preset", "instructions", "right", "most parts", "seconds a scan")
-    return table(head, [_cells(row) for row in rows])
+    return table(head, [_cells(key, tried) for key, tried in lines.items()])
 
 
-def _cells(row: Row) -> list[str]:
-    what = [row["shape"], f"{row['points']:,}", row["preset"], row["instructions"]]
-    seconds = row["seconds"] / row["seeds"]
-    return [*what, f"{row['right']} of {row['seeds']}", str(row["parts"]), f"{seconds:.1f}"]
+def _cells(key: tuple[Any, ...], tried: list[Row]) -> list[str]:
+    shape, points, preset, instructions = key
+    right = f"{sum(row['right'] for row in tried)} of {len(tried)}"
+    seconds = sum(row["seconds"] for row in tried) / len(tried)
+    parts = max(row["parts"] for row in tried)
+    return [shape, f"{points:,}", preset, instructions, right, str(parts), f"{seconds:.1f}"]
