@@ -99,7 +99,8 @@ def _run(setting: dict[str, str], arguments: list[str]) -> tuple[int, str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **setting}
     path = [str(ROOT / "tools"), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(path)
-    command = [sys.executable, "-m", "pytest", "-p", Path(__file__).stem, "-rfE", "--tb", "short", *arguments]
+    command = [sys.executable, "-m", "pytest", "-p", Path(__file__).stem, "-rfE", "--tb", "short"]
+    command += ["-n", "0", "--dist", "loadfile", *arguments]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
