@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,17 +46,19 @@ def table(cloud: PointCloud) -> np.ndarray:
     return np.hstack([cloud.points, cloud.normals])
 
 
-def make_scans(folder: Path, bad: bool = True) -> None:
+def make_scans(folder: Path, bad: Collection[str] = BAD) -> None:
+    """All that are good and these of the bad ones."""
     (folder / "parts").mkdir(parents=True)
     np.save(folder / "ball.npy", table(sphere(500)))
     np.save(folder / "ring.npy", table(torus(700)))
     np.savetxt(folder / "parts" / "ball.xyz", table(sphere(600, seed=1)))
     np.savetxt(folder / "parts" / "box.csv", table(cube(600)), delimiter=",")
-    if bad:
-        (folder / "cut.npy").write_bytes((folder / "ball.npy").read_bytes()[:5000])
-        (folder / "parts" / "letter.txt").write_text("Dear Sir,\nplease find enclosed a scan.\n")
-        np.savetxt(folder / "parts" / "nan.xyz", np.full((300, 3), np.nan))
-        np.savetxt(folder / "two.xyz", np.eye(3)[:2])
+    (folder / "cut.npy").write_bytes((folder / "ball.npy").read_bytes()[:5000])
+    (folder / "parts" / "letter.txt").write_text("Dear Sir,\nplease find enclosed a scan.\n")
+    np.savetxt(folder / "parts" / "nan.xyz", np.full((300, 3), np.nan))
+    np.savetxt(folder / "two.xyz", np.eye(3)[:2])
+    for name in set(BAD) - set(bad):
+        (folder / name).unlink()
 
 
 @dataclass(frozen=True)
