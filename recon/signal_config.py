@@ -7,6 +7,10 @@ from dataclasses import dataclass, replace
 from recon.config import FieldConfig, FitConfig
 from recon.stages import Staged, setting
 
+# Highest over lowest frequency of the first layer's units, for sounds: at most, and such that the fastest
+# unit turns by two thirds of Nyquist's π rad from a sample to the next; faster ones swing between samples.
+SOUND_SPREAD, SOUND_TURN = 300.0, 2.1
+
 
 @dataclass(frozen=True)
 class SamplesConfig:
@@ -27,9 +31,14 @@ class SignalConfig(Staged):
     samples: SamplesConfig = SamplesConfig()
     fit: FitConfig = FitConfig(steps=1000, rate=1e-3, warmup=20, watch=False)
 
-    def suited_to(self, spacing: float) -> SignalConfig:
-        """With all that is left to the signal decided; its samples are `spacing` apart in the unit frame."""
-        return replace(self, field=self.field.suited_to(spacing))
+    def suited_to(self, spacing: float, axes: int) -> SignalConfig:
+        """With all that is left to the signal decided; its samples are `spacing` apart in the unit frame of
+        `axes` axes."""
+        field = self.field
+        if axes == 1 and field.spread is None:
+            most = SOUND_TURN / (field.omega_first * spacing)
+            field = replace(field, spread=min(max(most, 1.0), SOUND_SPREAD))
+        return replace(self, field=field.suited_to(spacing))
 
 
 _PICTURE = SignalConfig()
@@ -40,7 +49,7 @@ STANDARD: dict[str, SignalConfig] = {
     "blend": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
     "inpaint": _PICTURE.with_(field={"omega_first": 10.0, "spread": 1.0}, fit={"rate": 3e-4}),
     "audio": _PICTURE.with_(
-        field={"width": 384, "omega_first": 10.0, "spread": 300.0},
+        field={"width": 384, "omega_first": 10.0},
         samples={"batch": 16384},
         fit={"steps": 1500, "rate": 5e-4},
     ),

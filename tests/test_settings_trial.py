@@ -10,6 +10,9 @@ from recon.config import FieldConfig
 from recon.field.siren import Siren
 
 CLAIM = """
+import subprocess
+import sys
+
 from recon.config import FieldConfig
 from recon.field.siren import Siren
 
@@ -18,6 +21,14 @@ def test_a_field_starts_at_its_seed():
 
 def test_a_field_has_numbers():
     assert len(Siren(FieldConfig(width=4)).flat)
+
+def test_a_process_starts_fields_as_this_one():
+    print_sum = (
+        "from recon.config import FieldConfig; from recon.field.siren import Siren; "
+        "print(Siren(FieldConfig(width=4)).flat.sum().item())"
+    )
+    done = subprocess.run([sys.executable, "-c", print_sum], capture_output=True, text=True, check=True)
+    assert float(done.stdout) == Siren(FieldConfig(width=4)).flat.sum().item()
 """
 
 
@@ -32,7 +43,7 @@ def test_a_claim_that_hangs_on_the_start_is_found_by_other_seeds(root: Path, tmp
     assert done.returncode == 1, done.stderr
     settings = [line for line in lines if not line.startswith(" ")]
     assert [line.split()[0] for line in settings] == ["as-it-is", "seed-1", "seed-2"]
-    assert "2 passed" in settings[0] and "1 failed, 1 passed" in settings[1]
+    assert "3 passed" in settings[0] and "1 failed, 2 passed" in settings[1]
     assert sum(line.endswith("::test_a_field_starts_at_its_seed") for line in lines) == 2
     assert last.endswith("test_claims.py::test_a_field_starts_at_its_seed: seed-1, seed-2")
 

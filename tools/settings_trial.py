@@ -17,6 +17,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -42,29 +43,44 @@ SETTINGS: dict[str, dict[str, str]] = {
 ENDED = re.compile(r"^(FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
-def pytest_configure() -> None:
-    """As a plugin of these runs: start every field elsewhere."""
-    shift = int(os.environ.get(SEED, "0"))
-    if not shift:
-        return
-    import torch
+# Run by every Python that starts, those that tests start, too: fields begin elsewhere. It imports nothing
+# before it is wanted.
+CUSTOMIZE = f"""
+import importlib.abc
+import importlib.util
+import os
+import sys
 
-    from recon.config import FieldConfig
-    from recon.field.siren import Siren
+SHIFT = int(os.environ.get("{SEED}", "0"))
 
-    start = Siren.__init__
 
-    def elsewhere(
-        self: Siren,
-        config: FieldConfig,
-        inputs: int = 3,
-        outputs: int = 1,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        seed = generator.initial_seed() if generator else 0
-        start(self, config, inputs, outputs, torch.Generator().manual_seed(seed + shift))
+class Elsewhere(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name != "recon.field.siren":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        load = spec.loader.exec_module
 
-    Siren.__init__ = elsewhere  # type: ignore[method-assign]
+        def loaded(module):
+            load(module)
+            import torch
+
+            start = module.Siren.__init__
+
+            def begin(self, config, inputs=3, outputs=1, generator=None):
+                seed = generator.initial_seed() if generator else 0
+                start(self, config, inputs, outputs, torch.Generator().manual_seed(seed + SHIFT))
+
+            module.Siren.__init__ = begin
+
+        spec.loader.exec_module = loaded
+        return spec
+
+
+if SHIFT:
+    sys.meta_path.insert(0, Elsewhere())
+"""
 
 
 def main() -> None:
@@ -96,14 +112,15 @@ def main() -> None:
 
 def _run(setting: dict[str, str], arguments: list[str]) -> tuple[int, str]:
     """The exit code of pytest and what it said."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **setting}
-    path = [str(ROOT / "tools"), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment["PYTHONPATH"] = os.pathsep.join(path)
-    command = [sys.executable, "-m", "pytest", "-p", Path(__file__).stem, "-rfE", "--tb", "short"]
+    command = [sys.executable, "-m", "pytest", "-rfE", "--tb", "short"]
     command += ["-n", "0", "--dist", "loadfile", *arguments]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    with tempfile.TemporaryDirectory(prefix="settings-") as folder:
+        (Path(folder) / "sitecustomize.py").write_text(CUSTOMIZE, encoding="utf-8")
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **setting}
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
     return done.returncode, done.stdout.decode(errors="replace")
 
 

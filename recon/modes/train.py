@@ -68,7 +68,7 @@ def trained(
     """The field that `task` makes of a signal on `grid`, from files `inputs` and further plain `data`, which
     together tell this signal from others. Raises FitError, UsageError for a run folder of another run, and
     MissingLibraryError as `recon.pipeline.reconstruct`."""
-    config = job.config.suited_to(grid.spacing)
+    config = job.config.suited_to(grid.spacing, len(grid.counts))
     board = TensorBoard(Path(job.tensorboard)) if job.tensorboard else None
     prints = [fingerprint(path) for path in inputs]
     signal = hashlib.sha256(json.dumps([mode, [p["sha256"] for p in prints], data]).encode()).hexdigest()

@@ -100,7 +100,7 @@ def study_activations(
         config = STANDARD[mode].with_(
             field={**field, "activation": name}, samples={"batch": BATCH}, fit={"steps": steps}
         )
-        config = replace(config, seed=seed).suited_to(target.grid.spacing)
+        config = replace(config, seed=seed).suited_to(target.grid.spacing, len(target.grid.counts))
         one = Siren(config.field, 2, 1, torch.Generator().manual_seed(seed))
         at = place / len(MODES) / len(activations)
         part = part_of(told, at, at + 1 / len(MODES) / len(activations))
