@@ -210,12 +210,13 @@ def test_a_preview_shows_the_field_so_far(monkeypatch: pytest.MonkeyPatch, tmp_p
                 pictures.add(image.tobytes())
 
     monkeypatch.setattr("recon.preview.SIZE", (80, 80))
+    monkeypatch.setattr("recon.preview.RESOLUTION", 48)
     short = SMALL.with_(fit={"steps": 200})
     result = recon.reconstruct(sphere(), short, run=tmp_path, preview=1e-3, callbacks=[watch])
     assert steps[0] <= 100 and len(pictures) > 2
     last = recon.read_mesh(tmp_path / "preview.ply")
     assert np.allclose(
-        last.vertices, result.mesh(96).vertices, rtol=0, atol=1e-9
+        last.vertices, result.mesh(48).vertices, rtol=0, atol=1e-9
     )  # done, it shows the result
     with pytest.raises(UsageError, match="needs a run folder"):
         recon.reconstruct(sphere(), SMALL, preview=0.5)
@@ -295,7 +296,7 @@ def test_trimmed_to_a_closed_scan_stays_closed(result: recon.Reconstruction) -> 
     assert np.array_equal(whole.vertices, kept.vertices) and topology(kept).watertight
 
 
-def test_without_any_normals_a_closed_scan_gives_a_closed_mesh() -> None:
+def test_without_any_normals_a_closed_scan_gives_a_closed_mesh(monkeypatch: pytest.MonkeyPatch) -> None:
     config = SMALL.with_(scan={"normals": "none"})
     reconstruction = recon.reconstruct(sphere(), config)
     assert "normal" not in reconstruction.snapshot.history[-1]
@@ -303,6 +304,7 @@ def test_without_any_normals_a_closed_scan_gives_a_closed_mesh() -> None:
     shape = topology(mesh)
     assert shape.watertight and shape.outward and (shape.components, shape.genus) == (1, 0)
     assert np.abs(np.linalg.norm(mesh.vertices - CENTRE, axis=1) / RADIUS - 1).max() < 0.04
+    monkeypatch.setattr("recon.scan.unoriented.CELLS", 64)
     with pytest.raises(ScanError, match="encloses nothing"):
         half = sphere(6000)
         recon.reconstruct(half.select(half.normals[:, 2] < 0), config)

@@ -45,10 +45,10 @@ class Walls:
         self.shape = np.ceil((high - self.low) / self.cell).astype(int)
         self.spacing = point_spacing(cloud.points, threads)
         centres = self.low + (np.moveaxis(np.indices(self.shape), 0, -1) + 0.5) * self.cell
-        distance = self.tree.query(centres.reshape(-1, 3), workers=threads)[0].reshape(self.shape)
-        distance = np.pad(distance.astype(np.float32), 1, constant_values=np.inf)  # the box lies in the open
         for thickness in WALLS:
-            free = distance > max(thickness * self.spacing, 0.9 * self.cell)
+            wall = max(thickness * self.spacing, 0.9 * self.cell)
+            distance = self._distance(centres, wall)
+            free = np.isinf(distance)
             inside = _enclosed(free)
             if inside.mean() > LEAST:
                 self.sign = _sides(distance, inside, free & ~inside)
@@ -57,6 +57,11 @@ class Walls:
             f"{cloud.source} encloses nothing that could be its inside: without normals only closed scans "
             "can be fitted; use --normals estimate"
         )
+
+    def _distance(self, centres: Float, most: float) -> NDArray[np.float32]:
+        """From the cells' centres to the points; infinite beyond `most`, and in the open around the box."""
+        found, _ = self.tree.query(centres.reshape(-1, 3), distance_upper_bound=most, workers=self.threads)
+        return np.pad(found.astype(np.float32).reshape(self.shape), 1, constant_values=np.inf)
 
     def signed_distance(self, queries: Float) -> Float:
         """(n, 3) unit → (n,) signed distances, unit, negative inside; NaN where the sign is not certain.
@@ -80,7 +85,8 @@ def _sides(distance: NDArray[np.float32], inside: Mask, outside: Mask) -> NDArra
     """-1 inside, 1 outside, 0 where that is open: both grown down the `distance` till they meet."""
     mark = np.where(inside, 1, np.where(outside, 3, 0))
     mark[(mark == 0) & (distance == maximum_filter(distance, 3))] = 2  # farther off than all around
-    grown = watershed(-distance, mark)
+    narrow = maximum_filter(mark == 0, 3)  # the walls, with a seam of what is marked
+    grown = np.where(narrow, watershed(-distance, mark, mask=narrow), mark)
     same = minimum_filter(grown, 3) == maximum_filter(grown, 3)  # as all around
     return np.where(same, grown - 2, 0).astype(np.int8)
 

@@ -70,7 +70,7 @@ def test_ctrl_c_stops_after_saving_and_the_next_run_goes_on(done: Done, tmp_path
     scans, out = tmp_path / "scans", tmp_path / "out"
     scans.mkdir()
     np.save(scans / "ball.npy", table(sphere(500)))
-    steps, run = ["--set", "fit.steps=600"], tmp_path / "runs" / "ball.ply"
+    steps, run = ["--set", "fit.steps=400"], tmp_path / "runs" / "ball.ply"
     kept = ["--run", run.parent]
     batch = start(scans, out, *steps, *kept, "--preview", "0.01s")  # so many that there is time enough
     eventually((run / "preview.ply").exists, "a preview")
@@ -87,7 +87,7 @@ def test_ctrl_c_stops_after_saving_and_the_next_run_goes_on(done: Done, tmp_path
     whole = tmp_path / "whole.ply"
     assert main(["mesh", str(scans / "ball.npy"), "-o", str(whole), "--quiet", *OPTIONS, *steps]) == 0
     assert (out / "ball.ply").read_bytes() == whole.read_bytes()
-    assert 0 < saved.step < 600
+    assert 0 < saved.step < 400
 
 
 def test_processes_that_crash_take_one_scan_each_with_them(done: Done, tmp_path: Path) -> None:

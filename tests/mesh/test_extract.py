@@ -94,8 +94,8 @@ def test_it_is_the_dense_grids_mesh(field: Field, resolution: int, monkeypatch: 
 
 
 @pytest.mark.slow
-def test_at_256_it_has_the_size_and_topology_of_the_dense_grids_mesh(monkeypatch: pytest.MonkeyPatch) -> None:
-    dense, fast = dense_mesh(torus, 256, monkeypatch), doubles(torus, 256)
+def test_at_160_it_has_the_size_and_topology_of_the_dense_grids_mesh(monkeypatch: pytest.MonkeyPatch) -> None:
+    dense, fast = dense_mesh(torus, 160, monkeypatch), doubles(torus, 160)
     assert topology(fast) == topology(dense)
     assert enclosed(fast) == pytest.approx(enclosed(dense), rel=1e-6)
 
