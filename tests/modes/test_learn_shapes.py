@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow
 SMALL = [
     *("--set", "encoder.width=48", "--set", "encoder.latent=48", "--set", "encoder.hidden=48"),
     *("--set", "field.width=24", "--set", "field.hidden=1", "--set", "learning.targets=128"),
+    *("--set", "learning.batch=8"),
     *("--set", "fit.rate=2e-3", "--set", "fit.warmup=10"),
 ]
 

@@ -50,7 +50,8 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
 # Slow: so many steps are needed to come near the references.
 def test_helmholtz_meets_both_references(solve: Solve, tmp_path: Path) -> None:
     """At a wavenumber that few steps are enough for."""
-    summary = solve("helmholtz", "--wavenumber", "5", "--set", "field.omega_first=6", steps=700)
+    few = ["--set", "drawn.points=256", "--set", "drawn.near=256", "--set", "field.omega_first=6"]
+    summary = solve("helmholtz", "--wavenumber", "5", *few, steps=700)
     assert summary["error"] < 0.1
     assert summary["error_closed_form"] < 0.1
     assert summary["reference_error"] < 0.005
@@ -64,7 +65,10 @@ def test_helmholtz_meets_both_references(solve: Solve, tmp_path: Path) -> None:
     assert np.asarray(Image.open(tmp_path / "out" / "picture.png")).std() > 10
 
 
-def test_sources_are_where_they_are_told(solve: Solve, tmp_path: Path) -> None:
+def test_sources_are_where_they_are_told(
+    solve: Solve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recon.modes.helmholtz.CELLS", 100)
     solve("helmholtz", "--wavenumber", "14", "--source=0.3,-0.2", "--source=-0.25,0.25", steps=20)
     with np.load(tmp_path / "out" / "solution.npz") as arrays:
         size = np.abs(arrays["reference"])
@@ -115,7 +119,10 @@ def test_a_level_that_rests_stays(solve: Solve, tmp_path: Path) -> None:
 
 
 # Slow: two inversions, of four sources each.
-def test_an_inclusion_is_found_from_its_echoes(solve: Solve, tmp_path: Path) -> None:
+def test_an_inclusion_is_found_from_its_echoes(
+    solve: Solve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recon.modes.inverse.CELLS", 200)
     quick = ["--wavenumbers", "6", "--sources", "4", "--receivers", "16", "--set", "drawn.points=256"]
     summary = solve("inverse", *quick, steps=250)
     assert summary["correlation"] > 0.6
@@ -208,8 +215,9 @@ def test_what_cannot_be_solved_is_said_in_one_line(
 
 
 def test_another_problem_does_not_replace_a_solution(
-    solve: Solve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    solve: Solve, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("recon.modes.helmholtz.CELLS", 60)
     solve("helmholtz", "--wavenumber", "4", steps=10)
     before = (tmp_path / "out" / "field.pt").read_bytes()
     other = ["helmholtz", "--wavenumber", "5", "-o", tmp_path / "out", *SMALL, "--set", "fit.steps=10"]

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recon import study_options
 from recon.cli import main
 from recon.studies.bandwidth import at, fitted, signal, where
 from recon.studies.fits import decibels_over, grey_picture
 from recon.studies.initialisation import STARTS, expected_spread, layers_of
 from recon.studies.nonlinearities import FIELD, study_activations
+from recon.studies.page import Study
 
 
 def test_products_keep_their_size_at_depths_1_to_10_with_the_published_initialisation() -> None:
@@ -83,7 +85,7 @@ def test_a_picture_comes_along_and_spans_its_range(tmp_path: Path) -> None:
     assert picture.shape == (24, 24) and (picture.min(), picture.max()) == (-1.0, 1.0)
 
 
-# Slow: every start is trained, twice.
+# Slow: every start is trained.
 @pytest.mark.slow
 def test_a_study_is_a_folder_with_a_page_a_table_and_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -108,7 +110,10 @@ def test_a_study_is_a_folder_with_a_page_a_table_and_figures(
     ]
     assert main(command) == 1
     assert "--overwrite" in capsys.readouterr().err
+    again = Study(Path(summary["csv"]).stem, "Once more", [], [], [{"depth": 1}], [{"depth": 1}], {})
+    monkeypatch.setitem(study_options._WORK, "init", lambda options, told: again)
     assert main([*command, "--overwrite"]) == 0
+    assert "Once more" in Path(summary["page"]).read_text(encoding="utf-8")
 
 
 def test_what_a_study_cannot_use_is_said_in_a_line(
