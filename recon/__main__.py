@@ -2,7 +2,7 @@
 
 import sys
 
-from recon.cli import main
+from recon.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -12,7 +12,7 @@ from typing import NoReturn
 import pytest
 import torch
 
-from recon.fit.trainer import _Run
+from recon.training.trainer import _Run
 
 THREADS = torch.get_num_threads()
 SLOW = "it trains a field, starts a process, opens a window, or computes for more than two seconds"

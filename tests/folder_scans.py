@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from shapes import cube, sphere, torus
 
-from recon.folders.summary import Result
+from recon.batching.summary import Result
 from recon.geometry import PointCloud
 
 TINY: dict[str, Any] = {

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from recon.config import FieldConfig
-from recon.field import calculus
-from recon.field.orders import laplacian_order
+from recon.field import derivatives as calculus
+from recon.field.jet import laplacian_order
+from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))

@@ -9,7 +9,7 @@ import pytest
 from shapes import sphere
 
 from recon.geometry import PointCloud
-from recon.scan.normals import estimate_lines
+from recon.scan.preparation.normals import estimate_lines
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 normals = importlib.import_module("benchmarks.normals")

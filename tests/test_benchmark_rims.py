@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from recon.geometry import Mesh
-from recon.mesh.files import write_mesh
+from recon.meshing.files import write_mesh
 from recon.scan.files import read_cloud
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))

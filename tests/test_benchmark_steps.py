@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from recon.config import PRESETS
+from recon.surface.settings import PRESETS
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 benchmark = importlib.import_module("benchmark")

@@ -11,17 +11,18 @@ import pytest
 import torch
 
 import recon
-from recon.cli import main
-from recon.config import Config, FieldConfig
+from recon.cli.main import main
 from recon.errors import FitError
-from recon.evaluation import evaluate
-from recon.field.calculus import value_and_gradient, value_and_jacobian
+from recon.field.derivatives import value_and_gradient, value_and_jacobian
+from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
-from recon.fit.trainer import Progress
 from recon.geometry import Frame, PointCloud
-from recon.mesh.extract import extract
-from recon.scan.inside import Surroundings
-from recon.topology import topology
+from recon.meshing.extraction import extract
+from recon.meshing.topology import topology
+from recon.scan.preparation.inside import Surroundings
+from recon.surface.evaluation import evaluate
+from recon.surface.settings import Config
+from recon.training.trainer import Progress
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 

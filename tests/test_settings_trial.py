@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from recon.config import FieldConfig
+from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 
 CLAIM = """
 import subprocess
 import sys
 
-from recon.config import FieldConfig
+from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 
 def test_a_field_starts_at_its_seed():
@@ -24,7 +24,7 @@ def test_a_field_has_numbers():
 
 def test_a_process_starts_fields_as_this_one():
     print_sum = (
-        "from recon.config import FieldConfig; from recon.field.siren import Siren; "
+        "from recon.surface.settings import FieldConfig; from recon.field.siren import Siren; "
         "print(Siren(FieldConfig(width=4)).flat.sum().item())"
     )
     done = subprocess.run([sys.executable, "-c", print_sum], capture_output=True, text=True, check=True)

@@ -215,7 +215,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
 def scan_processes(batch: int) -> list[psutil.Process]:
     try:
         family = psutil.Process(batch).children(recursive=True)
-        return [process for process in family if "recon.folders.one" in process.cmdline()]
+        return [process for process in family if "recon.batching.worker" in process.cmdline()]
     except psutil.Error:
         return []
 

@@ -20,7 +20,7 @@ that has nothing to do with training, it gets what `recon` gets:
 - points that lie on the device and are drawn there, instead of a data loader.
 
 Its mesh keeps all parts, ghost sheets in empty space too, which are the method's own fault; what it would be
-without them, `recon.mesh.polish.keep_parts` shows.
+without them, `recon.meshing.components.keep_parts` shows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Run the tests, or some of them, as other machines would: other instructions, kernels, threads and seeds.
 
     python tools/settings_trial.py                                  all tests, under every setting
-    python tools/settings_trial.py -n 2 tests/test_pipeline.py      these, in two processes
-    python tools/settings_trial.py --only seed-1,avx2 tests/modes   under some settings
+    python tools/settings_trial.py -n 2 tests/surface              these, in two processes
+    python tools/settings_trial.py --only seed-1,avx2 tests/pde    under some settings
 
 What a training comes to depends on rounding, which differs between processors; a claim about it holds only if
 it holds for every rounding, and every start. Each setting is a run of pytest in an environment of its own;

@@ -1,0 +1,1 @@
+"""The field: a SIREN, its derivatives in closed form, and fast versions of both."""

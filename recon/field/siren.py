@@ -14,10 +14,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from recon.config import FieldConfig
 from recon.field.activations import ACTIVATIONS
-from recon.field.kernels.rows import over_rows
-from recon.field.orders import VALUE, Order
+from recon.field.jet import VALUE, Order
+from recon.field.kernels.parallel_rows import over_rows
+from recon.field.settings import FieldConfig
 
 
 class Siren(nn.Module):

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
 from recon.errors import ExtractError
-from recon.evaluation import distance_to_mesh
 from recon.geometry import Float, Mesh, PointCloud
-from recon.pictures.camera import usual_view
-from recon.reconstruction import Reconstruction
+from recon.render.camera import usual_view
+from recon.surface.evaluation import distance_to_mesh
+from recon.surface.reconstruction import Reconstruction
 
 MOST_FACES, MOST_POINTS = 200_000, 100_000
 STEPS = 65535  # of a coordinate, along the longest side

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from recon.config import PRESETS, STANDARD, Config
-from recon.reconstruction import Reconstruction
-from recon.stages import Schedule
+from recon.base.settings import Schedule
+from recon.surface.reconstruction import Reconstruction
+from recon.surface.settings import PRESETS, STANDARD, Config
 
 
 def tiles(facts: Mapping[str, Any], result: Reconstruction) -> str:
-    """The mesh in figures: `facts` as `recon.conversion.facts` makes them."""
+    """The mesh in figures: `facts` as `recon.surface.conversion.facts` makes them."""
     unit, away = facts["unit"], facts["scan_to_mesh"]
     closed = "watertight" if facts["watertight"] else "open"
     parts = "1 part" if facts["components"] == 1 else f"{facts['components']:,} parts"

@@ -1,0 +1,1 @@
+"""Scans: reading them, and making them ready to be fitted."""

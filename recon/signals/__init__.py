@@ -1,1 +1,1 @@
-"""Sampled signals in files: images, sounds, films."""
+"""Images, sounds and films: their files, and fields fitted to them."""

@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from recon.bar import Told, part_of, untold
-from recon.config import FieldConfig, FitConfig
+from recon.base.progress import Told, part_of, untold
+from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 from recon.geometry import Float
-from recon.palette import PLAIN
-from recon.plots import COLORS, INK, colormap, new_figure, pixels
+from recon.render.palette import PLAIN
+from recon.render.plots import COLORS, INK, colormap, new_figure, pixels
+from recon.signals.tasks.grid import Grid
+from recon.signals.tasks.values import values_task
 from recon.studies.fits import decibels_over, fitted_curve
 from recon.studies.page import Study
-from recon.tasks.grid import Grid
-from recon.tasks.values import values_task
+from recon.training.settings import FitConfig
 
 OMEGAS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 CYCLES = (1, 2, 4, 8, 16, 32)  # of the signal from -1 to 1

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from recon.bar import Told
-from recon.config import FitConfig
+from recon.base.progress import Told
 from recon.errors import SignalError
 from recon.field.siren import Siren
-from recon.fit.trainer import Progress, fit
 from recon.geometry import Float
-from recon.signals.images import read_image
-from recon.tasks.constraints import ConstraintTask
+from recon.signals.media.images import read_image
+from recon.training.constraints import ConstraintTask
+from recon.training.settings import FitConfig
+from recon.training.trainer import Progress, fit
 
 Measure = Callable[[Siren], dict[str, float]]
 

@@ -21,16 +21,17 @@ import torch
 from scipy.stats import arcsine, kstest, norm
 from torch import Tensor
 
-from recon.bar import Told, part_of, untold
-from recon.config import FieldConfig, FitConfig
+from recon.base.progress import Told, part_of, untold
+from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 from recon.geometry import Float
-from recon.plots import COLORS, DASHES, new_figure, pixels
-from recon.signals.quality import psnr
+from recon.render.plots import COLORS, DASHES, new_figure, pixels
+from recon.signals.media.quality import psnr
+from recon.signals.tasks.grid import Grid
+from recon.signals.tasks.values import values_task
 from recon.studies.fits import fitted_curve
 from recon.studies.page import Study
-from recon.tasks.grid import Grid
-from recon.tasks.values import values_task
+from recon.training.settings import FitConfig
 
 DEPTH, WIDTH = 10, 256
 DRAWS, POINTS = 8, 256  # fields of each initialisation, and points of each: one field alone is 2 to 6 % off

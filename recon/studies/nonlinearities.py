@@ -15,22 +15,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from recon.bar import Told, part_of, untold
-from recon.field.calculus import jet
-from recon.field.orders import laplacian_order
+from recon.base.progress import Told, part_of, untold
+from recon.field.derivatives import jet
+from recon.field.jet import laplacian_order
+from recon.field.settings import ACTIVATIONS
 from recon.field.siren import Siren
 from recon.geometry import Float
-from recon.palette import SIGNED
-from recon.plots import COLORS, DASHES, colormap, new_figure, pixels
-from recon.signal_config import STANDARD
-from recon.signals.quality import psnr
-from recon.stages import ACTIVATIONS
+from recon.render.palette import SIGNED
+from recon.render.plots import COLORS, DASHES, colormap, new_figure, pixels
+from recon.signals.media.quality import psnr
+from recon.signals.settings import STANDARD
+from recon.signals.tasks.grid import Grid
+from recon.signals.tasks.poisson import gradient_of, gradient_task, laplacian_of, laplacian_task
+from recon.signals.tasks.values import values_task
 from recon.studies.fits import decibels_over, fitted_curve
 from recon.studies.page import Study
-from recon.tasks.constraints import ConstraintTask
-from recon.tasks.grid import Grid
-from recon.tasks.poisson import gradient_of, gradient_task, laplacian_of, laplacian_task
-from recon.tasks.values import values_task
+from recon.training.constraints import ConstraintTask
 
 MODES = ("image", "gradient", "laplacian")
 FIELD = {"width": 64, "hidden": 3, "omega_first": 20.0, "spread": 1.0}

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recon.atomic import atomic_path, check_writable
+from recon.base.files import atomic_path, check_writable
 from recon.errors import OutputError
-from recon.pictures.files import png, write_png
+from recon.render.files import png, write_png
 
 Row = Mapping[str, str | int | float]
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>

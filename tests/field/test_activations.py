@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from recon.config import FieldConfig
+from recon.base.settings import ACTIVATIONS as NAMES
 from recon.field.activations import ACTIVATIONS
+from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
-from recon.stages import ACTIVATIONS as NAMES
 
 SMOOTH = sorted(set(NAMES) - {"relu", "relu-pe"})
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from recon.config import FieldConfig
-from recon.field import calculus
-from recon.field.kernels import rows
-from recon.field.orders import GRADIENT
+from recon.field import derivatives as calculus
+from recon.field.jet import GRADIENT
+from recon.field.kernels import parallel_rows as rows
+from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from recon.config import FieldConfig
-from recon.field import calculus
-from recon.field.kernels import rows
+from recon.base.settings import ACTIVATIONS
+from recon.field import derivatives as calculus
+from recon.field.jet import GRADIENT, VALUE, Jet, Order, hessian_order, laplacian_order
+from recon.field.kernels import parallel_rows as rows
 from recon.field.kernels.jets import jet_loss_gradient
-from recon.field.orders import GRADIENT, VALUE, Jet, Order, hessian_order, laplacian_order
+from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
-from recon.stages import ACTIVATIONS
 
 MIXED = Order(True, (((0, 0), (1, 1)), ((0, 1),)))
 

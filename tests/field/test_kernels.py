@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from recon.field.kernels import fast_kernels, rows
+from recon.field.kernels import fast_kernels
+from recon.field.kernels import parallel_rows as rows
 from recon.field.kernels.products import fast_products
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from recon.config import PRESETS, FieldConfig
+from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
+from recon.surface.settings import PRESETS
 
 
 def test_the_published_field_has_the_published_size() -> None:

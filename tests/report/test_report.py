@@ -22,9 +22,10 @@ from shapes import half_sphere, torus
 
 import recon
 from recon import report
-from recon.cli import main
-from recon.fit.trainer import Progress
-from recon.report import scene, write_report
+from recon.cli.main import main
+from recon.report import scene
+from recon.report.page import write_report
+from recon.training.trainer import Progress
 
 pytestmark = pytest.mark.slow
 

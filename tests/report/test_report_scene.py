@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from shapes import sphere
 
-from recon.config import STANDARD
 from recon.errors import ExtractError
 from recon.geometry import Mesh, PointCloud
 from recon.report.scene import MOST_FACES, drawable, surface_of
+from recon.surface.settings import STANDARD
 
 FAR = np.array([5.0e5, 5.4e6, 100.0])
 CORNERS = np.array([[0.0, 0, 0], [40, 0, 0], [0, 30, 0], [0, 0, 10]])

@@ -13,7 +13,7 @@ import trimesh
 from plyfile import PlyData, PlyElement
 
 from recon.geometry import Mesh
-from recon.mesh.files import write_mesh
+from recon.meshing.files import write_mesh
 from recon.scan.files import READERS
 
 POINTS = np.random.default_rng(0).uniform(-5, 5, (60, 3)).round(3)

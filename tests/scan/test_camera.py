@@ -7,7 +7,7 @@ import pytest
 from shapes import cube, depth_image, half_sphere, plane, sphere, torus
 
 from recon.geometry import Float, PointCloud
-from recon.scan.camera import seen_from_origin, unrounded
+from recon.scan.preparation.depth_images import seen_from_origin, unrounded
 
 SIDE = 121  # pixels, one of them in the middle
 

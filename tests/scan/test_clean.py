@@ -7,7 +7,7 @@ import pytest
 
 from recon.errors import ScanError
 from recon.geometry import PointCloud
-from recon.scan.clean import MIN_POINTS, clean, first_of_each
+from recon.scan.preparation.cleaning import MIN_POINTS, clean, first_of_each
 
 
 def sphere(count: int = 500, seed: int = 0) -> PointCloud:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from recon.errors import MissingLibraryError, ScanError
-from recon.scan import e57
 from recon.scan.files import read_cloud
+from recon.scan.readers import e57
 
 N = 300
 RNG = np.random.default_rng(0)

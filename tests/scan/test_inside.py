@@ -7,9 +7,9 @@ import pytest
 import shapes
 import torch
 
-import recon.scan.inside as module
+import recon.scan.preparation.inside as module
 from recon.geometry import PointCloud
-from recon.scan.inside import Surroundings, winding_number
+from recon.scan.preparation.inside import Surroundings, winding_number
 
 BOX = np.array([[-1.0, -1, -1], [1, 1, 1]])
 

@@ -10,9 +10,9 @@ import pytest
 
 from recon.errors import ScanError
 from recon.geometry import Float, Mesh, PointCloud
-from recon.mesh.files import write_mesh
+from recon.meshing.files import write_mesh
 from recon.scan.files import read_clouds
-from recon.scan.join import join
+from recon.scan.readers.join import join
 
 RNG = np.random.default_rng(0)
 

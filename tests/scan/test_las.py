@@ -14,9 +14,9 @@ import pytest
 from laspy.vlrs.known import GeoKeyDirectoryVlr, GeoKeyEntryStruct, WktCoordinateSystemVlr
 
 from recon.errors import ScanError
-from recon.scan import las
 from recon.scan.files import read_cloud
-from recon.scan.units import unit_of_wkt
+from recon.scan.readers import las
+from recon.scan.readers.units import unit_of_wkt
 
 N = 1000
 RNG = np.random.default_rng(0)

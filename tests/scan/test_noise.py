@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recon.geometry import PointCloud
-from recon.scan.noise import point_noise
+from recon.scan.preparation.noise import point_noise
 
 
 def sphere(count: int, noise: float, tilt: float = 0.0) -> PointCloud:

@@ -7,11 +7,11 @@ import pytest
 from shapes import cube, half_sphere, plane, plate, screen_and_wall, torus, turned, unit
 from shapes import sphere as ball
 
-from recon.config import ScanConfig
 from recon.errors import ScanError
 from recon.geometry import PointCloud
-from recon.scan import normals as module
-from recon.scan.normals import estimate_lines, estimated, oriented
+from recon.scan.preparation import normals as module
+from recon.scan.preparation.normals import estimate_lines, estimated, oriented
+from recon.scan.settings import ScanConfig
 
 CLOSED = {"sphere": ball(), "torus": torus(), "cube": cube(), "plate": plate(thickness=0.06)}
 AUTO = ScanConfig()

@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 from shapes import cube, half_sphere, plate, sphere, torus
 
 from recon.geometry import Float, Int, PointCloud
-from recon.scan.orientation import consistent_signs
+from recon.scan.preparation.orientation import consistent_signs
 
 
 def neighbours(points: Float, count: int = 20) -> Int:

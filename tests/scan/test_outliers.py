@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from shapes import cube, half_sphere, plane, plate, sphere, torus, unit
 
 from recon.geometry import Float
-from recon.scan.outliers import outliers
+from recon.scan.preparation.outliers import outliers
 
 
 def graded_sphere(count: int = 30_000) -> Float:

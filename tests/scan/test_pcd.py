@@ -10,7 +10,7 @@ import pytest
 
 from recon.errors import ScanError
 from recon.scan.files import read_cloud
-from recon.scan.pcd import unpack_lzf
+from recon.scan.readers.pcd import unpack_lzf
 
 N = 300
 RNG = np.random.default_rng(0)

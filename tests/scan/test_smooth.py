@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from recon.geometry import Float, PointCloud
-from recon.scan import smooth
-from recon.scan.smooth import smoothed, with_normals_of
+from recon.scan.preparation import smoothing as smooth
+from recon.scan.preparation.smoothing import smoothed, with_normals_of
 
 RNG = np.random.default_rng(0)
 

@@ -7,7 +7,7 @@ import pytest
 from shapes import cube, half_sphere, plane, plate, screen_and_wall, sphere, torus, turned, unit
 
 from recon.geometry import PointCloud
-from recon.scan.soundness import check_normals
+from recon.scan.preparation.normal_reliability import check_normals
 
 SOUND = {"sphere": sphere(), "torus": torus(), "cube": cube(), "noisy": sphere(noise=0.01)}
 OPEN = {"half sphere": half_sphere(), "plane": plane()}

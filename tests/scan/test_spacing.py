@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recon.scan.spacing import point_spacing
+from recon.scan.preparation.spacing import point_spacing
 
 
 def test_it_is_the_step_of_a_grid() -> None:

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from shapes import sphere, unit
 
 from recon.geometry import Float, PointCloud
-from recon.scan.thin import ENOUGH, thinned
+from recon.scan.preparation.thinning import ENOUGH, thinned
 
 
 def spacings(points: Float) -> Float:

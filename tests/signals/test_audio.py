@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from recon.errors import MissingLibraryError, OutputError, SignalError
-from recon.signals.audio import blocks, check_sound_path, held_subtype, open_sound, write_sound
+from recon.signals.media.audio import blocks, check_sound_path, held_subtype, open_sound, write_sound
 
 STEPS = {"PCM_S8": 2**-7, "PCM_U8": 2**-7, "PCM_16": 2**-15, "PCM_24": 2**-23, "PCM_32": 2**-23, "FLOAT": 0}
 

@@ -14,7 +14,7 @@ from PIL import Image
 from pixels import noise, png
 
 from recon.errors import SignalError
-from recon.signals.images import BITS, read_image, write_image
+from recon.signals.media.images import BITS, read_image, write_image
 
 
 def refusal(path: Path) -> str:

@@ -13,7 +13,7 @@ from PIL import Image
 from pixels import HEIGHT, WIDTH, noise, png, png_16
 
 from recon.errors import MissingLibraryError, OutputError
-from recon.signals.images import BITS, CHANNELS, check_image_path, read_image, write_image
+from recon.signals.media.images import BITS, CHANNELS, check_image_path, read_image, write_image
 
 LOSSLESS = [
     (ending, bits, c) for ending in BITS for bits in BITS[ending] for c in CHANNELS if "j" not in ending

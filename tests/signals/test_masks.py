@@ -9,7 +9,7 @@ import pytest
 from pixels import HEIGHT, WIDTH
 
 from recon.errors import SignalError
-from recon.signals.images import CHANNELS, read_image, read_mask, write_image
+from recon.signals.media.images import CHANNELS, read_image, read_mask, write_image
 
 
 @pytest.mark.parametrize("channels", CHANNELS.values())

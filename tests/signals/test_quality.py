@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recon.signals.quality import decibels, psnr, ssim
+from recon.signals.media.quality import decibels, psnr, ssim
 
 
 def test_psnr_of_a_known_error() -> None:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from recon.errors import MissingLibraryError, OutputError, SignalError
-from recon.signals.video import check_film_path, open_film, write_film
+from recon.signals.media.video import check_film_path, open_film, write_film
 
 
 def picture(k: int, height: int = 48, width: int = 64) -> np.ndarray:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recon import study_options
-from recon.cli import main
+from recon.cli import study as study_options
+from recon.cli.main import main
 from recon.studies.bandwidth import at, fitted, signal, where
 from recon.studies.fits import decibels_over, grey_picture
 from recon.studies.initialisation import STARTS, expected_spread, layers_of

@@ -104,8 +104,8 @@ def poisson_methods(args: argparse.Namespace) -> Iterator[tuple[str, list[str]]]
 
 def graded(mesh: Path, truth: Path, samples: int) -> Row:
     """How far a mesh is from its truth, both ways."""
-    from recon.evaluation import evaluate
-    from recon.mesh.files import read_mesh
+    from recon.meshing.files import read_mesh
+    from recon.surface.evaluation import evaluate
 
     return evaluate(read_mesh(mesh), read_mesh(truth), samples=samples).as_dict()
 

@@ -31,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     import torch
 
-    from recon.config import FieldConfig
+    from recon.field.jet import GRADIENT, hessian_order, laplacian_order
     from recon.field.kernels import fast_kernels
-    from recon.field.orders import GRADIENT, hessian_order, laplacian_order
+    from recon.field.settings import FieldConfig
     from recon.field.siren import Siren
 
     torch.set_num_threads(args.threads)
@@ -61,7 +61,7 @@ def compared(field: Any, points: Any, order: Any, repeats: int) -> Row:
     """Seconds in closed form and by autograd, and their ratios, without and with the parameters' gradient."""
     import torch
 
-    from recon.field.calculus import jet, jet_plain
+    from recon.field.derivatives import jet, jet_plain
 
     def work(take: Callable, trained: bool) -> None:
         found = take(field, points, order)

@@ -64,7 +64,7 @@ def trained(args: argparse.Namespace) -> Path:
 def meshed(kept: Path, resolution: int, args: argparse.Namespace) -> Row:
     """One resolution: medians over the repeats, and what the mesh is."""
     from recon.geometry import Mesh
-    from recon.topology import topology
+    from recon.meshing.topology import topology
 
     output = args.out / "extraction.npz"
     options = ["--resolution", resolution, "--threads", args.threads, "--device", args.device, "--json"]

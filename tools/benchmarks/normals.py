@@ -32,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from recon.scan.clean import clean
     from recon.scan.files import read_cloud
-    from recon.scan.normals import estimate_lines
+    from recon.scan.preparation.cleaning import clean
+    from recon.scan.preparation.normals import estimate_lines
 
     args.out.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
 
 def by_votes(cloud: Any, lines: Any, threads: int) -> Any:
     """recon's own: all pairs along a seam vote."""
-    from recon.scan.normals import outward
+    from recon.scan.preparation.normals import outward
 
     return outward(cloud, lines, threads)
 

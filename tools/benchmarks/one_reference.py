@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
     from reference import Reference
 
     import recon
-    from recon.mesh.polish import keep_parts
+    from recon.meshing.components import keep_parts
 
     torch.set_num_threads(args.threads)
     cloud = recon.read_cloud(args.scan)

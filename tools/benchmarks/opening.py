@@ -25,7 +25,7 @@ from PIL import ImageGrab
 from benchmarks.processes import Company, cores, environment
 from benchmarks.report import ROOT, Row, append, header, publish, setting, table
 from recon.geometry import Mesh, vertex_normals
-from recon.mesh.files import write_mesh
+from recon.meshing.files import write_mesh
 
 SIZE = (1400, 900)
 COVERED = 0.05  # of the screen, by what is neither white nor black nor grey: the mesh is shown

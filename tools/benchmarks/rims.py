@@ -22,10 +22,10 @@ from benchmarks.processes import cores, measured, recon_command
 from benchmarks.report import Row, append, header, publish, setting, table
 from recon.errors import ScanError
 from recon.geometry import Float, Frame, Int, Mesh
-from recon.mesh.files import WRITERS, read_mesh
-from recon.scan.spacing import point_spacing
-from recon.scan.surfaces import sample_surface
-from recon.topology import measures, topology
+from recon.meshing.files import WRITERS, read_mesh
+from recon.meshing.topology import measures, topology
+from recon.scan.preparation.spacing import point_spacing
+from recon.scan.readers.mesh_scans import sample_surface
 
 SAMPLES = 100_000  # of each rim
 NEAR = 3.0  # units of the table

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
 
 def networks(batches: list[str] | None) -> list[dict[str, int]]:
     """The points on and off the surface and the network of each batch."""
-    from recon.config import PRESETS
+    from recon.surface.settings import PRESETS
 
     presets = [PRESETS["standard"], PRESETS["paper"]]
     own = {p.surface.on_surface + p.surface.off_surface: p for p in presets}

@@ -21,9 +21,9 @@ from benchmarks.accuracy import names
 from benchmarks.processes import cores
 from benchmarks.report import Row, append, header, publish, setting, table
 from recon.geometry import Mesh
-from recon.mesh.extract import Grid
-from recon.mesh.files import write_mesh
-from recon.reconstruction import Reconstruction, load
+from recon.meshing.extraction import Grid
+from recon.meshing.files import write_mesh
+from recon.surface.reconstruction import Reconstruction, load
 
 ACUTE = (1, 5, 10)  # degrees
 

@@ -84,8 +84,8 @@ def _topology(shape: str, count: int, seed: int, args: argparse.Namespace) -> An
     import torch
 
     import recon
-    from recon.config import PRESETS
-    from recon.topology import topology
+    from recon.meshing.topology import topology
+    from recon.surface.settings import PRESETS
 
     torch.set_num_threads(args.threads)
     config = replace(PRESETS[args.preset].with_(scan={"normals": "none"}), seed=seed)

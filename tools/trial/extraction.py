@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 import recon
-from recon import reconstruction
-from recon.field.calculus import value_and_gradient
+from recon.field.derivatives import value_and_gradient
 from recon.field.kernels import fast_kernels
-from recon.mesh import extract as extraction
-from recon.mesh.extract import extract
-from recon.reconstruction import Reconstruction
+from recon.meshing import extraction
+from recon.meshing.extraction import extract
+from recon.surface import reconstruction
+from recon.surface.reconstruction import Reconstruction
 from trial.parts import DATA, Trial
 from trial.problem import Clock, peak_memory, preset
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from recon.config import Config
 from recon.field.kernels import fast_kernels
-from recon.fit.step import Steps
-from recon.fit.trainer import WINDOW
+from recon.surface.settings import Config
+from recon.training.step import Steps
+from recon.training.trainer import WINDOW
 from trial.parts import Trial
 from trial.problem import moments, preset, problem
 

@@ -2,7 +2,7 @@
 
 import torch
 
-import recon.conversion
-import recon.evaluation
+import recon.surface.conversion
+import recon.surface.evaluation
 
 __all__ = ["recon", "torch"]

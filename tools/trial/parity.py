@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 import recon
-from recon.config import Config
-from recon.evaluation import evaluate
-from recon.field.calculus import value_and_gradient
-from recon.fit.step import Steps
-from recon.tasks.surface import SurfaceBatch
+from recon.field.derivatives import value_and_gradient
+from recon.surface.evaluation import evaluate
+from recon.surface.loss import SurfaceBatch
+from recon.surface.settings import Config
+from recon.training.step import Steps
 from trial.parts import DATA, Trial
 from trial.problem import accuracy, moments, moved, preset, problem, samples
 

@@ -16,17 +16,17 @@ from unittest.mock import patch
 import torch
 
 import recon
-from recon.cli import main
-from recon.config import PRESETS, Config
-from recon.evaluation import evaluate
+from recon.cli.main import main
 from recon.field.siren import Siren
-from recon.fit.step import Moment
-from recon.fit.trainer import rate_at
 from recon.geometry import Frame, Mesh, PointCloud
-from recon.pipeline import surrounding_box
-from recon.scan.inside import SpaceSamples, Surroundings
-from recon.scan.spacing import point_spacing
-from recon.tasks.surface import SurfaceTask
+from recon.scan.preparation.inside import SpaceSamples, Surroundings
+from recon.scan.preparation.spacing import point_spacing
+from recon.surface.evaluation import evaluate
+from recon.surface.loss import SurfaceTask
+from recon.surface.pipeline import surrounding_box
+from recon.surface.settings import PRESETS, Config
+from recon.training.step import Moment
+from recon.training.trainer import rate_at
 from trial.parts import DATA, ROOT, Trial
 
 SPACE_SAMPLES = 20_000

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import recon
-from recon import conversion, pipeline, reconstruction
+from recon.surface import conversion, pipeline, reconstruction
 from trial.parts import DATA, Trial
 from trial.problem import Clock, accuracy, commanded, options, peak_memory, preset
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from recon.field.kernels.memory import keep_freed_memory
+from recon.field.kernels.parallel_rows import row_workers
 from recon.field.kernels.products import fast_products
-from recon.field.kernels.rows import row_workers
 
 
 @contextmanager

@@ -4,8 +4,8 @@ With V_i = ω_i W_i, z_i = V_i h_{i-1} + ω_i b_i, h_i = sin z_i, c_i = cos z_i,
 the sweep a_n = w, d_i = a_i ∘ c_i, a_{i-1} = V_iᵀ d_i, ∇Φ = a_0. Given ∂L/∂Φ and ∂L/∂∇Φ, the adjoint of
 that sweep and then of the forward pass give all parameter gradients: six matrix products a layer
 (autograd's double backward through the same field needs the same six, but stores and re-reads far
-more). The plain version is `recon.field.calculus.jet_plain`. It has two thirds of the products of `jets.py`,
-which is for any number of outputs, second derivatives, and other activations.
+more). The plain version is `recon.field.derivatives.jet_plain`. It has two thirds of the products of
+`jets.py`, which is for any number of outputs, second derivatives, and other activations.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from recon.field.kernels.parallel_rows import over_rows
 from recon.field.kernels.products import rounded_products
-from recon.field.kernels.rows import over_rows
 from recon.field.kernels.sines import sine_cosine_
 from recon.field.siren import Siren
 

@@ -13,7 +13,7 @@ Its adjoint, with ḣ for ∂L/∂h:
 
 needs f''', and one more product for the weights and one for what is below: three a layer in all, as for a
 plain network, of rows as many as there are derivatives. The plain version is
-`recon.field.calculus.jet_plain`."""
+`recon.field.derivatives.jet_plain`."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from recon.field.jet import Jet, Order, Pairs
+from recon.field.kernels.parallel_rows import in_parallel, over_rows
 from recon.field.kernels.products import rounded_products
-from recon.field.kernels.rows import in_parallel, over_rows
-from recon.field.orders import Jet, Order, Pairs
 from recon.field.siren import Siren
 
 # (rows, their jet) → the loss these rows add, differentiable in the jet, and what they add to the terms (t,)

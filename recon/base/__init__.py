@@ -1,0 +1,1 @@
+"""What everything stands on: settings, files that are whole or not there, progress, devices, provenance."""

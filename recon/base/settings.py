@@ -1,0 +1,117 @@
+"""What settings are made of: a stage is a frozen dataclass of settings, a configuration has stages and a
+seed.
+
+A setting is declared once, by `setting` at its field: default, help, range or choices. The command line, the
+Python API and the run folders all read that."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from recon.errors import UsageError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A weight as a function of progress in 0..1: through `points` (progress, value), geometrically
+    between them, constant outside. `Schedule.constant(v)` is a weight that does not change."""
+
+    points: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def constant(cls, value: float) -> Schedule:
+        return cls(((0.0, value),))
+
+    def capped(self, value: float) -> Schedule:
+        """The same, but nowhere above `value`."""
+        return Schedule(tuple((progress, min(weight, value)) for progress, weight in self.points))
+
+    def times(self, factor: float) -> Schedule:
+        """The same, all weights multiplied by `factor`."""
+        return Schedule(tuple((progress, factor * weight) for progress, weight in self.points))
+
+    def __call__(self, progress: float) -> float:
+        before = self.points[0]
+        for after in self.points:
+            if progress < after[0]:
+                if after is before:
+                    break
+                share = (progress - before[0]) / (after[0] - before[0])
+                return before[1] * (after[1] / before[1]) ** share
+            before = after
+        return before[1]
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    within: tuple[float, float] = (-math.inf, math.inf),
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """A field of a stage: its default, the line that `--help` prints, and the values that make sense, the
+    ends of their range included. None, where a setting may be it, always does."""
+    return field(default=default, metadata={"help": help, "within": within, "choices": choices})
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What configurations share: stages, each a dataclass of settings, and a seed."""
+
+    seed: int = 0
+
+    def with_(self, **stages: dict[str, Any]) -> Self:
+        """A copy with settings replaced by stage: `config.with_(fit={"steps": 100})`. Raises
+        UsageError for a setting that does not exist or a value no stage can use."""
+        changed: dict[str, Any] = {}
+        for stage, settings in stages.items():
+            if not hasattr(self, stage):
+                raise UsageError(f"no stage '{stage}' of settings here: the run is of another kind")
+            known = {f.name for f in dataclasses.fields(getattr(self, stage))}
+            for name in settings:
+                if name not in known:
+                    raise UsageError(f"no setting {stage}.{name}; there are {', '.join(sorted(known))}")
+            changed[stage] = replace(getattr(self, stage), **settings)
+        config = replace(self, **changed)
+        config.check()
+        return config
+
+    def check(self) -> None:
+        """Raises UsageError for a value that makes no sense, saying which."""
+        for stage in dataclasses.fields(self):
+            if stage.name == "seed":
+                continue
+            settings = getattr(self, stage.name)
+            for one in dataclasses.fields(settings):
+                value, name = getattr(settings, one.name), f"{stage.name}.{one.name}"
+                (low, high), choices = one.metadata["within"], one.metadata["choices"]
+                if choices and value is not None and value not in choices:
+                    raise UsageError(f"{name} is '{value}', wanted one of {', '.join(choices)}")
+                if isinstance(value, int | float) and not (math.isfinite(value) and low <= value <= high):
+                    raise UsageError(f"{name} is {value}, wanted between {low:g} and {high:g}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as run folders keep them."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The inverse of `as_dict`. Raises UsageError for settings this version does not know."""
+        config = cls(seed=values.get("seed", 0))
+        stages = {}
+        for stage, settings in values.items():
+            if stage != "seed":
+                stages[stage] = {name: _revived(value) for name, value in settings.items()}
+        return config.with_(**stages)
+
+
+def _revived(value: Any) -> Any:
+    if isinstance(value, dict) and set(value) == {"points"}:
+        return Schedule(tuple((float(a), float(b)) for a, b in value["points"]))
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,1 @@
+"""`recon batch`: every scan below a folder, here or on a cluster."""

@@ -1,0 +1,232 @@
+"""`recon.batch`: every scan of a folder to a mesh, a few at a time, and nothing lost on the way.
+
+folder → scans found → settings of each → those left to do → processes → manifests → table and index
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from recon.base.files import remove_leftovers
+from recon.base.provenance import own_run
+from recon.batching.config_file import settings_from
+from recon.batching.find import find_scans
+from recon.batching.index import INDEX, write_index
+from recon.batching.job import FAILED, Job, lock_path, read_manifest, write_manifest
+from recon.batching.local import LocalPool, places
+from recon.batching.lock import locked
+from recon.batching.process import Limits, Message
+from recon.batching.progress import Progress, work
+from recon.batching.summary import CSV, JSON, KEPT, UNFINISHED, Result, how_many, write_summary
+from recon.errors import OutputError, UsageError
+from recon.meshing.files import check_mesh_path
+from recon.surface.settings import STANDARD, Config
+from recon.training.callbacks import check_tensorboard
+
+LOCK = ".recon-batch.lock"
+HASHED_AT_ONCE = 4  # files
+REFRESH = 10.0  # seconds between two states of the index and the summary
+
+Pool = AbstractContextManager[Iterable[tuple[Job, Message]]]
+
+log = logging.getLogger("recon")
+
+
+def batch(
+    folder: str | Path,
+    out: str | Path,
+    config: Config | str | Path = STANDARD,
+    *,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    pattern: str | None = None,
+    format: str = "ply",
+    device: str = "auto",
+    jobs: int | None = None,
+    threads: int | None = None,
+    time_limit: float | None = None,
+    memory_limit: int | None = None,
+    cluster: str | None = None,
+    gather: bool = False,
+    overwrite: bool = False,
+    run: str | Path | None = None,
+    preview: float | None = None,
+    tensorboard: str | Path | None = None,
+    progress: bool = False,
+) -> Iterator[Result]:
+    """Convert every scan below `folder` to a mesh below `out`, in the same tree; the results come as they are
+    there, those of earlier runs first. The work goes on while the iterator is asked, and stops, with what it
+    had saved, where it is left.
+
+    config        settings for all scans, or a file with options, as docs/batch.md has it
+    overrides     {pattern: options by name}, as {"rooms/*": {"preset": "fine", "faces": 50_000}}
+    pattern       only scans whose name fits
+    format        of the meshes: ply, obj, stl, glb or off
+    device        "auto" (all GPUs, else the CPU), "cpu", "cuda" (all GPUs) or "cuda:N"
+    jobs          scans at a time; by default one a GPU, or as many as cores and memory allow
+    threads       of each scan: 1 by default on the CPU
+    time_limit, memory_limit  of each scan, in seconds and bytes
+    cluster       "tcp://HOST:PORT", a Dask scheduler, or "local:N", N Dask workers on this machine
+    gather        scans and meshes travel through this process: for clusters without shared storage
+    overwrite     meshes in `out` that no batch has made are replaced
+    run, tensorboard  folders to keep the runs in, and their curves, in the same tree
+    preview       seconds between coarse meshes in the kept runs
+    progress      a bar on standard error, log lines
+    Raises UsageError and ScanError at once for what cannot work, OutputError where another batch is on `out`.
+    """
+    folder, out = Path(folder), Path(out)
+    if preview and not run:
+        raise UsageError("a preview needs a run folder to be written to: give one, too")
+    ending = f".{format}"
+    check_mesh_path(f"mesh{ending}")
+    if time_limit == 0 or memory_limit == 0:
+        raise UsageError("no scan can be done within a limit of 0")
+    limits = Limits(time_limit, memory_limit)
+    found, unread = find_scans(folder, out, pattern, ending)
+    settings = settings_from(config, overrides or {})
+    if cluster and jobs:
+        raise UsageError(
+            "--jobs is for this machine: on a cluster, as many scans run as its workers have threads"
+        )
+    if gather and not cluster:
+        raise UsageError("--gather is for --cluster")
+    if gather and (run or tensorboard):
+        raise UsageError("--gather brings back meshes alone: --run and --tensorboard need shared storage")
+    if tensorboard:
+        check_tensorboard()
+    if cluster:
+        from recon.batching.cluster import ClusterPool
+
+        threads = threads or 1
+        start: Callable[[list[Job]], Pool] = partial(
+            ClusterPool, cluster, device=device, limits=limits, gather=gather
+        )
+    else:
+        devices, threads = places(device, jobs, threads)
+        start = partial(LocalPool, devices=devices, limits=limits)
+    todo = [
+        Job(
+            name=scan.name,
+            scan=str((folder / scan.name).absolute()),
+            mesh=str((out / scan.mesh).absolute()),
+            config=json.loads(json.dumps(settings.of(scan.name).as_dict())),
+            device=device,
+            threads=threads,
+            run=None if run is None else str((Path(run) / scan.mesh).absolute()),
+            preview=preview,
+            tensorboard=None if tensorboard is None else str((Path(tensorboard) / scan.mesh).absolute()),
+            overwrite=overwrite,
+        )
+        for scan in found
+    ]
+    out = out.absolute()
+    faults = [Result(name, out / name, FAILED, None, fault) for name, fault in sorted(unread.items())]
+    return _results(todo, faults, start, folder, out, progress)
+
+
+def _results(
+    jobs: list[Job],
+    faults: list[Result],
+    start: Callable[[list[Job]], Pool],
+    folder: Path,
+    out: Path,
+    progress: bool,
+) -> Iterator[Result]:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {out}: {error.strerror}") from None
+    with locked(out / LOCK, str(out)):
+        before = {job.name: read_manifest(job.mesh) for job in jobs}
+        with ThreadPoolExecutor(HASHED_AT_ONCE) as pool:
+            reasons = dict(
+                zip(before, pool.map(lambda job: job.left_to_do(before[job.name]), jobs), strict=True)
+            )
+        results = {
+            job.name: Result.of(job, UNFINISHED if reasons[job.name] else KEPT, before[job.name])
+            for job in jobs
+        }
+        results = dict(sorted((results | {fault.scan: fault for fault in faults}).items()))
+        _say_what_is_left([reason for reason in reasons.values() if reason], len(jobs))
+        for result in faults:
+            log.warning("%s failed: %s", result.scan, result.error)
+            yield result
+        for result in list(results.values()):
+            if result.state == KEPT:
+                # of a process that was killed when all was done
+                shutil.rmtree(own_run(result.mesh), ignore_errors=True)
+                lock_path(result.mesh).unlink(missing_ok=True)
+                yield result
+        left = sorted((job for job in jobs if reasons[job.name]), key=work, reverse=True)
+        written = time.monotonic()
+        try:
+            with Progress(left, show=progress) as shown, start(left) as messages:
+                for job, message in messages:
+                    shown.heard(job, message)
+                    manifest = _manifest(job, message, before[job.name])
+                    if manifest:
+                        results[job.name] = result = Result.of(job, manifest["state"], manifest)
+                        yield result
+                        if time.monotonic() - written > REFRESH:
+                            _write(list(results.values()), folder, out)
+                            written = time.monotonic()
+        finally:
+            _write(list(results.values()), folder, out)
+
+
+def _say_what_is_left(reasons: list[str], count: int) -> None:
+    why = ", ".join(f"{number} {reason}" for reason, number in Counter(reasons).items())
+    done = count - len(reasons)
+    log.info(
+        "%s%s%s", how_many(count), f", {done} done before" if done else "", f"; to do: {why}" if why else ""
+    )
+
+
+def _manifest(job: Job, message: Message, before: Message | None) -> Message | None:
+    """The manifest of a job that has ended: its process has written that of a result, a failure's is
+    written here. None for a message of another kind."""
+    if "done" in message:
+        return message["done"]
+    if "failed" not in message:
+        return None
+    error = message["failed"]
+    error["message"] = error["message"].replace(job.scan, job.name)  # the same on every machine
+    manifest = {
+        "recon": job.version,
+        "state": FAILED,
+        "scan": job.name,
+        "input": None,
+        "config": job.config,
+        "mesh": before["mesh"]
+        if before
+        else None,  # what is there is a batch's, though not of this scan as it is
+        "result": None,
+        "error": error,
+        "log": [],
+        "run": {"device": job.device, "threads": job.threads},
+    }
+    try:
+        Path(job.mesh).parent.mkdir(parents=True, exist_ok=True)
+        write_manifest(job.mesh, manifest)
+    except (OSError, OutputError) as error:
+        log.warning("%s: that it failed could not be written down: %s", job.name, error)
+    return manifest
+
+
+def _write(results: Sequence[Result], folder: Path, out: Path) -> None:
+    for path in (out / name for name in (INDEX, CSV, JSON)):
+        remove_leftovers(path)
+    try:
+        write_summary(results, folder, out)
+        write_index(results, folder, out)
+    except OutputError as error:  # the meshes are there all the same, and the table has still to be shown
+        log.error("%s", error)

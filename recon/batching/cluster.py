@@ -1,0 +1,233 @@
+"""The scans of a batch on the workers of a Dask cluster, here or elsewhere.
+
+A worker has a process of its own for each scan, as on one machine; it stops that when nobody wants the result
+any more. Dask gives the scans of a worker that is lost to others, which go on from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any
+from uuid import uuid4
+
+from recon.base.files import atomic_path
+from recon.batching.job import Job, check_own, manifest_path, picture_path, read_manifest
+from recon.batching.process import ENDS, GRACE, Limits, Message, failed, run_job
+from recon.errors import FitError, MissingLibraryError, OutputError, UsageError
+from recon.surface.conversion import run_folder
+
+REPORT = 1.0  # seconds between two messages of a worker on one stage
+ANSWER = 30  # seconds in which a scheduler must answer
+AHEAD = 2  # scans that are sent per thread of the cluster, where their contents travel
+LOGGERS = "distributed", "distributed.client"  # what they say of lost workers is no news to a user
+GPU = {"GPU": 1}  # the resource that a scan on a GPU asks for
+
+Files = dict[str, bytes]  # the contents of a result, by what is added to the mesh's name, manifest last
+
+
+class ClusterPool:
+    """Iterate over it for what the jobs say, until all have ended; leave its block, and they are stopped."""
+
+    def __init__(
+        self, address: str, jobs: Sequence[Job], *, device: str, limits: Limits, gather: bool
+    ) -> None:
+        self.address, self.device, self.limits, self.gather = address, device, limits, gather
+        self.jobs = {job.name: job for job in jobs}
+        self.waiting, self.left = deque(jobs), len(jobs)
+        self.topic = f"recon-{uuid4().hex}"
+        self.running: set[str] = set()
+        self.futures: dict[str, Any] = {}
+        self.said: queue.Queue[tuple[str, Message]] = queue.Queue()
+
+    def __enter__(self) -> ClusterPool:
+        self.cluster, self.client = _connected(self.address)
+        gpus = self.client.run_on_scheduler(_has_gpus) if self.device == "auto" else "cuda" in self.device
+        self.resources = GPU if gpus else None
+        if self.device == "auto":
+            self.device = "cuda" if gpus else "auto"
+        self.client.subscribe_topic(self.topic, self._heard)
+        ahead = AHEAD * max(1, sum(self.client.nthreads().values()))
+        for _ in range(ahead if self.gather else len(self.waiting)):
+            self._send_next()
+        return self
+
+    def _heard(self, event: tuple[Any, tuple[str, Message]]) -> None:
+        self.said.put(event[1])
+
+    def _send_next(self) -> None:
+        if not self.waiting:
+            return
+        job = replace(self.waiting.popleft(), device=self.device)
+        content = None
+        if self.gather:
+            try:
+                check_own(job, read_manifest(job.mesh))
+                content = Path(job.scan).read_bytes()
+            except OutputError as error:
+                self.said.put((job.name, failed("OutputError", str(error))))
+                return
+            except OSError as error:
+                self.said.put((job.name, failed("ScanError", f"cannot read {job.scan}: {error.strerror}")))
+                return
+        key = f"{self.topic}-{job.name}"
+        future = self.client.submit(
+            convert_on_worker, job, self.limits, self.topic, content, key=key, resources=self.resources
+        )
+        self.futures[job.name] = future
+        future.add_done_callback(partial(self._ended, job))
+
+    def _ended(self, job: Job, future: Any) -> None:
+        """Runs in a thread of the client's."""
+        try:
+            if future.cancelled():  # to ask for its result would take a client that is not being closed
+                raise CancelledError
+            end, files = future.result()
+            if files:
+                _place(job, files)
+        except CancelledError:
+            end = {"stopped": True}
+        except OutputError as error:
+            end = failed("OutputError", str(error))
+        except Exception as error:  # noqa: BLE001 KilledWorker, or what a worker without recon raises
+            end = failed("Cluster", f"no worker of the cluster has done it: {' '.join(str(error).split())}")
+        self.said.put((job.name, end))
+
+    def __iter__(self) -> Iterator[tuple[Job, Message]]:
+        while self.left:
+            name, message = self.said.get()
+            self._note(name, message)
+            if "left" in message:
+                continue
+            if any(end in message for end in ENDS):
+                if "stopped" in message:
+                    self.futures.clear()  # nobody is there to cancel them,
+                    self.running.clear()  # or to say how they end
+                    raise FitError(f"the Dask scheduler at {self.address} is gone: what is done is kept")
+                self.left -= 1
+                self.futures.pop(name, None)
+                self._send_next()
+            yield self.jobs[name], message
+
+    def _note(self, name: str, message: Message) -> None:
+        if "stage" in message:
+            self.running.add(name)
+        elif "left" in message or any(end in message for end in ENDS):
+            self.running.discard(name)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.client.cancel(list(self.futures.values()))
+            deadline = time.monotonic() + GRACE
+            while self.running and time.monotonic() < deadline:  # they are saving what they have
+                try:
+                    name, message = self.said.get(timeout=0.5)
+                except queue.Empty:
+                    continue
+                if "stopped" not in message:  # of ours, cancelled: its process may still be at work
+                    self._note(name, message)
+        finally:
+            self.client.close()
+            if self.cluster is not None:
+                self.cluster.close()
+
+
+def _connected(address: str) -> tuple[Any, Any]:
+    """(the cluster if it is ours, the client)."""
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise MissingLibraryError(
+            "Dask is not installed: pip install distributed (or bash tools/setup cluster)"
+        ) from None
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if address.startswith("local:"):
+        count = address.removeprefix("local:")
+        if not count.isdigit() or int(count) < 1:
+            raise UsageError(
+                f"--cluster {address}: wanted local:N, N workers, or a scheduler's tcp://HOST:PORT"
+            )
+        cluster = LocalCluster(
+            n_workers=int(count),
+            threads_per_worker=1,
+            memory_limit=None,  # a scan's process is not the worker's
+            dashboard_address="127.0.0.1:0",  # None would want port 8787
+            silence_logs=logging.CRITICAL,
+        )
+        return cluster, Client(cluster)
+    try:
+        return None, Client(address, timeout=ANSWER)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"no Dask scheduler answers at {address} ({error}): wanted tcp://HOST:PORT"
+        ) from None
+
+
+def _has_gpus(dask_scheduler: Any) -> bool:
+    return any("GPU" in worker.resources for worker in dask_scheduler.workers.values())
+
+
+def convert_on_worker(
+    job: Job, limits: Limits, topic: str, content: bytes | None
+) -> tuple[Message, Files | None]:
+    """What a worker does: the last message of the scan's process and, where the scan's `content` came along,
+    the files of the result."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    key = worker.get_current_task()
+    said: dict[str, Any] = {"stage": None, "at": 0.0}
+
+    def unwanted() -> bool:
+        task = worker.state.tasks.get(key)
+        return task is None or task.state not in ("executing", "long-running")
+
+    def tell(message: Message) -> None:
+        now = time.monotonic()
+        if "stage" not in message or message["stage"] != said["stage"] or now - said["at"] > REPORT:
+            said.update(stage=message.get("stage", said["stage"]), at=now)
+            worker.log_event(topic, (job.name, message))
+
+    try:
+        if content is None:
+            return run_job(job, limits, unwanted, tell), None
+        with TemporaryDirectory(prefix="recon-", dir=worker.local_directory) as folder:
+            scan, mesh = Path(folder, Path(job.scan).name), Path(folder, "out", Path(job.mesh).name)
+            scan.write_bytes(content)
+            here = replace(job, scan=str(scan), mesh=str(mesh), run=None, preview=None, tensorboard=None)
+            end = run_job(here, limits, unwanted, tell)
+            if "failed" in end:
+                end["failed"]["message"] = end["failed"]["message"].replace(str(scan), job.name)
+            return end, _files(mesh) if "done" in end else None
+    finally:
+        worker.log_event(topic, (job.name, {"left": True}))
+
+
+def _files(mesh: Path) -> Files:
+    paths = {"": mesh, ".png": picture_path(mesh), ".json": manifest_path(mesh)}
+    return {ending: path.read_bytes() for ending, path in paths.items() if path.exists()}
+
+
+def _place(job: Job, files: Files) -> None:
+    """Write a result that has come from a worker, its manifest last. Raises OutputError."""
+    mesh = Path(job.mesh)
+    with run_folder(None, mesh) as mark:  # says that the mesh is a batch's until the manifest does
+        try:
+            mark.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make the folder {mark}: {error.strerror}") from None
+        for ending, content in files.items():
+            with atomic_path(f"{mesh}{ending}", overwrite=True) as temporary:
+                temporary.write_bytes(content)

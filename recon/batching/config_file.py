@@ -1,0 +1,105 @@
+"""The settings of each scan of a folder: what holds for all, and what for those whose name fits a pattern."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from recon.batching.find import matches
+from recon.errors import UsageError
+from recon.surface.options import STAGE_OF, add_setting_options, config_from
+from recon.surface.settings import STANDARD, Config
+
+OPTIONS = ("preset", *STAGE_OF, "seed", "set")
+PATTERNS = "patterns"
+SIZES = {"cell", "resolution"}  # two words for one thing
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`base`, changed by the options of all rules (pattern, options) that fit, later over earlier."""
+
+    base: Config = STANDARD
+    rules: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+
+    def of(self, scan: str) -> Config:
+        """Raises UsageError for settings that make no sense."""
+        options: dict[str, Any] = {}
+        for pattern, changes in self.rules:
+            if not matches(scan, pattern):
+                continue
+            if unknown := changes.keys() - set(OPTIONS):
+                raise UsageError(f"no option is called '{min(unknown)}'; there are {', '.join(OPTIONS)}")
+            given = {name: value for name, value in changes.items() if value is not None}
+            if SIZES & given.keys():
+                options = {name: value for name, value in options.items() if name not in SIZES}
+            given["set"] = [*options.get("set", ()), *given.get("set", ())]
+            options |= given
+        return config_from(options, self.base)
+
+
+def settings_from(config: Config | str | Path, overrides: Mapping[str, Mapping[str, Any]]) -> Settings:
+    """The settings of a `Config` or a file of options, with `overrides`, options by pattern."""
+    if isinstance(config, Config):
+        return Settings(config, tuple(overrides.items()))
+    return Settings(STANDARD, (*read_rules(Path(config)), *overrides.items()))
+
+
+def read_rules(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The rules of a YAML file: the long options of `recon mesh` with their values, `set` with a mapping of
+    STAGE.NAME to values, and under `patterns` the same for scans that fit one. Raises UsageError."""
+    try:
+        content = yaml.load(
+            path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader
+        )  # text alone: off is "off"
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is no YAML file: {' '.join(str(error).split())}") from None
+    content = _mapping(path, content or {})
+    patterns = _mapping(path, content.pop(PATTERNS, None) or {})
+    rules = [
+        ("*", content),
+        *((pattern, _mapping(path, options or {})) for pattern, options in patterns.items()),
+    ]
+    return [(pattern, _parsed(path, options)) for pattern, options in rules]
+
+
+def _mapping(path: Path, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{path}: '{value}' stands where `option: value` lines should")
+    return value
+
+
+def _parsed(path: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """Options by name, in their types, as the command line would have them."""
+    words = []
+    for name, value in options.items():
+        if name not in OPTIONS:
+            wanted = ", ".join((*OPTIONS, PATTERNS))
+            raise UsageError(f"{path}: no option is called '{name}'; there are {wanted}")
+        if name == "set":
+            words += [f"--set={setting}={text(value)}" for setting, value in _mapping(path, value).items()]
+        else:
+            words.append(f"--{name}={text(value)}")
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.file = path
+    add_setting_options(parser)
+    return {name: value for name, value in vars(parser.parse_args(words)).items() if value is not None}
+
+
+def text(value: Any) -> str:
+    """As it would stand on the command line."""
+    return ",".join(value) if isinstance(value, list) else str(value)
+
+
+class _Parser(argparse.ArgumentParser):
+    file: Path
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.file}: {message}")

@@ -1,0 +1,162 @@
+"""A process for one scan, seen to its end: its messages, its limits, and what to say if it dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, Any
+
+import psutil
+
+from recon.batching.job import Job, read_manifest
+
+LOOK = 0.25  # seconds between two looks at limits
+GRACE = 60.0  # seconds to save a checkpoint in
+KEPT = 60  # lines of what a process says before it dies
+ENDS = ("done", "failed", "stopped")
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one scan: wall time, and memory that its process may hold; None is no limit."""
+
+    seconds: float | None = None
+    bytes: int | None = None
+
+
+def run_job(
+    job: Job, limits: Limits, unwanted: Callable[[], bool], tell: Callable[[Message], None]
+) -> Message:
+    """Have a process of its own do `job`; returns its last message, {"done"}, {"failed"} or {"stopped"}, made
+    up where it could not say it itself; `tell` gets all before. Once `unwanted` is true, the process is
+    stopped, and has saved what it had."""
+    threads = {f"{name}_NUM_THREADS": str(job.threads) for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "recon.batching.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env=os.environ | threads,
+        start_new_session=True,  # Ctrl-C is for us: we pass it on
+    )
+    assert process.stdin and process.stdout and process.stderr
+    messages: queue.Queue[Message | None] = queue.Queue()
+    said: deque[str] = deque(maxlen=KEPT)
+    readers = [
+        threading.Thread(target=_read_messages, args=(process.stdout, messages), daemon=True),
+        threading.Thread(target=said.extend, args=(process.stderr,), daemon=True),
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        last = _followed(process, job, limits, messages, unwanted, tell)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for reader in readers:
+            reader.join()
+        for stream in (process.stdout, process.stderr):
+            stream.close()
+        _close(process.stdin)
+    last = last or _death(process.returncode, list(said))
+    if "failed" in last and (manifest := read_manifest(job.mesh)) and not job.left_to_do(manifest):
+        return {"done": manifest}  # its process was ended when all was done, but for saying so
+    return last
+
+
+def _followed(
+    process: subprocess.Popen[str],
+    job: Job,
+    limits: Limits,
+    messages: queue.Queue[Message | None],
+    unwanted: Callable[[], bool],
+    tell: Callable[[Message], None],
+) -> Message | None:
+    """The last message of the process, or what stands for it; None where it died without one."""
+    began, told_to_stop = time.monotonic(), None
+    assert process.stdin
+    try:
+        process.stdin.write(json.dumps(job.as_dict()) + "\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        return None
+    while True:
+        try:
+            message = messages.get(timeout=LOOK)
+        except queue.Empty:
+            message = {}
+        now = time.monotonic()
+        if message is None:
+            return None if told_to_stop is None else {"stopped": True}
+        if any(end in message for end in ENDS):
+            return message
+        if message:
+            tell(message)
+        if told_to_stop is None and unwanted():
+            told_to_stop = now
+            process.send_signal(signal.SIGINT)
+        if told_to_stop is not None and now - told_to_stop > GRACE:
+            return {"stopped": True}
+        if limits.seconds and now - began > limits.seconds:
+            return failed(
+                "TimeLimit", f"not done within the limit of {limits.seconds:g} s; it goes on next time"
+            )
+        if limits.bytes and (used := _memory(process.pid)) > limits.bytes:
+            return failed(
+                "MemoryLimit", f"{used / 1e9:.3g} GB of memory, over the limit of {limits.bytes / 1e9:.3g} GB"
+            )
+
+
+def _read_messages(stream: IO[str], messages: queue.Queue[Message | None]) -> None:
+    for line in stream:
+        with suppress(ValueError):  # the half line of a process that died
+            messages.put(json.loads(line))
+    messages.put(None)
+
+
+def _memory(pid: int) -> int:
+    """Bytes that the process holds now."""
+    try:
+        return psutil.Process(pid).memory_info().rss
+    except psutil.Error:  # it has just ended
+        return 0
+
+
+def _death(code: int, said: list[str]) -> Message:
+    details = "".join(said)
+    if code == -signal.SIGKILL:
+        message = (
+            "its process was killed, most likely for want of memory: try fewer --jobs, or a --memory-limit"
+        )
+    elif code < 0:
+        message = f"its process crashed ({signal.Signals(-code).name}); the manifest has the details"
+    else:
+        words = said[-1].strip() if said else "it said nothing"
+        message = f"its process ended with code {code}: {words}"
+    return failed("Crash", message, details or None)
+
+
+def failed(kind: str, message: str, details: str | None = None) -> Message:
+    """The last message of a job that came to no mesh: the error's kind, one line, what helps to find it."""
+    return {"failed": {"kind": kind, "message": message, "details": details}}
+
+
+def _close(stream: IO[str]) -> None:
+    with suppress(BrokenPipeError):  # what was still to be written to a process that is gone
+        stream.close()

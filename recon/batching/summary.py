@@ -1,0 +1,134 @@
+"""What became of each scan of a batch: as rows, as a table to read, as CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recon.base.files import atomic_path
+from recon.base.provenance import SUMMARY
+from recon.batching.job import DONE, FAILED, Job
+
+KEPT, UNFINISHED = "done before", "unfinished"
+STATES = (DONE, KEPT, FAILED, UNFINISHED)
+COLUMNS = (
+    *("scan", "mesh", "state", "points", "faces", "seconds"),
+    *("scan_to_mesh", "scan_to_mesh_p95", "scan_to_mesh_largest", "diagonal", "unit"),
+    *("watertight", "components", "genus", "area", "volume", "peak_memory", "error"),
+)
+CSV, JSON = SUMMARY, "summary.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One scan of a batch.
+
+    scan      its path below the folder, with slashes; with one at its end, a folder that cannot be read
+    mesh      the path of its mesh, there or not
+    state     "done", "done before", "failed" or "unfinished"
+    manifest  what stands beside the mesh, if anything: {"result": {"faces", ...}, "error", "run", ...}
+    unread    of such a folder, what is wrong with it
+    """
+
+    scan: str
+    mesh: Path
+    state: str
+    manifest: dict[str, Any] | None
+    unread: str | None = None
+
+    @classmethod
+    def of(cls, job: Job, state: str, manifest: dict[str, Any] | None) -> Result:
+        return cls(job.name, Path(job.mesh), state, manifest)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the mesh is."""
+        return self.state in (DONE, KEPT)
+
+    @property
+    def error(self) -> str | None:
+        """One line on what went wrong."""
+        error = self.manifest["error"] if self.manifest and self.state == FAILED else None
+        return error["message"] if error else self.unread
+
+    def row(self, out: Path) -> dict[str, Any]:
+        """By `COLUMNS`; the mesh's path below `out`, None where there is no value."""
+        row: dict[str, Any] = dict.fromkeys(COLUMNS)
+        row |= {"scan": self.scan, "state": self.state, "error": self.error}
+        if self.is_there and self.manifest:
+            result, run = self.manifest["result"], self.manifest["run"]
+            row |= {name: result[name] for name in COLUMNS if name in result}
+            away = result["scan_to_mesh"]
+            row |= {"scan_to_mesh": away["mean"], "scan_to_mesh_p95": away["p95"]}
+            row |= {"scan_to_mesh_largest": away["largest"], "mesh": self.mesh.relative_to(out).as_posix()}
+            row |= {"seconds": run["seconds"], "peak_memory": run["peak_memory"]}
+        return row
+
+
+def counts(results: Sequence[Result]) -> dict[str, int]:
+    """How many scans are in each state."""
+    found = Counter(result.state for result in results)
+    return {state: found[state] for state in STATES}
+
+
+def report(results: Sequence[Result], folder: Path, out: Path) -> dict[str, Any]:
+    """All of it, as plain values: what `--json` prints and summary.json holds."""
+    rows = [result.row(out) for result in results]
+    numbers = {state.replace(" ", "_"): number for state, number in counts(results).items()}
+    return {"folder": str(folder), "out": str(out), **numbers, "scans": rows}
+
+
+def write_summary(results: Sequence[Result], folder: Path, out: Path) -> None:
+    """summary.csv and summary.json in `out`. Raises OutputError where the disk refuses."""
+    content = report(results, folder, out)
+    with atomic_path(out / JSON, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    with (
+        atomic_path(out / CSV, overwrite=True) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        rows = csv.DictWriter(file, COLUMNS)
+        rows.writeheader()
+        rows.writerows(content["scans"])
+
+
+def how_many(scans: int) -> str:
+    """As "1 scan"."""
+    return f"{scans} scan{'' if scans == 1 else 's'}"
+
+
+HEADER = ("scan", "points", "seconds", "faces", "scan to mesh", "watertight", "state")
+
+
+def cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """A row as it is read, under `HEADER`; empty where there is nothing to say."""
+    unit = f" {row['unit']}" if row["unit"] else ""
+    return (
+        row["scan"],
+        "" if row["points"] is None else f"{row['points']:,}",
+        "" if row["seconds"] is None else f"{row['seconds']:.1f}",
+        "" if row["faces"] is None else f"{row['faces']:,}",
+        "" if row["scan_to_mesh"] is None else f"{row['scan_to_mesh']:.3g}{unit}",
+        {None: "", True: "yes", False: "no"}[row["watertight"]],
+        f"{row['state']}: {row['error']}" if row["error"] else row["state"],
+    )
+
+
+def table(results: Sequence[Result], out: Path) -> list[str]:
+    """Lines to read: one a scan, and a last one that counts them."""
+    rows = [HEADER, *(cells(result.row(out)) for result in results)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADER))]
+    lines = []
+    for row in rows:
+        line = [
+            row[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(row[1:6], widths[1:6], strict=True)),
+        ]
+        lines.append("  ".join([*line, row[6]]).rstrip())
+    numbers = ", ".join(f"{number} {state}" for state, number in counts(results).items() if number)
+    return [*lines, f"{how_many(len(results))}: {numbers}"]

@@ -1,0 +1,1 @@
+"""The command line: `main` runs it, `parser` has its commands, and a file each the larger ones."""

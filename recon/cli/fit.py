@@ -1,0 +1,248 @@
+"""The options of `recon fit`, by mode, and what each of them does."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recon.base.files import check_writable
+from recon.base.options import changed, seconds, settings_help
+from recon.base.provenance import command_origin
+from recon.errors import UsageError
+from recon.field.settings import ACTIVATIONS
+from recon.signals.settings import PRESETS, STANDARD
+
+if TYPE_CHECKING:
+    from recon.signals.fits.pictures import View
+    from recon.signals.fits.train import Job
+
+STAGE_OF = {
+    "time": ("fit", "seconds"),
+    "activation": ("field", "activation"),
+    "prior": ("samples", "prior"),
+}
+MODES = {
+    "image": "a picture by its values",
+    "gradient": "a picture from its gradient alone",
+    "laplacian": "a picture from its Laplacian alone",
+    "blend": "two pictures as one without a seam, from the gradients of both",
+    "inpaint": "a picture from some of its pixels",
+    "audio": "a sound",
+    "video": "a film",
+}
+ENDINGS = {"audio": ".wav", "video": ".mp4"}
+
+
+def add_fit_options(
+    parser: argparse.ArgumentParser, common: Callable[[argparse.ArgumentParser], None]
+) -> None:
+    """The modes and their options; `common` adds those that all commands have."""
+    modes = parser.add_subparsers(required=True, metavar="MODE", dest="mode")
+    for mode, text in MODES.items():
+        sub = modes.add_parser(
+            mode,
+            help=text,
+            description=f"Fit {text}.",
+            epilog=settings_help(STANDARD[mode]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        common(sub)
+        sub.add_argument("inputs", metavar="INPUT", nargs=2 if mode == "blend" else 1)
+        default = f"INPUT.fit{ENDINGS.get(mode, '.png')} here"
+        sub.add_argument("-o", "--output", metavar="OUT", help=f"default: {default}")
+        _add_settings(sub)
+        if mode in ("audio", "video"):
+            _ADD[mode](sub)
+            continue
+        if mode in ("blend", "inpaint"):
+            what = "the second one goes" if mode == "blend" else "pixels are missing"
+            sub.add_argument("--mask", metavar="PICTURE", help=f"bright where {what}")
+        if mode == "inpaint":
+            sub.add_argument(
+                "--keep", type=float, metavar="SHARE", help="instead: fit so many pixels, drawn evenly"
+            )
+            sub.add_argument("--prior", choices=("none", "tv", "hessian"), help="default: see below")
+        if mode in ("image", "gradient", "laplacian"):
+            sub.add_argument("--derivatives", action="store_true", help="write OUT.derivatives.png, too")
+        sub.add_argument(
+            "--size", type=size, metavar="WxH", help="of the picture written (default: as INPUT)"
+        )
+        sub.add_argument("--zoom", type=float, metavar="F", help="instead: F times as many pixels a side")
+        sub.add_argument(
+            "--box",
+            type=_box,
+            metavar="X0,Y0,X1,Y1",
+            help="--box=-50,0,300,200: the part written, in pixels of INPUT; beyond it, extrapolated",
+        )
+
+
+def _add_settings(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--preset", choices=PRESETS, help="default: standard")
+    sub.add_argument("--time", type=seconds, metavar="60s", help="a budget for training, instead of steps")
+    sub.add_argument("--activation", choices=ACTIVATIONS, help="default: sine")
+    sub.add_argument("--seed", type=int, metavar="N", help="default: 0")
+    sub.add_argument("--set", action="append", metavar="STAGE.NAME=VALUE", help="see below")
+    sub.add_argument("--run", metavar="DIR", help="keep the field there; given again, it resumes")
+    sub.add_argument("--tensorboard", metavar="DIR", help="write the terms there for TensorBoard")
+    sub.add_argument("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="default: auto")
+    sub.add_argument("--overwrite", action="store_true", help="replace OUT where it exists")
+
+
+def _add_audio(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--rate", type=int, metavar="HZ", help="samples a second of OUT (default: as INPUT)")
+    sub.add_argument("--spectrogram", action="store_true", help="write OUT.spectrogram.png, too")
+
+
+def _add_video(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--frames", type=_frames, metavar="FIRST:END", help="--frames=:60: fit only these")
+    sub.add_argument(
+        "--scale", type=float, default=1.0, metavar="F", help="shrink before the fit (default: 1)"
+    )
+    sub.add_argument("--size", type=size, metavar="WxH", help="of OUT (default: as fitted)")
+    sub.add_argument("--rate", type=float, metavar="FPS", help="frames a second of OUT (default: as INPUT)")
+
+
+_ADD = {"audio": _add_audio, "video": _add_video}
+
+
+def run_fit(options: argparse.Namespace) -> dict[str, Any]:
+    """What `recon fit` does; the summary."""
+    from recon.base.progress import Bar
+    from recon.signals.fits.train import Job
+    from recon.surface.conversion import run_folder
+    from recon.training.callbacks import ProgressBar
+
+    mode, source = options.mode, options.inputs[0]
+    out = Path(options.output or f"{Path(source).stem}.fit{ENDINGS.get(mode, '.png')}")
+    check_writable(out, options.overwrite)
+    preset = options.preset or "standard"
+    config = changed(PRESETS[preset][mode], vars(options), STAGE_OF)
+    with ExitStack() as ending:
+        run = ending.enter_context(run_folder(options.run, out))
+        job = Job(
+            out,
+            config,
+            run,
+            options.device,
+            options.overwrite,
+            [ProgressBar(show=not options.quiet)],
+            options.tensorboard,
+            command_origin(options.arguments, preset),
+            ending.enter_context(Bar("result", not options.quiet, ends=True)).to,
+        )
+        return _WORK[mode](options, job)
+
+
+def _picture(options: argparse.Namespace, job: Job) -> dict[str, Any]:
+    from recon.signals.fits.image import fit_image
+
+    return fit_image(options.inputs[0], job, options.mode, _view(options), options.derivatives)[1]
+
+
+def _blend(options: argparse.Namespace, job: Job) -> dict[str, Any]:
+    from recon.signals.fits.blend import fit_blend
+
+    return fit_blend(options.inputs[0], options.inputs[1], job, options.mask, _view(options))[1]
+
+
+def _inpaint(options: argparse.Namespace, job: Job) -> dict[str, Any]:
+    from recon.signals.fits.inpaint import fit_inpaint
+
+    return fit_inpaint(options.inputs[0], job, options.mask, options.keep, _view(options))[1]
+
+
+def _audio(options: argparse.Namespace, job: Job) -> dict[str, Any]:
+    from recon.signals.fits.audio import fit_audio
+
+    return fit_audio(options.inputs[0], job, options.rate, options.spectrogram)[1]
+
+
+def _video(options: argparse.Namespace, job: Job) -> dict[str, Any]:
+    from recon.signals.fits.video import fit_video
+
+    frames = options.frames or (None, None)
+    given = {"frames": frames, "scale": options.scale, "size": options.size, "rate": options.rate}
+    return fit_video(options.inputs[0], job, **given)[1]
+
+
+_WORK = {
+    "image": _picture,
+    "gradient": _picture,
+    "laplacian": _picture,
+    "blend": _blend,
+    "inpaint": _inpaint,
+    "audio": _audio,
+    "video": _video,
+}
+
+
+def fit_lines(summary: dict[str, Any]) -> list[str]:
+    """The summary as it is read."""
+    found = []
+    if "psnr" in summary:
+        text = f"PSNR {summary['psnr']:.2f} dB"
+        if "psnr_std" in summary:
+            text += f" a frame (± {summary['psnr_std']:.2f} over {summary['frames']} frames)"
+        if summary.get("ssim") is not None:
+            text += f", SSIM {summary['ssim']:.4f}"
+        if "psnr_missing" in summary:
+            text += f"; PSNR of the missing pixels {summary['psnr_missing']:.2f} dB"
+        found.append(text)
+    if "fitted_back" in summary:
+        found.append(
+            f"what the {summary['mode']} does not tell, {summary['fitted_back']}, was fitted to the input"
+        )
+    if "snr" in summary:
+        found.append(f"SNR {summary['snr']:.2f} dB")
+    if "gradient_error" in summary:
+        found.append(f"gradients differ from the mixed ones by {summary['gradient_error']:.1%} of their size")
+    stages = ", ".join(f"{name} {value:.1f} s" for name, value in summary["seconds"].items())
+    lines = [f"{'fit' if not place else '':8}{text}" for place, text in enumerate(found)]
+    more = [summary[name] for name in ("derivatives", "spectrogram") if name in summary]
+    return [
+        f"output  {', '.join([summary['output'], *more])}",
+        *lines,
+        f"field   {summary['activation']}, {summary['parameters']:,} parameters, {summary['steps']:,} steps",
+        f"time    {summary['seconds_all']:.1f} s: {stages}",
+    ]
+
+
+def size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT."""
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no size: 800x600") from None
+    return width, height
+
+
+def _view(options: argparse.Namespace) -> View:
+    from recon.signals.fits.pictures import View
+
+    if options.size and options.zoom:
+        raise UsageError("--size and --zoom say the same thing: give one of them")
+    return View(options.size, options.zoom, options.box)
+
+
+def _box(text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != 4:
+        raise argparse.ArgumentTypeError(f"'{text}' is no box: X0,Y0,X1,Y1")
+    return values
+
+
+def _frames(text: str) -> tuple[int | None, int | None]:
+    first, colon, end = text.partition(":")
+    try:
+        found = (int(first) if first else None, int(end) if end else None)
+    except ValueError:
+        colon = ""
+    if not colon:
+        raise argparse.ArgumentTypeError(f"'{text}' are no frames: FIRST:END, as 0:60 or :60")
+    return found

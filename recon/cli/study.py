@@ -1,0 +1,95 @@
+"""The options of `recon study`, and what each of them does."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recon.base.progress import Bar, Told
+from recon.errors import UsageError
+
+if TYPE_CHECKING:
+    from recon.studies.page import Study
+
+STUDIES = {
+    "init": "signals and gradients by depth before training, for this and other initialisations",
+    "activations": "a picture and its derivatives under every activation",
+    "bandwidth": "the first layer's ω against the frequency of a signal",
+}
+STEPS = {"init": 200, "activations": 200, "bandwidth": 500}
+SIZES = {"init": 48, "activations": 128}
+
+
+def add_study_options(
+    parser: argparse.ArgumentParser, common: Callable[[argparse.ArgumentParser], None]
+) -> None:
+    """The studies and their options; `common` adds those that all commands have."""
+    studies = parser.add_subparsers(required=True, metavar="STUDY", dest="study")
+    for name, text in STUDIES.items():
+        sub = studies.add_parser(name, help=text, description=f"Study {text}.")
+        common(sub)
+        if name in SIZES:
+            sub.add_argument(
+                "picture", metavar="PICTURE", nargs="?", help="default: a photograph that comes along"
+            )
+            sub.add_argument(
+                "--size",
+                type=int,
+                default=SIZES[name],
+                metavar="N",
+                help="N x N pixels of it (default: %(default)s)",
+            )
+        sub.add_argument(
+            "-o", "--output", metavar="OUT", required=True, help="a folder: index.html, CSV, figures"
+        )
+        sub.add_argument(
+            "--steps", type=int, default=STEPS[name], metavar="N", help="of each fit (default: %(default)s)"
+        )
+        sub.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+        sub.add_argument("--overwrite", action="store_true", help="replace what OUT holds of such a study")
+
+
+def run_study(options: argparse.Namespace) -> dict[str, Any]:
+    """What `recon study` does; the summary."""
+    from recon.render.plots import check_plots
+    from recon.studies.page import check_folder, write_study
+
+    out = Path(options.output)
+    check_plots()
+    check_folder(out, options.overwrite)
+    if options.steps < 1:
+        raise UsageError(f"{options.steps} steps, wanted at least 1")
+    if options.study in SIZES and not 8 <= options.size <= 4096:
+        raise UsageError(f"size {options.size}, wanted between 8 and 4096")
+    with Bar("study", show=not options.quiet) as bar:
+        study = _WORK[options.study](options, bar.to)
+    page = write_study(study, out, shlex.join(["recon", *options.arguments]), options.overwrite)
+    return {"study": options.study, "page": str(page), "csv": str(out / f"{study.name}.csv"), **study.facts}
+
+
+def _init(options: argparse.Namespace, told: Told) -> Study:
+    from recon.studies.fits import grey_picture
+    from recon.studies.initialisation import study_initialisation
+
+    return study_initialisation(
+        grey_picture(options.picture, options.size), options.steps, options.seed, told
+    )
+
+
+def _activations(options: argparse.Namespace, told: Told) -> Study:
+    from recon.studies.fits import grey_picture
+    from recon.studies.nonlinearities import study_activations
+
+    return study_activations(grey_picture(options.picture, options.size), options.steps, options.seed, told)
+
+
+def _bandwidth(options: argparse.Namespace, told: Told) -> Study:
+    from recon.studies.bandwidth import study_bandwidth
+
+    return study_bandwidth(options.steps, options.seed, told)
+
+
+_WORK = {"init": _init, "activations": _activations, "bandwidth": _bandwidth}

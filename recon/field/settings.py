@@ -1,0 +1,50 @@
+"""The settings of a network."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from recon.base.settings import setting
+
+ACTIVATIONS = ("sine", "finer", "truncated-sine", "gauss", "relu", "relu-pe", "tanh", "softplus")
+TURN, LARGEST_SPREAD = 0.65, 3.0
+BLUR = 3.0  # standard deviations of the noise that blur a scan like as much space between its points
+
+
+@dataclass(frozen=True)
+class FieldConfig:
+    """The network. Defaults of the paper: 256 wide, 3 hidden layers, ω = 30 in all of them."""
+
+    width: int = setting(128, "units a layer", within=(1, 4096))
+    hidden: int = setting(3, "hidden layers, the first one not counted", within=(0, 64))
+    activation: str = setting(
+        "sine",
+        "sine, finer, truncated-sine, gauss, relu, relu-pe, tanh or softplus: the nonlinearity",
+        choices=ACTIVATIONS,
+    )
+    omega_first: float = setting(30.0, "frequency factor ω of the first layer", within=(1e-3, 1e4))
+    omega_hidden: float = setting(30.0, "frequency factor ω of the hidden layers", within=(1e-3, 1e4))
+    spread: float | None = setting(
+        None,
+        "highest over lowest frequency of the first layer's units; by default from the data's density",
+        within=(1.0, 1e4),
+    )
+    octaves: int | None = setting(
+        None,
+        "of the coordinates of relu-pe; by default up to the frequency of the data's density",
+        within=(0, 24),
+    )
+
+    def suited_to(self, spacing: float, noise: float = 0.0) -> FieldConfig:
+        """With the spread for points `spacing` apart and `noise` off their surface, where it is not given:
+        the highest frequency turns by `TURN` rad, no more, from a point to the next and within `BLUR` times
+        the noise, both taken together; never below one, never above `LARGEST_SPREAD`. And with as many
+        octaves as end at half a turn from a point to the next."""
+        spread, octaves = self.spread, self.octaves
+        if spread is None:
+            finest = math.hypot(spacing, BLUR * noise)
+            spread = min(max(TURN / (self.omega_first * finest), 1.0), LARGEST_SPREAD)
+        if octaves is None and self.activation == "relu-pe":
+            octaves = 1 + max(0, math.floor(math.log2(1 / spacing)))
+        return replace(self, spread=spread, octaves=octaves)

@@ -1,0 +1,1 @@
+"""`recon info`: what a file holds, and what is wrong with it."""

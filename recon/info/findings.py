@@ -1,0 +1,260 @@
+"""What is known of a scan or a mesh, in facts and in sentences: what is wrong, and what is done about it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from recon.meshing.topology import Measures, Topology
+from recon.scan.preparation.cleaning import LARGEST, MIN_POINTS
+from recon.scan.preparation.normal_reliability import NormalCheck
+from recon.surface.settings import STANDARD
+
+MOST = STANDARD.scan.most
+ROUNDING = 1e-6  # of the spacing: less noise is the computer's
+FLOAT32_LOSS = 0.1  # of the spacing: single precision that moves points further spoils the scan
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a surface through a cloud rests on, its usable points; lengths in the file's own unit.
+
+    density      points to a square unit of area, the median
+    noise        standard deviation of the points off their surface
+    outliers     points that are no part of a surface
+    closed       whether the points are all round a solid, but for small holes
+    depth_image  whether they are the pixels of a camera at the origin
+    rounded      whether its depths are rounded
+    thinned      whether `recon mesh` takes a part of them
+    sampled      whether noise, outliers and closed, and the normals' soundness, were found by a part of them
+    Noise and closed are None where too few points are left without the outliers.
+    """
+
+    density: float
+    noise: float | None
+    outliers: int
+    closed: bool | None
+    depth_image: bool
+    rounded: bool
+    thinned: bool
+    sampled: bool
+
+    def lines(self) -> list[str]:
+        """Some of that for people."""
+        out = []
+        if self.noise is not None and self.noise < ROUNDING / math.sqrt(self.density):
+            out.append("noise     none that neighbours show (neither do rounded coordinates)")
+        elif self.noise is not None:
+            out.append(f"noise     points are about {self.noise:.3g} off the surface (standard deviation)")
+        if self.closed is not None:
+            out.append(f"surface   {'closed but for small holes' if self.closed else 'open'}")
+        return out
+
+
+@dataclass(frozen=True)
+class Info:
+    """The content of a file; world frame, lengths in the file's own unit.
+
+    points      points of a cloud, or vertices of a mesh; with `faces` 0 it is a cloud
+    low, high   corners of the box of the finite points; None where there are none
+    spacing     median distance of a finite point to the nearest other place, of a sample
+    not_finite  points with a coordinate that is not finite
+    duplicates  finite points at the place of an earlier one
+    bad_normals normals that are zero or not finite
+    sensors     different places that the points were seen from; 0 where none is known
+    values      the names of the points' other scalars
+    unit        the name of the coordinates' unit where the file states it
+    normals     of a cloud that has sound enough ones to be looked at
+    survey      of a cloud that a surface can be fitted to
+    """
+
+    path: str
+    format: str
+    points: int
+    faces: int
+    has_normals: bool
+    has_colors: bool
+    low: tuple[float, ...] | None
+    high: tuple[float, ...] | None
+    spacing: float | None
+    not_finite: int
+    duplicates: int
+    bad_normals: int
+    sensors: int
+    values: tuple[str, ...]
+    unit: str | None
+    normals: NormalCheck | None
+    survey: Survey | None
+    topology: Topology | None
+    measures: Measures | None
+
+    @property
+    def kind(self) -> str:
+        """ "mesh" or "cloud"."""
+        return "mesh" if self.faces else "cloud"
+
+    @property
+    def diagonal(self) -> float | None:
+        """Of the box; None where there is none, or it is too large for a number."""
+        if self.low is None or self.high is None:
+            return None
+        length = math.dist(self.high, self.low)
+        return length if math.isfinite(length) else None
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What stands in the way of a good surface, a sentence each."""
+        return tuple(_problems(self))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What `recon mesh` makes of a cloud that is as it should be, a sentence each."""
+        return tuple(_notes(self))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
+        said = {"problems": list(self.problems), "notes": list(self.notes)}
+        return {"kind": self.kind, "diagonal": self.diagonal, **asdict(self), **said}
+
+    def lines(self) -> list[str]:
+        """The same for people."""
+        out = [f"file      {self.path}: {self.format}, a {self.kind}"]
+        what = f"{self.points:,} points"
+        if self.faces:
+            what = f"{self.points:,} vertices, {self.faces:,} faces"
+        has = [name for name, there in (("normals", self.has_normals), ("colours", self.has_colors)) if there]
+        out.append(f"holds     {what}, {' and '.join(has) or 'neither normals nor colours'}")
+        if self.low is not None and self.high is not None:
+            sides = " x ".join(f"{b - a:.6g}" for a, b in zip(self.low, self.high, strict=True))
+            corner = ", ".join(f"{a:.9g}" for a in self.low)
+            out.append(f"box       {sides} from ({corner}), diagonal {self.diagonal or math.inf:.6g}")
+        if self.unit:
+            out.append(f"unit      {self.unit}, as the file states")
+        if self.sensors:
+            out.append(
+                f"sensors   {self.sensors:,} {_plural(self.sensors, 'place')} that points were seen from"
+            )
+        if self.values:
+            out.append(f"values    {', '.join(self.values)}")
+        if self.spacing is not None:
+            unit = f"square {self.unit}" if self.unit else "square unit of area"
+            density = f", {self.survey.density:,.4g} points a {unit}" if self.survey else ""
+            out.append(f"spacing   {self.spacing:.4g} between neighbours{density}")
+        if self.normals:
+            where = {True: "outward", False: "inward", None: "no outside for certain"}
+            fit = f"mean cosine to the surface {self.normals.agreement:.3f}"
+            out.append(
+                f"normals   {where[self.normals.outward]}; {fit}, {self.normals.turned:.1%} turned round"
+            )
+        if self.survey:
+            out += self.survey.lines()
+        if self.topology:
+            t = self.topology
+            closed = "watertight" if t.watertight else f"open, {t.boundary_edges:,} boundary edges{_holes(t)}"
+            genus = "no genus" if t.genus is None else f"genus {t.genus}"
+            out.append(f"surface   {closed}, {t.components:,} {_plural(t.components, 'part')}, {genus}")
+        if self.measures:
+            out.append(f"size      {self.measures.line()}")
+        out += [f"note      {note}" for note in self.notes]
+        out += [f"problem   {problem}" for problem in self.problems] or ["problems  none found"]
+        return out
+
+
+def _problems(info: Info) -> list[str]:
+    out = []
+    n = info.points
+    if info.not_finite:
+        out.append(f"{info.not_finite:,} of {n:,} points are not finite: they are left out")
+    if info.duplicates and not info.faces:
+        out.append(f"{info.duplicates:,} of {n:,} points repeat another one: they are left out")
+    if not info.faces and n - info.not_finite - info.duplicates < MIN_POINTS:
+        out.append(f"too few points: a surface needs at least {MIN_POINTS} different ones")
+    if info.low is not None and info.high is not None:
+        largest = max(map(abs, (*info.low, *info.high)))
+        if largest > LARGEST:
+            out.append(f"coordinates of {largest:.3g} are too large to compute with")
+        elif info.spacing is not None:
+            lost = largest * 2.0**-24
+            if lost > FLOAT32_LOSS * info.spacing:
+                out.append(
+                    f"coordinates up to {largest:.9g} are large against the spacing: they are kept in double "
+                    f"precision, but programs in single precision move points by up to {lost:.2g}"
+                )
+    if info.topology:
+        return out + _mesh_problems(info.topology)
+    if info.survey and info.survey.outliers:
+        about = "about " if info.survey.sampled else ""
+        share = f"{about}{info.survey.outliers:,} points ({info.survey.outliers / n:.2%})"
+        out.append(f"{share} are outliers: recon mesh leaves them out (--set scan.outliers=off keeps them)")
+    return out + _normal_problems(info)
+
+
+def _normal_problems(info: Info) -> list[str]:
+    if not info.has_normals:
+        return [f"no normals: {_estimates(info)}"]
+    out = []
+    if 2 * info.bad_normals > info.points:
+        out.append(
+            f"{info.bad_normals:,} of {info.points:,} normals are zero or not finite: all are left out, and "
+            + _estimates(info)
+        )
+    elif info.bad_normals:
+        out.append(f"{info.bad_normals:,} normals are zero or not finite: their points are left out")
+    if info.normals is None:
+        return out
+    if info.normals.unfit:
+        cosine = f"mean cosine {info.normals.agreement:.2f} to the surface"
+        out.append(f"the normals fit the points badly ({cosine}): {_estimates(info)}")
+        return out
+    if info.normals.mixed:
+        turned = f"{info.normals.turned:.1%} of the normals are turned round"
+        out.append(f"{turned}: recon mesh turns them back (--normals file keeps them)")
+    if info.normals.outward is False:
+        out.append("the normals point inward: recon mesh turns them round (--normals file keeps them)")
+    return out
+
+
+def _estimates(info: Info) -> str:
+    seen = info.sensors or (info.survey and info.survey.depth_image)
+    side = "they face the sensors" if seen else "the shape tells which side is outside"
+    return f"they are estimated, and {side}"
+
+
+def _notes(info: Info) -> list[str]:
+    out: list[str] = []
+    if info.survey is None:
+        return out
+    if info.survey.thinned:
+        most = f"{MOST:,} points at most, evenly spaced"
+        out.append(f"recon mesh keeps {most} (--set scan.most=N keeps N)")
+    if info.survey.depth_image:
+        rounded = ", and draws its rounded depths anew between the steps" if info.survey.rounded else ""
+        out.append(f"a depth image taken at the origin: recon mesh takes the outside to be there{rounded}")
+    if info.survey.closed is False:
+        out.append("an open scan: recon mesh cuts the surface where its points end (--trim off closes it)")
+    return out
+
+
+def _mesh_problems(t: Topology) -> list[str]:
+    out = []
+    if t.boundary_edges:
+        out.append(f"the mesh is open: {t.boundary_edges:,} boundary edges{_holes(t)}")
+    if t.nonmanifold_edges:
+        out.append(f"{t.nonmanifold_edges:,} {_plural(t.nonmanifold_edges, 'edge')} with more than two faces")
+    if not t.consistent:
+        out.append("neighbouring faces turn to opposite sides")
+    if t.outward is False:
+        out.append("the faces turn inward: the mesh is inside out")
+    if t.components > 1:
+        out.append(f"the mesh is in {t.components:,} parts")
+    return out
+
+
+def _holes(t: Topology) -> str:
+    loops = t.boundary_loops
+    return "" if loops is None else f" around {loops:,} {_plural(loops, 'hole')}"
+
+
+def _plural(count: int, word: str) -> str:
+    return word if count == 1 else f"{word}s"

@@ -1,0 +1,155 @@
+"""How what is known of a scan or a mesh is found out; what that says is in `findings.py`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from recon.errors import ScanError
+from recon.geometry import Float, Frame, Mesh, PointCloud
+from recon.info.findings import MOST, Info, Survey
+from recon.meshing.topology import Measures, Topology, measures, topology
+from recon.scan.files import read_any
+from recon.scan.preparation.cleaning import LARGEST, clean, first_of_each
+from recon.scan.preparation.depth_images import seen_from_origin, unrounded
+from recon.scan.preparation.inside import Surroundings
+from recon.scan.preparation.noise import point_noise
+from recon.scan.preparation.normal_reliability import NormalCheck, check_normals
+from recon.scan.preparation.normals import oriented
+from recon.scan.preparation.outliers import outliers
+from recon.scan.preparation.spacing import point_spacing
+from recon.surface.settings import STANDARD
+
+SAMPLE = 20_000  # points whose neighbours are looked at
+SURVEYED = 30_000  # points by which outliers, noise and openings are found
+LARGEST_CUBED = 1e90  # volumes of coordinates stay finite
+
+
+def inspect(path: str | Path, *, threads: int = 1) -> Info:
+    """What `path`, a scan or a mesh, holds, and what is wrong with it. Raises ScanError where it cannot be
+    read."""
+    content = read_any(path)
+    points = content.vertices if isinstance(content, Mesh) else content.points
+    finite = np.isfinite(points).all(1)
+    shape, size = _shape(content) if isinstance(content, Mesh) else (None, None)
+    good = (
+        np.ones(len(points), bool)
+        if content.normals is None
+        else np.isfinite(content.normals).all(1) & content.normals.any(1)
+    )
+    sound = points[finite]
+    places = sound[first_of_each(sound)]
+    sensors = content.sensors if isinstance(content, PointCloud) else None
+    low, high = (sound.min(0), sound.max(0)) if len(sound) else (None, None)
+    spacing = _spacing(places, threads)
+    normals, survey = _looked_at(content, threads) if isinstance(content, PointCloud) else (None, None)
+    return Info(
+        path=str(path),
+        format=Path(path).suffix[1:].lower(),
+        points=len(points),
+        faces=shape.faces if shape else 0,
+        has_normals=content.normals is not None,
+        has_colors=content.colors is not None,
+        low=None if low is None else tuple(low.tolist()),
+        high=None if high is None else tuple(high.tolist()),
+        spacing=spacing,
+        not_finite=int((~finite).sum()),
+        duplicates=len(sound) - len(places),
+        bad_normals=int((~good).sum()),
+        sensors=0 if sensors is None else int(first_of_each(sensors).sum()),
+        values=tuple(content.values),
+        unit=content.unit if isinstance(content, PointCloud) else None,
+        normals=normals,
+        survey=survey,
+        topology=shape,
+        measures=size,
+    )
+
+
+def _shape(mesh: Mesh) -> tuple[Topology, Measures | None]:
+    """Of a mesh whose volume may be beyond computing: `outward` and the measures are then None."""
+    if (np.abs(mesh.vertices) < LARGEST_CUBED).all():
+        shape = topology(mesh)
+        return shape, measures(mesh, shape)
+    with np.errstate(all="ignore"):
+        return replace(topology(mesh), outward=None), None
+
+
+def _chosen(count: int) -> np.ndarray:
+    """Some of `count` points, spread over the file."""
+    return np.unique(np.linspace(0, count - 1, min(count, SAMPLE)).astype(np.int64))
+
+
+def _spacing(places: Float, threads: int) -> float | None:
+    if len(places) < 2 or np.abs(places).max() > LARGEST:
+        return None
+    centred = places - places[0]
+    distance, _ = cKDTree(centred).query(centred[_chosen(len(places))], 2, workers=threads)
+    return float(np.median(distance[:, 1]))
+
+
+def _looked_at(cloud: PointCloud, threads: int) -> tuple[NormalCheck | None, Survey | None]:
+    """How sound the normals of `cloud` are, where it has any, and what else `recon mesh` goes by; None for
+    a cloud that it refuses."""
+    try:
+        cloud, _ = clean(cloud)
+    except ScanError:
+        return None, None
+    points = cloud.points
+    depth_image = cloud.sensors is None and seen_from_origin(points)
+    anew = unrounded(points) if depth_image else None
+    frame = Frame.around(points)
+    sensors = np.zeros_like(points) if depth_image else cloud.sensors
+    unit = PointCloud(
+        frame.to_unit(points if anew is None else anew),
+        cloud.normals,
+        sensors=None if sensors is None else frame.to_unit(sensors),
+    )
+    chosen = np.arange(len(unit))
+    if len(unit) > SURVEYED:  # not evenly spaced: that would be another noise
+        chosen = np.sort(np.random.default_rng(0).choice(chosen, SURVEYED, replace=False))
+    some = unit.select(chosen)
+    stray = outliers(some.points, threads)
+    check, noise, closed = _without_outliers(some.select(~stray), threads)
+    with np.errstate(over="ignore", divide="ignore"):
+        density = float(np.float64(point_spacing(unit.points, threads) * frame.scale) ** -2)
+    return check, Survey(
+        density=min(density, LARGEST),
+        noise=None if noise is None else noise * frame.scale,
+        outliers=round(float(stray.mean()) * len(unit)),
+        closed=closed,
+        depth_image=depth_image,
+        rounded=anew is not None,
+        thinned=len(unit) > MOST,
+        sampled=len(unit) > SURVEYED,
+    )
+
+
+def _without_outliers(unit: PointCloud, threads: int) -> tuple[NormalCheck | None, float | None, bool | None]:
+    """Of a cloud in the unit frame its normals' soundness, and noise and closedness with normals as `recon
+    mesh` would have them; None where too few points are left."""
+    try:
+        unit, _ = clean(unit)
+    except ScanError:
+        return None, None, None
+    check = None if unit.normals is None else check_normals(unit, threads)
+    with _unsaid():
+        unit = oriented(unit, STANDARD.scan, threads)
+    return check, point_noise(unit, threads), Surroundings(unit, threads=threads).closed
+
+
+@contextmanager
+def _unsaid() -> Iterator[None]:
+    """Without the log lines of work on a scan: nothing is done to it."""
+    log = logging.getLogger("recon")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before

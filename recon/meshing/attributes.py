@@ -1,0 +1,105 @@
+"""Colours and other scalars of the scan, carried to the vertices of its mesh.
+
+A vertex takes a local fit to its nearest scan points, weighted by a kernel that falls to zero at the next
+one further out: about one point spacing wide wherever the scan is dense or sparse, so edges of colour stay as
+sharp as the scan has them, and no point enters or leaves with a jump. The fit is linear along the surface
+(Cleveland 1979, "Robust locally weighted regression and smoothing scatterplots", doi:10.2307/2286407), which
+takes out what a one-sided neighbourhood would add, and is held within the values of the points it is made of.
+
+Points are near where both place and normal are: the next face of a sharp edge counts as 1.4 `TURN` spacings
+away, the back of a thin wall as two, and that has next to no weight. Colours are averaged as they are stored,
+sRGB-encoded: equal steps of it look and are about equally noisy, and viewers interpolate between vertices so;
+in linear light the bright side of an edge would grow, and one bright outlier would outweigh its neighbours.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from recon.geometry import Float, Mesh, PointCloud
+from recon.scan.preparation.spacing import point_spacing
+
+NEIGHBOURS = 16
+TURN = 3.0  # point spacings that a unit of difference between normals counts for
+FAINT = 1e-9  # the weight of what counts only where nothing else does
+RIDGE = 1e-3  # of the neighbourhood's spread: a direction with less of it has no slope
+CHUNK = 1 << 14  # vertices at a time
+
+
+def with_attributes(mesh: Mesh, scan: PointCloud, threads: int = 1) -> Mesh:
+    """`mesh` with the colours and values of `scan`, both in the same frame: constants are kept exactly, and
+    nothing leaves the range of the points around. Values that are not finite are as if not measured. Where
+    both have normals, these tell the sides of thin walls apart."""
+    values = dict(scan.values)
+    sound = [name for name, column in values.items() if np.isfinite(column).all()]
+    table = [values[name][:, None] for name in sound] + ([] if scan.colors is None else [scan.colors])
+    colors = mesh.colors
+    if table:
+        carried = _carried(mesh, scan, np.hstack(table), threads)
+        values |= dict(zip(sound, carried.T, strict=False))
+        colors = colors if scan.colors is None else np.rint(carried[:, -3:])
+    for name in values.keys() - set(sound):
+        known = np.isfinite(values[name])
+        some = values[name][known, None] if known.any() else np.full((1, 1), np.nan)
+        values[name] = _carried(mesh, scan.select(known if known.any() else [0]), some, threads)[:, 0]
+    return replace(mesh, colors=colors, values={**mesh.values, **values})
+
+
+def _carried(mesh: Mesh, scan: PointCloud, table: Float, threads: int) -> Float:
+    """The columns of `table` (n, c), which are on the points of `scan`, on the vertices of `mesh` (m, c)."""
+    origin, turn = scan.points[0], 0.0
+    if scan.normals is not None and mesh.normals is not None and len(scan) > NEIGHBOURS:
+        turn = TURN * point_spacing(scan.points - origin, threads)
+
+    def placed(points: Float, normals: Float | None) -> Float:
+        points = points - origin
+        return np.hstack([points, turn * normals]) if turn and normals is not None else points
+
+    points = placed(scan.points, scan.normals)
+    tree = cKDTree(points)
+    count = min(NEIGHBOURS + 1, len(scan))
+    out = np.empty((len(mesh.vertices), table.shape[1]))
+
+    def carry(start: int) -> None:
+        part = slice(start, start + CHUNK)
+        normals = None if mesh.normals is None else mesh.normals[part]
+        vertices = placed(mesh.vertices[part], normals)
+        distance, near = tree.query(vertices, range(1, count + 1))
+        around = points[near]
+        agreeing = np.einsum("nki,ni->nk", around[..., 3:], vertices[:, 3:]) / turn**2 if turn else 1.0
+        measured = table[near]
+        kernel = _kernel(distance) * (np.maximum(agreeing, 0) + FAINT)
+        weight = _linear(kernel, vertices[:, :3], around[..., :3], normals)
+        fitted = np.einsum("nk,nkc->nc", weight, measured)
+        out[part] = fitted.clip(measured.min(1), measured.max(1))
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(carry, range(0, len(out), CHUNK)))
+    return out
+
+
+def _kernel(distance: Float) -> Float:
+    """Weights (n, k) of points at `distance` (n, k), which rises along a row."""
+    radius = np.maximum(distance[:, -1:], np.finfo(float).tiny)
+    return (1 - (distance / radius) ** 2) ** 2 + FAINT  # where all are as far, all count
+
+
+def _linear(kernel: Float, vertices: Float, around: Float, normals: Float | None) -> Float:
+    """Shares (n, k), their sum 1, of the points `around` (n, k, 3) each vertex (n, 3), of weight `kernel`
+    (n, k), in a fit that is linear in the plane across `normals` (n, 3), or in space."""
+    weight = kernel / kernel.sum(1, keepdims=True)
+    centre = np.einsum("nk,nki->ni", weight, around)
+    offset, shift = around - centre[:, None], vertices - centre
+    if normals is not None:
+        offset = offset - np.einsum("nki,ni->nk", offset, normals)[..., None] * normals[:, None]
+        shift = shift - (shift * normals).sum(1, keepdims=True) * normals
+    spread = np.einsum("nki,nkj->nij", weight[..., None] * offset, offset)
+    ridge = RIDGE * np.trace(spread, axis1=1, axis2=2) + np.finfo(float).tiny
+    slope = np.linalg.solve(spread + ridge[:, None, None] * np.eye(3), shift[..., None])[..., 0]
+    beyond = (slope * shift).sum(1)  # squared, in the neighbourhood's own spread: above 1 it is extrapolation
+    slope = slope / np.sqrt(np.maximum(beyond, 1))[:, None]
+    return weight * (1 + np.einsum("nki,ni->nk", offset, slope))

@@ -1,0 +1,223 @@
+"""The zero set of a signed distance as a triangle mesh: the dense grid's result at the surface's cost.
+
+1. `bricks.py` samples Φ on a thin band of bricks around the surface, and nowhere else.
+2. `marching_cubes.py` marches over their cells.
+3. Vertices move along the field's gradient onto the zero set (Newton's method, less than half a
+   cell), which leaves the error of the flat triangles alone, and take their normals from it.
+4. Where that leaves a triangle lower than `FLOOR` of a cell, its vertices go back to where they can.
+
+All of it runs on the field's device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from recon.errors import ExtractError
+from recon.geometry import Mesh
+from recon.meshing.bricks import Bricks, Field, Progress, bricks_around_surface
+from recon.meshing.marching_cubes import march
+from recon.meshing.slivers import FLOOR, heights
+
+Sdf = Callable[[Tensor], Tensor]
+ValueAndGradient = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+CPU_CHUNK, GPU_CHUNK = 1 << 14, 1 << 18  # points at a time: with gradients 2 GB for 128 units a layer
+NEWTON_STEPS = 2
+SMALL_STEP = 0.02  # in cells: after a first step below it, what is left of Φ is of its square
+LEAST_SHARE = 0.25  # of a vertex's way to the zero set: if it cannot go this far, it stays where it was
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Samples `origin + cell * index`, index in 0..2*bricks along each axis.
+
+    origin  (3,) float64, frame of the field
+    cell    edge of a cell
+    bricks  (3,) number of bricks (2 cells) along x, y, z
+    """
+
+    origin: NDArray[np.float64]
+    cell: float
+    bricks: tuple[int, int, int]
+
+    @classmethod
+    def over(cls, box: ArrayLike, resolution: int) -> Grid:
+        """The grid centred on `box` ((2, 3), low and high corner) with `resolution` samples along
+        its longest side, one more where that makes whole bricks."""
+        low, high = np.asarray(box, np.float64)
+        side = high - low
+        if not (np.isfinite(side).all() and (side > 0).all()):
+            raise ExtractError(f"the box from {low} to {high} has no volume to look for a surface in")
+        if resolution < 4:
+            raise ExtractError(f"resolution {resolution} is too coarse: at least 4 samples are needed")
+        cell = float(side.max()) / (resolution - 1)
+        bricks = np.ceil(side / (2 * cell) - 1e-9).astype(int)
+        return cls((low + high) / 2 - bricks * cell, cell, (int(bricks[0]), int(bricks[1]), int(bricks[2])))
+
+    @property
+    def samples(self) -> tuple[int, int, int]:
+        nx, ny, nz = self.bricks
+        return 2 * nx + 1, 2 * ny + 1, 2 * nz + 1
+
+    def points(self, index: Tensor) -> Tensor:
+        """(n, 3) grid indices, whole or not → (n, 3) float64."""
+        return torch.as_tensor(self.origin, device=index.device) + self.cell * index.double()
+
+
+def extract(
+    sdf: Sdf,
+    box: ArrayLike,
+    resolution: int,
+    *,
+    value_and_gradient: ValueAndGradient | None = None,
+    lipschitz: float | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    progress: Progress = lambda share: None,
+) -> Mesh:
+    """The surface {Φ = 0} inside `box`, in the field's frame, faces outward where Φ grows outward.
+
+    sdf                 (n, 3) points → (n,) values, negative inside; any callable
+    box                 (2, 3) low and high corner
+    resolution          samples along the box's longest side
+    value_and_gradient  (n, 3) → (n,), (n, 3), for the vertices; None: central differences of `sdf`
+    lipschitz           a bound of ‖∇Φ‖; None: the largest ‖∇Φ‖ of many samples, and some; what it misses
+                        is recovered (see `recon.meshing.bricks`)
+    dtype, device       of the points given to the callables
+    progress            called with the share done, 0..1
+
+    The mesh is closed unless the surface leaves the box. Raises ExtractError where no surface
+    crosses the grid, or where the field is not finite.
+    """
+    grid = Grid.over(box, resolution)
+    gradient = value_and_gradient or central_differences(sdf, grid.cell / 4)
+    field = _on_grid(sdf, gradient, grid, dtype)
+    bricks = bricks_around_surface(field, grid.bricks, device, lipschitz, lambda share: progress(0.6 * share))
+    found = march(bricks) if isinstance(bricks, Bricks) else None
+    if found is None or not len(found[0]):
+        below = bool((bricks.values < 0).any()) if isinstance(bricks, Bricks) else bricks < 0
+        raise ExtractError(
+            f"no surface in the box: the field is {'negative' if below else 'positive'} all over "
+            f"a grid of {' x '.join(map(str, grid.samples))} samples"
+        )
+    start, faces = grid.points(found[0]), found[1]
+    del bricks, found
+    progress(0.7)
+    points, normals = _onto_zero_set(
+        gradient, start, grid.cell, dtype, lambda share: progress(0.7 + 0.3 * share)
+    )
+    _keep_height(points, start, faces, FLOOR * grid.cell)
+    return Mesh(points.cpu().numpy(), faces.cpu().numpy().astype(np.int64), normals.cpu().numpy())
+
+
+def central_differences(sdf: Sdf, step: float) -> ValueAndGradient:
+    """Value and second-order central-difference gradient of a callable: (n, 3) → (n,), (n, 3)."""
+
+    def value_and_gradient(x: Tensor) -> tuple[Tensor, Tensor]:
+        shifts = step * torch.eye(3, dtype=x.dtype, device=x.device)
+        slopes = [(sdf(x + shift) - sdf(x - shift)) / (2 * step) for shift in shifts]
+        return sdf(x), torch.stack(slopes, dim=1)
+
+    return value_and_gradient
+
+
+def _chunk(device: torch.device) -> int:
+    return CPU_CHUNK if device.type == "cpu" else GPU_CHUNK
+
+
+def _on_grid(sdf: Sdf, gradient: ValueAndGradient, grid: Grid, dtype: torch.dtype) -> Field:
+    """The callables on grid indices, as `bricks.py` wants them."""
+
+    def values(index: Tensor) -> Tensor:
+        out = torch.empty(len(index), device=index.device)
+        for part, target in zip(
+            index.split(_chunk(index.device)), out.split(_chunk(index.device)), strict=True
+        ):
+            points = grid.points(part).to(dtype)
+            with torch.no_grad():
+                found = sdf(points).reshape(-1) / grid.cell
+            target.copy_(torch.where(found < 0, -1, 1) * found.abs().clamp(1e-4, 1e3))
+            if not found.isfinite().all():
+                raise ExtractError(f"the field is not finite at {points[~found.isfinite()][0].tolist()}")
+        return out
+
+    def slopes(index: Tensor) -> Tensor:
+        with torch.no_grad():
+            return gradient(grid.points(index).to(dtype))[1].norm(dim=1).float()
+
+    return Field(values, slopes)
+
+
+def _onto_zero_set(
+    gradient: ValueAndGradient, points: Tensor, cell: float, dtype: torch.dtype, progress: Progress
+) -> tuple[Tensor, Tensor]:
+    """Newton's steps along the gradient from `points` (n, 3), until they are small, each bringing down
+    what is left of Φ and none leaving half a cell around its start; and the unit normals there. (n, 3)
+    each, float64."""
+    moved, normals = torch.empty((2, *points.shape), dtype=torch.float64, device=points.device)
+    done = 0
+    for start in points.to(dtype).split(_chunk(points.device)):
+        with torch.no_grad():
+            value, slope = gradient(start)
+            x, step = _newton(start, start, value, slope, cell)
+            doubtful = (step > SMALL_STEP * cell).nonzero().squeeze(1)
+            if len(doubtful):
+                x[doubtful], slope[doubtful] = _guarded(
+                    gradient, start[doubtful], value[doubtful], slope[doubtful], cell
+                )
+            unit = slope / slope.norm(dim=1, keepdim=True).clamp_min(1e-30)
+        part = slice(done, done + len(start))
+        moved[part], normals[part] = x.double(), unit.double()
+        done = part.stop
+        progress(done / len(points))
+    return moved, normals
+
+
+def _newton(start: Tensor, x: Tensor, value: Tensor, slope: Tensor, cell: float) -> tuple[Tensor, Tensor]:
+    """One step from x, kept within half a cell of `start`; where it leads, and how long it is."""
+    step = value[:, None] * slope / (slope * slope).sum(1, keepdim=True).clamp_min(1e-12)
+    shift = x - step - start
+    length = shift.norm(dim=1, keepdim=True).clamp_min(1e-30)
+    return start + shift * (0.5 * cell / length).clamp_max(1.0), step.norm(dim=1)
+
+
+def _guarded(
+    gradient: ValueAndGradient, start: Tensor, value: Tensor, slope: Tensor, cell: float
+) -> tuple[Tensor, Tensor]:
+    """Several steps, all but small ones only where they bring Φ down; the points and their gradients."""
+    x, slope, value = start.clone(), slope.clone(), value.clone()
+    left = torch.arange(len(x), device=x.device)
+    for _ in range(NEWTON_STEPS):
+        trial, step = _newton(start[left], x[left], value[left], slope[left], cell)
+        small = step <= SMALL_STEP * cell
+        x[left[small]] = trial[small]
+        left, trial = left[~small], trial[~small]
+        trial_value, trial_slope = gradient(trial)
+        better = trial_value.abs() < value[left].abs()
+        left = left[better]
+        x[left], value[left], slope[left] = trial[better], trial_value[better], trial_slope[better]
+    return x, slope
+
+
+def _keep_height(points: Tensor, start: Tensor, faces: Tensor, floor: float) -> None:
+    """Move `points` (n, 3) back towards `start` (n, 3) where a triangle is lower than `floor`: by halves, and
+    in the end all of the way, where none is."""
+    low = faces[heights(points, faces) < floor].long()
+    if not len(low):
+        return
+    whole, share = points.clone(), torch.ones(len(points), dtype=points.dtype, device=points.device)
+    while len(low):
+        corners = low.unique()
+        share[corners] = torch.where(share[corners] > LEAST_SHARE, share[corners] / 2, 0.0)
+        points[corners] = torch.lerp(start[corners], whole[corners], share[corners, None])
+        touched = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+        touched[corners] = True
+        around = faces[touched[faces].any(1)].long()
+        low = around[(heights(points, around) < floor) & (share[around] > 0).any(1)]

@@ -1,0 +1,228 @@
+"""Meshes to files and back. The path's ending is the format.
+
+World coordinates keep their precision: PLY, OBJ and OFF hold them in full, GLB holds single precision
+about a centre that a node of the scene places. STL has neither: where single precision is too coarse that
+far from the origin, a round offset is taken off, which a warning and the file's header name. It is said,
+too, where programs that read OBJ or GLB in single precision lose detail, and where vertices are so near to
+each other that programs take them for one.
+Scalars of the vertices go into PLY under their names, and into GLB as `_NAME` where all are finite.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recon.base.files import atomic_path
+from recon.errors import OutputError, ScanError, UsageError
+from recon.geometry import Float, Mesh
+from recon.scan.files import read_any
+
+CHUNK = 100_000  # lines of text made at a time
+COARSE = 1e-6  # of the mesh's diagonal, a tenth of a triangle's least height: more rounding is too much
+MERGED = 1e-8  # programs take vertices that are equal when rounded to it for one, whatever the unit
+
+log = logging.getLogger("recon")
+
+
+def read_mesh(path: str | Path) -> Mesh:
+    """The triangle mesh in a PLY, OBJ, STL, OFF or GLB file, world frame; polygons are cut into triangles.
+    Raises ScanError where there is none."""
+    content = read_any(path)
+    if not isinstance(content, Mesh):
+        raise ScanError(f"{path} holds points without faces, wanted a triangle mesh")
+    return content
+
+
+def check_mesh_path(path: str | Path) -> None:
+    """Raises UsageError where the ending of `path` is no format that `write_mesh` knows."""
+    ending = Path(path).suffix
+    if ending.lower() not in WRITERS:
+        raise UsageError(f"cannot write {path}: its ending '{ending}' is none of {' '.join(WRITERS)}")
+
+
+def write_mesh(mesh: Mesh, path: str | Path, *, overwrite: bool = False) -> None:
+    """Write `mesh` to `path`, whole or not at all; its normals and colours too where the format has them
+    (STL has neither, OFF no normals). Raises UsageError for an unknown ending; OutputError for a mesh
+    without faces, for a file that is there unless `overwrite`, or where the disk refuses."""
+    check_mesh_path(path)
+    if len(mesh.faces) == 0:
+        raise OutputError(f"cannot write {path}: the mesh has no faces")
+    _warn_of_merging(mesh.vertices)
+    if Path(path).suffix.lower() in (".obj", ".glb") and _is_far(mesh.vertices):
+        log.info(
+            "programs that read %s in single precision, as Open3D, round it too coarsely: PLY is safe", path
+        )
+    with atomic_path(path, overwrite) as temporary, temporary.open("wb") as stream:
+        WRITERS[temporary.suffix.lower()](mesh, stream)
+
+
+def _ply(mesh: Mesh, stream: BinaryIO) -> None:
+    fields: list[tuple[str, str, str, NDArray]]
+    fields = [(name, "<f8", "double", mesh.vertices[:, i]) for i, name in enumerate("xyz")]
+    if mesh.normals is not None:
+        fields += [(f"n{name}", "<f4", "float", mesh.normals[:, i]) for i, name in enumerate("xyz")]
+    if mesh.colors is not None:
+        names = ("red", "green", "blue")
+        fields += [(name, "u1", "uchar", mesh.colors[:, i]) for i, name in enumerate(names)]
+    taken = {name for name, *_ in fields}
+    for name, column in _named(mesh, taken).items():
+        fields.append((name, "<f8", "double", column))
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(mesh.vertices)}"]
+    header += [f"property {kind} {name}" for name, _, kind, _ in fields]
+    header += [f"element face {len(mesh.faces)}", "property list uchar int vertex_indices", "end_header", ""]
+    stream.write("\n".join(header).encode())
+    vertices = np.empty(len(mesh.vertices), [(name, dtype) for name, dtype, _, _ in fields])
+    for name, _, _, column in fields:
+        vertices[name] = column
+    stream.write(vertices.data)
+    faces = np.empty(len(mesh.faces), [("count", "u1"), ("corners", "<i4", 3)])
+    faces["count"], faces["corners"] = 3, mesh.faces
+    stream.write(faces.data)
+
+
+def _named(mesh: Mesh, taken: set[str]) -> dict[str, Float]:
+    """The values of `mesh` under names of one word each, none of them one of `taken`."""
+    named: dict[str, Float] = {}
+    for name, column in mesh.values.items():
+        name = "_".join(name.split()) or "value"
+        while name in taken or name in named:
+            name += "_"
+        named[name] = column
+    return named
+
+
+def _obj(mesh: Mesh, stream: BinaryIO) -> None:
+    vertices, line = mesh.vertices, b"v %r %r %r\n"
+    if mesh.colors is not None:  # as shares of 1 behind the coordinates, as most programs read them
+        vertices, line = np.hstack([vertices, mesh.colors / 255.0]), b"v %r %r %r %.4f %.4f %.4f\n"
+    _write_lines(stream, line, vertices)
+    corner = b" %d"
+    faces = mesh.faces + 1
+    if mesh.normals is not None:
+        _write_lines(stream, b"vn %.7f %.7f %.7f\n", mesh.normals)
+        corner, faces = b" %d//%d", np.repeat(faces, 2, axis=1)
+    _write_lines(stream, b"f" + 3 * corner + b"\n", faces)
+
+
+def _off(mesh: Mesh, stream: BinaryIO) -> None:
+    keyword, vertices, line = b"OFF", mesh.vertices, b"%r %r %r\n"
+    if mesh.colors is not None:
+        keyword, line = b"COFF", b"%r %r %r %d %d %d 255\n"
+        vertices = np.hstack([vertices, mesh.colors])
+    stream.write(b"%b\n%d %d 0\n" % (keyword, len(mesh.vertices), len(mesh.faces)))
+    _write_lines(stream, line, vertices)
+    _write_lines(stream, b"3 %d %d %d\n", mesh.faces)
+
+
+def _write_lines(stream: BinaryIO, line: bytes, rows: NDArray) -> None:
+    """`line` filled with each row; %r is the shortest text that reads back as the same number."""
+    for i in range(0, len(rows), CHUNK):
+        part = rows[i : i + CHUNK]
+        stream.write(line * len(part) % tuple(part.ravel().tolist()))
+
+
+def _stl(mesh: Mesh, stream: BinaryIO) -> None:
+    offset = _stl_offset(mesh.vertices)
+    corners = (mesh.vertices - offset).astype("<f4") + np.float32(0)  # which leaves one zero of two
+    header = "recon"
+    if offset.any():
+        taken = " ".join(map(repr, offset.tolist()))
+        header += f", less {taken}"
+        log.warning(
+            "STL has single precision, too coarse for this mesh so far from the origin: %s was taken off its "
+            "coordinates; PLY, OBJ, OFF and GLB keep them",
+            taken,
+        )
+    if lost := _meeting(mesh.vertices, corners.view(np.int32)):
+        log.warning("STL has single precision: %d vertices fall on others, write PLY, OBJ or OFF", lost)
+    triangles = np.zeros(len(mesh.faces), [("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("rest", "<u2")])
+    triangles["normal"] = _face_normals(mesh)
+    triangles["corners"] = corners[mesh.faces]
+    stream.write(header.encode()[:80].ljust(80) + np.uint32(len(triangles)).astype("<u4").tobytes())
+    stream.write(triangles.data)
+
+
+def _stl_offset(vertices: Float) -> Float:
+    """What to take off so that single precision holds the shape: zeros, or about the middle, (3,)."""
+    if not _is_far(vertices):
+        return np.zeros(3)
+    low, high = vertices.min(0), vertices.max(0)
+    step = 10.0 ** np.floor(np.log10((high - low).max()))
+    middle = np.rint((low + 0.5 * (high - low)) / step) * step
+    return np.array([float(f"{value:.12g}") for value in middle])
+
+
+def _is_far(vertices: Float) -> bool:
+    """Whether they are so far from the origin that single precision is too coarse there."""
+    lost = 0.5 * float(np.spacing(np.float32(np.abs(vertices).max())))
+    return lost > COARSE * float(np.linalg.norm(np.ptp(vertices, axis=0))) > 0
+
+
+def _warn_of_merging(vertices: Float) -> None:
+    """Say so where programs that merge near vertices would change the mesh."""
+    if not np.abs(vertices).max() < MERGED * 2.0**53:
+        return  # doubles are further apart, or not finite
+    if count := _meeting(vertices, np.rint(vertices / MERGED).astype(np.int64)):
+        log.warning(
+            "%d vertices are so near to others that many programs (trimesh: %g, whatever the unit) take them "
+            "for one, and holes may open; a scan in a smaller unit (millimetres for metres) is meshed safely",
+            count,
+            MERGED,
+        )
+
+
+def _meeting(vertices: Float, rounded: NDArray) -> int:
+    """How many of the vertices (n, 3), integers when `rounded` (n, 3), equal others only then."""
+    count = _repeated(rounded)
+    return count - _repeated((vertices + 0.0).view(np.int64)) if count else 0
+
+
+def _repeated(rows: NDArray) -> int:
+    """How many of the integer rows (n, 3) are there before."""
+    mixed = (rows.astype(np.uint64) * np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 1], np.uint64)).sum(1)
+    order = np.argsort(mixed, kind="stable")
+    return int((rows[order[1:]] == rows[order[:-1]]).all(1).sum())
+
+
+def _face_normals(mesh: Mesh) -> Float:
+    a, b, c = mesh.vertices[mesh.faces.T]
+    u, v = b - a, c - a
+    longest = np.maximum(np.abs(np.hstack([u, v])).max(1, keepdims=True), 1e-300)
+    cross = np.cross(u / longest, v / longest)
+    return cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-300)
+
+
+def _glb(mesh: Mesh, stream: BinaryIO) -> None:
+    import trimesh  # here, as it takes a while, and other files do without
+
+    low, high = mesh.vertices.min(0), mesh.vertices.max(0)
+    with np.errstate(over="ignore"):
+        values = {name.upper(): column.astype(np.float32) for name, column in _named(mesh, set()).items()}
+    place = np.eye(4)
+    place[:3, 3] = low + 0.5 * (high - low)
+    surface = trimesh.Trimesh(
+        mesh.vertices - place[:3, 3],
+        mesh.faces,
+        vertex_normals=mesh.normals,
+        vertex_colors=mesh.colors,
+        vertex_attributes={name: column for name, column in values.items() if np.isfinite(column).all()},
+        process=False,
+    )
+    scene = trimesh.Scene()
+    scene.add_geometry(surface, transform=place)
+    stream.write(scene.export(file_type="glb", include_normals=mesh.normals is not None))
+
+
+WRITERS: dict[str, Callable[[Mesh, BinaryIO], None]] = {
+    ".ply": _ply,
+    ".obj": _obj,
+    ".stl": _stl,
+    ".glb": _glb,
+    ".off": _off,
+}

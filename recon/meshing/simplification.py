@@ -1,0 +1,36 @@
+"""Fewer triangles for the same surface."""
+
+from __future__ import annotations
+
+import logging
+
+import igl
+import numpy as np
+
+from recon.geometry import Frame, Mesh
+from recon.meshing.topology import pulled_apart, topology
+
+log = logging.getLogger("recon")
+
+
+def simplify(mesh: Mesh, faces: int) -> Mesh:
+    """`mesh` with `faces` triangles or one fewer; unchanged where it has no more, else without attributes,
+    whose vertices are gone.
+
+    Edges are collapsed in the order of the quadric error, rims held by planes across them (Garland and
+    Heckbert 1997, "Surface simplification using quadric error metrics", doi:10.1145/258734.258849), and only
+    where that keeps the surface a manifold of the same topology: where none is left, more triangles stay.
+    A mesh that is no manifold, or turns to both sides, stays as it is. Both are logged.
+    """
+    if len(mesh.faces) <= faces:
+        return mesh
+    split = pulled_apart(mesh)
+    if topology(split).genus is None:  # igl would not come back from it
+        log.warning("not simplified: the mesh has edges with more than two faces, or turns to both sides")
+        return mesh
+    frame = Frame.around(split.vertices, margin=0.0)
+    vertices = np.asfortranarray(frame.to_unit(split.vertices))
+    found, corners, _, _ = igl.qslim(vertices, np.asfortranarray(split.faces, np.int32), faces, False)
+    if len(corners) > faces:
+        log.warning("%d triangles are the fewest for this topology, %d were asked for", len(corners), faces)
+    return Mesh(frame.to_world(found), corners)

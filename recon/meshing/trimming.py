@@ -1,0 +1,219 @@
+"""Surface that no points support, cut off: the walls that a field invents between and beyond the points.
+
+The surface is grown around the points by a radius r and shrunk by r again, along itself: what lies within a
+disc of that radius that holds no point goes, gaps narrower than 2r stay filled, and the edge runs where the
+outermost points are, as that of an alpha shape (Edelsbrunner, Kirkpatrick, Seidel 1983,
+doi:10.1109/TIT.1983.1056714); `boundary.py` then draws it closer to where the points say that it ends.
+r is so many spacings of the points around, so that sparse parts of a scan are kept like dense ones. Points do
+not support what is at their back, unless it is a small fold.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.spatial import cKDTree
+
+from recon.errors import ExtractError
+from recon.geometry import Float, Int, Mesh, PointCloud
+from recon.meshing.boundary import rim_level
+
+log = logging.getLogger("recon")
+
+CHUNK = 1 << 17
+REACH = 4.0  # point spacings: the radius r
+BEYOND = 0.1  # point spacings from the outermost points to the edge that they were drawn from
+NEAREST, BACK = 16, -0.2  # points whose mean cosine with a vertex's normal tells that it is at their back
+SMOOTH = 12  # points whose distance gives the spacing
+WIDE, FOLD = 0.3, 2.0  # of r: radius of the smallest patch that counts without support, or behind the points
+SNAP = 1e-9  # of the largest level: nearer to the edge, a vertex is on it
+ROUNDS = 4  # of smoothing the edge
+SAMPLE = 20_000  # vertices that tell whether there is anything to cut
+OPEN = 0.02  # share of a surface without support from which a scan counts as open
+
+
+@dataclass(frozen=True)
+class Support:
+    """The points of a scan, with their normals where it has any, and how far they support a surface.
+
+    scan    in the frame of the meshes that are asked about
+    radius  r, in that frame; without it `REACH` point spacings
+    """
+
+    scan: PointCloud
+    radius: float | None = None
+    threads: int = 1
+
+    def share(self, mesh: Mesh) -> float:
+        """The share of `mesh`'s surface that has no point near, by a sample of its vertices."""
+        chosen = np.random.default_rng(0).choice(len(mesh.vertices), min(len(mesh.vertices), SAMPLE), False)
+        away, spacing = self._nearest(replace(mesh, normals=None), chosen)
+        return float((away > self._reach(spacing)).mean())
+
+    def supported(self, mesh: Mesh) -> Mesh:
+        """The part of `mesh` that the points support."""
+        away, spacing = self._nearest(mesh, np.arange(len(mesh.vertices)))
+        reach = self._reach(spacing)
+        far = _wide(mesh, away > reach, np.where(np.isinf(away), FOLD, WIDE) * reach)
+        if not far.any():
+            return mesh
+        # How far inside the edge each vertex lies, r at most; negative outside.
+        inset = _along_surface(mesh, far, away - reach, 2 * reach)
+        depth = _smoothed(mesh.faces, inset - reach + BEYOND * spacing)
+        first = cut(mesh, depth)
+        return cut(mesh, rim_level(mesh, first, depth, reach, self.scan, self._tree, self._spacing))
+
+    def _reach(self, spacing: Float) -> Float:
+        return np.full(len(spacing), self.radius) if self.radius else REACH * spacing
+
+    @cached_property
+    def _tree(self) -> cKDTree:
+        return cKDTree(self.scan.points)
+
+    @cached_property
+    def _known(self) -> Float:
+        return np.full(len(self.scan), np.nan)
+
+    def _spacing(self, index: Int) -> Float:
+        """The spacing of the scan's points around each of those that `index`, of any shape, names."""
+        asked = np.zeros(len(self.scan), bool)
+        asked[index.ravel()] = True
+        asked = np.flatnonzero(asked & np.isnan(self._known))
+        for start in range(0, len(asked), CHUNK):
+            part = asked[start : start + CHUNK]
+            distance, _ = self._tree.query(self.scan.points[part], SMOOTH + 1, workers=self.threads)
+            self._known[part] = distance[:, -1] * np.sqrt(np.pi / SMOOTH)
+        return self._known[index]
+
+    def _nearest(self, mesh: Mesh, chosen: Int) -> tuple[Float, Float]:
+        """The distance of each vertex to the nearest point, infinite behind the surface, and the spacing."""
+        away, around = np.empty(len(chosen)), np.empty(len(chosen))
+        for start in range(0, len(chosen), CHUNK):
+            part = chosen[start : start + CHUNK]
+            distance, near = self._tree.query(mesh.vertices[part], NEAREST, workers=self.threads)
+            around[start : start + CHUNK] = np.median(self._spacing(near), axis=1)
+            if mesh.normals is not None and self.scan.normals is not None:
+                cosine = (mesh.normals[part, None] * self.scan.normals[near]).sum(2).mean(1)
+                distance[cosine < BACK] = np.inf
+            away[start : start + CHUNK] = distance[:, 0]
+        return away, around
+
+
+def trimmed(
+    mesh: Mesh,
+    scan: PointCloud,
+    trim: str,
+    radius: float | None = None,
+    is_open: bool = False,
+    threads: int = 1,
+) -> tuple[Mesh, bool]:
+    """`mesh` without the surface that `scan`, in the same frame, does not support; and whether that was any.
+
+    trim     "off": all of it stays; "auto": all of it stays where the scan is closed but for small holes
+    radius   cut at this distance, in the frame's unit, whatever `trim` says
+    is_open  the scan is known to be open
+    Raises ExtractError where nothing would be left.
+    """
+    if trim == "off":
+        return mesh, False
+    support = Support(scan, radius, threads)
+    if radius is None:
+        share = support.share(mesh)
+        if share < OPEN and not is_open:
+            if share > 0:
+                log.info("closed: %.1f %% of the surface fills holes of the scan", 100 * share)
+            return mesh, False
+        log.info("open: no points support %.0f %% of the surface: cut off (--trim off keeps it)", 100 * share)
+    out = support.supported(mesh)
+    if not len(out.faces):
+        raise ExtractError("no point of the scan lies near the surface: nothing is left after trimming")
+    return out, True
+
+
+def _wide(mesh: Mesh, far: NDArray[np.bool_], radius: Float) -> NDArray[np.bool_]:
+    """`far` without patches smaller than a disc with the least `radius` (n,) of their vertices: bumps and
+    folds of a rough surface, no holes."""
+    faces = mesh.faces[far[mesh.faces].all(1)]
+    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]]).T
+    graph = coo_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), shape=2 * (len(far),))
+    count, patch = connected_components(graph, directed=False)
+    a, b, c = (mesh.vertices[faces[:, k]] for k in range(3))
+    area = np.bincount(patch[faces[:, 0]], np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2, count)
+    least = np.full(count, np.inf)
+    np.minimum.at(least, patch[far], radius[far])
+    return far & (area[patch] > np.pi * least[patch] ** 2)
+
+
+def _along_surface(mesh: Mesh, far: NDArray[np.bool_], excess: Float, limit: Float) -> Float:
+    """Distance of each vertex to where `excess` passes 0, `limit` at most; 0 where `far`."""
+    ends = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]])
+    length = np.linalg.norm(mesh.vertices[ends[:, 0]] - mesh.vertices[ends[:, 1]], axis=1)
+    rim = np.unique(ends[far[ends[:, 0]] != far[ends[:, 1]]].ravel())
+    source = rim[far[rim]]
+    inner = ~far[ends].all(1)  # paths through what is far lead nowhere that matters
+    count = len(mesh.vertices)
+    graph = coo_array((length[inner], (ends[inner, 0], ends[inner, 1])), shape=(count, count)).tocsr()
+    walked, _, origin = dijkstra(
+        graph,
+        directed=False,
+        indices=source,
+        min_only=True,
+        limit=float(limit.max()),
+        return_predecessors=True,
+    )
+    out = limit.copy()
+    reached = np.isfinite(walked)
+    straight = np.linalg.norm(mesh.vertices[reached] - mesh.vertices[origin[reached]], axis=1)
+    past = np.minimum(np.maximum(excess[origin[reached]], 0.0), np.median(length))
+    out[reached] = np.minimum(np.maximum(straight - past, 0.0), limit[reached])
+    out[far] = 0.0
+    return out
+
+
+def _smoothed(faces: Int, level: Float) -> Float:
+    """`level` (n,), averaged over the neighbours of each vertex a few times."""
+    ends = faces.ravel(), faces[:, [1, 2, 0]].ravel()
+    graph = coo_array((np.ones(faces.size), ends), shape=(len(level), len(level))).tocsr()
+    graph = graph + graph.T
+    degree = np.maximum(np.asarray(graph.sum(1)).ravel(), 1.0)
+    for _ in range(ROUNDS):
+        level = 0.5 * level + 0.5 * (graph @ level) / degree
+    return level
+
+
+def cut(mesh: Mesh, level: Float) -> Mesh:
+    """The part of `mesh` where `level` (n,), linear on each face, is positive; faces that the edge crosses
+    are divided there, and vertex normals with them."""
+    level = np.where(np.abs(level) < SNAP * np.abs(level).max(), -0.0, level)
+    above = level > 0
+    inside = above[mesh.faces].sum(1)
+    whole = mesh.faces[inside == 3]
+    crossed = mesh.faces[(inside == 1) | (inside == 2)]
+    # Turned so that the vertex that is alone on its side comes first.
+    alone = np.where(above[crossed].sum(1)[:, None] == 1, above[crossed], ~above[crossed]).argmax(1)
+    turn = (alone[:, None] + np.arange(3)) % 3
+    crossed = np.take_along_axis(crossed, turn, axis=1)
+    one = above[crossed[:, 0]]
+    ends = np.sort(np.concatenate([crossed[:, [0, 1]], crossed[:, [0, 2]]]), axis=1)
+    edges, number = np.unique(ends, axis=0, return_inverse=True)
+    share = (level[edges[:, 0]] / (level[edges[:, 0]] - level[edges[:, 1]]))[:, None]
+    mix = lambda a: a[edges[:, 0]] * (1 - share) + a[edges[:, 1]] * share  # noqa: E731
+    first, second = number.reshape(2, -1) + len(level)
+    a, b, c = crossed.T
+    kept = [whole, np.stack([a, first, second], 1)[one]]
+    kept += [np.stack([first, b, c], 1)[~one], np.stack([first, c, second], 1)[~one]]
+    vertices = np.concatenate([mesh.vertices, mix(mesh.vertices)])
+    normals = mesh.normals
+    if normals is not None:
+        normals = np.concatenate([normals, mix(normals)])
+        normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+    faces = np.concatenate(kept)
+    used = np.zeros(len(vertices), bool)
+    used[faces] = True
+    return Mesh(vertices, faces, normals).select(used)

@@ -1,0 +1,63 @@
+"""The Helmholtz equation in two dimensions, with a perfectly matched layer around a square region.
+
+    ∂x(e_y/e_x ∂xΦ) + ∂y(e_x/e_y ∂yΦ) + e_x e_y (k² s² Φ + f) = 0,   e = 1 - i a₀ (d/L)²
+
+s is the slowness, d the depth in the layer, L its width (Sitzmann et al. 2020, section 4.3 and supplement;
+Berenger 1994, doi:10.1006/jcph.1994.1159). Time goes as exp(iωt), so that in a uniform medium a unit point
+source radiates -(i/4) H₀⁽²⁾(k r). Divided by e_x e_y, as it is here, the equation weighs the layer no more
+than the region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from recon.field.jet import Jet, Order
+
+SECONDS = Order(True, (((0, 0),), ((1, 1),)))  # ∂²/∂x² and ∂²/∂y², by themselves
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The square of half-width `half` around zero, whose outermost `width` is the layer; `strength` is a₀."""
+
+    half: float = 1.0
+    width: float = 0.5
+    strength: float = 5.0
+
+    @property
+    def region(self) -> float:
+        """Half the width of the region without the layer."""
+        return self.half - self.width
+
+    @property
+    def box(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        return ((-self.half, self.half), (-self.half, self.half))
+
+    def stretch(self, at: Tensor) -> tuple[Tensor, Tensor]:
+        """e and its derivative (n,) complex at coordinates (n,) of one axis."""
+        depth = (at.abs() - self.region).clamp_min(0) / self.width
+        slope = -2 * self.strength / self.width * depth * at.sign()
+        return torch.complex(torch.ones_like(at), -self.strength * depth**2), torch.complex(0 * at, slope)
+
+    def laplacian(self, gradient: Tensor, second: Tensor, points: Tensor) -> Tensor:
+        """ΔΦ (n, …) in the stretched coordinates, from first and second derivatives (2, n, …) complex along x
+        and y at points (n, 2)."""
+        total = torch.zeros_like(second[0])
+        for axis in range(2):
+            e, slope = self.stretch(points[:, axis])
+            inverse = (1 / e).view(-1, *[1] * (total.dim() - 1))
+            total += inverse**2 * (second[axis] - slope.view_as(inverse) * inverse * gradient[axis])
+        return total
+
+
+def as_complex(jet: Jet, count: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Value (n, c), first and second derivatives (·, n, c) complex, of the first 2c = `count` outputs, real
+    and imaginary parts in turn."""
+    parts = (jet.value, jet.gradient, jet.second)
+    value, gradient, second = (
+        torch.view_as_complex(part[..., :count].unflatten(-1, (-1, 2)).contiguous()) for part in parts
+    )
+    return value, gradient, second

@@ -1,0 +1,1 @@
+"""One file an equation: its terms and its closed forms."""

@@ -1,0 +1,89 @@
+"""The field of sources in a medium: `recon.pde.absorbing_layer` has the equation.
+
+    source  f = Σ exp(-|x - x_j|² / 2σ²) / (2πσ²)
+
+Far from it the field of a source in a uniform medium is that of a point, times exp(-k²σ²/2), the Gaussian's
+Fourier transform at wavenumber k."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.special import hankel2
+from torch import Tensor
+
+from recon.field.jet import Jet
+from recon.geometry import Float
+from recon.pde.absorbing_layer import SECONDS, Layer, as_complex
+from recon.pde.media import Map
+from recon.pde.problem import Equation, Problem, inside
+from recon.training.constraints import Draw
+
+TYPICAL = 0.05  # size of the field of a unit source a few wavelengths away
+SPREAD = 2.0  # standard deviation of the extra samples around a source, in those of the source
+FORCED = 1.0  # the share of f by which the equation is smaller within a source
+CLEAR = 5.0  # from so many σ on, a source is a point to the field around it
+
+
+def source(x: Tensor, y: Tensor, places: Sequence[tuple[float, float]], width: float) -> Tensor:
+    """f (n,) at coordinates (n,), for σ = `width`."""
+    total = torch.zeros_like(x)
+    for a, b in places:
+        total += torch.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * width**2))
+    return total / (2 * math.pi * width**2)
+
+
+def helmholtz_problem(
+    slowness: Map,
+    wavenumber: float,
+    places: Sequence[tuple[float, float]],
+    width: float,
+    layer: Layer,
+    points: int,
+    near: int,
+) -> Problem:
+    """Unknowns: real and imaginary part. `points` are drawn a step in the box, and `near` ones around
+    sources."""
+    size = TYPICAL * math.exp(-((wavenumber * width) ** 2) / 2) / math.exp(-0.5)
+    centres = torch.tensor(places)
+
+    def balance(u: Jet, at: Tensor) -> Tensor:
+        value, gradient, second = as_complex(u)
+        x, y = at.T
+        radiated = source(x, y, places, width)
+        turned = (wavenumber * slowness(x, y)) ** 2 * value[:, 0]
+        found = layer.laplacian(gradient, second, at)[:, 0] + turned + radiated
+        return torch.view_as_real(found) / (size * wavenumber**2 + FORCED * radiated)[:, None]
+
+    def around(draw: Draw) -> Tensor:
+        where = draw.generator.device
+        chosen = torch.arange(near, device=where) % len(centres)
+        moved = SPREAD * width * torch.randn(near, 2, generator=draw.generator, device=where)
+        return (centres.to(where)[chosen] + moved).clamp(-layer.half, layer.half)
+
+    return Problem(
+        layer.box,
+        2,
+        {
+            "helmholtz": Equation(inside(layer.box, points), balance, 1.0, SECONDS, adaptive=True),
+            "sources": Equation(around, balance, 1.0, SECONDS),
+        },
+        size,
+        linear=True,
+    )
+
+
+def closed_form(
+    x: Float, y: Float, wavenumber: float, places: Sequence[tuple[float, float]], width: float
+) -> Float:
+    """Φ complex in a uniform medium, at coordinates of any shape; NaN within CLEAR σ of a source."""
+    factor = -0.25j * math.exp(-((wavenumber * width) ** 2) / 2)
+    total = np.zeros(np.shape(x), complex)
+    for a, b in places:
+        distance = np.hypot(x - a, y - b)
+        far = distance > CLEAR * width
+        total += np.where(far, factor * hankel2(0, wavenumber * np.where(far, distance, 1.0)), np.nan)
+    return total

@@ -1,0 +1,121 @@
+"""An unknown slowness from waves recorded around it (full waveform inversion, Sitzmann et al. 2020, section
+4.3).
+
+The unknowns are the scattered field u of every source at every wavenumber, and the slowness s. With the field
+of the source in a uniform medium, u₀, which has a closed form, and s = 1 outside the ring of sources and
+receivers:
+
+    ΔΦ + k² s² Φ = -f,   Φ = u₀ + u    ⇒    Δu + k² (s² u + (s² - 1) u₀) = 0,      u = data at the receivers
+
+and √|∇s| is kept small: regions of one slowness.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recon.errors import UsageError
+from recon.field.jet import GRADIENT, VALUE, Jet
+from recon.geometry import Float
+from recon.pde.absorbing_layer import SECONDS, Layer, as_complex
+from recon.pde.problem import Box, Equation, Problem, at_points, inside
+
+TYPICAL = 0.05  # size of a scattered field
+SLOWNESS = 0.5  # size of the slowness' differences from one
+WEIGHTS = {"helmholtz": 1.0, "inside": 1.0, "receivers": 30.0, "regions": 1e-3}
+RIM, EDGE = 0.93, 0.01  # of the ring: where the slowness becomes one, and how softly
+LEAST = 1e-4  # of |∇s|², which has no slope at zero
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Waves of point sources, recorded at receivers.
+
+    sources      (s, 2) float64, receivers (r, 2), wavenumbers (f,)
+    scattered    (f, s, r) complex128: what was recorded less the field in a uniform medium
+    """
+
+    sources: Float
+    receivers: Float
+    wavenumbers: Float
+    scattered: np.ndarray
+
+    def check(self, region: float) -> None:
+        """Raises UsageError where the parts do not belong together, or to a region of that half-width."""
+        for name, places in (("sources", self.sources), ("receivers", self.receivers)):
+            if places.ndim != 2 or places.shape[1:] != (2,) or not len(places):
+                raise UsageError(f"{name} are {places.shape}, wanted rows of x, y")
+            if not np.abs(places).max() <= region:
+                raise UsageError(f"{name} reach {np.abs(places).max():g}, wanted all within ±{region:g}")
+        if self.wavenumbers.ndim != 1 or not (self.wavenumbers > 0).all() or not len(self.wavenumbers):
+            raise UsageError(f"wavenumbers {self.wavenumbers}, wanted some, all above 0")
+        wanted = (len(self.wavenumbers), len(self.sources), len(self.receivers))
+        if self.scattered.shape != wanted:
+            raise UsageError(
+                f"scattered waves are {self.scattered.shape}, wanted {wanted}: one a wavenumber, "
+                "source and receiver"
+            )
+        if not np.isfinite(self.scattered).all():
+            raise UsageError("some of the scattered waves are not finite")
+
+    @property
+    def ring(self) -> float:
+        """The distance from zero within which the slowness is unknown."""
+        return float(np.linalg.norm(np.concatenate((self.sources, self.receivers)), axis=1).min())
+
+
+def incident(wavenumbers: Tensor, sources: Tensor, points: Tensor) -> Tensor:
+    """u₀ (n, f, s) complex: of unit point sources (s, 2) in a uniform medium, at points (n, 2)."""
+    distance = torch.linalg.vector_norm(points[:, None] - sources, dim=2).clamp_min(1e-3)
+    turned = wavenumbers[:, None] * distance[:, None]
+    return torch.complex(-torch.special.bessel_y0(turned), -torch.special.bessel_j0(turned)) / 4
+
+
+def slowness_of(output: Tensor, points: Tensor, ring: float) -> Tensor:
+    """s (n,) from the field's last output (n,): one outside the ring."""
+    within = torch.sigmoid((RIM * ring - torch.linalg.vector_norm(points, dim=1)) / EDGE)
+    return 1 + output * within
+
+
+def inverse_problem(recording: Recording, layer: Layer, points: int) -> Problem:
+    """Unknowns: real and imaginary part of every scattered field, wavenumber by wavenumber; s - 1 as the
+    last. `points` are drawn a step in the box, as many more within the ring's square."""
+    sources = torch.as_tensor(recording.sources).float()
+    wavenumbers = torch.as_tensor(recording.wavenumbers).float()
+    receivers = torch.as_tensor(recording.receivers).float()
+    fields = len(wavenumbers) * len(sources)
+    data = torch.as_tensor(recording.scattered).permute(2, 0, 1).to(torch.complex64)
+    ring, even = recording.ring, 1 / math.sqrt(fields)
+
+    def balance(u: Jet, at: Tensor) -> Tensor:
+        value, gradient, second = as_complex(u, 2 * fields)
+        turns = (wavenumbers.to(at) ** 2).repeat_interleave(len(sources))
+        squared = slowness_of(u.value[:, -1], at, ring)[:, None] ** 2
+        arriving = incident(wavenumbers.to(at), sources.to(at), at).flatten(1)
+        found = layer.laplacian(gradient, second, at) / turns + squared * value + (squared - 1) * arriving
+        return torch.view_as_real(found * (even / TYPICAL)).flatten(1)
+
+    def misfit(u: Jet, at: Tensor, recorded: Tensor) -> Tensor:
+        value = torch.view_as_complex(u.value[:, :-1].unflatten(-1, (-1, 2)).contiguous())
+        return torch.view_as_real((value - recorded.flatten(1)) * (even / TYPICAL)).flatten(1)
+
+    def regions(u: Jet, at: Tensor) -> Tensor:
+        return (u.gradient[..., -1].square().sum(0) + LEAST).sqrt().sqrt()
+
+    middle: Box = ((-ring, ring), (-ring, ring))
+    return Problem(
+        layer.box,
+        2 * fields + 1,
+        {
+            "helmholtz": Equation(inside(layer.box, points), balance, WEIGHTS["helmholtz"], SECONDS),
+            "inside": Equation(inside(middle, points), balance, WEIGHTS["inside"], SECONDS),
+            "receivers": Equation(at_points(receivers, data), misfit, WEIGHTS["receivers"], VALUE),
+            "regions": Equation(inside(middle, points // 2), regions, WEIGHTS["regions"], GRADIENT),
+        },
+        (*[TYPICAL] * (2 * fields), SLOWNESS),
+    )

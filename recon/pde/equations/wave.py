@@ -1,0 +1,92 @@
+"""The wave equation in (t, x, y) over a square (Sitzmann et al. 2020, section 4.3 and supplement):
+
+    ∂²u/∂t² = c² Δu,   u(0) = f,   ∂u/∂t(0) = g,   at the sides u = 0, or ∂u/∂t + c ∂u/∂n = 0: waves leave
+
+The time looked at grows in the first part of the training, from the start of the waves to their end.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from recon.field.jet import GRADIENT, VALUE, Jet, Order
+from recon.pde.media import Map
+from recon.pde.problem import Box, Equation, Problem, inside
+from recon.training.constraints import Draw, Samples
+
+SIDES = ("open", "fixed")
+ORDER = Order(True, (((0, 0),), ((1, 1), (2, 2))))  # ∂²/∂t², and the Laplacian in space
+GROWN, FIRST = 0.5, 0.1  # share of the training at whose end all of the time is seen; share seen at first
+WEIGHTS = {"wave": 1.0, "initial value": 100.0, "initial velocity": 10.0, "sides": 1.0}
+SMALLER = 0.05  # the unit of the wave equation, as a share of c² Δu at the start: waves fade as they spread
+
+
+def wave_problem(
+    value: Map,
+    velocity: Map,
+    slowness: Map,
+    until: float,
+    sides: str,
+    size: float,
+    curvature: float,
+    points: int,
+    start: int,
+    around: int,
+) -> Problem:
+    """Unknown: u, about `size` large, with `curvature` for the size of c² Δu at the start. `points` are drawn
+    a step in space and time, `start` at time 0, `around` at the sides."""
+    half = value.half
+    square: Box = ((-half, half), (-half, half))
+
+    def reach(progress: float) -> Box:
+        return ((0.0, until * min(1.0, FIRST + (1 - FIRST) * progress / GROWN)), *square)
+
+    def at_start(draw: Draw) -> Tensor:
+        places = plane(draw)
+        return torch.cat((torch.zeros_like(places[:, :1]), places), 1)
+
+    def at_sides(draw: Draw) -> Samples:
+        """Points of the four sides in turn, and the normals there (n, 2)."""
+        time, along = line(draw).T
+        side = torch.arange(len(time), device=time.device) % 4
+        outwards = torch.where(side < 2, half, -half)
+        upright = side % 2 == 0
+        x, y = torch.where(upright, outwards, along), torch.where(upright, along, outwards)
+        normal = torch.stack((upright * outwards, ~upright * outwards), 1) / half
+        return torch.stack((time, x, y), 1), normal
+
+    def wave(u: Jet, at: Tensor) -> Tensor:
+        in_time, in_space = u.second[..., 0]
+        return (slowness(at[:, 1], at[:, 2]) ** 2 * in_time - in_space) / (SMALLER * curvature)
+
+    def initial_value(u: Jet, at: Tensor) -> Tensor:
+        return (u.value[:, 0] - value(at[:, 1], at[:, 2])) / size
+
+    def initial_velocity(u: Jet, at: Tensor) -> Tensor:
+        return (u.gradient[0, :, 0] - velocity(at[:, 1], at[:, 2])) / (size / half)
+
+    def leaving(u: Jet, at: Tensor, normal: Tensor) -> Tensor:
+        outwards = (normal * u.gradient[1:, :, 0].T).sum(1)
+        return (slowness(at[:, 1], at[:, 2]) * u.gradient[0, :, 0] + outwards) / (size / half)
+
+    def held(u: Jet, at: Tensor, normal: Tensor) -> Tensor:
+        return u.value[:, 0] / (size / 10)
+
+    plane = inside(square, start)
+    line = inside(((0.0, until), square[0]), around, lambda progress: reach(progress)[:2])
+    side = Equation(at_sides, held, WEIGHTS["sides"], VALUE)
+    if sides == "open":
+        side = Equation(at_sides, leaving, WEIGHTS["sides"], GRADIENT)
+    return Problem(
+        ((0.0, until), *square),
+        1,
+        {
+            "wave": Equation(inside(reach(1.0), points, reach), wave, WEIGHTS["wave"], ORDER),
+            "initial value": Equation(at_start, initial_value, WEIGHTS["initial value"], VALUE),
+            "initial velocity": Equation(at_start, initial_velocity, WEIGHTS["initial velocity"], GRADIENT),
+            "sides": side,
+        },
+        size,
+        linear=True,
+    )

@@ -1,0 +1,128 @@
+"""What the named problems share: their folder, what is written there, how far a solution is from a
+reference."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recon.base.files import atomic_path
+from recon.base.progress import Told, untold
+from recon.base.provenance import RESULT, RUN, fingerprint
+from recon.errors import OutputError, SignalError
+from recon.pde.media import Map, named_medium
+from recon.pde.problem import Problem
+from recon.pde.settings import SolveConfig
+from recon.pde.solution import Solution
+from recon.pde.solver import solve
+from recon.render.plots import check_plots
+from recon.signals.media.paths import check_readable
+from recon.training.trainer import Callback
+
+ARRAYS, PICTURE = "solution.npz", "picture.png"
+LARGEST = 4096  # values a side of a map in a file
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every problem is told beside its own parameters.
+
+    out        the folder that is written; where it holds the same run, that is taken up again
+    device     "auto", "cpu", "cuda" or "cuda:N"
+    reference  is told of the reference solution's progress
+    """
+
+    out: Path
+    config: SolveConfig
+    device: str = "auto"
+    overwrite: bool = False
+    callbacks: Sequence[Callback] = ()
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    reference: Told = untold
+
+    def begin(self) -> None:
+        """Raises OutputError for a folder that holds other things, and removes a run there that `overwrite`
+        gives up; MissingLibraryError where no picture can be made."""
+        check_plots()
+        if self.overwrite and (self.out / RUN).exists():
+            shutil.rmtree(self.out)
+        if self.out.exists() and not (self.out / RUN).exists():
+            if not self.out.is_dir():
+                raise OutputError(f"{self.out} is a file, wanted a folder to write")
+            if any(self.out.iterdir()):
+                raise OutputError(f"{self.out} holds files that are no run's: give another folder")
+
+    def solve(self, problem: Problem, what: Mapping[str, Any]) -> Solution:
+        """Its solution; `what` tells the problem from others."""
+        return solve(
+            problem,
+            self.config,
+            run=self.out,
+            device=self.device,
+            callbacks=self.callbacks,
+            what=what,
+            origin=self.origin,
+        )
+
+    def finish(
+        self, solution: Solution, began: float, facts: Mapping[str, Any], arrays: Mapping[str, NDArray]
+    ) -> dict[str, Any]:
+        """Write `arrays` and the summary, of `facts` and what all problems have; give the summary."""
+        with atomic_path(self.out / ARRAYS, overwrite=True) as temporary:
+            np.savez_compressed(temporary, allow_pickle=False, **arrays)
+        summary = {
+            **facts,
+            "output": str(self.out),
+            "activation": self.config.field.activation,
+            "parameters": len(solution.field.flat),
+            "steps": solution.snapshot.step,
+            "last_layer_solved": solution.exact,
+            "seconds": {"train": round(solution.seconds, 2)},
+            "seconds_all": round(time.monotonic() - began, 2),
+        }
+        with atomic_path(self.out / RESULT, overwrite=True) as temporary:
+            temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        return summary
+
+
+def read_map(path: str | Path, half: float, what: str) -> Map:
+    """A square array of finite numbers in a .npy file, over the square of half-width `half`; `what` it holds
+    is for errors. Raises SignalError."""
+    check_readable(path, f"a .npy file with {what}")
+    try:
+        table = np.load(path, allow_pickle=False)
+        if not isinstance(table, np.ndarray):
+            raise ValueError
+    except (ValueError, OSError, EOFError):
+        raise SignalError(f"{path} is no .npy file of numbers, wanted one with {what}") from None
+    if table.ndim != 2 or table.shape[0] != table.shape[1] or not 2 <= len(table) <= LARGEST:
+        raise SignalError(f"{path} is an array {table.shape}, wanted a square one of 2 to {LARGEST} a side")
+    if table.dtype.kind not in "fiu":
+        raise SignalError(f"{path} holds {table.dtype}, wanted real numbers")
+    if not np.isfinite(table).all():
+        raise SignalError(f"{path} has {np.count_nonzero(~np.isfinite(table)):,} values that are not finite")
+    return Map(table.astype(np.float64), half)
+
+
+def read_medium(medium: str, half: float) -> tuple[Map, Any]:
+    """The slowness of a named medium, or of a .npy file; and what tells it from others. Raises UsageError,
+    SignalError."""
+    if not medium.lower().endswith(".npy"):
+        return named_medium(medium, half), medium
+    found = read_map(medium, half, "slowness 1/c")
+    if not found.table.min() > 0:
+        raise SignalError(f"{medium} has a slowness of {found.table.min():g}, wanted all above 0")
+    return found, fingerprint(medium)["sha256"]
+
+
+def relative(found: NDArray, wanted: NDArray) -> float:
+    """The L2 norm of the difference over that of what was wanted."""
+    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))

@@ -1,0 +1,88 @@
+"""What a problem is once it is solved: unknowns that can be evaluated anywhere, with derivatives, and
+kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from recon.base.provenance import RUN
+from recon.errors import SignalError
+from recon.field.derivatives import jet
+from recon.field.jet import VALUE, Jet, Order
+from recon.field.kernels import fast_kernels
+from recon.field.settings import FieldConfig
+from recon.field.siren import Siren
+from recon.geometry import Float
+from recon.pde.problem import Units
+from recon.training.checkpoint import load_snapshot, save_snapshot
+from recon.training.trainer import Snapshot
+
+FIELD = "field.pt"  # of a run folder: the training's end with the last layer solved for
+CHUNK = 1 << 14  # points that are evaluated at once
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """The unknowns of a problem.
+
+    snapshot  the training's end
+    exact     whether the last layer was solved for after it
+    """
+
+    field: Siren
+    units: Units
+    snapshot: Snapshot
+    exact: bool
+    seconds: float
+
+    def at(self, points: ArrayLike) -> Float:
+        """The unknowns (n, k) float64 at points (n, m) of the problem's coordinates."""
+        return self.jet(points, VALUE).value.double().cpu().numpy()
+
+    def jet(self, points: ArrayLike, order: Order) -> Jet:
+        """And their derivatives there, in the problem's coordinates and units, float32."""
+        where = torch.as_tensor(np.asarray(points, np.float64))
+        unit = self.units.to_unit(where).float().to(self.field.flat.device)
+        with torch.no_grad(), fast_kernels():
+            parts = [self.units.jet(jet(self.field, part, order)) for part in unit.split(CHUNK)]
+        names = [field.name for field in dataclasses.fields(Jet)]
+        return Jet(*(torch.cat([getattr(part, name) for part in parts], -2) for name in names))
+
+    def on(self, *axes: ArrayLike) -> Float:
+        """The unknowns (…, k) on the product of coordinates, one array for each of them in their order."""
+        mesh = np.meshgrid(*(np.asarray(axis, np.float64) for axis in axes), indexing="ij")
+        return self.at(np.stack([part.ravel() for part in mesh], 1)).reshape(*mesh[0].shape, -1)
+
+    def save(self, folder: Path) -> None:
+        """Write the field into the run folder, from which `load_solution` takes it."""
+        state = {name: value.cpu() for name, value in self.field.state_dict().items()}
+        save_snapshot(dataclasses.replace(self.snapshot, field=state, optimizer={}), folder / FIELD)
+
+
+def load_solution(folder: str | Path, device: str | torch.device = "cpu") -> Solution:
+    """The solution that `recon solve -o FOLDER` or `recon.solve(…, run=FOLDER)` left. Raises SignalError
+    where there is none, FitError where its field is damaged."""
+    folder = Path(folder)
+    try:
+        description: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        kept, outputs, config = description["units"], description["outputs"], description["config"]
+        size = kept["size"]
+        units = Units(
+            tuple((low, high) for low, high in kept["box"]), tuple(size) if isinstance(size, list) else size
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        raise SignalError(f"{folder} holds no solution: `recon solve … -o FOLDER` makes one") from None
+    if not (folder / FIELD).is_file():
+        raise SignalError(f"{folder} holds a run that was stopped before its end: start it again")
+    snapshot = load_snapshot(folder / FIELD)
+    field = Siren(FieldConfig(**config["field"]), len(units.box), outputs)
+    field.load_state_dict(snapshot.field)
+    return Solution(field.to(device), units, snapshot, description.get("exact", False), snapshot.seconds)

@@ -1,0 +1,106 @@
+"""The field of sources in a medium, beside the direct solver's and, in a uniform one, the closed form."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from recon.errors import UsageError
+from recon.geometry import Float
+from recon.pde.absorbing_layer import Layer
+from recon.pde.equations.helmholtz import closed_form, helmholtz_problem, source
+from recon.pde.finite_differences.helmholtz import Complex, direct_helmholtz
+from recon.pde.media import Map
+from recon.pde.run import PICTURE, Work, read_medium, relative
+from recon.pde.solution import Solution
+from recon.render.maps import Panel, write_panels
+
+CELLS = 200  # a side of the region, between the points of what is written
+FINE, FINEST = 0.1, 3  # k·spacing of the reference, at most, but no more cells than so many times as many
+
+
+def solve_helmholtz(
+    work: Work,
+    medium: str = "uniform",
+    wavenumber: float = 20.0,
+    places: Sequence[tuple[float, float]] = ((0.0, 0.0),),
+    width: float = 0.05,
+) -> tuple[Solution, dict[str, Any]]:
+    """The complex field of the sources at `places` together, and a summary.
+
+    medium      uniform, square, circle, or a .npy file with the slowness over the region, ±0.5 in x and y
+    wavenumber  where the slowness is one
+    width       of the sources, Gaussians: their σ
+    Raises UsageError, SignalError, OutputError, FitError.
+    """
+    began = time.monotonic()
+    layer = Layer()
+    if not 0 < wavenumber < math.inf:
+        raise UsageError(f"wavenumber {wavenumber:g}, wanted above 0")
+    if not 0 < width < layer.region:
+        raise UsageError(f"sources {width:g} wide, wanted above 0 and below {layer.region:g}")
+    for place in places:
+        if not max(map(abs, place)) <= layer.region:
+            raise UsageError(f"a source at {place[0]:g},{place[1]:g}, wanted all within ±{layer.region:g}")
+    slowness, name = read_medium(medium, layer.region)
+    work.begin()
+    drawn = work.config.drawn
+    problem = helmholtz_problem(slowness, wavenumber, places, width, layer, drawn.points, drawn.near)
+    what = {"name": "helmholtz", "medium": name, "wavenumber": wavenumber, "sources": list(places)}
+    solution = work.solve(problem, {**what, "width": width})
+    axis = np.linspace(-layer.region, layer.region, CELLS + 1)
+    found = (solution.on(axis, axis) @ np.array([1, 1j])).T  # rows along y
+    work.reference(0.0, "reference")
+    reference = _reference(slowness, wavenumber, places, width, layer)
+    work.reference(1.0, "reference")
+    facts: dict[str, Any] = {"problem": "helmholtz", "medium": medium, "wavenumber": wavenumber}
+    facts["error"] = relative(found, reference)
+    table = slowness.on(axis)
+    arrays = {"x": axis, "y": axis, "field": found, "reference": reference, "slowness": table}
+    if medium == "uniform":
+        x, y = np.meshgrid(axis, axis)
+        exact = closed_form(x, y, wavenumber, places, width)
+        known = np.isfinite(exact)
+        facts["error_closed_form"] = relative(found[known], exact[known])
+        facts["reference_error"] = relative(reference[known], exact[known])
+        arrays["closed_form"] = exact
+    most, half = float(np.abs(reference).max()), layer.region
+    worst = float(np.abs(found - reference).max())
+    rows = [
+        [
+            Panel(f"{part} of the field", take(found), half, most),
+            Panel("reference", take(reference), half, most),
+            Panel("error", take(found - reference), half, worst),
+        ]
+        for part, take in (("real part", np.real), ("imaginary part", np.imag))
+    ]
+    table = arrays["slowness"]
+    rows[0].append(
+        Panel("slowness", table, half, float(table.max()), min(0.0, float(table.min())), signed=False)
+    )
+    write_panels(rows, work.out / PICTURE)
+    return solution, work.finish(solution, began, facts, arrays)
+
+
+def _reference(
+    slowness: Map, wavenumber: float, places: Sequence[tuple[float, float]], width: float, layer: Layer
+) -> Complex:
+    """By the direct solver, on the region's points."""
+    turned = wavenumber * float(slowness.table.max()) * 2 * layer.region / CELLS
+    finer = min(FINEST, math.ceil(turned / FINE))
+    rim = round(layer.width / (2 * layer.region) * finer * CELLS)  # cells of the layer
+    axis = np.linspace(-layer.half, layer.half, finer * CELLS + 2 * rim + 1)
+    y, x = torch.meshgrid(torch.as_tensor(axis), torch.as_tensor(axis), indexing="ij")
+    sources = source(x, y, places, width).numpy()
+
+    def stretch(at: Float) -> Complex:
+        return layer.stretch(torch.as_tensor(at))[0].numpy()
+
+    found = direct_helmholtz(slowness.on(axis), sources[None], wavenumber, layer.half, stretch)[0]
+    inner = np.s_[rim : len(axis) - rim : finer]
+    return found[inner, inner]

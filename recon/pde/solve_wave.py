@@ -1,0 +1,142 @@
+"""Waves in a medium over time, beside those of finite differences."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+
+from recon.base.provenance import fingerprint
+from recon.errors import SignalError, UsageError
+from recon.geometry import Float
+from recon.pde.equations.wave import SIDES, wave_problem
+from recon.pde.finite_differences.wave import leapfrog
+from recon.pde.media import Map
+from recon.pde.run import PICTURE, Work, read_map, read_medium, relative
+from recon.pde.solution import Solution
+from recon.render.maps import Panel, frames, write_panels
+from recon.signals.media.video import check_film_path, write_film
+
+HALF, SAMPLES = 1.0, 101  # of the square; values a side of what is written
+COARSEST, FINEST = 4, 16  # cells of the reference for one of those: two for each of a map's
+GAUSSIAN = 512  # cells a side of the map of an initial Gaussian
+SHOWN = 4  # moments in the picture
+RATE = 12  # frames a second of the film
+
+
+def solve_wave(
+    work: Work,
+    medium: str = "uniform",
+    initial: str = "gaussian",
+    velocity: str | None = None,
+    width: float = 0.1,
+    until: float = 1.0,
+    sides: str = "open",
+    count: int = 41,
+    film: str = "gif",
+) -> tuple[Solution, dict[str, Any]]:
+    """The wave u(t, x, y) over ±1 in x and y from time 0 to `until`, and a summary.
+
+    medium    uniform, square, circle, or a .npy file with the slowness over the square
+    initial   gaussian, of σ = `width` in the middle, or a .npy file with u at time 0
+    velocity  a .npy file with ∂u/∂t at time 0; zero without one
+    sides     open: waves leave; fixed: u is zero there
+    count     frames that are written, as an array and as a film, gif or mp4
+    Raises UsageError, SignalError, OutputError, FitError, MissingLibraryError.
+    """
+    began = time.monotonic()
+    if not 0 < until < math.inf:
+        raise UsageError(f"time until {until:g}, wanted above 0")
+    if sides not in SIDES:
+        raise UsageError(f"sides '{sides}', wanted one of {', '.join(SIDES)}")
+    if count < 2:
+        raise UsageError(f"{count} frames, wanted at least 2")
+    pictured = work.out / f"wave.{film}"
+    check_film_path(pictured)
+    slowness, medium_print = read_medium(medium, HALF)
+    value, value_print = _initial(initial, width)
+    rate, rate_print = Map(np.zeros((1, 1)), HALF), None
+    if velocity is not None:
+        rate, rate_print = read_map(velocity, HALF, "∂u/∂t at time 0"), fingerprint(velocity)["sha256"]
+    files = (rate, slowness) if initial == "gaussian" else (value, rate, slowness)
+    finest = max(len(part.table) for part in files)
+    step = min(FINEST, max(COARSEST, math.ceil(2 * finest / (SAMPLES - 1))))
+    cells = step * (SAMPLES - 1)
+    axis = np.linspace(-HALF, HALF, cells + 1)
+    spacing = axis[1] - axis[0]
+    first, moving, speed = value.on(axis), rate.on(axis), 1 / slowness.on(axis)
+    size = max(float(np.abs(first).max()), until * float(np.abs(moving).max()))
+    if size == 0:
+        raise SignalError("the wave is zero at the start and does not move: there is nothing to solve")
+    work.begin()
+    drawn = work.config.drawn
+    problem = wave_problem(
+        value,
+        rate,
+        slowness,
+        until,
+        sides,
+        size,
+        size * _curvature(first, spacing),
+        drawn.points,
+        drawn.near,
+        drawn.sides,
+    )
+    what = {"name": "wave", "medium": medium_print, "initial": value_print, "velocity": rate_print}
+    solution = work.solve(problem, {**what, "until": until, "sides": sides})
+    times = np.linspace(0.0, until, count)
+    shown = np.linspace(-HALF, HALF, SAMPLES)
+    found = np.stack([solution.on([moment], shown, shown)[0, ..., 0].T for moment in times])
+    reference = leapfrog(first, moving, speed, spacing, times, sides == "open", work.reference)
+    reference = reference[:, ::step, ::step]
+    facts = {
+        "problem": "wave",
+        "medium": medium,
+        "until": until,
+        "sides": sides,
+        "frames": count,
+        "error": relative(found, reference),
+        "error_at_end": relative(found[-1], reference[-1]),
+        "film": str(pictured),
+    }
+    most = float(np.abs(reference).max())
+    write_film(frames([found, reference], most), pictured, RATE, overwrite=True)
+    write_panels(_rows(found, reference, times, 1 / speed[::step, ::step]), work.out / PICTURE)
+    arrays = {"t": times, "x": shown, "y": shown, "field": found, "reference": reference}
+    return solution, work.finish(solution, began, facts, {**arrays, "slowness": 1 / speed[::step, ::step]})
+
+
+def _initial(initial: str, width: float) -> tuple[Map, Any]:
+    """u at time 0, and what tells it from others."""
+    if initial.lower().endswith(".npy"):
+        return read_map(initial, HALF, "u at time 0"), fingerprint(initial)["sha256"]
+    if initial != "gaussian":
+        raise UsageError(f"no initial wave '{initial}': gaussian, or a .npy file with u at time 0")
+    if not 0 < width < HALF:
+        raise UsageError(f"a Gaussian {width:g} wide, wanted above 0 and below {HALF:g}")
+    axis = HALF * ((np.arange(GAUSSIAN) + 0.5) / GAUSSIAN * 2 - 1)
+    profile = np.exp(-(axis**2) / (2 * width**2))
+    return Map(np.outer(profile, profile), HALF), width
+
+
+def _curvature(values: Float, spacing: float) -> float:
+    """The size of Δu over that of u (n, n), no less than that of a wave as long as the square."""
+    bends = [np.gradient(np.gradient(values, spacing, axis=axis), spacing, axis=axis) for axis in (0, 1)]
+    size = float(np.linalg.norm(values))
+    return max(float(np.linalg.norm(sum(bends))) / size if size else 0.0, (math.pi / HALF) ** 2)
+
+
+def _rows(found: Float, reference: Float, times: Float, slowness: Float) -> list[list[Panel]]:
+    """A row for the field, the reference, their difference; a column for each of SHOWN moments."""
+    moments = np.linspace(0, len(times) - 1, SHOWN).round().astype(int)
+    rows: list[list[Panel]] = [[], [], []]
+    worst = float(np.abs(found - reference).max())
+    for moment in moments:
+        most = float(np.abs(reference[moment]).max()) or 1.0
+        rows[0].append(Panel(f"field, t = {times[moment]:.2f}", found[moment], HALF, most))
+        rows[1].append(Panel("reference", reference[moment], HALF, most))
+        rows[2].append(Panel("error", found[moment] - reference[moment], HALF, worst))
+    rows[0].append(Panel("slowness", slowness, HALF, float(slowness.max()), 0.0, signed=False))
+    return rows

@@ -1,0 +1,68 @@
+"""Pictures of functions on a square: side by side, and as frames of a film."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recon.geometry import Float
+from recon.render.files import write_png
+from recon.render.palette import PLAIN, SIGNED, table
+from recon.render.plots import colormap, new_figure, pixels
+
+PANEL = 2.7  # inches of one of them
+FRAME = 400  # pixels a side of a film's frame, at least
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Values (n, n), rows along y from low to high, over the square of half-width `half` around zero.
+
+    most    the value of the darkest colour: `signed` ones are white at zero; others range from `least` to it
+    """
+
+    title: str
+    values: Float
+    half: float
+    most: float
+    least: float = 0.0
+    signed: bool = True
+
+
+def write_panels(rows: Sequence[Sequence[Panel]], path: Path) -> None:
+    """A PNG of all panels, one with the same scale of colours as the one before it without a bar of its own.
+    Replaces `path`."""
+    columns = max(len(row) for row in rows)
+    with new_figure((columns * (PANEL + 0.7), len(rows) * PANEL + 0.3)) as drawn:
+        places = drawn.subplots(len(rows), columns, squeeze=False)
+        for row, shown in zip(places, rows, strict=True):
+            for axes in row[len(shown) :]:
+                axes.set_axis_off()
+            for axes, panel in zip(row, shown, strict=False):
+                low = -panel.most if panel.signed else panel.least
+                image = axes.imshow(
+                    panel.values,
+                    colormap(SIGNED if panel.signed else PLAIN),
+                    origin="lower",
+                    extent=[side * panel.half for side in (-1, 1, -1, 1)],
+                    vmin=low,
+                    vmax=panel.most,
+                )
+                axes.set_title(panel.title)
+                axes.locator_params(nbins=5)
+                drawn.colorbar(image, ax=axes, shrink=0.85)
+        write_png(pixels(drawn), path, overwrite=True)
+
+
+def frames(films: Sequence[Float], most: float) -> Iterator[NDArray[np.uint8]]:
+    """Frames (h, w, 3) uint8 of films (t, n, n) side by side, white at zero, y upwards."""
+    colors = table(SIGNED)
+    larger = max(1, -(-FRAME // films[0].shape[1]))
+    for parts in zip(*films, strict=True):
+        beside = np.concatenate([part[::-1] for part in parts], 1)
+        shown = colors[(127.5 + 127.5 * beside / most).round().clip(0, 255).astype(np.uint8)]
+        yield shown.repeat(larger, 0).repeat(larger, 1)

@@ -1,0 +1,313 @@
+"""Every plot of the program, in one style that tells nothing by red and green: Okabe and Ito's colours with a
+line style of its own for each curve, and those of `recon.render.palette` for numbers."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recon.errors import MissingLibraryError
+from recon.geometry import Float
+from recon.render.palette import PLAIN, SIGNED, Colors, table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito 2008, "Color universal design", without the yellow, which is too pale for lines.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
+INK, PALE = "#333333", "#d9d9d9"
+STYLE = {
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "font.size": 9,
+    "grid.color": PALE,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "svg.hashsalt": "recon",  # the same plot is the same file
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+PERCENTILES = (50, 95, 99)
+BINS, SHOWN = 80, 99.5  # of a histogram; the percentile where its axis ends
+ISOLINES = 8  # to each side of zero
+PANELS, BESIDE = 11.0, 3.2  # width of the figures of slices; what of it is taken by labels
+WINDOW, LEVELS = (
+    0.025,
+    90.0,
+)  # seconds of a spectrogram's window; dB from its loudest level to its darkest colour
+NORMS = (0.0, 2.0)  # the lengths of gradients that have colours of their own
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """A field on a plane at right angles to an axis.
+
+    axis      0, 1 or 2: x, y or z
+    place     where it cuts that axis, world
+    extent    low and high along the two other axes in their order, world
+    distance  (rows, columns) Φ, world: the first row is the lowest, the first column the leftmost
+    norm      (rows, columns) ‖∇Φ‖
+    """
+
+    axis: int
+    place: float
+    extent: tuple[float, float, float, float]
+    distance: Float
+    norm: Float
+
+
+def history(rows: Sequence[Mapping[str, float]]) -> Figure:
+    """The terms of the loss over the steps, and the learning rate below."""
+    with new_figure((7.4, 4.6)) as figure:
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+        steps = [row["step"] for row in rows]
+        terms = [name for name in rows[0] if name not in ("step", "seconds", "rate", "loss")]
+        for name, color, dashes in zip(terms, cycle(COLORS), cycle(DASHES), strict=False):
+            values = _positive([row[name] for row in rows])
+            above.plot(steps, values, linestyle=dashes, color=color, label=name)
+        above.set_yscale("log")
+        above.set_ylabel("mean of a term, unweighted")
+        above.legend(ncols=len(terms), loc="lower left", bbox_to_anchor=(0, 1), handlelength=3)
+        below.plot(steps, [row["rate"] for row in rows], color=INK)
+        below.set_ylabel("rate")
+        below.set_ylim(bottom=0)
+        below.set_xlabel("step")
+        below.set_xlim(left=0)
+        for axes in (above, below):
+            axes.grid(True)
+    return figure
+
+
+def histogram(distances: Float, unit: str | None) -> Figure:
+    """How many of the scan's points are how far from the mesh, `distances` (n,) in `unit`."""
+    with new_figure((7.4, 3.2)) as figure:
+        axes = figure.subplots()
+        top = float(np.percentile(distances, SHOWN)) or float(distances.max()) or 1.0
+        axes.hist(distances.clip(max=top), bins=BINS, range=(0.0, top), color=COLORS[0], alpha=0.75)
+        for percentile, dashes in zip(PERCENTILES, DASHES[1:], strict=False):
+            value = float(np.percentile(distances, percentile))
+            label = f"{percentile} % below {value:.3g}"
+            axes.axvline(value, color=COLORS[1], linestyle=dashes, label=label)
+        beyond = int((distances > top).sum())
+        axes.set_xlabel(_with_unit("distance from a point of the scan to the mesh", unit))
+        axes.set_ylabel("points")
+        axes.set_xlim(0.0, top)
+        axes.legend(
+            title=f"largest {distances.max():.3g}" + (f"; {beyond:,} beyond the axis" if beyond else ""),
+            frameon=True,
+            framealpha=1.0,
+            edgecolor="none",
+        )
+        axes.grid(True, axis="y")
+    return figure
+
+
+def distance_slices(slices: Sequence[Slice], unit: str | None) -> Figure:
+    """Φ with its isolines, the one at zero thick: the surface."""
+    most = max(float(np.abs(part.distance).max()) for part in slices) or 1.0
+    levels = np.linspace(-most, most, 2 * ISOLINES + 1)
+    with new_figure(_panels_size(slices)) as figure:
+        for axes, part in _side_by_side(figure, slices):
+            image = _image(axes, part, part.distance, SIGNED, (-most, most), unit)
+            low, high = part.distance.min(), part.distance.max()
+            for wanted, width in ((levels, 0.4), (np.zeros(1), 1.6)):
+                inside = wanted[(low < wanted) & (wanted < high)]
+                if len(inside):
+                    extent = image.get_extent()
+                    axes.contour(part.distance, inside, extent=extent, colors=INK, linewidths=width)
+        bar = figure.colorbar(image, ax=figure.axes, shrink=0.8)
+        bar.set_label(_with_unit("Φ, negative inside", unit))
+    return figure
+
+
+def norm_slices(slices: Sequence[Slice], unit: str | None) -> Figure:
+    """‖∇Φ‖, 1 where Φ is a distance."""
+    with new_figure(_panels_size(slices)) as figure:
+        for axes, part in _side_by_side(figure, slices):
+            image = _image(axes, part, part.norm, PLAIN, NORMS, unit)
+        bar = figure.colorbar(image, ax=figure.axes, shrink=0.8, extend="max")
+        bar.set_label("‖∇Φ‖, 1 for a distance")
+    return figure
+
+
+def derivatives(rows: Mapping[str, Sequence[Float]]) -> Figure:
+    """Pictures and their derivatives, one row each: value (h, w), 0 to 1, ∂/∂x, ∂/∂y and Laplacian, these in
+    one scale of colours for all rows."""
+    titles = ("value", "∂/∂x", "∂/∂y", "Laplacian")
+    height, width = next(iter(rows.values()))[0].shape
+    panel = 2.4
+    with new_figure(
+        (len(titles) * panel + 0.9, len(rows) * panel * min(max(height / width, 0.3), 3.0) + 0.5)
+    ) as figure:
+        panels = figure.subplots(len(rows), len(titles), squeeze=False)
+        for column, title in enumerate(titles):
+            shown = [row[column] for row in rows.values()]
+            most = float(np.percentile(np.abs(shown), SHOWN)) or 1.0
+            for axes, name, values in zip(panels[:, column], rows, shown, strict=True):
+                colors, low, high = (colormap(SIGNED), -most, most) if column else ("gray", 0.0, 1.0)
+                image = axes.imshow(values, colors, vmin=low, vmax=high)
+                axes.set(xticks=[], yticks=[])
+                axes.set_title(f"{name}: {title}")
+            if column:
+                figure.colorbar(image, ax=list(panels[:, column]), shrink=0.8, location="bottom")
+    return figure
+
+
+def spectrograms(sounds: Mapping[str, Float], rate: int) -> Figure:
+    """The first channel of sounds (frames, channels), one below the other: level over time and frequency."""
+    from scipy.signal import ShortTimeFFT
+    from scipy.signal.windows import hann
+
+    window = max(16, round(WINDOW * rate))
+    transform = ShortTimeFFT(hann(window), max(1, window // 4), rate)
+    with new_figure((7.4, 2.4 * len(sounds) + 0.4)) as figure:
+        panels = figure.subplots(len(sounds), 1, sharex=True, squeeze=False)[:, 0]
+        levels = [
+            20 * np.log10(np.abs(transform.stft(_padded(sound[:, 0], window))) + 1e-12)
+            for sound in sounds.values()
+        ]
+        top = max(float(level.max()) for level in levels)
+        for axes, name, level, sound in zip(panels, sounds, levels, sounds.values(), strict=True):
+            extent = (0, max(len(sound), window) / rate, 0, rate / 2000)
+            image = axes.imshow(
+                level,
+                colormap(PLAIN),
+                origin="lower",
+                aspect="auto",
+                extent=extent,
+                vmin=top - LEVELS,
+                vmax=top,
+            )
+            axes.set_title(name)
+            axes.set_ylabel("frequency [kHz]")
+        panels[-1].set_xlabel("time [s]")
+        figure.colorbar(image, ax=list(panels), label="level [dB]")
+    return figure
+
+
+def _padded(values: Float, least: int) -> Float:
+    return np.pad(values, (0, max(0, least - len(values))))
+
+
+def svg(figure: Figure) -> str:
+    """The figure as a data URL: lines, for plots of lines."""
+    out = io.BytesIO()
+    with _style():
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def pixels(figure: Figure, dots: int = 110) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The figure as a picture (height, width, 3) uint8, `dots` an inch."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure.set_dpi(dots)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def check_plots() -> None:
+    """Raises MissingLibraryError where nothing can be plotted."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        raise MissingLibraryError(
+            "matplotlib, for the plots, is not installed: bash tools/setup report, or pip install matplotlib"
+        ) from None
+
+
+def _style() -> AbstractContextManager[None]:
+    import matplotlib
+
+    return matplotlib.rc_context(STYLE)
+
+
+@contextmanager
+def new_figure(size: tuple[float, float]) -> Iterator[Figure]:
+    """A figure of this `size` in inches, made in the style and without any global state."""
+    check_plots()
+    from matplotlib.figure import Figure
+
+    with _style():
+        yield Figure(figsize=size, layout="constrained", facecolor="white")
+
+
+def _sides(slices: Sequence[Slice]) -> tuple[list[float], list[float]]:
+    """Widths and heights, world."""
+    extents = [part.extent for part in slices]
+    return [e[1] - e[0] for e in extents], [e[3] - e[2] for e in extents]
+
+
+def _panels_size(slices: Sequence[Slice]) -> tuple[float, float]:
+    """The size of a figure for slices side by side, all in one scale."""
+    widths, heights = _sides(slices)
+    return PANELS, min(max((PANELS - BESIDE) * max(heights) / sum(widths), 1.5), 6.0) + 0.9
+
+
+def _side_by_side(figure: Figure, slices: Sequence[Slice]) -> Iterator[tuple[Axes, Slice]]:
+    panels = figure.subplots(1, len(slices), width_ratios=_sides(slices)[0], squeeze=False)
+    return zip(panels[0], slices, strict=True)
+
+
+def _image(
+    axes: Axes, part: Slice, values: Float, colors: Colors, limits: tuple[float, float], unit: str | None
+) -> Any:
+    names = [name for axis, name in enumerate("xyz") if axis != part.axis]
+    left, right, bottom, top = part.extent
+    offsets = [_offset(left, right), _offset(bottom, top)]
+    axes.set_title(f"{'xyz'[part.axis]} = {_place(part)}")
+    words = [f"{name} − {off:,.0f}" if off else name for name, off in zip(names, offsets, strict=True)]
+    axes.set_xlabel(_with_unit(words[0], unit))
+    axes.set_ylabel(_with_unit(words[1], unit))
+    axes.locator_params(nbins=5)
+    extent = (left - offsets[0], right - offsets[0], bottom - offsets[1], top - offsets[1])
+    low, high = limits
+    return axes.imshow(
+        values, colormap(colors), origin="lower", extent=extent, vmin=low, vmax=high, aspect="equal"
+    )
+
+
+def colormap(colors: Colors) -> Any:
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(table(colors) / 255)
+
+
+def _offset(low: float, high: float) -> float:
+    """What is taken off coordinates from `low` to `high` to make them short: 0 unless they are far away."""
+    size, middle = high - low, (low + high) / 2
+    if abs(middle) < 100 * size:
+        return 0.0
+    step = 10.0 ** np.ceil(np.log10(size))
+    return float(np.floor(middle / step) * step)
+
+
+def _place(part: Slice) -> str:
+    """Where the slice is, to a thousandth of its size."""
+    size = max(part.extent[1] - part.extent[0], part.extent[3] - part.extent[2])
+    decimals = max(0, 3 - int(np.floor(np.log10(size))))
+    return f"{round(part.place, decimals) + 0.0:.{decimals}f}" if decimals < 10 else f"{part.place:.4g}"
+
+
+def _positive(values: Sequence[float]) -> Float:
+    """Values for a logarithmic axis, which has no place for 0."""
+    return np.maximum(np.array(values, np.float64), 1e-12)
+
+
+def _with_unit(words: str, unit: str | None) -> str:
+    return f"{words} [{unit}]" if unit else words

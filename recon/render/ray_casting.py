@@ -1,0 +1,194 @@
+"""Pictures by ray casting: no screen, no graphics system, no GPU.
+
+libigl's Embree finds what each ray meets first. Clouds are drawn as small discs facing along their normals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from igl.embree import line_mesh_intersection
+from numpy.typing import NDArray
+
+from recon.geometry import Float, Int, Mesh, PointCloud, vertex_normals
+from recon.render.camera import Camera, asked, corners, fitted, usual_view
+from recon.scan.preparation.spacing import point_spacing
+
+SIZE = (700, 700)
+SUPERSAMPLING = 2  # rays along each side of a pixel
+BACKGROUND = np.array([1.0, 1.0, 1.0])
+BODY = np.array([0.60, 0.71, 0.83])
+INSIDE, BEHIND = np.array([0.88, 0.50, 0.38]), np.array([0.36, 0.42, 0.50])  # backs of faces, of points
+KEY, FILL = 0.55, 0.25  # light from above the camera's left, and from the camera
+BELOW, ABOVE = 0.22, 0.40  # light from everywhere
+MOST_DISCS = 500_000  # more are no longer told apart
+CORNERS = 6  # of a disc
+SHARP = 0.75  # cosine between a face's normal and a corner's below which the corner lies on an edge
+FAR = 1e6  # over the distance of what the camera looks at: the background
+RELIEF = 30.0  # how dark a pixel is that lies behind its neighbours, where points have no normals
+
+
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """What the rays of a camera meet first; k of them meet something.
+
+    found    (h, w) bool, the upper row first
+    face     (k,) int64, which face, row by row
+    weights  (k, 3) float64: barycentric, of the face's corners
+    rays     (k, 3) float64 unit vectors
+    """
+
+    found: NDArray[np.bool_]
+    face: Int
+    weights: Float
+    rays: Float
+
+
+def picture(
+    thing: Mesh | PointCloud,
+    size: tuple[int, int] = SIZE,
+    direction: Sequence[float] | Float | None = None,
+    up: Sequence[float] | Float | None = None,
+) -> NDArray[np.uint8]:
+    """A picture (height, width, 3) of a thing in the world frame, `size` (width, height), seen from
+    `direction` with `up` upward; by default as `recon.render.camera.usual_view` says. Meshes and clouds
+    with colours are drawn in these."""
+    return drawn(thing, camera_for(thing, size, direction, up))
+
+
+def mask(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.bool_]:
+    """(height, width): which pixels of `camera` show the thing in their middle."""
+    return cast(surface_of(thing, camera), camera).found
+
+
+def camera_for(
+    thing: Mesh | PointCloud,
+    size: tuple[int, int] = SIZE,
+    direction: Sequence[float] | Float | None = None,
+    up: Sequence[float] | Float | None = None,
+) -> Camera:
+    """The camera that `picture` looks through."""
+    return fitted(corners(thing), size, *asked(usual_view(thing), direction, up))
+
+
+def drawn(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.uint8]:
+    """The picture (height, width, 3) that `camera` takes of a thing."""
+    fine = camera.scaled(SUPERSAMPLING)
+    surface = surface_of(thing, fine)
+    assert surface.normals is not None
+    hits = cast(surface, fine)
+    corner = surface.faces[hits.face]
+    from_front = (_face_normals(surface, hits.face) * hits.rays).sum(1, keepdims=True) < 0
+    if surface.colors is not None:
+        body = np.einsum("kc,kci->ki", hits.weights, surface.colors[corner] / 255.0)
+    else:
+        body = np.where(from_front, BODY, INSIDE if isinstance(thing, Mesh) else BEHIND)
+    if isinstance(thing, PointCloud) and thing.normals is None:
+        shade = _relief(surface, corner, hits, fine)
+    else:
+        normals = np.einsum("kc,kci->ki", hits.weights, surface.normals[corner])
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+        shade = _shade(np.where(from_front, normals, -normals), fine)
+    color = np.empty((*hits.found.shape, 3))
+    color[:] = BACKGROUND
+    color[hits.found] = (body * shade[:, None]).clip(0, 1)
+    return averaged(color)
+
+
+def averaged(fine: Float) -> NDArray[np.uint8]:
+    """A picture (height, width, 3) of one (SUPERSAMPLING * height, SUPERSAMPLING * width, 3) in 0..1."""
+    height, width, _ = fine.shape
+    small = fine.reshape(height // SUPERSAMPLING, SUPERSAMPLING, width // SUPERSAMPLING, SUPERSAMPLING, 3)
+    return np.rint(small.mean((1, 3)) * 255).astype(np.uint8)
+
+
+def cast(surface: Mesh, camera: Camera) -> Hits:
+    """What the rays through the middles of a camera's pixels meet first."""
+    width, height = camera.size
+    scale = max(float(np.abs(surface.vertices - camera.target).max()), 1e-300)
+    vertices = (surface.vertices - camera.target) / scale  # rays are float32: far offsets and units go first
+    rays = camera.rays()
+    eye = np.tile((camera.eye - camera.target) / scale, (len(rays), 1))
+    met = line_mesh_intersection(eye, rays, vertices, surface.faces)
+    found = met[:, 0] >= 0
+    face, u, v = met[found].T
+    weights = np.stack([1 - u - v, u, v], axis=1)
+    return Hits(found.reshape(height, width), face.astype(np.int64), weights, rays[found])
+
+
+def surface_of(thing: Mesh | PointCloud, camera: Camera) -> Mesh:
+    """What of a thing there is to see: a mesh with normals; of a cloud, its discs."""
+    if isinstance(thing, PointCloud):
+        return discs(thing, camera)
+    return parted_at_edges(thing)
+
+
+def discs(cloud: PointCloud, camera: Camera) -> Mesh:
+    """A small disc for every point, facing along its normal, or the camera where it has none."""
+    rows = np.flatnonzero(np.isfinite(cloud.points).all(1))
+    rows = rows[:: -(-len(rows) // MOST_DISCS)]
+    points = cloud.points[rows]
+    normals = camera.eye - points if cloud.normals is None else np.nan_to_num(cloud.normals[rows])
+    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+    radius = 0.8 * point_spacing(points - points[0]) if len(points) > 8 else 0.01 * camera.focus
+    radius = max(radius, 2e-3 * camera.focus * float(camera.half[1]))  # a pixel and a half, or they vanish
+    side = np.cross(normals, np.where(np.abs(normals[:, :1]) < 0.9, [1.0, 0, 0], [0.0, 1, 0]))
+    side /= np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-300)
+    other = np.cross(normals, side)
+    angles = np.arange(CORNERS) * 2 * np.pi / CORNERS
+    ring = side[:, None] * np.cos(angles)[:, None] + other[:, None] * np.sin(angles)[:, None]
+    vertices = (points[:, None] + radius * ring).reshape(-1, 3)
+    fan = np.array([[0, k, k + 1] for k in range(1, CORNERS - 1)])
+    faces = (CORNERS * np.arange(len(points))[:, None, None] + fan).reshape(-1, 3)
+    colors = None if cloud.colors is None else np.repeat(cloud.colors[rows], CORNERS, axis=0)
+    return Mesh(vertices, faces, np.repeat(normals, CORNERS, axis=0), colors)
+
+
+def _face_normals(surface: Mesh, face: Int) -> Float:
+    """(k, 3): unit normals of the faces (k,)."""
+    a, b, c = (surface.vertices[surface.faces[face, k]] for k in range(3))
+    u, v = b - a, c - a
+    longest = np.maximum(np.maximum(np.abs(u), np.abs(v)).max(1, keepdims=True), 1e-300)
+    cross = np.cross(u / longest, v / longest)
+    return cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-300)
+
+
+def parted_at_edges(mesh: Mesh) -> Mesh:
+    """`mesh` as it is where it has normals; else with smooth ones, and a vertex of its own, with the face's
+    normal, for each corner of a face that lies on a sharp edge; scalars are left out then."""
+    if mesh.normals is not None:
+        return mesh
+    normals = vertex_normals(mesh)
+    flat = _face_normals(mesh, np.arange(len(mesh.faces)))
+    agreement = np.stack([(normals[mesh.faces[:, k]] * flat).sum(1) for k in range(3)], axis=1)
+    face, corner = np.nonzero(agreement < SHARP)
+    source, faces = mesh.faces[face, corner], mesh.faces.copy()
+    faces[face, corner] = len(mesh.vertices) + np.arange(len(face))
+    colors = None if mesh.colors is None else np.concatenate([mesh.colors, mesh.colors[source]])
+    vertices = np.concatenate([mesh.vertices, mesh.vertices[source]])
+    return Mesh(vertices, faces, np.concatenate([normals, flat[face]]), colors)
+
+
+def _shade(normals: Float, camera: Camera) -> Float:
+    """(k,): how bright surfaces with these normals (k, 3), towards the camera, are."""
+    key = -camera.forward + 0.8 * camera.upward - 0.6 * camera.right
+    sky = BELOW + (ABOVE - BELOW) * (1 + normals @ camera.upward) / 2
+    lit = KEY * np.clip(normals @ (key / np.linalg.norm(key)), 0, 1)
+    return sky + lit + FILL * np.clip(normals @ -camera.forward, 0, 1)
+
+
+def _relief(surface: Mesh, corner: Int, hits: Hits, camera: Camera) -> Float:
+    """(k,): how bright points without normals are: darker, the further they lie behind what is beside them
+    in the picture, as in Boucheny's eye-dome lighting (2009)."""
+    place = np.einsum("kc,kci->ki", hits.weights, surface.vertices[corner])
+    depth = np.full(hits.found.shape, np.log(2 * FAR))
+    depth[hits.found] = np.log(np.maximum((place - camera.eye) @ camera.forward / camera.focus, 1 / FAR))
+    padded = np.pad(depth, SUPERSAMPLING, mode="edge")
+    rows, columns = camera.size[1], camera.size[0]
+    behind = np.zeros_like(depth)
+    for i, j in ((0, 1), (2, 1), (1, 0), (1, 2), (0, 0), (0, 2), (2, 0), (2, 2)):
+        down, right = SUPERSAMPLING * i, SUPERSAMPLING * j
+        behind += np.maximum(depth - padded[down : down + rows, right : right + columns], 0) / 8
+    return np.exp(-RELIEF * behind[hits.found])

@@ -1,0 +1,158 @@
+"""`recon report`: a run as one HTML page that needs nothing else, no network and no server.
+
+page.html is the page with gaps, page.css how it looks, page.js the view in 3-D, drawn with three.js
+(`vendor/`). The page itself forbids the browser to load anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from recon.base.device import choose_device
+from recon.base.files import atomic_path, check_writable
+from recon.base.provenance import RESULT, RUN
+from recon.errors import ScanError
+from recon.geometry import Float, Mesh, PointCloud
+from recon.render.camera import directions, usual_view
+from recon.render.files import png
+from recon.render.palette import PLAIN, table
+from recon.render.plots import check_plots, distance_slices, histogram, history, norm_slices, pixels, svg
+from recon.render.ray_casting import picture
+from recon.report.scene import Surface, drawable, surface_of
+from recon.report.tables import settings, sources, tiles, tiles_without_mesh
+from recon.surface.conversion import facts
+from recon.surface.reconstruction import Reconstruction, load
+from recon.surface.slices import axis_slices
+
+REPORT = "report.html"
+SIZE = (480, 480)  # of a picture, pixels
+
+
+def write_report(
+    run: str | Path,
+    out: str | Path | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[float, str], None] = lambda share, text: None,
+) -> Path:
+    """Write the page of a run folder, finished or not, to `out`, by default report.html in it; returns where.
+    `progress` is told the share that is done and what comes next. Raises ScanError for a folder without a
+    run, OutputError where the page cannot be written, MissingLibraryError without matplotlib."""
+    run = Path(run)
+    out = run / REPORT if out is None else Path(out)
+    if (run / "index.html").is_file() and not (run / RUN).exists():
+        raise ScanError(f"{run} is the folder of a batch: {run / 'index.html'} is its report")
+    check_plots()
+    result = load(run, choose_device("auto"))
+    check_writable(out, overwrite)
+    text = page(run.resolve().name, result, _summary(run), progress)
+    with atomic_path(out, overwrite) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    progress(1.0, "")
+    return out
+
+
+def page(
+    name: str, result: Reconstruction, summary: dict[str, Any], progress: Callable[[float, str], None]
+) -> str:
+    """The page of the run `name`; `summary` is what its last command said at its end, or empty."""
+    origin = result.description.get("origin", {})
+    progress(0.0, "meshing")
+    surface = surface_of(result)
+    progress(0.6, "slices")
+    slices, unit = axis_slices(result), result.scan.unit
+    progress(0.7, "pictures")
+    pictures = _pictures(surface)
+    progress(0.9, "plots")
+    preset = origin.get("preset", "standard")
+    rows = result.snapshot.history
+    mesh = surface.mesh
+    found = None if mesh is None else facts(result, mesh, surface.away)
+    return _template("page.html").substitute(
+        title=escape(_title(origin, name)),
+        subtitle=escape(f"recon {origin.get('versions', {}).get('recon', '')}, run {name}"),
+        notices=_notices(result, surface, found["doubts"] if found else []),
+        tiles=tiles(found, result) if found else tiles_without_mesh(result),
+        pictures=pictures,
+        distance=_figure(_url(pixels(distance_slices(slices, unit))), "Φ on three planes"),
+        norm=_figure(_url(pixels(norm_slices(slices, unit))), "‖∇Φ‖ on three planes"),
+        history=_figure(svg(history(rows)), "terms of the loss over the steps") if rows else "",
+        histogram="" if mesh is None else _figure(svg(histogram(surface.away, unit)), "histogram"),
+        settings=settings(result.config, preset),
+        preset=escape(preset),
+        command=escape(origin.get("command", "made from Python, or by a batch: no command was kept")),
+        sources=sources(origin, summary),
+        css=_text("page.css"),
+        three=_text("vendor/three.js"),
+        licence=escape(_text("vendor/LICENSE")),
+        palette=json.dumps(table(PLAIN).tolist()),
+        scene=json.dumps(drawable(surface, result)).replace("<", "\\u003c"),
+        js=_text("page.js"),
+    )
+
+
+def _title(origin: dict[str, Any], name: str) -> str:
+    inputs = [Path(file["path"]).name for file in origin.get("inputs", ())]
+    return inputs[0] + (f" and {len(inputs) - 1} more" if inputs[1:] else "") if inputs else name
+
+
+def _notices(result: Reconstruction, surface: Surface, doubts: Sequence[str]) -> str:
+    said, share = [], result.trained
+    if share < 1:
+        said.append(
+            f"The training has not finished: this is its state at step {result.snapshot.step:,}, "
+            f"{share:.0%} of the way. The command below goes on from there."
+        )
+    if surface.mesh is None:
+        said.append("The field has no surface yet: there is no mesh to show.")
+    elif surface.shown is not None and len(surface.shown.faces) < len(surface.mesh.faces):
+        said.append(
+            f"The view in 3-D shows {len(surface.shown.faces):,} of the mesh's {len(surface.mesh.faces):,} "
+            "triangles, simplified; figures, pictures and plots are of all of them."
+        )
+    said += [f"Look at this with care: {doubt}." for doubt in doubts]
+    return "\n".join(f"<p class='notice'>{escape(text)}</p>" for text in said)
+
+
+def _pictures(surface: Surface) -> str:
+    cloud, mesh = surface.cloud, surface.mesh
+    direction, up = usual_view(mesh or cloud)
+    shown: list[tuple[str, Mesh | PointCloud, Float]] = [("the scan", cloud, direction)]
+    if mesh is not None:
+        names = ("the mesh", "from one side", "from behind", "from the other side")
+        ways = directions(direction, up, len(names))
+        shown += [(name, mesh, way) for name, way in zip(names, ways, strict=True)]
+        shown.append(("from above", mesh, up + 1e-2 * direction))
+    return "\n".join(_figure(_url(picture(thing, SIZE, way, up)), name) for name, thing, way in shown)
+
+
+def _figure(url: str, words: str) -> str:
+    return f'<figure><img src="{url}" alt="{escape(words)}"><figcaption>{escape(words)}</figcaption></figure>'
+
+
+def _url(image: Any) -> str:
+    return "data:image/png;base64," + base64.b64encode(png(image)).decode()
+
+
+def _summary(run: Path) -> dict[str, Any]:
+    """What `recon mesh` kept of its last mesh; nothing where it made none, or something else lies there."""
+    try:
+        kept = json.loads((run / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _text(name: str) -> str:
+    return files("recon.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _template(name: str) -> Template:
+    return Template(_text(name))

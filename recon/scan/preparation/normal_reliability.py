@@ -1,0 +1,85 @@
+"""Whether the normals of a scan can be trusted: do they fit the points, and do they agree on a side?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from recon.geometry import Float, PointCloud
+from recon.scan.preparation.orientation import consistent_signs
+
+SAMPLE = 20_000  # points that are looked at
+NEIGHBOURS = 20
+CLOSED = 0.1  # share of the area that the area vectors of a closed surface's points may sum to
+TURNED = 0.04  # share of turned normals that thin parts and noise alone do not reach as a rule
+LARGEST = 3.0  # times the median: the reach of a point that counts
+AGREEMENT = 0.7  # mean cosine that noise alone does not fall below as a rule; 0.5 is chance
+
+
+@dataclass(frozen=True)
+class NormalCheck:
+    """How good a cloud's normals are, by a sample of its points.
+
+    agreement  mean |cosine| to the direction of least spread among the neighbours; 1 on a smooth surface
+    turned     share of normals on the other side than most of their part of the surface
+    outward    whether most point out of the solid, by the sign of the volume that the points enclose;
+               None where they enclose none for certain: an open scan, a room seen from inside
+    """
+
+    agreement: float
+    turned: float
+    outward: bool | None
+
+    @property
+    def unfit(self) -> bool:
+        """Wrong, as lines already."""
+        return self.agreement < AGREEMENT
+
+    @property
+    def mixed(self) -> bool:
+        """Some turned round, others not, as far as the sample tells."""
+        return self.turned > TURNED
+
+
+def check_normals(cloud: PointCloud, threads: int = 1) -> NormalCheck:
+    """How sound the unit normals of `cloud`, finite and distinct points, are. Where scanners are known, they
+    say where outward is."""
+    assert cloud.normals is not None
+    some = np.unique(np.linspace(0, len(cloud) - 1, min(len(cloud), SAMPLE)).astype(np.int64))
+    centre = cloud.points.mean(0)
+    points, normals = cloud.points[some] - centre, cloud.normals[some]
+    distance, near = cKDTree(points).query(points, min(NEIGHBOURS + 1, len(points)), workers=threads)
+    signs, part = consistent_signs(points, normals, near[:, 1:], given=True)
+    with_part = np.bincount(part, signs > 0)
+    turned = np.minimum(with_part, np.bincount(part) - with_part).sum() / len(part)
+    # Each point stands for the disc of its neighbours; the turned ones are turned back first.
+    most = np.where(2 * with_part >= np.bincount(part), 1.0, -1.0)
+    own = normals * (signs * most[part])[:, None]
+    agreement = _agreement(cloud.points - centre, cloud.normals, some[:: max(1, len(some) // 5000)], threads)
+    outward = _outward(points, own, distance[:, -1], cloud.sensors, some, centre)
+    return NormalCheck(agreement, float(turned), outward)
+
+
+def _agreement(points: Float, normals: Float, chosen: np.ndarray, threads: int) -> float:
+    _, near = cKDTree(points).query(points[chosen], min(NEIGHBOURS + 1, len(points)), workers=threads)
+    patch = points[near] - points[near].mean(1, keepdims=True)
+    patch /= np.maximum(np.abs(patch).max((1, 2), keepdims=True), np.finfo(float).tiny)
+    flat = np.linalg.eigh(patch.transpose(0, 2, 1) @ patch)[1][:, :, 0]
+    return float(np.abs((normals[chosen] * flat).sum(1)).mean())
+
+
+def _outward(
+    points: Float, normals: Float, reach: Float, sensors: Float | None, some: np.ndarray, centre: Float
+) -> bool | None:
+    if sensors is not None:
+        towards = ((sensors[some] - centre - points) * normals).sum(1)
+        decided = float(np.sign(towards).mean())
+        return bool(decided > 0) if abs(decided) > CLOSED else None
+    reach = reach / max(float(np.median(reach)), np.finfo(float).tiny)
+    reach = np.minimum(reach, LARGEST)  # a stray point does not stand for all that is around it
+    area = reach[:, None] ** 2 * normals
+    if np.linalg.norm(area.sum(0)) >= CLOSED * (reach**2).sum():
+        return None
+    return bool((area * points).sum() > 0)

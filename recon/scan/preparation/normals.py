@@ -1,0 +1,151 @@
+"""Normals: the file's where they are sound, else estimated and turned outward.
+
+lines   the direction of least spread among a point's neighbours, as many as fit a plane best
+signs   consistent over each part of the surface (`recon.scan.preparation.orientation`), or the file's own
+sides   outward: towards the scanner where it is known, else as the shape itself says
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from recon.base.progress import Told, part_of, untold
+from recon.errors import ScanError
+from recon.geometry import Float, Int, PointCloud
+from recon.scan.preparation.normal_reliability import CLOSED, TURNED, check_normals
+from recon.scan.preparation.orientation import consistent_signs
+from recon.scan.settings import ScanConfig
+
+SCALES = (8, 12, 18, 27, 40, 60)  # neighbours that a plane is fitted to
+SMOOTHED = 8  # neighbours that choose their scale together
+VOTERS = 20  # neighbours that a point's sign is compared with
+CHUNK = 1 << 15
+UNDECIDED = 0.1  # how near to a half the file's own votes for a side are no decision
+LINES = 0.6  # share of the time of an estimate until the signs, for the bar
+FLAT = 0.1  # mean cosine of normals and radii below which a part that is open has no inside
+
+
+log = logging.getLogger("recon")
+
+
+def oriented(cloud: PointCloud, config: ScanConfig, threads: int = 1, told: Told = untold) -> PointCloud:
+    """`cloud` with the normals that `config.normals` asks for, outward:
+
+    file      its own, as they are; ScanError where it has none
+    estimate  estimated ones
+    none      no normals
+    auto      its own where they are sound; repaired where some or all are turned round; estimated where
+              there are none or they do not fit the points
+
+    `told` hears how far it is.
+    """
+    if config.normals == "none":
+        return replace(cloud, normals=None)
+    if config.normals == "file":
+        if cloud.normals is None:
+            raise ScanError(f"{cloud.source} has no normals: estimate them with --normals estimate")
+        return cloud
+    if cloud.normals is None or config.normals == "estimate":
+        return estimated(cloud, threads, told)
+    check = check_normals(cloud, threads)
+    if check.unfit:
+        log.info("the normals do not fit the points (mean cosine %.2f): estimated anew", check.agreement)
+        return estimated(cloud, threads, told)
+    if check.mixed:
+        normals = outward(cloud, cloud.normals, threads)
+        turned = float(((normals * cloud.normals).sum(1) < 0).mean())
+        if turned > TURNED:
+            log.info("%.1f %% of the normals are turned round: turned back", 100 * turned)
+            return replace(cloud, normals=normals)
+    if check.outward is False:
+        log.info("the normals point inward: turned round")
+        return replace(cloud, normals=-cloud.normals)
+    return cloud
+
+
+def estimated(cloud: PointCloud, threads: int = 1, told: Told = untold) -> PointCloud:
+    """`cloud` with estimated normals, outward as far as its points tell."""
+    log.info("estimating the normals of %s points", f"{len(cloud):,}")
+    lines = estimate_lines(cloud.points, threads, part_of(told, 0.0, LINES))
+    told(LINES, "sides of the normals")
+    return replace(cloud, normals=outward(replace(cloud, normals=None), lines, threads))
+
+
+def reestimated(cloud: PointCloud, threads: int = 1) -> PointCloud:
+    """`cloud` with its normals estimated anew, its points having come nearer to their surface; on the side
+    of those it has."""
+    return replace(cloud, normals=outward(cloud, estimate_lines(cloud.points, threads), threads))
+
+
+def estimate_lines(points: Float, threads: int = 1, told: Told = untold) -> Float:
+    """(n, 3) unit normals, their signs open, of `points` (n, 3): the direction of least spread among the
+    neighbours, with as many neighbours as have the least spread for their width, on average around the
+    point. Few follow the detail of a clean scan, many are out of the noise (the trade-off of Mitra, Nguyen
+    2003, "Estimating surface normals in noisy point cloud data", doi:10.1145/777792.777840)."""
+    points = points - points.mean(0)
+    tree = cKDTree(points)
+    most = min(SCALES[-1] + 1, len(points))
+    flatness = np.empty((len(points), len(SCALES)), np.float32)
+    lines = np.empty((len(points), len(SCALES), 3), np.float32)
+    close = np.empty((len(points), SMOOTHED), np.int64)
+    for start in range(0, len(points), CHUNK):
+        part = slice(start, start + CHUNK)
+        told(start / len(points), "normals")
+        _, near = tree.query(points[part], most, workers=threads)
+        close[part] = near[:, :SMOOTHED]
+        for i, count in enumerate(SCALES):
+            flatness[part, i], lines[part, i] = _plane(points[near[:, : count + 1]])
+    best = np.stack([column[close].mean(1) for column in flatness.T], axis=1).argmin(1)
+    return lines[np.arange(len(points)), best].astype(np.float64)
+
+
+def _plane(groups: Float) -> tuple[Float, Float]:
+    """Of each group of points (g, k, 3) the variance off its plane over that in its narrower direction, and
+    the plane's normal."""
+    count = groups.shape[1]
+    groups = groups - groups.mean(1, keepdims=True)
+    variance, axes = np.linalg.eigh(groups.transpose(0, 2, 1) @ groups)
+    unbiased = count / (count - 3)  # a plane through few points lies closer to them than the surface does
+    narrow = np.maximum(variance[:, 1], np.finfo(float).tiny)
+    return np.maximum(variance[:, 0], 0.0) / narrow * unbiased, axes[:, :, 0]
+
+
+def outward(cloud: PointCloud, lines: Float, threads: int) -> Float:
+    """`lines` (n, 3) at the points of `cloud` turned outward: each towards its scanner, or all of a part of
+    the surface to one side, the one that most of the cloud's own normals have, or that its shape tells."""
+    if cloud.sensors is not None:
+        return lines * _sign(((cloud.sensors - cloud.points) * lines).sum(1))[:, None]
+    points = cloud.points - cloud.points.mean(0)
+    near = cKDTree(points).query(points, min(VOTERS + 1, len(points)), workers=threads)[1]
+    signs, part = consistent_signs(points, lines, near[:, 1:], given=cloud.normals is not None)
+    out = lines * signs[:, None]
+    votes, closed = _shape_votes(points, out, near, part)
+    if cloud.normals is not None:
+        own = np.bincount(part, (out * cloud.normals).sum(1) > 0) / np.bincount(part) - 0.5
+        votes = np.where(closed | (np.abs(own) < UNDECIDED), votes, own)
+    return out * _sign(votes)[part][:, None]
+
+
+def _shape_votes(
+    points: Float, normals: Float, near: Int, part: NDArray[np.int64]
+) -> tuple[Float, NDArray[np.bool_]]:
+    """For each part, positive where its normals point away from its middle or, where it has none, up; and
+    whether it is closed. A closed one has an inside however thin it is."""
+    area = ((points[near[:, -1]] - points) ** 2).sum(1)  # that a point stands for, up to a factor
+    summed = lambda values: np.stack([np.bincount(part, area * v) for v in values.T], axis=1)  # noqa: E731
+    total = summed(np.ones((len(points), 1)))
+    arm = points - (summed(points) / total)[part]
+    flux = summed(normals) / total
+    reach = np.linalg.norm(arm, axis=1, keepdims=True)
+    hollow = summed((arm * normals).sum(1, keepdims=True)) / np.maximum(summed(reach), np.finfo(float).tiny)
+    closed = np.linalg.norm(flux, axis=1) < CLOSED
+    return np.where(closed | (np.abs(hollow[:, 0]) > FLAT), hollow[:, 0], flux[:, 2]), closed
+
+
+def _sign(values: Float) -> Float:
+    return np.where(values < 0, -1.0, 1.0)

@@ -1,0 +1,66 @@
+"""From a file's points to those that a surface is fitted to: sound, not too many, no outliers, oriented."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+
+from recon.base.progress import Told, part_of, untold
+from recon.geometry import Float, PointCloud
+from recon.scan.preparation.cleaning import clean
+from recon.scan.preparation.depth_images import seen_from_origin, unrounded
+from recon.scan.preparation.normals import oriented
+from recon.scan.preparation.outliers import outliers
+from recon.scan.preparation.thinning import thinned
+from recon.scan.settings import ScanConfig
+
+OUTLIERS, NORMALS = 0.1, 0.4  # shares of the time at which these stages begin, for the bar
+
+log = logging.getLogger("recon")
+
+
+def prepared(
+    cloud: PointCloud, config: ScanConfig, threads: int = 1, told: Told = untold
+) -> tuple[PointCloud, bool]:
+    """`cloud` (world) as the field is to see it, normals unit and outward (none with `normals` "none"), and
+    whether they were estimated, so that they tell nothing that the points do not. What is changed is logged
+    with a count; `told` hears how far it is, once the points are clean. Raises ScanError for points no
+    surface can be fitted to."""
+    cloud, report = clean(cloud)
+    for line in report.lines():
+        log.info("%s", line)
+    cloud = _with_sensors(cloud, config, threads)
+    if len(cloud) > config.most:
+        before, cloud = len(cloud), thinned(cloud, config.most)
+        log.info("%s of %s points are kept, evenly spaced", f"{len(cloud):,}", f"{before:,}")
+    told(OUTLIERS, "outliers")
+    if config.outliers == "auto":
+        stray = outliers(cloud.points - cloud.points.mean(0), threads)
+        if stray.any():
+            share = f"{int(stray.sum()):,} points ({stray.mean():.2%})"
+            log.info("%s are outliers: left out (--set scan.outliers=off keeps them)", share)
+            cloud, _ = clean(cloud.select(~stray))
+    own = cloud.normals
+    told(NORMALS, "normals")
+    cloud = oriented(cloud, config, threads, part_of(told, NORMALS, 1.0))
+    return cloud, cloud.normals is not None and (own is None or not _same_lines(own, cloud.normals))
+
+
+def _same_lines(before: Float, after: Float) -> bool:
+    return bool((np.abs((before * after).sum(1)) > 1 - 1e-6).all())
+
+
+def _with_sensors(cloud: PointCloud, config: ScanConfig, threads: int) -> PointCloud:
+    """`cloud` with the scanner's place, where it is told or the points show it; depths no longer rounded."""
+    if config.sensor is not None:
+        return replace(cloud, sensors=np.broadcast_to(np.asarray(config.sensor, float), cloud.points.shape))
+    if cloud.sensors is not None or not seen_from_origin(cloud.points):
+        return cloud
+    log.info("the points are a depth image taken at the origin: that is where outside is")
+    points = unrounded(cloud.points, threads)
+    if points is None:
+        return replace(cloud, sensors=np.zeros_like(cloud.points))
+    log.info("its depths are rounded: each is moved to the plane of those around it")
+    return replace(cloud, points=points, sensors=np.zeros_like(points))

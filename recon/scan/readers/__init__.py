@@ -1,0 +1,1 @@
+"""One file a format family; all end in `columns`."""

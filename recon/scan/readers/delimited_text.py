@@ -1,0 +1,200 @@
+"""Tables without a format of their own: lines of numbers (xyz, pts, txt, pwn) and numpy's npy and npz."""
+
+from __future__ import annotations
+
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recon.errors import ScanError
+from recon.geometry import Float, PointCloud
+from recon.scan.readers.columns import (
+    Lines,
+    as_colors,
+    cut_short,
+    from_columns,
+    from_table,
+    load_rows,
+    reason,
+    whole,
+)
+from recon.scan.readers.join import join
+
+SEPARATORS = bytes.maketrans(b",;\t", b"   ")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+SHORTEST = 6  # bytes of a line of three numbers
+COMMENTS = (b"#", b"//", b"!")
+HEAD_LIMIT = 1 << 20
+DEFLATE = 1032  # bytes that one byte of a zip file can hold at most
+# What numpy raises at files that are not as their headers say; of a zip file also NotImplementedError and
+# RuntimeError, where a damaged byte names a compression or a cipher that zipfile does not have.
+DAMAGED = (
+    *(ValueError, EOFError, OverflowError, KeyError, NotImplementedError, SyntaxError, tokenize.TokenError),
+    *(zipfile.BadZipFile, zlib.error, RuntimeError),
+)
+NPZ_NAMES = {
+    "points": ("points", "xyz", "vertices", "positions"),
+    "normals": ("normals", "normal"),
+    "colors": ("colors", "color", "rgb"),
+}
+
+
+def read_text(path: Path) -> PointCloud:
+    """Lines of x y z and more between blanks, commas or semicolons (see `from_table`). Ahead of them may
+    stand comments, one line with the number of points and one with the columns' names. In a file of
+    `count` points and as many normals after them (PWN), the lines hold three numbers each.
+    Raises ScanError with the number of the line that is wrong."""
+    with path.open("rb") as stream:
+        head = stream.read(HEAD_LIMIT)
+        mark = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
+        before, count, names, first = _preamble(path, head[mark:])
+        stream.seek(mark)
+        lines: Iterator[bytes] = islice(stream, before, None)
+        if b"," in first or b";" in first:
+            lines = (line.translate(SEPARATORS) for line in lines)
+        table = load_rows(path, Lines(lines, before))
+    if count is not None and len(table) == 2 * count and table.shape[1] == 3:
+        return PointCloud(table[:count], table[count:], None, str(path))
+    if count is not None and len(table) != count:
+        raise cut_short(path, count, "points", len(table))
+    if len(names) == table.shape[1]:
+        return from_columns(path, dict(zip(names, table.T, strict=True)))
+    return from_table(path, table)
+
+
+def read_pts(path: Path) -> PointCloud:
+    """Leica's PTS: a line with the number of points, then as many of x y z, x y z intensity or x y z
+    intensity r g b; several such blocks may follow each other. Without a number it is read as other text is,
+    and other columns are told by their values. Raises ScanError with the number of the line that is wrong."""
+    with path.open("rb") as stream:
+        head = stream.read(HEAD_LIMIT)
+        mark = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
+        before, count, names, first = _preamble(path, head[mark:])
+        if count is None or names or b"," in first or b";" in first:
+            return read_text(path)
+        stream.seek(mark)
+        lines = Lines(islice(stream, before, None), before)
+        clouds: list[PointCloud] = []
+        while count is not None:
+            room = path.stat().st_size // SHORTEST + 1  # the last line may have no end
+            if count > room:
+                raise cut_short(path, count, "points", room)
+            table = load_rows(path, lines, count)
+            if len(table) < count:
+                raise cut_short(path, count, "points", len(table))
+            clouds += [_block(path, table)] if count else []
+            count = _count(path, lines)
+    if not clouds:
+        raise ScanError(f"{path} holds no points")
+    return join(clouds, str(path))
+
+
+def _block(path: Path, table: Float) -> PointCloud:
+    if table.shape[1] not in (4, 7):
+        return from_table(path, table)
+    colors = as_colors(table[:, 4:]) if table.shape[1] == 7 else None
+    return PointCloud(table[:, :3], None, colors, str(path), values={"intensity": table[:, 3]})
+
+
+def _count(path: Path, lines: Lines) -> int | None:
+    """The number of points that the next line with a word states; None at the end of the file."""
+    words = next((words for line in lines if (words := line.split(b"#")[0].split())), None)
+    if words is None:
+        return None
+    if len(words) != 1 or (count := whole(words[0])) is None:
+        what = "the number of the points that follow should stand here, or the end"
+        raise ScanError(f"{path}, line {lines.number}: {what}")
+    return count
+
+
+def _preamble(path: Path, head: bytes) -> tuple[int, int | None, list[str], bytes]:
+    """Lines before the first point, the count and the columns' names found there, and that first line."""
+    if b"\0" in head:
+        raise ScanError(f"{path} is no text: save it as UTF-8 or ASCII text, or give its format's ending")
+    count: int | None = None
+    names: list[str] = []
+    for number, line in enumerate(head.splitlines()):
+        words = line.translate(SEPARATORS).split()
+        comment = line.lstrip().startswith(COMMENTS)
+        if comment or not words:
+            continue
+        if b"," in line and b";" in line:
+            raise ScanError(f"{path}, line {number + 1} has commas and semicolons: write decimal points")
+        if len(words) == 1 and count is None and (stated := whole(words[0])) is not None:
+            count = stated
+        elif {b"x", b"y", b"z"} <= {word.lower() for word in words} and not names:
+            names = [word.decode("latin1") for word in words]
+        else:
+            return number, count, names, line
+    raise ScanError(f"{path} holds no points")
+
+
+def read_npy(path: Path) -> PointCloud:
+    """An array (n, k) as `from_table`, or records with fields x, y, z and more."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except DAMAGED as error:
+        raise ScanError(f"{path} is cut short or damaged, or holds objects: {reason(error)}") from None
+    return _from_array(path, np.asarray(array))
+
+
+def read_npz(path: Path) -> PointCloud:
+    """Arrays called points, normals and colors, (n, 3) each, or a single one as in `read_npy`."""
+    try:
+        _check_members(path)
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {
+                kind: file[name]
+                for kind, names in NPZ_NAMES.items()
+                for name in names
+                if name in file.files and file[name].ndim == 2
+            }
+            single = file[file.files[0]] if len(file.files) == 1 else None
+            there = ", ".join(file.files)
+    except DAMAGED as error:
+        raise ScanError(f"{path} is cut short or damaged, or holds objects: {reason(error)}") from None
+    if "points" not in arrays:
+        if single is None:
+            raise ScanError(f"{path} has no array 'points', only: {there or 'none'}")
+        return _from_array(path, single)
+    for kind, array in arrays.items():
+        if array.shape != (len(arrays["points"]), 3) or array.dtype.kind not in "fiu":
+            what = f"'{kind}' is {array.dtype} of shape {array.shape}"
+            raise ScanError(f"{path}: {what}, wanted numbers (n, 3)")
+    colors = as_colors(arrays["colors"]) if "colors" in arrays else None
+    return PointCloud(arrays["points"], arrays.get("normals"), colors, str(path))
+
+
+def _check_members(path: Path) -> None:
+    """Every array that an npz file announces has room in it."""
+    with zipfile.ZipFile(path) as file:
+        for member in file.infolist():
+            with file.open(member) as stream:
+                version = np.lib.format.read_magic(stream)
+                read = (
+                    np.lib.format.read_array_header_1_0
+                    if version == (1, 0)
+                    else np.lib.format.read_array_header_2_0
+                )
+                shape, _, dtype = read(stream)
+            wanted = dtype.itemsize
+            for length in shape:
+                wanted *= int(length)
+            there = min(member.file_size, DEFLATE * member.compress_size)
+            if wanted > there:
+                raise cut_short(path, wanted, f"bytes of '{member.filename}'", there)
+
+
+def _from_array(path: Path, array: NDArray) -> PointCloud:
+    if array.dtype.names:
+        columns = {name: array[name].ravel() for name in array.dtype.names}
+        return from_columns(path, columns)
+    if array.dtype.kind not in "fiu":
+        raise ScanError(f"{path} holds an array of {array.dtype}, wanted numbers")
+    return from_table(path, array)

@@ -1,0 +1,153 @@
+"""LAS, the format of airborne and mobile scanners, and LAZ, its compressed form.
+
+Format: ASPRS LAS 1.4 R15, https://github.com/ASPRSorg/LAS. laspy reads the records and lazrs unpacks
+them, a part at a time: memory is what the result needs and little more. What they would believe of a
+header is checked against the file's size first.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from recon.errors import ScanError
+from recon.geometry import PointCloud
+from recon.scan.readers.columns import as_colors, cut_short, reason
+from recon.scan.readers.units import unit_of_geotiff, unit_of_wkt
+
+log = logging.getLogger("recon")
+
+PART = 1 << 18  # points
+VALUES = ("intensity", "classification", "return_number", "number_of_returns")
+COLORS = ("red", "green", "blue")
+HEADER_SIZES = (227, 227, 227, 235, 375, 393)  # by the minor version
+RECORD = 54  # bytes of the head of a variable length record
+COMPRESSED = 0x80  # the bit of the point format that says so
+
+
+def read_las(path: Path) -> PointCloud:
+    """The points of a LAS or LAZ file, but for those it flags as withheld, which means deleted; with
+    colours, and with those of `VALUES` that are not zero throughout. Raises ScanError."""
+    import laspy
+
+    logging.getLogger("laspy").setLevel(logging.CRITICAL)  # it logs errors that it raises, too
+    with path.open("rb") as stream:
+        try:
+            _check_header(path, stream)
+            stream.seek(0)
+            one = laspy.LazBackend.Lazrs  # its parallel sister makes room for whole chunks, however large
+            with laspy.open(stream, closefd=False, read_evlrs=False, laz_backend=one) as reader:
+                if reader.header.are_points_compressed and reader.header.point_count:
+                    _check_chunks(path, stream, reader.header)
+                return _read(path, reader)
+        except (ScanError, OSError, MemoryError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 parsers raise anything; a panic in Rust is no Exception
+            raise ScanError(f"{path} is cut short or damaged: {reason(error)}") from None
+
+
+def _check_header(path: Path, stream: BinaryIO) -> None:
+    """The header is whole, and the records and points that it counts have room in the file."""
+    size = path.stat().st_size
+    head = stream.read(HEADER_SIZES[-1])
+    minor = head[25] if len(head) > 25 else 0
+    if minor >= len(HEADER_SIZES):
+        raise ScanError(f"{path} is LAS of version {head[24]}.{minor}, wanted 1.0 to 1.5")
+    wanted = HEADER_SIZES[minor]
+    if len(head) < wanted:
+        raise cut_short(path, wanted, "bytes of a header", len(head))
+    start, records, kind, length, count = struct.unpack_from("<IIBHI", head, 96)
+    if minor >= 4:
+        (count,) = struct.unpack_from("<Q", head, 247)
+    if start > size or wanted + RECORD * records > start:
+        raise cut_short(path, start, f"bytes before the points, with {records:,} records", min(start, size))
+    if not kind & COMPRESSED and count * length > size - start:
+        raise cut_short(path, count, "points", (size - start) // max(length, 1))
+
+
+def _check_chunks(path: Path, stream: BinaryIO, header: Any) -> None:
+    """The table of a LAZ file's chunks, and the points that it counts, have room in the file."""
+    import lazrs
+
+    size, start = path.stat().st_size, header.offset_to_point_data
+    stream.seek(start)
+    (table,) = struct.unpack("<q", stream.read(8))
+    if table == -1:  # it was not known yet when the points were written
+        stream.seek(size - 8)
+        (table,) = struct.unpack("<q", stream.read(8))
+    if not start <= table <= size - 8:
+        raise ScanError(f"{path} is cut short or damaged: its table of chunks is not there")
+    stream.seek(table + 4)
+    (chunks,) = struct.unpack("<I", stream.read(4))
+    room = (table - start) // header.point_format.size  # a chunk starts with a whole point
+    if chunks > room:
+        raise cut_short(path, chunks, "chunks", room)
+    (record,) = header.vlrs.get("LasZipVlr")
+    coding = lazrs.LazVlr(record.record_data)
+    if coding.item_size() != header.point_format.size:
+        what = f"points of {coding.item_size():,} bytes, wanted {header.point_format.size:,}"
+        raise ScanError(f"{path} is damaged: it packs {what}")
+    stream.seek(start)
+    sizes = lazrs.read_chunk_table(stream, coding)
+    points = sum(count for count, _ in sizes)
+    if header.point_count > points:
+        raise cut_short(path, header.point_count, "points", points)
+    layers = _layers(record.record_data)
+    at = start + 8  # after the place of the table
+    for _, length in sizes:
+        stream.seek(at + header.point_format.size + 4)  # the first point, and the number of points
+        used = sum(struct.unpack(f"<{layers}I", stream.read(4 * layers))) if length else 0
+        if used > length or at + length > table:
+            raise ScanError(f"{path} is cut short or damaged: the chunk at byte {at:,} has no room in it")
+        at += length
+    stream.seek(start)
+
+
+def _layers(record: bytes) -> int:
+    """The number of layers that each chunk states the lengths of: LAZ keeps the formats of LAS 1.4 in
+    such, one or more for each item of a point."""
+    count = struct.unpack_from("<H", record, 32)[0]
+    items = struct.iter_unpack("<HHH", record[34 : 34 + 6 * count])
+    return sum({10: 9, 11: 1, 12: 2, 13: 1, 14: size}.get(kind, 0) for kind, size, _ in items)
+
+
+def _read(path: Path, reader: Any) -> PointCloud:
+    header = reader.header
+    count, names = header.point_count, set(header.point_format.dimension_names)
+    points, withheld = np.empty((count, 3)), np.empty(count, bool)
+    colors = np.empty((count, 3), np.uint16) if names.issuperset(COLORS) else None
+    values = {name: np.empty(count) for name in VALUES}
+    at = 0
+    for part in reader.chunk_iterator(PART):
+        to = slice(at, at + len(part))
+        with np.errstate(all="ignore"):  # a damaged file's scales
+            for axis, name in enumerate("XYZ"):  # scaled, then moved: as the format defines it
+                points[to, axis] = part[name] * header.scales[axis] + header.offsets[axis]
+        for name, column in values.items():
+            column[to] = part[name]
+        if colors is not None:
+            for axis, name in enumerate(COLORS):
+                colors[to, axis] = part[name]
+        withheld[to] = part["withheld"]
+        at = to.stop
+    if at < count:
+        raise cut_short(path, count, "points", at)
+    values = {name: column for name, column in values.items() if column.any()}
+    rgb = as_colors(colors) if colors is not None and colors.any() else None
+    cloud = PointCloud(points, None, rgb, str(path), None, values, _unit(header.vlrs))
+    if withheld.any():
+        log.info("%d of %d points are withheld in %s: left out", withheld.sum(), count, path)
+        return cloud.select(~withheld)
+    return cloud
+
+
+def _unit(records: Any) -> str | None:
+    for record in records.get("WktCoordinateSystemVlr"):
+        return unit_of_wkt(record.string)
+    for record in records.get("GeoKeyDirectoryVlr"):
+        return unit_of_geotiff({key.id: key.value_offset for key in record.geo_keys})
+    return None

@@ -1,0 +1,253 @@
+"""Meshes as scans: OBJ, STL and GLB read by trimesh, OFF, and points drawn from a mesh's surface."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recon.errors import ScanError
+from recon.geometry import Bytes, Float, Int, Mesh, PointCloud
+from recon.scan.readers.columns import Lines, as_colors, cut_short, from_table, load_rows, reason, whole
+
+LARGEST = 1e150  # squares of coordinates stay finite
+LARGEST_INDEX = 1 << 53  # that float64 tells from its neighbours
+
+
+def sample_surface(mesh: Mesh, count: int, seed: int = 0, source: str = "the mesh") -> PointCloud:
+    """`count` points uniform by area on `mesh`, with the normals of their faces, and colours between
+    those of the corners where it has any. Raises ScanError for a mesh without area."""
+    used = mesh.vertices[mesh.faces]
+    if not (np.abs(used) < LARGEST).all():
+        raise ScanError(f"{source} has faces at vertices that are not finite, or huge: mend the mesh")
+    origin = used[0, 0].copy()
+    size = np.abs(used - origin).max() or 1.0
+    a, b, c = ((used - origin) / size).transpose(1, 0, 2)
+    cross = np.cross(b - a, c - a)
+    twice_area = np.linalg.norm(cross, axis=1)
+    solid = np.flatnonzero(twice_area > 0)
+    if len(solid) == 0:
+        raise ScanError(f"{source} has no face with an area: there is no surface to sample")
+    rng = np.random.default_rng(seed)
+    cumulated = np.cumsum(twice_area[solid])
+    draws = rng.random(count) * cumulated[-1]
+    face = solid[np.searchsorted(cumulated, draws, side="right").clip(max=len(solid) - 1)]
+    s, t = np.sqrt(rng.random(count)), rng.random(count)
+    weight = np.stack([1 - s, s * (1 - t), s * t], axis=1)
+    points = sum(w[:, None] * corner[face] for w, corner in zip(weight.T, (a, b, c), strict=True))
+    normals = cross[face] / twice_area[face, None]
+    colors = None
+    if mesh.colors is not None:
+        colors = np.rint(np.einsum("nk,nkj->nj", weight, mesh.colors[mesh.faces[face]]))
+    return PointCloud(points * size + origin, normals, colors, source)
+
+
+def mesh_of(
+    path: Path,
+    vertices: Float,
+    faces: NDArray,
+    normals: Float | None = None,
+    colors: Bytes | None = None,
+    values: Mapping[str, Float] = MappingProxyType({}),
+) -> Mesh:
+    """The Mesh of a file. Raises ScanError where a face names a vertex that is not there."""
+    if len(faces) and not 0 <= faces.min() <= faces.max() < len(vertices):
+        wrong = int(faces.min() if faces.min() < 0 else faces.max())
+        raise ScanError(f"{path} is damaged: a face names vertex {wrong:,} (from 0) of {len(vertices):,}")
+    return Mesh(vertices, faces, normals, colors, values)
+
+
+def fans(corners: NDArray) -> Int:
+    """Polygons as triangles (m, 3): `corners` is (n, k), or (n,) of arrays of different lengths."""
+    if corners.dtype != object:
+        corners = corners.astype(np.int64)
+        if corners.shape[1] == 3:
+            return corners
+        parts = [corners[:, [0, i, i + 1]] for i in range(1, corners.shape[1] - 1)]
+        return np.stack(parts, axis=1).reshape(-1, 3) if parts else np.zeros((0, 3), np.int64)
+    lengths = np.fromiter(map(len, corners), np.int64, len(corners))
+    kinds = [np.stack(list(corners[lengths == length])) for length in np.unique(lengths)]
+    return np.concatenate([np.zeros((0, 3), np.int64), *map(fans, kinds)])
+
+
+def read_obj(path: Path) -> Mesh | PointCloud:
+    """An OBJ file; without faces the cloud of its `v` and `vn` lines. Vertices at equal places, split
+    for textures, become one."""
+    text = path.read_bytes()
+    if re.search(rb"(?m)^\s*f\s", text):
+        return _trimesh(path, normals=bool(re.search(rb"(?m)^\s*vn\s", text)))
+    points, normals = (load_rows(path, Lines(_after(kind, text))) for kind in (b"v", b"vn"))
+    if len(points) == 0:
+        raise ScanError(f"{path} holds neither vertices nor faces")
+    if len(normals) == len(points):
+        points = np.hstack([points[:, :3], normals[:, :3], points[:, 3:6]])
+    return from_table(path, points)
+
+
+def _after(keyword: bytes, text: bytes) -> Iterator[bytes]:
+    """Line for line what follows `keyword`, nothing where the line starts with another word."""
+    for line in text.splitlines():
+        word, _, rest = line.strip().partition(b" ")
+        yield rest if word == keyword else b""
+
+
+def read_stl(path: Path) -> Mesh:
+    """An STL file, text or binary; corners at equal places become one vertex."""
+    with path.open("rb") as stream:
+        head = stream.read(1024)
+    if not (head.lstrip().startswith(b"solid") and b"\0" not in head):
+        count = struct.unpack_from("<I", head, 80)[0] if len(head) >= 84 else 0
+        room = max(path.stat().st_size - 84, 0) // 50
+        if count > room or len(head) < 84:
+            raise cut_short(path, count, "triangles", room)
+    return _trimesh(path)
+
+
+def read_off(path: Path) -> Mesh | PointCloud:
+    """An OFF file, with its normals (NOFF) and colours (COFF); one without faces is a cloud."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        lines = Lines(stream)
+        filled = (words for line in lines if (words := line.split(b"#")[0].split()))
+        keyword = next(filled)
+        words = keyword[1:] or next(filled, [])
+        counts = [count for word in words[:2] if (count := whole(word)) is not None]
+        if len(counts) < 2:
+            raise ScanError(
+                f"{path}, line {lines.number}: the counts of vertices and faces should stand here"
+            )
+        vertices, faces = counts
+        if 6 * vertices + 4 * faces > size:
+            raise cut_short(path, vertices + faces, "vertices and faces", size // 6)
+        rows = load_rows(path, lines, vertices)
+        if len(rows) < vertices:
+            raise cut_short(path, vertices, "vertices", len(rows))
+        corners = _off_faces(path, stream, lines, faces) if faces else np.zeros((0, 3), np.int64)
+    if len(corners) < faces:
+        raise cut_short(path, faces, "faces", len(corners))
+    normals, colors, at = None, None, 3
+    if b"N" in keyword[0]:
+        normals, at = rows[:, 3:6], 6
+    if b"C" in keyword[0]:
+        colors = as_colors(rows[:, at : at + 3])
+    if rows.shape[1] < at + 3 * (colors is not None):
+        raise ScanError(f"{path} has {rows.shape[1]} numbers a vertex, too few for its first line")
+    if faces == 0:
+        return PointCloud(rows[:, :3], normals, colors, str(path))
+    return mesh_of(path, rows[:, :3], fans(corners), normals, colors)
+
+
+def _off_faces(path: Path, stream: BinaryIO, lines: Lines, count: int) -> NDArray:
+    """Polygons (n, k), or (n,) of arrays where they differ: a line has their number of corners first."""
+    at, number = stream.tell(), lines.number
+    try:
+        rows = load_rows(path, lines, count)
+    except ScanError:
+        rows = np.zeros((0, 0))  # they differ in length, or hold what the slow way below will name
+    if len(rows) and (np.abs(rows) < LARGEST_INDEX).all():
+        corners = int(rows[0, 0])
+        if (rows[:, 0] == corners).all() and 0 < corners < rows.shape[1]:
+            return rows[:, 1 : 1 + corners].astype(np.int64)
+    stream.seek(at)
+    polygons: list[NDArray] = []
+    lines = Lines(stream, number)
+    for line in lines:
+        words = line.split(b"#")[0].split()
+        if not words or len(polygons) == count:
+            continue
+        length, *polygon = map(whole, words)
+        polygon = polygon[:length]
+        if (
+            not length
+            or len(polygon) < length
+            or not all(i is not None and i < LARGEST_INDEX for i in polygon)
+        ):
+            raise ScanError(f"{path}, line {lines.number}: a face should stand here")
+        polygons.append(np.array(polygon, np.int64))
+    return np.fromiter(polygons, object, len(polygons))
+
+
+def read_glb(path: Path) -> Mesh:
+    """A binary glTF scene as one mesh, its nodes' transforms applied. Vertices at equal places become
+    one."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        head = stream.read(20)
+        length, json_length = struct.unpack_from("<8xI I", head) if len(head) == 20 else (size + 1, 0)
+        if length > size or json_length > size:
+            raise cut_short(path, length, "bytes", size)
+        try:
+            scene = json.loads(stream.read(json_length))
+            counts = [accessor["count"] for accessor in scene.get("accessors", [])]
+            parts = [part for mesh in scene.get("meshes", []) for part in mesh["primitives"]]
+            shaded = bool(parts) and all("NORMAL" in part["attributes"] for part in parts)
+            largest = max(map(int, counts), default=0)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+            raise ScanError(f"{path} is damaged: its glTF description cannot be read") from None
+    if largest > size:
+        raise cut_short(path, largest, "values", size)
+    return _trimesh(path, normals=shaded)
+
+
+def _trimesh(path: Path, normals: bool = False) -> Mesh:
+    """What trimesh finds in a file, as one mesh; `normals` says whether the file gives any."""
+    import trimesh  # here, as it takes a while, and most files do without
+
+    options: dict[str, Any] = {"skip_materials": True} if path.suffix.lower() == ".obj" else {}
+    try:
+        loaded = trimesh.load(path, process=False, **options)
+        scene = loaded if isinstance(loaded, trimesh.Scene) else trimesh.Scene(loaded)
+        placed = [_placed(scene, node, normals) for node in scene.graph.nodes_geometry]
+    except Exception as error:  # noqa: BLE001 a parser raises whatever it stumbles over in a damaged file
+        raise ScanError(f"{path} is damaged, or no {path.suffix[1:].upper()} file: {reason(error)}") from None
+    parts = [part for part in placed if part is not None and len(part.faces)]
+    if not parts:
+        raise ScanError(f"{path} holds no triangles")
+    starts = np.cumsum([0, *(len(part.vertices) for part in parts)])[:-1]
+    faces = np.concatenate([part.faces + start for part, start in zip(parts, starts, strict=True)])
+    vertices = np.concatenate([part.vertices for part in parts])
+    n, c = _joined([part.normals for part in parts]), _joined([part.colors for part in parts])
+    return _merged(mesh_of(path, vertices, faces, n, c))
+
+
+def _joined(arrays: list[Any]) -> Any:
+    return None if any(array is None for array in arrays) else np.concatenate(arrays)
+
+
+def _placed(scene: Any, node: str, normals: bool) -> Mesh | None:
+    transform, name = scene.graph[node]
+    part = scene.geometry[name]
+    if not hasattr(part, "faces"):  # points or lines beside the surface
+        return None
+    faces = np.asarray(part.faces)
+    if np.linalg.det(transform[:3, :3]) < 0:  # a mirror turns faces inside out
+        faces = faces[:, ::-1]
+    colors = part.visual.vertex_colors[:, :3] if part.visual.kind == "vertex" else None
+    turned = None
+    if normals:
+        turned = part.vertex_normals @ np.linalg.inv(transform[:3, :3])
+        turned = turned / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-300)
+    return Mesh(part.vertices @ transform[:3, :3].T + transform[:3, 3], faces, turned, colors)
+
+
+def _merged(mesh: Mesh) -> Mesh:
+    """Vertices at exactly equal places as one, at the place of the first; normals that then differ go."""
+    order = np.lexsort(mesh.vertices.T)
+    ranked = mesh.vertices[order]
+    new = np.ones(len(order), bool)
+    new[1:] = (ranked[1:] != ranked[:-1]).any(1)
+    if new.all():
+        return mesh
+    first = np.minimum.reduceat(order, np.flatnonzero(new))  # of each place
+    kept = np.sort(first)
+    target = np.empty(len(order), np.int64)
+    target[order] = np.searchsorted(kept, first)[np.cumsum(new) - 1]
+    colors = None if mesh.colors is None else mesh.colors[kept]
+    return Mesh(mesh.vertices[kept], target[mesh.faces], None, colors)

@@ -1,0 +1,95 @@
+"""A sound fitted: one coordinate, time, and an output a channel."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from recon.base.files import check_writable
+from recon.errors import UsageError
+from recon.render.files import write_png
+from recon.render.plots import check_plots, pixels, spectrograms
+from recon.signals.fits.train import Job, finished, trained
+from recon.signals.fitted import Fitted, Levels
+from recon.signals.media.audio import Sound, check_sound_path, open_sound, write_sound
+from recon.signals.media.quality import decibels
+from recon.signals.tasks.grid import Grid
+from recon.signals.tasks.values import values_task
+
+BLOCK = 1 << 16  # frames that are read, evaluated and written at once
+UNITS = 30.0  # of the time coordinate a second, so that frequencies are those of sound at any length
+SHOWN = 60.0  # seconds at the start that a spectrogram shows
+
+
+def fit_audio(
+    source: str | Path, job: Job, rate: int | None = None, spectrogram: bool = False
+) -> tuple[Fitted, dict[str, Any]]:
+    """The sound in `source`, fitted and written to `job.out`, and a summary with its SNR.
+
+    rate         samples a second of what is written, by default the source's: the field is evaluated there
+    spectrogram  write OUT.spectrogram.png, too, of source and fit
+    Memory does not grow with the sound's length: its samples are kept in a file. Raises SignalError for a
+    file that is no sound, OutputError, UsageError, FitError."""
+    began = time.monotonic()
+    if rate is not None and not 1 <= rate <= 10_000_000:
+        raise UsageError(f"a rate of {rate} samples a second, wanted 1 to 10,000,000")
+    check_sound_path(job.out)
+    picture = job.out.with_name(f"{job.out.stem}.spectrogram.png")
+    if spectrogram:
+        check_plots()
+        check_writable(picture, job.overwrite)
+    sound = open_sound(source)
+    grid = Grid((sound.frames,), (UNITS * sound.seconds / 2,))
+    power = error = 0.0
+    with tempfile.TemporaryFile() as file:
+        samples = np.memmap(file, np.float32, "w+", shape=(sound.frames, sound.channels))
+        for start in range(0, sound.frames, BLOCK):
+            block = sound.read(start, min(BLOCK, sound.frames - start))
+            samples[start : start + BLOCK] = block
+            power += float(np.square(block, dtype=np.float64).sum())
+        loudness = float(np.sqrt(power / samples.size)) or 1.0
+        kept = torch.from_numpy(samples)
+        task = values_task(
+            grid, lambda i: kept[i] / loudness, job.config.samples.batch, job.config.seed, job.where
+        )
+        fitted = trained(job, "audio", task, grid, Levels(loudness, np.zeros(sound.channels)), [source])
+        for start in range(0, sound.frames, BLOCK):
+            found = _values(fitted, sound, start, min(BLOCK, sound.frames - start), sound.rate)
+            error += float(np.square(found - samples[start : start + BLOCK]).sum())
+    snr = decibels(power, error)
+    out_rate = rate or sound.rate
+    count = max(1, round(sound.frames * out_rate / sound.rate))
+    write_sound(
+        _blocks(fitted, sound, count, out_rate), job.out, out_rate, sound.subtype, overwrite=job.overwrite
+    )
+    facts: dict[str, Any] = {
+        "duration": sound.seconds,
+        "rate": out_rate,
+        "channels": sound.channels,
+        "subtype": sound.subtype,
+        "snr": snr,
+    }
+    if spectrogram:
+        shown = min(sound.frames, round(SHOWN * sound.rate))
+        both = {"input": sound.read(0, shown), "fit": _values(fitted, sound, 0, shown, sound.rate)}
+        write_png(pixels(spectrograms(both, sound.rate)), picture, overwrite=job.overwrite)
+        facts["spectrogram"] = str(picture)
+    return fitted, finished(job, fitted, began, facts)
+
+
+def _blocks(fitted: Fitted, sound: Sound, count: int, rate: int) -> Iterator[np.ndarray]:
+    for start in range(0, count, BLOCK):
+        yield _values(fitted, sound, start, min(BLOCK, count - start), rate)
+
+
+def _values(fitted: Fitted, sound: Sound, start: int, count: int, rate: int) -> np.ndarray:
+    """`count` samples (count, channels) from the one numbered `start` on, at `rate`: each is at the middle of
+    its share of time."""
+    seconds = (start + np.arange(count) + 0.5) / rate
+    return fitted.at(UNITS * (seconds - sound.seconds / 2)[:, None])

@@ -1,0 +1,76 @@
+"""Two pictures as one without a seam: a field with the gradients of both (Poisson compositing)."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recon.errors import SignalError
+from recon.geometry import Float
+from recon.signals.fits.pictures import View, bits_for, picture_grid
+from recon.signals.fits.train import Job, finished, trained, with_levels
+from recon.signals.fitted import Fitted, Levels
+from recon.signals.media.images import Picture, check_image_path, read_image, read_mask, write_image
+from recon.signals.tasks.poisson import gradient_of, gradient_task, mixed_gradient
+
+
+def fit_blend(
+    background: str | Path,
+    inserted: str | Path,
+    job: Job,
+    mask: str | Path | None = None,
+    view: View | None = None,
+) -> tuple[Fitted, dict[str, Any]]:
+    """A composite of two pictures of one size, written to `job.out`, and a summary.
+
+    mask  a picture of that size, bright where `inserted` goes; without one, at each pixel the stronger
+          gradient of the two counts
+    Its brightness, which gradients do not tell, is that of `background` where that stays.
+    Raises SignalError for pictures or a mask of several sizes, and as `recon.signals.fits.image.fit_image`.
+    """
+    began = time.monotonic()
+    view = view or View()
+    view.check()
+    check_image_path(job.out)
+    first, second = read_image(background), read_image(inserted)
+    if first.values.shape[:2] != second.values.shape[:2]:
+        raise SignalError(
+            f"{inserted} is {_size(second)} pixels, {background} {_size(first)}: wanted two of one size"
+        )
+    inside = None if mask is None else read_mask(mask, first)
+    below, above = _alike(first, second)
+    bits = bits_for(job.out, Picture(below, min(first.bits, 16)))
+    grid = picture_grid(first)
+    wanted = mixed_gradient(gradient_of(2 * below, grid), gradient_of(2 * above, grid), inside)
+    config = job.config
+    task = gradient_task(grid, wanted, config.samples.batch, config.seed, job.where)
+    levels = Levels(0.5, np.full(below.shape[2], 0.5))
+    inputs = [background, inserted, *([] if mask is None else [mask])]
+    fitted = trained(job, "blend", task, grid, levels, inputs)
+    kept = np.ones(grid.counts, bool) if inside is None or inside.all() else ~inside
+    offset = levels.offset + (below - View().of(fitted))[kept].mean(0)
+    fitted = with_levels(fitted, Levels(0.5, offset), job.run)
+    error = np.sqrt(fitted.snapshot.history[-1]["gradient"])
+    write_image(view.of(fitted), job.out, bits, overwrite=job.overwrite)
+    facts = {
+        "width": grid.counts[1],
+        "height": grid.counts[0],
+        "mask": None if mask is None else str(mask),
+        "gradient_error": float(error),
+    }
+    return fitted, finished(job, fitted, began, facts)
+
+
+def _size(picture: Picture) -> str:
+    return f"{picture.values.shape[1]} x {picture.values.shape[0]}"
+
+
+def _alike(first: Picture, second: Picture) -> tuple[Float, Float]:
+    """Both without alpha and, where one of them has colours, in colours."""
+    values = [p.values[..., : 3 if p.values.shape[2] > 2 else 1] for p in (first, second)]
+    most = max(part.shape[2] for part in values)
+    below, above = (np.broadcast_to(part, (*part.shape[:2], most)) for part in values)
+    return below, above

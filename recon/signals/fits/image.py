@@ -1,0 +1,70 @@
+"""A picture fitted: by its values, or by its gradient or Laplacian alone."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recon.base.files import check_writable
+from recon.render.files import write_png
+from recon.render.plots import check_plots
+from recon.signals.fits.pictures import (
+    View,
+    bits_for,
+    compared,
+    derivative_sheet,
+    picture_grid,
+    picture_levels,
+    refound,
+)
+from recon.signals.fits.train import Job, finished, trained, with_levels
+from recon.signals.fitted import Fitted
+from recon.signals.media.images import check_image_path, read_image, write_image
+from recon.signals.tasks.poisson import gradient_of, gradient_task, laplacian_of, laplacian_task
+from recon.signals.tasks.values import values_task
+
+
+def fit_image(
+    source: str | Path, job: Job, mode: str = "image", view: View | None = None, derivatives: bool = False
+) -> tuple[Fitted, dict[str, Any]]:
+    """The picture in `source`, fitted and written to `job.out`, and a summary.
+
+    mode         "image"; or "gradient" or "laplacian": the field sees these of the picture, and no value
+    view         the part and size to write, by default the picture's own
+    derivatives  write OUT.derivatives.png, too: value and derivatives of fit and input
+    Raises SignalError for a file that is no picture, OutputError, UsageError, FitError.
+    """
+    began = time.monotonic()
+    view = view or View()
+    view.check()
+    check_image_path(job.out)
+    sheet = job.out.with_name(f"{job.out.stem}.derivatives.png")
+    if derivatives:
+        check_plots()
+        check_writable(sheet, job.overwrite)
+    picture = read_image(source)
+    bits = bits_for(job.out, picture)
+    grid = picture_grid(picture)
+    levels, values = picture_levels(picture)
+    batch, seed = job.config.samples.batch, job.config.seed
+    if mode == "gradient":
+        task = gradient_task(grid, gradient_of(values, grid), batch, seed, job.where)
+    elif mode == "laplacian":
+        task = laplacian_task(grid, laplacian_of(values, grid), batch, seed, job.where)
+    else:
+        table = torch.tensor(values.reshape(len(grid), -1), dtype=torch.float32)
+        task = values_task(grid, table.__getitem__, batch, seed, job.where)
+    fitted = trained(job, mode, task, grid, levels, [source])
+    facts: dict[str, Any] = {"width": grid.counts[1], "height": grid.counts[0], "channels": picture.channels}
+    if mode != "image":
+        fitted = with_levels(fitted, refound(fitted, picture.values, affine=mode == "laplacian"), job.run)
+        facts["fitted_back"] = "a constant" if mode == "gradient" else "a linear function"
+    facts |= compared(fitted, picture)
+    write_image(view.of(fitted), job.out, bits, overwrite=job.overwrite)
+    if derivatives:
+        write_png(derivative_sheet(fitted, picture), sheet, overwrite=job.overwrite)
+        facts["derivatives"] = str(sheet)
+    return fitted, finished(job, fitted, began, facts)

@@ -1,0 +1,73 @@
+"""A picture from some of its pixels."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from recon.errors import SignalError, UsageError
+from recon.signals.fits.pictures import View, bits_for, compared, picture_grid, picture_levels
+from recon.signals.fits.train import Job, finished, trained
+from recon.signals.fitted import Fitted
+from recon.signals.media.images import check_image_path, read_image, read_mask, write_image
+from recon.signals.tasks.inpainting import inpainting_task
+
+
+def fit_inpaint(
+    source: str | Path,
+    job: Job,
+    mask: str | Path | None = None,
+    keep: float | None = None,
+    view: View | None = None,
+) -> tuple[Fitted, dict[str, Any]]:
+    """The picture in `source`, fitted to some of its pixels, written to `job.out`, and a summary.
+
+    mask  a picture of its size, bright where pixels are missing
+    keep  instead: a share 0..1 of the pixels that are drawn, and the others not looked at
+    Raises UsageError where neither or both are given, SignalError for a mask that leaves nothing, and as
+    `recon.signals.fits.image.fit_image`."""
+    began = time.monotonic()
+    view = view or View()
+    view.check()
+    if (mask is None) == (keep is None):
+        raise UsageError("say which pixels are missing: --mask PICTURE, or --keep SHARE to draw some")
+    if keep is not None and not 0 < keep <= 1:
+        raise UsageError(f"keep is {keep:g}, wanted a share above 0 and up to 1")
+    check_image_path(job.out)
+    picture = read_image(source)
+    bits = bits_for(job.out, picture)
+    grid = picture_grid(picture)
+    if keep is None:
+        assert mask is not None
+        missing = read_mask(mask, picture).ravel()
+    else:
+        drawn = np.random.default_rng((job.config.seed, 3)).permutation(len(grid))
+        missing = np.ones(len(grid), bool)
+        missing[drawn[: max(1, round(keep * len(grid)))]] = False
+    if missing.all():
+        raise SignalError(f"{mask} marks every pixel as missing: wanted some dark ones, which stay")
+    known = torch.from_numpy(np.flatnonzero(~missing))
+    levels, values = picture_levels(picture)
+    settings = job.config.samples
+    task = inpainting_task(
+        grid,
+        torch.tensor(values.reshape(len(grid), -1)[~missing], dtype=torch.float32),
+        known,
+        settings.batch,
+        prior=settings.prior,
+        prior_points=settings.prior_points,
+        prior_weight=settings.prior_weight,
+        footprint=settings.footprint,
+        seed=job.config.seed,
+        device=job.where,
+    )
+    inputs = [source, *([] if mask is None else [mask])]
+    fitted = trained(job, "inpaint", task, grid, levels, inputs, {"keep": keep})
+    facts = {"width": grid.counts[1], "height": grid.counts[0], "known": len(known), "prior": settings.prior}
+    facts |= compared(fitted, picture, missing)
+    write_image(view.of(fitted), job.out, bits, overwrite=job.overwrite)
+    return fitted, finished(job, fitted, began, facts)

@@ -1,0 +1,144 @@
+"""A signal's task to a fitted field, with its run folder: what all modes share."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recon.base.device import choose_device, device_name
+from recon.base.files import atomic_path
+from recon.base.progress import Told, untold
+from recon.base.provenance import CHECKPOINT, RESULT, RUN, fingerprint, machine_origin, own_run
+from recon.errors import OtherRunError, OutputError
+from recon.field.siren import Siren
+from recon.signals.fitted import Fitted, Levels
+from recon.signals.settings import SignalConfig
+from recon.signals.tasks.grid import Grid
+from recon.surface.pipeline import check_same_run
+from recon.surface.reconstruction import HISTORY, save_description
+from recon.training.callbacks import TensorBoard
+from recon.training.checkpoint import Checkpoint, load_snapshot
+from recon.training.constraints import ConstraintTask
+from recon.training.trainer import Callback, Snapshot, fit
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every mode is told beside its inputs.
+
+    out      the file to write, whose place was checked before
+    run      the run folder: it keeps checkpoints, and where it holds the same run, that is taken up again
+    device   "auto", "cpu", "cuda" or "cuda:N"
+    writing  is told how much of a long result is compared and written
+    """
+
+    out: Path
+    config: SignalConfig
+    run: Path
+    device: str = "auto"
+    overwrite: bool = False
+    callbacks: Sequence[Callback] = ()
+    tensorboard: str | Path | None = None
+    origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    writing: Told = untold
+
+    @property
+    def where(self) -> torch.device:
+        return choose_device(self.device)
+
+
+def trained(
+    job: Job,
+    mode: str,
+    task: ConstraintTask,
+    grid: Grid,
+    levels: Levels,
+    inputs: Sequence[str | Path],
+    data: Mapping[str, Any] | None = None,
+) -> Fitted:
+    """The field that `task` makes of a signal on `grid`, from files `inputs` and further plain `data`, which
+    together tell this signal from others. Raises FitError, UsageError for a run folder of another run, and
+    MissingLibraryError as `recon.surface.pipeline.reconstruct`."""
+    config = job.config.suited_to(grid.spacing, len(grid.counts))
+    board = TensorBoard(Path(job.tensorboard)) if job.tensorboard else None
+    prints = [fingerprint(path) for path in inputs]
+    signal = hashlib.sha256(json.dumps([mode, [p["sha256"] for p in prints], data]).encode()).hexdigest()
+    description = {
+        "signal": signal,
+        "mode": mode,
+        "outputs": len(levels.offset),
+        "grid": dataclasses.asdict(grid),
+        "levels": _plain(levels),
+        "config": config.as_dict(),
+    }
+    description = json.loads(json.dumps(description))
+    machine = machine_origin(device_name(job.where), torch.get_num_threads())
+    description["origin"] = {**machine, **job.origin, "inputs": prints}
+    resume = open_run(job.run, description, "signal", own_run(job.out))
+    generator = torch.Generator().manual_seed(config.seed)
+    field = Siren(config.field, len(grid.counts), len(levels.offset), generator).to(job.where)
+    watchers: list[Callback] = [*job.callbacks, Checkpoint(job.run / CHECKPOINT, job.run / HISTORY)]
+    if board:
+        watchers.append(board)
+    start = time.monotonic()
+    snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
+    seconds = {"train": time.monotonic() - start}
+    return Fitted(field, mode, grid, levels, config, snapshot, description, seconds)
+
+
+def with_levels(fitted: Fitted, levels: Levels, run: Path) -> Fitted:
+    """The same with `levels`, in the run folder, too."""
+    description = {**fitted.description, "levels": _plain(levels)}
+    save_description(run, description)
+    return replace(fitted, levels=levels, description=description)
+
+
+def finished(job: Job, fitted: Fitted, began: float, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary of a mode: `facts` and what all have. Plain values, which the run keeps as result.json."""
+    summary = {
+        "mode": fitted.mode,
+        "input": [entry["path"] for entry in fitted.description["origin"]["inputs"]],
+        "output": str(job.out),
+        **facts,
+        "activation": fitted.config.field.activation,
+        "parameters": len(fitted.field.flat),
+        "steps": fitted.snapshot.step,
+        "recoveries": fitted.snapshot.recoveries,
+        "seconds": {name: round(value, 2) for name, value in fitted.seconds.items()},
+        "seconds_all": round(time.monotonic() - began, 2),
+    }
+    with atomic_path(job.run / RESULT, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    return summary
+
+
+def _plain(levels: Levels) -> dict[str, Any]:
+    slope = None if levels.slope is None else levels.slope.tolist()
+    return {"gain": float(levels.gain), "offset": levels.offset.tolist(), "slope": slope}
+
+
+def open_run(folder: Path, wanted: dict[str, Any], subject: str, own: Path | None = None) -> Snapshot | None:
+    """Start the run folder, or give what it had reached. One of another run is refused with OtherRunError, as
+    by `check_same_run`; but one that another command left at `own` is replaced."""
+    if (folder / RUN).exists():
+        try:
+            check_same_run(folder, wanted, subject)
+        except OtherRunError:
+            if folder != own:
+                raise
+            shutil.rmtree(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the run folder {folder}: {error.strerror}") from None
+    save_description(folder, wanted)
+    return load_snapshot(folder / CHECKPOINT) if (folder / CHECKPOINT).exists() else None

@@ -1,0 +1,126 @@
+"""What a signal is once it is fitted: a field that can be evaluated anywhere, and kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from recon.base.provenance import CHECKPOINT, RUN
+from recon.errors import SignalError
+from recon.field.derivatives import jet
+from recon.field.jet import VALUE, Jet, Order
+from recon.field.kernels import fast_kernels
+from recon.field.siren import Siren
+from recon.geometry import Float
+from recon.signals.settings import SignalConfig
+from recon.signals.tasks.grid import Grid
+from recon.training.checkpoint import load_snapshot
+from recon.training.trainer import Snapshot
+
+CHUNK = 1 << 14  # points that are evaluated at once
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """From the field's outputs to the signal's values: gain Φ + offset + slope · x.
+
+    gain    one number for all outputs
+    offset  (k,), and slope (k, m): what a fit to derivatives alone has lost, found by comparison
+    """
+
+    gain: float
+    offset: Float
+    slope: Float | None = None
+
+    def values(self, outputs: Float, points: Float) -> Float:
+        """(n, k) of outputs (n, k) at points (n, m)."""
+        values = self.gain * outputs + self.offset
+        return values if self.slope is None else values + points @ self.slope.T
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A field fitted to a signal on `grid`.
+
+    mode      image, gradient, laplacian, blend, inpaint, audio or video
+    levels    from outputs to values: of an image 0 to 1, of audio as in its file
+    config    the settings it was made with, what was left to the signal decided
+    """
+
+    field: Siren
+    mode: str
+    grid: Grid
+    levels: Levels
+    config: SignalConfig
+    snapshot: Snapshot
+    description: dict[str, Any]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def at(self, points: Float) -> Float:
+        """The signal's values (n, k) float64 at points (n, m) of the unit frame: (t) of audio, (x, y) of a
+        picture, (x, y, t) of a film."""
+        found = self.jet(points, VALUE).value.double().cpu().numpy()
+        return self.levels.values(found, np.asarray(points, np.float64))
+
+    def jet(self, points: Float, order: Order) -> Jet:
+        """Outputs and derivatives there, in the unit frame; `levels` not applied."""
+        where = torch.as_tensor(np.asarray(points), dtype=torch.float32, device=self.field.flat.device)
+        with torch.no_grad(), fast_kernels():
+            parts = [jet(self.field, part, order) for part in where.split(CHUNK)]
+        stacked = [
+            torch.cat([getattr(p, name) for p in parts], -2) for name in ("value", "gradient", "second")
+        ]
+        return Jet(*stacked)
+
+    def on(self, axes: Sequence[Float]) -> Float:
+        """The values (…, k) on the product of `axes`, coordinates in the order of an array's axes: rows
+        before columns."""
+        mesh = np.meshgrid(*axes, indexing="ij")
+        points = np.stack([part.ravel() for part in reversed(mesh)], axis=1)
+        return self.at(points).reshape(*mesh[0].shape, -1)
+
+    def axes(
+        self, counts: Sequence[int] | None = None, box: Sequence[tuple[float, float]] | None = None
+    ) -> list:
+        """Coordinates of the centres of `counts` cells of `box`, one (low, high) an axis in samples of the
+        signal; by default of the signal's own. For `on`."""
+        counts = counts or self.grid.counts
+        box = box or [(0.0, float(count)) for count in self.grid.counts]
+        found = []
+        for count, (low, high), own, half in zip(
+            counts, box, self.grid.counts, self.grid.halves, strict=True
+        ):
+            places = low + (np.arange(count) + 0.5) * (high - low) / count
+            found.append((2 * places / own - 1) * half)
+        return found
+
+
+def load_fit(folder: str | Path, device: str | torch.device = "cpu") -> Fitted:
+    """The fit of a run folder that `recon fit --run` made, finished or not. Raises SignalError where it is
+    none, FitError where its checkpoint is damaged."""
+    folder = Path(folder)
+    try:
+        description = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        grid = Grid(tuple(description["grid"]["counts"]), tuple(description["grid"]["halves"]))
+        kept, outputs, mode = description["levels"], description["outputs"], description["mode"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise SignalError(
+            f"{folder} is no run folder of `recon fit`: `recon fit … --run DIR` makes one"
+        ) from None
+    if not (folder / CHECKPOINT).is_file():
+        raise SignalError(
+            f"{folder} holds a run that was stopped before its first checkpoint: start it again"
+        )
+    slope = None if kept["slope"] is None else np.array(kept["slope"])
+    levels = Levels(kept["gain"], np.array(kept["offset"]), slope)
+    config = SignalConfig.from_dict(description["config"])
+    snapshot = load_snapshot(folder / CHECKPOINT)
+    siren = Siren(config.field, len(grid.counts), outputs)
+    siren.load_state_dict(snapshot.field)
+    return Fitted(siren.to(device), mode, grid, levels, config, snapshot, description)

@@ -1,0 +1,1 @@
+"""Sampled signals in files: images, sounds, films."""

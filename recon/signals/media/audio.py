@@ -1,0 +1,215 @@
+"""Sound in files: WAV, FLAC, OGG and more through libsndfile; WAV and FLAC written. Never whole in memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recon.base.files import atomic_path
+from recon.errors import MissingLibraryError, OutputError, SignalError
+from recon.signals.media.paths import check_readable
+
+BLOCK = 1 << 18  # values that are looked at in one go
+BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+# What each format can hold of what is read, else what it holds instead; anything not named becomes PCM_16.
+SUBTYPES = {
+    ".wav": {name: name for name in (*BITS, "FLOAT", "DOUBLE")} | {"PCM_S8": "PCM_U8"},
+    ".flac": {
+        "PCM_S8": "PCM_S8",
+        "PCM_U8": "PCM_S8",
+        "PCM_24": "PCM_24",
+        "PCM_32": "PCM_24",
+        "FLOAT": "PCM_24",
+        "DOUBLE": "PCM_24",
+    },
+}
+# How libsndfile notes a length in a header that is not the file's.
+LENGTH = re.compile(r"(\d+) \(should be (\d+)\)")
+UNKNOWN = (1 << 31, 1 << 32)  # lengths about these are written where the true one is not known beforehand
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A sound file that has been looked through and can be read piece by piece.
+
+    path      the file; it is opened anew for each piece
+    rate      frames a second, Hz
+    frames    how many there are, at least one; a frame has one value a channel
+    channels  how many there are, at least one
+    subtype   how the file holds values, as libsndfile calls it: PCM_16, FLOAT, ...
+    """
+
+    path: Path
+    rate: int
+    frames: int
+    channels: int
+    subtype: str
+
+    @property
+    def seconds(self) -> float:
+        """How long the sound lasts."""
+        return self.frames / self.rate
+
+    def read(self, start: int, count: int) -> NDArray[np.float32]:
+        """(count, channels) float32 from frame `start` on: integers over their range, in [-1, 1], floats as
+        they are. Raises SignalError where the file no longer has them, and ValueError for frames that are
+        not within the sound."""
+        if start < 0 or count < 0 or start + count > self.frames:
+            raise ValueError(f"frames {start} to {start + count} of a sound of {self.frames}")
+        with _opened(self.path) as file:
+            file.seek(start)
+            return self._next(file, count)
+
+    def peak(self) -> float:
+        """The largest absolute value, found in one pass. Raises SignalError for values not finite."""
+        largest = 0.0
+        with _opened(self.path) as file:
+            for start, count in blocks(self.frames, self.channels):
+                high = float(np.abs(self._next(file, count)).max())
+                if not np.isfinite(high):
+                    raise SignalError(
+                        f"{self.path} holds NaN or infinite values near {start / self.rate:.3f} s: mend it"
+                    )
+                largest = max(largest, high)
+        return largest
+
+    def _next(self, file: Any, count: int) -> NDArray[np.float32]:
+        values: NDArray[np.float32] = file.read(count, dtype="float32", always_2d=True)
+        if values.shape != (count, self.channels):
+            raise SignalError(
+                f"{self.path} ends early or has changed: no {self.frames} frames of {self.channels} channels"
+            )
+        return values
+
+
+def open_sound(path: str | Path) -> Sound:
+    """The sound of a file, which is read to its end once, in little memory. Raises SignalError, one line, for
+    whatever cannot be read, and MissingLibraryError where what reads it is not installed."""
+    path = Path(path)
+    check_readable(path, "a sound file, as .wav or .flac")
+    with _opened(path) as file:
+        sound = Sound(path, file.samplerate, file.frames, file.channels, file.subtype)
+        cut = _cut(file.extra_info) or _cut_ogg(path)
+    if sound.frames < 1 or sound.rate < 1 or sound.channels < 1:
+        raise SignalError(
+            f"{path} holds {sound.frames} frames of {sound.channels} channels at {sound.rate} Hz, wanted some"
+        )
+    if cut:
+        raise SignalError(f"{path} {cut}: get it again")
+    sound.peak()
+    return sound
+
+
+def blocks(frames: int, channels: int) -> Iterator[tuple[int, int]]:
+    """Start and count of the pieces, some megabytes each at most, that `frames` frames are looked at in."""
+    size = max(1, BLOCK // channels)
+    return ((start, min(size, frames - start)) for start in range(0, frames, size))
+
+
+def check_sound_path(path: str | Path) -> None:
+    """Raises OutputError where the ending of `path` is none that is written, and MissingLibraryError
+    where what writes it is not installed."""
+    if Path(path).suffix.lower() not in SUBTYPES:
+        raise OutputError(
+            f"cannot write {path}: its ending '{Path(path).suffix}' is none of {' '.join(SUBTYPES)}"
+        )
+    _soundfile()
+
+
+def held_subtype(path: str | Path, subtype: str) -> str:
+    """The subtype nearest to `subtype` that the format of `path` can hold."""
+    return SUBTYPES[Path(path).suffix.lower()].get(subtype, "PCM_16")
+
+
+def write_sound(
+    pieces: Iterable[NDArray], path: str | Path, rate: int, subtype: str, *, overwrite: bool = False
+) -> None:
+    """Write pieces (n, channels) of float, one after another, at `rate` Hz, as the subtype nearest to
+    `subtype` that the format of `path` can hold. Integers are rounded, and values beyond ±1 clipped.
+    Raises as `check_sound_path`, and OutputError for a file that is there unless `overwrite`, for values
+    that are not finite, for no pieces, and where format or disk refuse."""
+    check_sound_path(path)
+    soundfile = _soundfile()
+    with atomic_path(path, overwrite) as temporary:
+        remaining = iter(pieces)
+        first = next(remaining, None)
+        if first is None:
+            raise OutputError(f"cannot write {path}: there is no sound")
+        subtype = held_subtype(path, subtype)
+        layout = {"samplerate": rate, "channels": first.shape[1], "subtype": subtype}
+        try:
+            with soundfile.SoundFile(str(temporary), "w", **layout) as file:
+                for piece in chain([first], remaining):
+                    if not np.isfinite(piece).all():
+                        raise OutputError(f"cannot write {path}: the sound holds NaN or infinite values")
+                    file.write(_integers(piece, BITS[subtype]) if subtype in BITS else piece)
+        except soundfile.SoundFileError as error:
+            raise OutputError(
+                f"cannot write {path}, {first.shape[1]} channels at {rate} Hz: {_reason(error)}"
+            ) from error
+
+
+def _integers(values: NDArray, bits: int) -> NDArray[np.int32]:
+    """Values in [-1, 1] to the nearest of `bits` bits, the leading ones of 32: libsndfile rounds down."""
+    top = 1 << (bits - 1)
+    steps = np.rint(np.asarray(values, np.float64) * top).clip(-top, top - 1)
+    return (steps.astype(np.int64) << (32 - bits)).astype(np.int32)
+
+
+def _cut(notes: str) -> str:
+    """What is wrong where a header promises more than the file has and a byte of padding; else nothing."""
+    for said, there in ((int(a), int(b)) for a, b in LENGTH.findall(notes)):
+        if said > there + 1 and all(abs(said - length) > 4096 for length in UNKNOWN):
+            return f"is cut off, {there} bytes where {said} were written"
+    return ""
+
+
+def _cut_ogg(path: Path) -> str:
+    """What is wrong where an Ogg file's last page is not whole, or not said to be the last: libsndfile
+    takes what is there for all."""
+    with path.open("rb") as file:
+        if file.read(4) != b"OggS":
+            return ""
+        file.seek(max(0, path.stat().st_size - (1 << 16)))  # a page has less
+        tail = file.read()
+    page = tail[tail.rfind(b"OggS") :]
+    if len(page) > 27 and page[5] & 4 and len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]]):
+        return ""
+    return "is cut off, its last page is not whole or not the last"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file, open; whatever the library then says of it becomes one line."""
+    soundfile = _soundfile()
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            yield file
+    except (soundfile.SoundFileError, OSError, TypeError) as error:  # TypeError: .raw tells nothing of itself
+        raise SignalError(
+            f"cannot read {path} as sound ({_reason(error)}): wanted a whole .wav, .flac or .ogg"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What libsndfile says, in one line and without the path."""
+    text = getattr(error, "error_string", None) or str(error)
+    return " ".join(text.split()).removeprefix("Error : ").rstrip(".")
+
+
+def _soundfile() -> Any:
+    try:
+        import soundfile
+    except (ImportError, OSError) as error:  # OSError: there, but without libsndfile
+        raise MissingLibraryError(
+            f"sound needs soundfile ({error}): bash tools/setup signals, or pip install soundfile"
+        ) from None
+    return soundfile

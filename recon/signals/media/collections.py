@@ -1,0 +1,78 @@
+"""A folder of pictures as one array of small squares."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from recon.base.progress import Told, untold
+from recon.errors import SignalError
+from recon.signals.media.images import Picture, read_image
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+NAMED = 3  # unreadable files that are named
+
+log = logging.getLogger("recon")
+
+
+def find_images(folder: str | Path) -> list[Path]:
+    """All pictures in `folder` and below, sorted by path; hidden files are passed over. Raises SignalError
+    where there are none."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise SignalError(f"there is no folder {folder}" if not folder.exists() else f"{folder} is no folder")
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in ENDINGS and not path.name.startswith(".") and path.is_file()
+    )
+    if not found:
+        raise SignalError(f"{folder} holds no pictures: wanted {' '.join(ENDINGS)}")
+    return found
+
+
+def middle_square(picture: Picture) -> tuple[int, int, int]:
+    """Top, left and side of the square in the middle of a picture."""
+    height, width = picture.values.shape[:2]
+    side = min(height, width)
+    return (height - side) // 2, (width - side) // 2, side
+
+
+def squared(picture: Picture, size: int) -> NDArray[np.uint8]:
+    """The square in the middle of a picture, as (size, size, 3); without its alpha. Floats are taken as 0 to
+    1."""
+    top, left, side = middle_square(picture)
+    values = picture.values[top : top + side, left : left + side]
+    values = values[..., : len(picture.channels.removesuffix("A"))]
+    bytes_ = np.round(255 * values.clip(0, 1)).astype(np.uint8)
+    if bytes_.shape[2] == 1:
+        bytes_ = bytes_.repeat(3, axis=2)
+    if side == size:
+        return bytes_
+    return np.asarray(Image.fromarray(bytes_).resize((size, size), Image.Resampling.BICUBIC))
+
+
+def read_squares(paths: Sequence[Path], size: int, told: Told = untold) -> NDArray[np.uint8]:
+    """Pictures as squares (n, size, size, c), c 1 where all are grey, else 3. Those that cannot be read are
+    left out, and said. Raises SignalError where none can."""
+    squares = np.empty((len(paths), size, size, 3), np.uint8)
+    wrong: list[str] = []
+    for place, path in enumerate(paths):
+        try:
+            squares[place - len(wrong)] = squared(read_image(path), size)
+        except SignalError as error:
+            wrong.append(str(error))
+        told((place + 1) / len(paths), "")
+    if wrong:
+        more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
+        log.warning("left out, as they cannot be read: %s%s", "; ".join(wrong[:NAMED]), more)
+    squares = squares[: len(paths) - len(wrong)]
+    if not len(squares):
+        raise SignalError(f"none of {len(paths)} pictures can be read")
+    grey = (squares[..., :1] == squares).all()
+    return np.ascontiguousarray(squares[..., :1]) if grey else squares

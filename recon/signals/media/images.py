@@ -1,0 +1,313 @@
+"""Images in files: upright, with every bit that the file holds.
+
+Pillow would round what has more than 8 bits: in PNG that is read by PyAV. TIFF is read by tifffile,
+and by Pillow where tifffile knows its colours or compression not.
+Formats: PNG, ISO/IEC 15948; TIFF 6.0; orientation, Exif 2.3, tag 274.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from recon.base.files import atomic_path
+from recon.errors import MissingLibraryError, OutputError, SignalError
+from recon.geometry import Float
+
+CHANNELS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+BITS = {".png": (8, 16), ".jpg": (8,), ".jpeg": (8,), ".tif": (8, 16, 32), ".tiff": (8, 16, 32)}  # we write
+LARGEST = 1 << 27  # pixels: 3 GiB as RGB of float64
+PACKED = 8192  # bytes of pixels that a byte of a TIFF can hold; deflate packs 1032, LZW 2730
+QUALITY = 95  # of JPEG
+LINE = 200  # characters of what a library says
+PNG, TIFF = b"\x89PNG\r\n\x1a\n", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how files start
+DRAWINGS = {"EPS", "WMF"}  # have no pixels of their own, and other programs are started to paint them
+GREY, RGB = (tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK), tifffile.PHOTOMETRIC.RGB
+ORIENTATION, PREMULTIPLIED, ALPHA = 274, 1, 2  # a tag, and two values of the tag ExtraSamples
+Read = tuple[Float, int, int]  # values (h, w, c) as they lie in the file, bits, orientation
+
+for library in ("PIL", "tifffile"):  # what is wrong with a file is said once, by us
+    logging.getLogger(library).setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An image, upright: row 0 is the top, column 0 the left.
+
+    values   (h, w, c) float64, c as in `channels`; integers are shares of the largest, in [0, 1]; floats are
+             as they are in the file, finite
+    bits     of a sample in the file: 8 (or fewer), 16, or 32 for floats
+    """
+
+    values: Float
+    bits: int
+
+    @property
+    def channels(self) -> str:
+        """ "L", "LA", "RGB" or "RGBA"."""
+        return CHANNELS[self.values.shape[2]]
+
+
+def read_image(path: str | Path) -> Picture:
+    """The image in a PNG, JPEG, TIFF or other file that Pillow knows, the first of several. Palettes and CMYK
+    become RGB, with alpha where colours are transparent. Raises SignalError, one line, for whatever cannot be
+    read, and MissingLibraryError without PyAV for colours of 16 bits in PNG."""
+    path = Path(path)
+    if not path.exists():
+        raise SignalError(f"there is no file {path}")
+    if not path.is_file():
+        raise SignalError(f"{path} is {'a folder' if path.is_dir() else 'no regular file'}, wanted an image")
+    try:
+        with path.open("rb") as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata
+            head = stream.read(26)
+            stream.seek(0)
+            if not head:
+                raise SignalError(f"{path} is empty, wanted an image")
+            read = _tiff if head.startswith(TIFF) else _pillow
+            values, bits, orientation = read(path, stream, head)
+    except (SignalError, MissingLibraryError):
+        raise
+    except MemoryError:
+        raise SignalError(f"{path} does not fit into memory") from None
+    except Image.DecompressionBombError:
+        raise _too_large(path) from None
+    except Image.UnidentifiedImageError:
+        raise SignalError(f"{path} is no image, or damaged: wanted PNG, JPEG, TIFF or the like") from None
+    except Exception as error:  # noqa: BLE001 the libraries raise what they stumble over in a damaged file
+        if isinstance(error, OSError) and error.strerror and type(error).__module__ == "builtins":
+            raise SignalError(f"cannot read {path}: {error.strerror}") from None
+        lines = str(getattr(error, "strerror", None) or error).splitlines() or [type(error).__name__]
+        raise SignalError(f"{path} is cut short or damaged: {lines[0][:LINE]}") from None
+    if values.size == 0:
+        raise SignalError(f"{path} holds no pixels")
+    wrong = np.count_nonzero(~np.isfinite(values).all(2))
+    if wrong:
+        raise SignalError(f"{path} holds NaN or infinity in {wrong:,} pixels: replace them by numbers")
+    return Picture(np.ascontiguousarray(_upright(values, orientation)), bits)
+
+
+def read_mask(path: str | Path, like: Picture) -> NDArray[np.bool_]:
+    """(h, w), True where an image of the size of `like` is brighter than half, by the mean of its colours;
+    its alpha does not count. Raises as `read_image`, and SignalError for another size."""
+    mask = read_image(path)
+    (height, width), (h, w) = mask.values.shape[:2], like.values.shape[:2]
+    if (height, width) != (h, w):
+        raise SignalError(
+            f"{path} has {width} x {height} pixels, wanted a mask of {w} x {h} as its image has"
+        )
+    return mask.values[..., : len(mask.channels.removesuffix("A"))].mean(2) > 0.5
+
+
+def check_image_path(path: str | Path, channels: str = "RGB", bits: int = 8) -> None:
+    """Raises OutputError where the ending of `path` is no format that `write_image` knows, or one without
+    room for these channels and bits."""
+    ending = Path(path).suffix.lower()
+    if ending not in BITS:
+        raise OutputError(
+            f"cannot write {path}: its ending '{Path(path).suffix}' is none of {' '.join(BITS)}"
+        )
+    if bits not in BITS[ending]:
+        wanted, others = BITS[ending], " ".join(other for other in BITS if bits in BITS[other])
+        raise OutputError(
+            f"cannot write {path}: {ending} has {' or '.join(map(str, wanted))} bits, not {bits}"
+            + (f"; these have: {others}" if others else "")
+        )
+    if channels.endswith("A") and ending in (".jpg", ".jpeg"):
+        raise OutputError(f"cannot write {path}: JPEG has no alpha; .png and .tif have")
+
+
+def write_image(values: Float, path: str | Path, bits: int = 8, *, overwrite: bool = False) -> None:
+    """Write values (h, w, c), c as in `Picture`, by its ending: of 8 or 16 bits, clipped to [0, 1]
+    and rounded, or of 32, floats as they are. Raises OutputError as `check_image_path`, for values not
+    finite, for a file that is there unless `overwrite`, or where the disk refuses."""
+    channels = CHANNELS[values.shape[2]]
+    check_image_path(path, channels, bits)
+    if not np.isfinite(values).all():
+        raise OutputError(f"cannot write {path}: some of its values are not finite")
+    if bits == 32:
+        stored: NDArray = np.asarray(values, np.float32)
+    else:
+        top = (1 << bits) - 1
+        stored = np.rint(np.clip(values, 0, 1) * float(top)).astype(np.uint8 if bits == 8 else np.uint16)
+    with atomic_path(path, overwrite) as temporary:
+        ending = temporary.suffix.lower()
+        if ending in (".tif", ".tiff"):
+            tifffile.imwrite(
+                temporary,
+                stored if len(channels) > 1 else stored[..., 0],
+                photometric="rgb" if channels.startswith("RGB") else "minisblack",
+                planarconfig="contig" if len(channels) > 1 else None,
+                extrasamples=["unassalpha"] if channels.endswith("A") else None,
+                compression="zlib",
+                metadata=None,
+            )
+        elif bits == 16:
+            temporary.write_bytes(_png(stored))
+        else:
+            image = Image.fromarray(stored if len(channels) > 1 else stored[..., 0])
+            image.save(temporary, format="PNG" if ending == ".png" else "JPEG", quality=QUALITY)
+
+
+def _pillow(path: Path, stream: BinaryIO, head: bytes) -> Read:
+    with Image.open(stream) as image:
+        _check_size(path, *image.size)
+        if image.format in DRAWINGS:
+            raise SignalError(f"{path} is a drawing ({image.format}), wanted an image of pixels")
+        image.load()
+        orientation = _orientation(image)
+        plain = image.mode.startswith("I") and "transparency" not in image.info
+        if _is_png_of_16_bits(head) and not plain:
+            return _decoded(path, "png") / 65535.0, 16, orientation
+        if image.mode == "F":
+            return np.asarray(image, np.float64)[..., None], 32, orientation
+        if image.mode.startswith("I"):
+            grey = np.asarray(image)
+            if grey.min() < 0 or grey.max() > 0xFFFF:
+                raise SignalError(f"{path} has whole numbers of 32 bits, wanted 8 or 16 bits, or floats")
+            return grey[..., None] / 65535.0, 16, orientation
+        mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+        if image.has_transparency_data:
+            mode += "A"
+        try:
+            array = np.asarray(image.convert(mode))
+        except ValueError:
+            raise SignalError(f"{path} has {image.mode} colours: save it as grey or RGB") from None
+    return array.reshape(*array.shape[:2], -1) / 255.0, 8, orientation
+
+
+def _is_png_of_16_bits(head: bytes) -> bool:
+    return head.startswith(PNG) and head[12:16] == b"IHDR" and head[24:25] == b"\x10"
+
+
+def _tiff(path: Path, stream: BinaryIO, head: bytes) -> Read:
+    with tifffile.TiffFile(stream) as file:
+        page: Any = file.pages[0]
+        _check_size(path, page.imagewidth, page.imagelength)
+        end = max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
+        size = path.stat().st_size
+        if end > size:
+            raise SignalError(f"{path} is cut short: it promises {end:,} bytes and holds {size:,}")
+        bits = page.bitspersample
+        promised = page.imagewidth * page.imagelength * page.samplesperpixel * bits // 8
+        if promised > PACKED * size:
+            raise SignalError(f"{path} is damaged: it promises {promised:,} bytes of pixels in {size:,}")
+        if bits < 8 or page.photometric not in (*GREY, RGB):
+            return _pillow_quietly(path, stream, head)
+        kind = np.dtype(page.dtype or "V").kind
+        whole = kind == "u" and bits <= 16
+        if not whole and kind != "f":
+            what = page.dtype or f"{bits} bits"
+            raise SignalError(f"{path} has samples of {what}, wanted 8 or 16 bits without sign, or floats")
+        try:
+            array = page.asarray(squeeze=False)[:, 0]  # planes, rows, columns, samples
+            array = np.moveaxis(array, 0, 2).reshape(*array.shape[1:3], -1)
+            if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and whole:
+                array[..., 0] = ((1 << bits) - 1) - array[..., 0]
+        except (ValueError, KeyError, NotImplementedError) as error:
+            if "imagecodecs" not in str(error):
+                raise
+            if bits == 8:
+                return _pillow_quietly(path, stream, head)
+            if not whole:
+                way = f"compressed by {page.compression.name}, predictor {page.predictor.name}"
+                raise SignalError(f"{path} is {way}: save it without, or pip install imagecodecs") from None
+            array = _decoded(path, "tiff")
+        extras = [int(extra) for extra in page.extrasamples]
+        orientation = page.tags.valueof(ORIENTATION, 1)
+    values = array / float((1 << bits) - 1) if whole else array.astype(np.float64)
+    colors = values[..., : 3 if page.photometric == RGB else 1]
+    alphas = [at for at, extra in enumerate(extras) if extra in (PREMULTIPLIED, ALPHA)]
+    if alphas:
+        alpha = values[..., colors.shape[2] + alphas[0], None]
+        if extras[alphas[0]] == PREMULTIPLIED:
+            colors = np.divide(colors, alpha, out=np.zeros_like(colors), where=alpha > 0)
+            colors = colors.clip(0, 1) if whole else colors
+        colors = np.concatenate([colors, alpha], axis=2)
+    return colors, 32 if not whole else 16 if bits > 8 else 8, orientation
+
+
+def _pillow_quietly(path: Path, stream: BinaryIO, head: bytes) -> Read:
+    """Pillow's TIFFs; libtiff below it writes past Python to the standard error what it finds wrong."""
+    stream.seek(0)
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        return _pillow(path, stream, head)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _decoded(path: Path, codec: str) -> NDArray[np.uint16]:
+    """The samples (h, w, c) of an image of 16 bits, by PyAV."""
+    try:
+        import av
+    except ImportError as error:
+        raise MissingLibraryError(
+            f"{path} needs PyAV ({error}): bash tools/setup signals, or pip install av"
+        ) from None
+    decoder = av.CodecContext.create(codec, "r")
+    frame = [*decoder.decode(av.Packet(path.read_bytes())), *decoder.decode(None)][0]
+    bits = {component.bits for component in frame.format.components}
+    if bits != {16} or len(frame.planes) != 1:
+        raise SignalError(f"{path} has pixels as {frame.format.name}, wanted 16 bits a sample: save it anew")
+    rows = np.frombuffer(frame.planes[0], np.uint8).reshape(frame.height, -1)
+    length = 2 * frame.width * len(frame.format.components)
+    order = ">u2" if frame.format.is_big_endian else "<u2"
+    samples = np.ascontiguousarray(rows[:, :length]).view(order)
+    return samples.reshape(frame.height, frame.width, -1).astype(np.uint16)
+
+
+def _png(stored: NDArray[np.uint16]) -> bytes:
+    """A PNG file of 16 bits, each sample less its left neighbour; Pillow writes only grey."""
+    height, width, count = stored.shape
+    rows = np.ascontiguousarray(stored, ">u2").view(np.uint8).reshape(height, -1)
+    lines = np.ones((height, 1 + rows.shape[1]), np.uint8)  # each starts with the number of its filter
+    lines[:, 1:] = rows
+    lines[:, 1 + 2 * count :] -= rows[:, : -2 * count]
+    head = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[count], 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b""))
+    return PNG + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width * height > LARGEST:
+        raise _too_large(path)
+
+
+def _too_large(path: Path) -> SignalError:
+    return SignalError(f"{path} is, or says it is, larger than {LARGEST:,} pixels: scale it down")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 damaged metadata is no reason to refuse good pixels
+        return 1
+
+
+def _upright(values: Float, orientation: int) -> Float:
+    """`values` turned and mirrored so that its first row and column are top and left; Exif's eight ways."""
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    return values

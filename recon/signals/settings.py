@@ -1,0 +1,89 @@
+"""The settings of `recon fit`: one configuration a mode and preset. Values are what docs/signals.md found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from recon.base.settings import Staged, setting
+from recon.field.settings import FieldConfig
+from recon.training.settings import FitConfig
+
+# Highest over lowest frequency of the first layer's units, for sounds: at most, and such that the fastest
+# unit turns by two thirds of Nyquist's π rad from a sample to the next; faster ones swing between samples.
+SOUND_SPREAD, SOUND_TURN = 300.0, 2.1
+
+
+@dataclass(frozen=True)
+class SamplesConfig:
+    """What a step of training sees of a signal."""
+
+    batch: int = setting(8192, "samples a step", within=(1, 1e8))
+    prior: str = setting(
+        "tv", "none, tv or hessian: what an inpainted picture is like", choices=("none", "tv", "hessian")
+    )
+    prior_weight: float = setting(0.02, "weight of the prior", within=(0.0, 1e9))
+    prior_points: int = setting(2048, "points of the prior a step", within=(1, 1e8))
+    footprint: int = setting(
+        1, "points that a known pixel is the average of, when inpainting; 1: its centre", within=(1, 4096)
+    )
+
+
+@dataclass(frozen=True)
+class SignalConfig(Staged):
+    """All stages of a fit to a signal."""
+
+    field: FieldConfig = FieldConfig(width=256)
+    samples: SamplesConfig = SamplesConfig()
+    fit: FitConfig = FitConfig(steps=1000, rate=1e-3, warmup=20, watch=False)
+
+    def suited_to(self, spacing: float, axes: int) -> SignalConfig:
+        """With all that is left to the signal decided; its samples are `spacing` apart in the unit frame of
+        `axes` axes."""
+        field = self.field
+        if axes == 1 and field.spread is None:
+            most = SOUND_TURN / (field.omega_first * spacing)
+            field = replace(field, spread=min(max(most, 1.0), SOUND_SPREAD))
+        return replace(self, field=field.suited_to(spacing))
+
+
+_PICTURE = SignalConfig()
+STANDARD: dict[str, SignalConfig] = {
+    "image": _PICTURE.with_(samples={"batch": 16384}),
+    "gradient": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
+    "laplacian": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
+    "blend": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
+    "inpaint": _PICTURE.with_(field={"omega_first": 10.0, "spread": 1.0}, fit={"rate": 3e-4}),
+    "audio": _PICTURE.with_(
+        field={"width": 384, "omega_first": 10.0},
+        samples={"batch": 16384},
+        fit={"steps": 1500, "rate": 5e-4},
+    ),
+    "video": _PICTURE.with_(field={"width": 384}, samples={"batch": 16384}, fit={"steps": 2000}),
+}
+
+# The published method: its optimiser and rate, all of a picture in each step or 0.38 % of a film.
+_PUBLISHED = {
+    "optimizer": "adam",
+    "rate": 1e-4,
+    "decay": "constant",
+    "warmup": 0,
+    "beta2": 0.999,
+    "clip": 1e9,
+}
+_PUBLISHED_FIELD = {"omega_first": 30.0, "spread": 1.0}
+PRESETS: dict[str, dict[str, SignalConfig]] = {
+    "draft": {mode: c.with_(fit={"steps": c.fit.steps // 4}) for mode, c in STANDARD.items()},
+    "standard": STANDARD,
+    "fine": {
+        mode: c.with_(fit={"steps": 4 * c.fit.steps}, field={"width": 3 * c.field.width // 2})
+        for mode, c in STANDARD.items()
+    },
+    "paper": {
+        mode: c.with_(
+            field=_PUBLISHED_FIELD | ({"width": 1024} if mode == "video" else {"width": 256}),
+            samples={"batch": 163_000 if mode == "video" else 1 << 22},
+            fit=_PUBLISHED | {"steps": 9000 if mode == "audio" else 100_000 if mode == "video" else 15_000},
+        )
+        for mode, c in STANDARD.items()
+    },
+}

@@ -1,0 +1,1 @@
+"""What a field is asked to be: the values, gradients or Laplacian of a signal."""

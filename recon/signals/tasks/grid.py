@@ -1,0 +1,88 @@
+"""Samples on a regular grid: where they are in the unit frame, and which of them a step sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from recon.training.constraints import Draw, Samples
+
+SHUFFLED = 1 << 22  # samples: larger grids are drawn from evenly, with repetition, not shuffled
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The centres of cells that fill a box around zero.
+
+    counts  cells along each axis, in the order of an array's axes: (rows, columns) of a picture
+    halves  half the box along each axis, in the same order
+
+    Coordinates come in the reversed order: (x, y) of a picture, (x, y, t) of a film.
+    """
+
+    counts: tuple[int, ...]
+    halves: tuple[float, ...]
+
+    @classmethod
+    def square(cls, *counts: int) -> Grid:
+        """Cells as long as wide, the longest side of the box from -1 to 1."""
+        return cls(counts, tuple(count / max(counts) for count in counts))
+
+    def __len__(self) -> int:
+        return torch.Size(self.counts).numel()
+
+    @property
+    def spacing(self) -> float:
+        """From a sample to the next along the axis on which they are closest."""
+        return min(2 * half / count for half, count in zip(self.halves, self.counts, strict=True))
+
+    def points(self, indices: Tensor) -> Tensor:
+        """The coordinates (n, m) float32 of the cells with these flat indices (n,)."""
+        axes = []
+        for count, half in zip(reversed(self.counts), reversed(self.halves), strict=True):
+            axes.append((2 * (indices % count) + 1 - count).float() * (half / count))
+            indices = indices // count
+        return torch.stack(axes, dim=1)
+
+
+@dataclass
+class Shuffled:
+    """Which `batch` of `count` samples a step sees: each once before any is seen again, in an order that
+    depends on the seed; so the same for the same step. All of them at once where there are no more."""
+
+    count: int
+    batch: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.batch = min(self.batch, self.count)
+        self._round, self._order = -1, torch.empty(0, dtype=torch.long)
+
+    def __call__(self, draw: Draw) -> Tensor:
+        """Indices (batch,) on the CPU."""
+        if self.count > SHUFFLED:
+            where = draw.generator.device
+            return torch.randint(self.count, (self.batch,), generator=draw.generator, device=where).cpu()
+        turn, place = divmod(draw.step, self.count // self.batch)
+        if turn != self._round:
+            own = torch.Generator().manual_seed(self.seed * 1_000_003 + turn)
+            self._round, self._order = turn, torch.randperm(self.count, generator=own)
+        return self._order[place * self.batch : (place + 1) * self.batch]
+
+
+Sampler = Callable[[Draw], Samples]
+Table = Callable[[Tensor], Tensor]  # indices (n,) on the CPU → values (n, …) float32
+
+
+def samples_of(grid: Grid, table: Table, batch: int, seed: int, device: torch.device | str) -> Sampler:
+    """For a `Constraint`: points of `grid` and their values."""
+    shuffled = Shuffled(len(grid), batch, seed)
+
+    def sample(draw: Draw) -> Samples:
+        indices = shuffled(draw)
+        return grid.points(indices).to(device), table(indices).to(device)
+
+    return sample

@@ -1,0 +1,1 @@
+"""`recon learn`, `recon complete`: spaces of functions, by hypernetworks."""

@@ -1,0 +1,165 @@
+"""`recon complete` of pictures: a whole one from a part, by a learnt space of pictures."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recon.errors import SignalError, UsageError
+from recon.field.kernels import fast_kernels
+from recon.geometry import Float
+from recon.signals.media.collections import middle_square, squared
+from recon.signals.media.images import Picture, check_image_path, read_image, read_mask, write_image
+from recon.signals.tasks.grid import Grid
+from recon.spaces.encoders import Observation
+from recon.spaces.learned import Learned
+from recon.spaces.picture_lessons import Pictures
+from recon.training.optimizers import Muon
+
+LARGEST = 1 << 26  # pixels written
+# Of refining: the step in sizes of a parameter, the weight of the way from the prediction.
+RATE, PULL = 3e-2, 0.1
+
+
+def complete_image(
+    space: Learned,
+    source: str | Path,
+    out: Path,
+    *,
+    keep: int | None = None,
+    mask: str | Path | None = None,
+    size: tuple[int, int] | None = None,
+    zoom: float | None = None,
+    between: str | Path | None = None,
+    pictures: int = 9,
+    refine: int = 0,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """The square in the middle of the picture `source`, as the space completes it from a part, written to
+    `out`; a summary.
+
+    keep      known: so many of its pixels, drawn; or those that `mask`, of the size of `source`, leaves
+    dark; or all size      (width, height) written, or `zoom` times the square's side; by default the
+    square's own size between   another picture: write a strip of `pictures` on the way to it through latent
+    vectors refine    steps in which the predicted field is fitted to the known pixels
+    Raises SignalError, OutputError, UsageError.
+    """
+    began = time.monotonic()
+    if zoom is not None and not 0 < zoom < float("inf"):
+        raise UsageError(f"zoom {zoom:g}, wanted above 0")
+    if keep is not None and mask is not None:
+        raise UsageError("say which pixels are known once: --keep N or --mask PICTURE")
+    if between is not None and refine:
+        raise UsageError("--refine is for one picture: its field is on no way between latent vectors")
+    check_image_path(out)
+    trained = space.config.learning.size
+    picture = read_image(source)
+    side = middle_square(picture)[2]
+    width, height = size or (max(1, round((zoom or 1.0) * side)),) * 2
+    if min(width, height) < 1:
+        raise UsageError(f"size {width}x{height}, wanted at least 1x1")
+    if width * height * (pictures if between else 1) > LARGEST:
+        raise UsageError(f"{width} x {height} pixels are too many, wanted at most {LARGEST:,} in all")
+    known = np.ones(trained**2, bool)
+    if keep is not None:
+        if not 1 <= keep <= trained**2:
+            raise UsageError(
+                f"{keep} pixels to keep, wanted 1 to {trained**2}: the space has {trained} x {trained}"
+            )
+        known[:] = False
+        known[np.random.default_rng((seed, 3)).permutation(trained**2)[:keep]] = True
+    elif mask is not None:
+        missing = read_mask(mask, picture)
+        picture, known = _without(picture, missing, trained)
+        if not known.any():
+            raise SignalError(f"{mask} marks every pixel as missing: wanted some dark ones, which stay")
+    small, values = _values(space, picture)
+    places = torch.from_numpy(np.flatnonzero(known))
+    seen = small.observed(values, places)
+    latents = space.latents(seen)
+    weights = space.weights(latents)
+    facts: dict[str, Any] = {"known": int(known.sum()), "pixels": trained**2}
+    if refine:
+        weights = refined(space, weights, seen, refine)
+        facts["refined"] = refine
+    if between is None:
+        found = space.values(weights, small.points).clamp(-1, 1)
+        facts |= _compared(found, values, known if mask is None else None)
+        rows = [weights[0]]
+    else:
+        others, wanted = _values(space, read_image(between))
+        end = space.latents(others.observed(wanted, torch.arange(trained**2)))
+        shares = torch.linspace(0, 1, pictures, device=latents.device)[:, None]
+        rows = list(space.weights((1 - shares) * latents + shares * end))
+        facts["between"] = str(between)
+    drawn = [picture_of(space, row, width, height) for row in rows]
+    write_image(np.concatenate(drawn, axis=1), out, 8, overwrite=overwrite)
+    return {
+        "input": str(source),
+        "output": str(out),
+        "width": width * len(rows),
+        "height": height,
+        **facts,
+        "seconds_all": round(time.monotonic() - began, 2),
+    }
+
+
+def picture_of(space: Learned, weights: Tensor, width: int, height: int) -> Float:
+    """(height, width, c) from 0 to 1: the square by a field with these parameters (p,)."""
+    grid = Grid((height, width), (1.0, 1.0))
+    points = grid.points(torch.arange(len(grid))).to(space.device)
+    found = space.values(weights[None], points)[0].clamp(-1, 1)
+    return (found.double().cpu().numpy().reshape(height, width, -1) + 1) / 2
+
+
+def refined(space: Learned, weights: Tensor, seen: Observation, steps: int) -> Tensor:
+    """Parameters (b, p) fitted to what is known, from predicted ones on, and not far from these."""
+    moved = torch.zeros_like(weights, requires_grad=True)
+    adam = Muon(moved, beta2=0.999)
+    with fast_kernels():
+        for step in range(steps):
+            found = space.space.values(weights + space.space.sizes * moved, seen.points)
+            errors = (found - seen.values).square().mean(2)
+            loss = (errors * seen.known).sum() / seen.known.sum() + PULL * moved.square().mean()
+            (gradient,) = torch.autograd.grad(loss, [moved])
+            adam.step(gradient, RATE * (1 - step / steps))
+    return (weights + space.space.sizes * moved).detach()
+
+
+def _values(space: Learned, picture: Picture) -> tuple[Pictures, Tensor]:
+    """A picture as the space sees it: its square, shrunk, and the values (1, n, c) of its pixels."""
+    square = squared(picture, space.config.learning.size)
+    if space.description["space"]["channels"] == 1:
+        square = np.round(square.mean(2, keepdims=True)).astype(np.uint8)
+    small = Pictures(square[None], space.device)
+    return small, small.values(slice(None))
+
+
+def _without(picture: Picture, missing: NDArray[np.bool_], size: int) -> tuple[Picture, NDArray[np.bool_]]:
+    """The picture with the mean of its known pixels where they are missing, and which pixels (size²,) of its
+    shrunk square are known: those not half missing."""
+    values = picture.values.copy()
+    if not missing.all():
+        values[missing] = values[~missing].mean(0)
+    shown = Picture(np.repeat((~missing)[..., None].astype(float), 3, axis=2), 8)
+    return replace(picture, values=values), squared(shown, size)[..., 0].ravel() > 127
+
+
+def _compared(found: Tensor, wanted: Tensor, known: NDArray[np.bool_] | None) -> dict[str, float]:
+    """Mean squared errors of values from 0 to 1: of all pixels and of those not known, where the picture has
+    these."""
+    if known is None:
+        return {}
+    errors = ((found - wanted)[0].square().mean(1) / 4).cpu().numpy()
+    facts = {"mse": float(errors.mean())}
+    if not known.all():
+        facts["mse_missing"] = float(errors[~known].mean())
+    return facts

@@ -1,0 +1,117 @@
+"""`recon learn`: from a collection of signals to a space of them, in a run folder. What images and shapes
+share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from recon.base.device import choose_device, device_name
+from recon.base.files import atomic_path
+from recon.base.provenance import CHECKPOINT, RESULT, machine_origin
+from recon.errors import UsageError
+from recon.signals.fits.train import open_run
+from recon.spaces.learned import Learned, new_space
+from recon.spaces.settings import SpaceConfig
+from recon.spaces.task import SpaceTask
+from recon.surface.reconstruction import HISTORY
+from recon.training.callbacks import TensorBoard
+from recon.training.checkpoint import Checkpoint
+from recon.training.trainer import Callback, fit
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a learning is told beside its signals.
+
+    run  the run folder: where it holds the same run, that is taken up again
+    """
+
+    run: Path
+    config: SpaceConfig
+    device: str = "auto"
+    callbacks: Sequence[Callback] = ()
+    tensorboard: str | Path | None = None
+    origin: Mapping[str, Any] | None = None
+
+    @property
+    def where(self) -> torch.device:
+        return choose_device(self.device)
+
+
+def learned(
+    course: Course,
+    space: Mapping[str, Any],
+    signals: Sequence[NDArray[Any]],
+    task: SpaceTask,
+) -> tuple[Learned, float]:
+    """The space that `task` makes of `signals`, by which a run is known, and the seconds of its training;
+    `space`: its "kind", "axes", "outputs", "channels" and "size". Raises FitError, and UsageError for a run
+    folder of another run."""
+    config = course.config
+    board = TensorBoard(Path(course.tensorboard)) if course.tensorboard else None
+    description: dict[str, Any] = {
+        "signal": _digest(signals),
+        "space": dict(space),
+        "config": config.as_dict(),
+    }
+    description = json.loads(json.dumps(description))
+    machine = machine_origin(device_name(course.where), torch.get_num_threads())
+    description["origin"] = {**machine, **(course.origin or {})}
+    resume = open_run(course.run, description, "signal")
+    field = new_space(description, config).to(course.where)
+    watchers: list[Callback] = [
+        *course.callbacks,
+        Checkpoint(course.run / CHECKPOINT, course.run / HISTORY),
+        *([board] if board else []),
+    ]
+    start = time.monotonic()
+    snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
+    seconds = time.monotonic() - start
+    return Learned(field, space["kind"], config, snapshot, description), seconds
+
+
+def split(count: int, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which of `count` signals are for training, and which for validation. Raises UsageError where one of
+    them would have none."""
+    order = np.random.default_rng((seed, 5)).permutation(count)
+    kept = max(1, round(share * count))
+    if count - kept < 1:
+        raise UsageError(f"{count} signals cannot be split into some to learn from and some for validation")
+    return np.sort(order[kept:]), np.sort(order[:kept])
+
+
+def finished(course: Course, space: Learned, seconds: float, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary, which the run keeps as result.json: `facts` and what all have."""
+    summary = {
+        "run": str(course.run),
+        "kind": space.kind,
+        "encoder": space.config.encoder.kind,
+        "parameters": len(space.space.flat),
+        "field_parameters": len(space.space.siren.flat),
+        **facts,
+        "steps": space.snapshot.step,
+        "recoveries": space.snapshot.recoveries,
+        "seconds": {"train": round(seconds, 2)},
+        "seconds_trained": round(space.snapshot.seconds, 2),
+    }
+    with atomic_path(course.run / RESULT, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    return summary
+
+
+def _digest(signals: Sequence[NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for array in signals:
+        digest.update(str(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

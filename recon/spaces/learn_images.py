@@ -1,0 +1,88 @@
+"""`recon learn images`: a space of pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recon.base.files import atomic_path
+from recon.base.progress import Told, untold
+from recon.errors import OutputError, SignalError
+from recon.signals.media.collections import find_images, read_squares
+from recon.spaces.image_scores import scores
+from recon.spaces.learn import Course, finished, learned, split
+from recon.spaces.learned import Learned
+from recon.spaces.picture_lessons import PictureLessons, Pictures
+from recon.spaces.task import SpaceTask
+
+SQUARES, KEPT_SQUARES = "images.npz", "validation.npz"  # in the run folder: pictures as they were shrunk
+
+
+def learn_images(
+    folder: str | Path,
+    course: Course,
+    validation: str | Path | None = None,
+    reading: Told = untold,
+    scoring: Told = untold,
+) -> tuple[Learned, dict[str, Any]]:
+    """A space of the pictures in `folder`, in the run folder, and a summary with the errors of completing
+    pictures that were kept for validation: a share of them, or those in the folder `validation`. Raises
+    SignalError, OutputError, UsageError, FitError."""
+    config = course.config
+    wanted = config.learning
+    squares = _squares(find_images(folder), wanted.size, course.run / SQUARES, reading)
+    if validation is None:
+        chosen, kept = split(len(squares), wanted.validation, config.seed)
+        known, unseen = squares[chosen], squares[kept]
+    else:
+        others = _squares(find_images(validation), wanted.size, course.run / KEPT_SQUARES, untold)
+        known, unseen = squares, others
+        if known.shape[3] != unseen.shape[3]:
+            known, unseen = (part.repeat(3 // part.shape[3], axis=3) for part in (known, unseen))
+    channels = known.shape[3]
+    lessons = PictureLessons(
+        Pictures(known, course.where), wanted.batch, wanted.targets, wanted.halves, config.seed
+    )
+    task = SpaceTask(lessons, wanted.latent_weight, wanted.weights_weight, config.seed)
+    described = {"kind": "images", "axes": 2, "outputs": channels, "channels": channels, "size": wanted.size}
+    space, seconds = learned(course, described, [known, unseen], task)
+    facts: dict[str, Any] = {
+        "pictures": len(known),
+        "validation": len(unseen),
+        "size": wanted.size,
+        "channels": channels,
+        "mse": scores(space, known, unseen, config.seed, scoring),
+    }
+    return space, finished(course, space, seconds, facts)
+
+
+def _squares(paths: Sequence[Path], size: int, cache: Path, told: Told) -> NDArray[np.uint8]:
+    """The pictures, shrunk; from `cache` where it holds these, else read, and kept there."""
+    listing = hashlib.sha256(str(size).encode())
+    for path in paths:
+        state = path.stat()
+        listing.update(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+    name = listing.hexdigest()
+    try:
+        with np.load(cache, allow_pickle=False) as held:
+            if str(held["listing"]) == name:
+                return held["squares"]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        pass  # not there yet, or of other pictures
+    squares = read_squares(paths, size, told)
+    if len(squares) < 2:
+        raise SignalError(f"one picture, {paths[0]}, is no collection: wanted two or more")
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the run folder {cache.parent}: {error.strerror}") from None
+    if not cache.exists() or not (cache.parent / "run.json").exists():
+        with atomic_path(cache, overwrite=True) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, squares=squares, listing=np.array(name))
+    return squares

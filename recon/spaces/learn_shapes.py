@@ -1,0 +1,55 @@
+"""`recon learn shapes`: a space of solids, of the family in `recon.spaces.shape_lessons`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from recon.base.files import atomic_path
+from recon.base.progress import Told, untold
+from recon.meshing.extraction import extract
+from recon.meshing.files import write_mesh
+from recon.spaces.learn import Course, finished, learned
+from recon.spaces.learned import Learned
+from recon.spaces.shape_lessons import ShapeLessons, Solids, distances, drawn, observed
+from recon.spaces.shape_scores import BOX, scores
+from recon.spaces.task import SpaceTask
+
+EXAMPLES, EXAMPLE_POINTS, EXAMPLE_RESOLUTION = 3, 200, 96
+
+
+def learn_shapes(course: Course, scoring: Told = untold) -> tuple[Learned, dict[str, Any]]:
+    """A space of shapes, in the run folder, with examples of clouds of one side and of the whole surfaces
+    they are of; and a summary with the errors of completing shapes that were not learnt from. Raises
+    UsageError, FitError."""
+    config = course.config
+    wanted = config.learning
+    lessons = ShapeLessons(wanted.batch, wanted.targets, wanted.halves, course.where)
+    task = SpaceTask(lessons, wanted.latent_weight, wanted.weights_weight, config.seed)
+    described = {"kind": "shapes", "axes": 3, "outputs": 1, "channels": 3, "size": 0}
+    space, seconds = learned(course, described, [], task)
+    _examples(course.run)
+    facts = scores(space, scoring)
+    return space, finished(course, space, seconds, facts)
+
+
+def _examples(run: Path) -> None:
+    """Clouds of one side of shapes, example-1.csv and so on, and the shapes, example-1.truth.ply."""
+    generator = torch.Generator().manual_seed(1_000_003)
+    solids = drawn(EXAMPLES, generator)
+    seen = observed(solids, EXAMPLE_POINTS, False, generator)
+    for number in range(EXAMPLES):
+        known = seen.known[number] > 0
+        rows = torch.cat((seen.points[number], seen.values[number]), 1)[known].numpy()
+        with atomic_path(run / f"example-{number + 1}.csv", overwrite=True) as temporary:
+            np.savetxt(temporary, rows, "%.6f", ",", header="x,y,z,nx,ny,nz", comments="")
+        mesh = extract(surface(solids[number : number + 1]), BOX, EXAMPLE_RESOLUTION)
+        write_mesh(mesh, run / f"example-{number + 1}.truth.ply", overwrite=True)
+
+
+def surface(solid: Solids) -> Any:
+    """What `extract` takes: the distances (n,) of one shape at points (n, 3)."""
+    return lambda x: distances(solid, x)[0]

@@ -1,0 +1,93 @@
+"""A space of functions once it is learnt: from some samples to a field, and kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recon.base.provenance import CHECKPOINT, RUN
+from recon.errors import SignalError
+from recon.field.kernels import fast_kernels
+from recon.spaces.encoders import Observation
+from recon.spaces.hypernetwork import Space
+from recon.spaces.settings import SpaceConfig
+from recon.training.checkpoint import load_snapshot
+from recon.training.trainer import Snapshot
+
+CHUNK = 64  # signals that are encoded at once
+POINTS = 1 << 16  # points at which they are evaluated at once
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """A space of functions that has been trained; its `kind` is "images" or "shapes"."""
+
+    space: Space
+    kind: str
+    config: SpaceConfig
+    snapshot: Snapshot
+    description: Mapping[str, Any]
+
+    @property
+    def device(self) -> torch.device:
+        return self.space.flat.device
+
+    @torch.no_grad()
+    def latents(self, seen: Observation) -> Tensor:
+        """(b, latent) of what is known of b signals."""
+        with fast_kernels():
+            parts = zip(*(part.split(CHUNK) for part in (seen.points, seen.values, seen.known)), strict=True)
+            return torch.cat([self.space.encode(Observation(*part)) for part in parts])
+
+    @torch.no_grad()
+    def weights(self, latents: Tensor) -> Tensor:
+        """(b, p): the parameters of their fields."""
+        return self.space.weights(latents)
+
+    @torch.no_grad()
+    def values(self, weights: Tensor, x: Tensor) -> Tensor:
+        """(b, n, k): fields with these parameters at x (n, m), or (b, n, m)."""
+        with fast_kernels():
+            some = max(1, POINTS // max(1, x.shape[-2]))
+            if x.dim() == 3:
+                pairs = zip(weights.split(some), x.split(some), strict=True)
+                return torch.cat([self.space.values(part, at) for part, at in pairs])
+            rows = [
+                torch.cat([self.space.values(part, at) for at in x.split(POINTS)], dim=1)
+                for part in weights.split(some)
+            ]
+            return torch.cat(rows)
+
+
+def new_space(description: Mapping[str, Any], config: SpaceConfig) -> Space:
+    """The space that a run folder describes, at its start."""
+    kind = description["space"]
+    generator = torch.Generator().manual_seed(config.seed)
+    return Space(config, kind["axes"], kind["outputs"], kind["channels"], kind["size"], generator)
+
+
+def load_space(folder: str | Path, device: str | torch.device = "cpu") -> Learned:
+    """The space of a run folder that `recon learn` made, finished or not. Raises SignalError where it is
+    none, FitError where its checkpoint is damaged."""
+    folder = Path(folder)
+    try:
+        description = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        kind, config = description["space"]["kind"], SpaceConfig.from_dict(description["config"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise SignalError(
+            f"{folder} is no run folder of `recon learn`: `recon learn images FOLDER -o DIR` makes one"
+        ) from None
+    if not (folder / CHECKPOINT).is_file():
+        raise SignalError(
+            f"{folder} holds a run that was stopped before its first checkpoint: start it again"
+        )
+    snapshot = load_snapshot(folder / CHECKPOINT)
+    space = new_space(description, config)
+    space.load_state_dict(snapshot.field)
+    return Learned(space.to(device), kind, config, snapshot, description)

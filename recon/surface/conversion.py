@@ -1,0 +1,171 @@
+"""A scan's files to a mesh's file: what `recon mesh` does once, and `recon batch` for every scan."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recon.base.files import atomic_path
+from recon.base.progress import Told, untold
+from recon.base.provenance import RESULT, fingerprint, own_run
+from recon.errors import OtherRunError
+from recon.geometry import Float, Mesh
+from recon.meshing.files import write_mesh
+from recon.meshing.topology import Hole, Measures, measures, topology
+from recon.scan.files import read_clouds
+from recon.surface.evaluation import distance_to_mesh
+from recon.surface.plausibility import doubts
+from recon.surface.settings import Config
+
+if TYPE_CHECKING:
+    from recon.surface.reconstruction import Reconstruction
+    from recon.training.trainer import Callback
+
+log = logging.getLogger("recon")
+
+MEASURED = 50_000  # points of the scan whose distance to the mesh is taken, at least
+
+
+@contextmanager
+def run_folder(named: str | Path | None, out: Path) -> Iterator[Path]:
+    """The run folder: `named`, or one of our own beside `out` that only a stopped or killed process
+    leaves behind."""
+    if named:
+        yield Path(named)
+        return
+    own = own_run(out)
+    try:
+        yield own
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        shutil.rmtree(own, ignore_errors=True)
+        raise
+    shutil.rmtree(own, ignore_errors=True)
+
+
+def convert(
+    scans: Sequence[str | Path],
+    out: Path,
+    config: Config,
+    run: Path,
+    *,
+    device: str = "auto",
+    preview: float | None = None,
+    tensorboard: str | Path | None = None,
+    overwrite: bool = False,
+    callbacks: Sequence[Callback] = (),
+    preparing: Told = untold,
+    meshing: Callable[[float], None] = lambda share: None,
+    origin: Mapping[str, Any] | None = None,
+) -> tuple[Mesh, dict[str, Any]]:
+    """The mesh of `scans`, one scene, written to `out`, and its summary: plain values, as `--json` prints
+    them, and `run` keeps them as result.json. Where `run` holds the same run, it goes on from there.
+    `callbacks` watch the training, `preparing` is told how far all before it is, `meshing` the share of the
+    mesh that is made, `origin` is for the run folder: see `recon.base.provenance`; a run of other settings
+    that a batch has made of the same scan ("batch" in both origins) is replaced. Raises what reading,
+    `reconstruct` and `write_mesh` raise."""
+    began = time.monotonic()
+    cloud = read_clouds(scans, samples=config.scan.samples, seed=config.seed)
+    made = {**(origin or {}), "inputs": [fingerprint(scan) for scan in scans]}
+    seconds = {"read": time.monotonic() - began}
+
+    from recon.surface.pipeline import (
+        reconstruct,  # here, because what cannot be read is to be said without PyTorch
+    )
+
+    def trained() -> Reconstruction:
+        return reconstruct(
+            cloud,
+            config,
+            run=run,
+            device=device,
+            preview=preview,
+            tensorboard=tensorboard,
+            callbacks=callbacks,
+            preparing=preparing,
+            origin=made,
+        )
+
+    try:
+        result = trained()
+    except OtherRunError:
+        if run != own_run(out) and not _same_batch_scan(run, made):
+            raise
+        shutil.rmtree(run)  # what an earlier command of another kind left behind
+        result = trained()
+    start = time.monotonic()
+    mesh = result.mesh(progress=meshing)
+    seconds |= result.seconds | {"mesh": time.monotonic() - start}
+    write_mesh(mesh, out, overwrite=overwrite)
+    names = [str(scan) for scan in scans]
+    summary = {"scan": names if len(names) > 1 else names[0], "mesh": str(out), **facts(result, mesh)}
+    summary["seconds"] = {name: round(value, 2) for name, value in seconds.items()}
+    summary["seconds_all"] = round(time.monotonic() - began, 2)
+    for doubt in summary["doubts"]:
+        log.warning("%s: %s", out.name, doubt)
+    with atomic_path(run / RESULT, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    return mesh, summary
+
+
+def _same_batch_scan(run: Path, origin: Mapping[str, Any]) -> bool:
+    """Whether a batch has made `run`, of the scan that it now does again."""
+    from recon.surface.reconstruction import read_run
+
+    return "batch" in origin and read_run(run).get("origin", {}).get("batch") == origin["batch"]
+
+
+def facts(result: Reconstruction, mesh: Mesh, away: Float | None = None) -> dict[str, Any]:
+    """What `mesh`, made of `result`, has become: counts, topology, size, and how far the scan's points are
+    from it in world units, by the distances `away` or measured here, and what looks wrong. Plain values."""
+    scan = result.scan
+    if away is None:
+        away = distance_to_mesh(scan.points[:: max(1, len(scan.points) // MEASURED)], mesh)
+    shape = topology(mesh)
+    size = measures(mesh, shape)
+    return {
+        "points": len(scan.points),
+        "vertices": shape.vertices,
+        "faces": shape.faces,
+        "watertight": shape.watertight,
+        "components": shape.components,
+        "genus": shape.genus,
+        **asdict(size),
+        "unit": scan.unit,
+        "steps": result.snapshot.step,
+        "recoveries": result.snapshot.recoveries,
+        "scan_to_mesh": {
+            "mean": float(away.mean()),
+            "p95": float(np.percentile(away, 95)),
+            "largest": float(away.max()),
+        },
+        "diagonal": float(np.linalg.norm(np.ptp(scan.points, axis=0))),
+        "doubts": doubts(scan, mesh, shape, size),
+    }
+
+
+def summary_lines(summary: dict[str, Any]) -> list[str]:
+    """The summary of `convert` as it is read."""
+    away, diagonal = summary["scan_to_mesh"], summary["diagonal"]
+    size = Measures(summary["area"], summary["volume"], tuple(Hole(**hole) for hole in summary["holes"]))
+    parts = "1 part" if summary["components"] == 1 else f"{summary['components']} parts"
+    closed = "watertight" if summary["watertight"] else "open"
+    genus = "" if summary["genus"] is None else f", genus {summary['genus']}"
+    stages = ", ".join(f"{name} {value:.1f} s" for name, value in summary["seconds"].items())
+    return [
+        f"mesh    {summary['mesh']}: {summary['faces']:,} faces, {closed}, {parts}{genus}",
+        f"size    {size.line(summary['unit'])}",
+        f"fit     scan to mesh: mean {away['mean']:.3g}, 95 % below {away['p95']:.3g}, "
+        f"largest {away['largest']:.3g} (the scan's diagonal is {diagonal:.6g})",
+        f"time    {summary['seconds_all']:.1f} s: {stages}",
+    ]

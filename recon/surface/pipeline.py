@@ -1,0 +1,202 @@
+"""One scan's way through the program, on one screen:
+
+cloud → cleaned → oriented → unit frame → samples of space → task → fit → Reconstruction
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from recon.base.device import choose_device, device_name
+from recon.base.progress import Told, part_of, untold
+from recon.base.provenance import machine_origin
+from recon.errors import OtherRunError, UsageError
+from recon.field.siren import Siren
+from recon.geometry import Float, Frame, PointCloud
+from recon.render.plots import check_plots
+from recon.scan.preparation.inside import SpaceSamples, Surroundings, uniform_samples
+from recon.scan.preparation.noise import point_noise
+from recon.scan.preparation.normals import estimated, reestimated
+from recon.scan.preparation.prepare import prepared
+from recon.scan.preparation.sides_without_normals import Walls
+from recon.scan.preparation.smoothing import smoothed, with_normals_of
+from recon.scan.preparation.spacing import point_spacing
+from recon.surface.loss import SurfaceTask
+from recon.surface.preview import Preview
+from recon.surface.reconstruction import (
+    CHECKPOINT,
+    HISTORY,
+    RUN,
+    Reconstruction,
+    describe_run,
+    read_run,
+    save_description,
+    start_run,
+)
+from recon.surface.settings import STANDARD, Config
+from recon.training.callbacks import TensorBoard
+from recon.training.checkpoint import Checkpoint, load_snapshot
+from recon.training.trainer import Callback, Snapshot, fit
+
+MEASURING, SPACE = 0.75, 0.85  # shares of the preparation at which these stages begin, for the bar
+IMAGES = 30.0  # seconds between images for TensorBoard where no preview is asked for
+# Points of the scan kept with the reconstruction, to tell its parts from ghosts, where it ends and what
+# colours it has: about two a vertex of a mesh at 512 samples a side.
+KEPT_POINTS = 2_000_000
+
+log = logging.getLogger("recon")
+
+
+def reconstruct(
+    cloud: PointCloud,
+    config: Config = STANDARD,
+    *,
+    run: str | Path | None = None,
+    device: str = "auto",
+    preview: float | None = None,
+    tensorboard: str | Path | None = None,
+    callbacks: Iterable[Callback] = (),
+    preparing: Told = untold,
+    origin: Mapping[str, Any] | None = None,
+) -> Reconstruction:
+    """A signed distance fitted to `cloud` (world, any units).
+
+    run        folder for checkpoints; where it holds the same run, that is taken up again and ends as
+               if it had never stopped
+    device     "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N"
+    preview    seconds between coarse meshes of the field so far, in `run`: see `recon.surface.preview`
+    tensorboard  folder for TensorBoard: terms, and every `preview` seconds a picture and slices
+    callbacks  see `recon.training.trainer.fit`
+    preparing  is told how far the preparation is, and what it does, before the training
+    origin     where the cloud comes from, plain values that the run folder keeps: see `recon.base.provenance`
+    Raises ScanError for a cloud no surface can be fitted to, UsageError for settings that make no sense or a
+    run folder of another run, FitError where training fails, MissingLibraryError where what `tensorboard`
+    needs is not installed. Uses as many CPU threads as `torch.get_num_threads()` says."""
+    config.check()
+    if preview and not run:
+        raise UsageError("a preview needs a run folder to be written to: give one, too")
+    board = None
+    if tensorboard:
+        check_plots()
+        board = TensorBoard(Path(tensorboard))
+    seconds: dict[str, float] = {}
+    where, threads = choose_device(device), torch.get_num_threads()
+    with _timed(seconds, "prepare"):
+        cloud, estimated_normals = prepared(cloud, config.scan, threads, part_of(preparing, 0.0, MEASURING))
+        frame = Frame.around(cloud.points, config.scan.margin)
+        unit = PointCloud(frame.to_unit(cloud.points), cloud.normals)
+        box = surrounding_box(unit.points, config.scan.margin)
+        kept = _even_share(cloud, config.seed)
+        preparing(MEASURING, "noise and spacing")
+        noise = point_noise(unit if unit.normals is not None else estimated(unit, threads), threads)
+        log.info("points are about %.3g off the surface (standard deviation)", noise * frame.scale)
+        spacing, side = point_spacing(unit.points, threads), float((box[1] - box[0]).max())
+        config = config.suited_to(spacing, noise, side, estimated_normals)
+        preparing(SPACE, "inside and outside")
+        clear = smoothed(unit, noise, spacing, config.seed, threads)
+        if estimated_normals and clear is not unit:
+            unit = with_normals_of(reestimated(clear, threads), unit, threads)
+            clear = smoothed(unit, noise, spacing, config.seed, threads)
+            unit = with_normals_of(clear, unit, threads)
+        space, is_open = _space_samples(clear, box, config, threads, where)
+        config = config.with_(scan={"open": is_open})
+        description = describe_run(config, frame, box, cloud)
+        description["origin"] = machine_origin(device_name(where), threads) | dict(origin or {})
+        resume = _open_run(Path(run), description, kept) if run else None
+        field = Siren(config.field, generator=torch.Generator().manual_seed(config.seed)).to(where)
+        task = SurfaceTask(unit, space, config.surface, config.seed, where)
+        preparing(1.0, "")
+    with _timed(seconds, "train"):
+        watchers = list(callbacks)
+        if run:
+            watchers.append(Checkpoint(Path(run) / CHECKPOINT, Path(run) / HISTORY))
+        if preview or board:
+            so_far = partial(Reconstruction, field, frame, box, kept, config, description=description)
+            folder = Path(run) if run and preview else None
+            watchers.append(Preview(so_far, kept, preview or IMAGES, folder, board))
+        if board:
+            watchers.append(board)  # last, as it closes the file at the end
+        snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
+    return Reconstruction(field, frame, box, kept, config, snapshot, description, seconds)
+
+
+def surrounding_box(points_unit: Float, margin: float) -> Float:
+    """(2, 3): the points' box and `margin` around it."""
+    return np.stack([points_unit.min(0) - margin, points_unit.max(0) + margin])
+
+
+def _space_samples(
+    unit: PointCloud, box: Float, config: Config, threads: int, device: torch.device
+) -> tuple[SpaceSamples, bool]:
+    """Points of space, with their distances to the scan where the prior wants them; and whether the scan is
+    taken for that of an open surface."""
+    count, near, seed = config.surface.prior_samples, config.surface.near_share, config.seed
+    taken = config.scan.open
+    if config.surface.prior is None:
+        return uniform_samples(box, count, seed), bool(taken)
+    if unit.normals is None:
+        return Walls(unit, box, threads).sample(box, count, near, seed), False
+    is_open = False if config.mesh.trim == "off" else taken
+    around = Surroundings(unit, seed, threads, open=is_open, device=device)
+    return around.sample(box, count, near, seed), around.open
+
+
+def _even_share(cloud: PointCloud, seed: int) -> PointCloud:
+    """What of `cloud` is kept with its reconstruction."""
+    cloud = replace(cloud, sensors=None)
+    if len(cloud) <= KEPT_POINTS:
+        return cloud
+    kept = np.random.default_rng((seed, 2)).choice(len(cloud), KEPT_POINTS, replace=False)
+    return cloud.select(np.sort(kept))
+
+
+def _open_run(folder: Path, wanted: dict[str, Any], scan: PointCloud) -> Snapshot | None:
+    """Start the run folder, or check that it is this run's and give what it had reached; it keeps what was
+    asked for last, as how to mesh."""
+    if not (folder / RUN).exists():
+        start_run(folder, wanted, scan)
+        return None
+    check_same_run(folder, wanted, "scan")
+    save_description(folder, wanted)
+    return load_snapshot(folder / CHECKPOINT) if (folder / CHECKPOINT).exists() else None
+
+
+def check_same_run(folder: Path, wanted: dict[str, Any], subject: str) -> None:
+    """Raises OtherRunError where the run folder is not that of the run described by `wanted`: it is on
+    another `subject` ("scan" or "signal"), or has other settings that training depends on."""
+    there = read_run(folder)
+    if there.get(subject) != wanted[subject]:
+        raise OtherRunError(f"{folder} holds a run on another {subject}: give another folder, or remove it")
+    for stage, settings in wanted["config"].items():
+        before = there["config"].get(stage)
+        if stage != "mesh" and before != settings:
+            raise OtherRunError(
+                f"{folder} holds a run with other settings ({_difference(stage, before, settings)}): "
+                "give the same ones, another folder, or remove it"
+            )
+
+
+def _difference(stage: str, before: object, now: object) -> str:
+    if isinstance(before, dict) and isinstance(now, dict):
+        name = next(key for key in now if before.get(key) != now[key])
+        return f"{stage}.{name} was {before.get(name)}, now {now[name]}"
+    return f"{stage} was {before}, now {now}"
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.monotonic()
+    try:
+        yield
+    finally:
+        seconds[stage] = time.monotonic() - start

@@ -1,0 +1,77 @@
+"""What shows while a field is trained: a coarse mesh of it so far, a picture of that, and slices."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from recon.base.provenance import PREVIEW
+from recon.errors import ExtractError
+from recon.geometry import PointCloud
+from recon.meshing.files import write_mesh
+from recon.render.camera import corners, fitted, usual_view
+from recon.render.files import write_png
+from recon.render.plots import distance_slices, norm_slices, pixels
+from recon.render.ray_casting import drawn
+from recon.surface.reconstruction import Reconstruction
+from recon.surface.slices import axis_slices
+from recon.training.callbacks import TensorBoard
+from recon.training.trainer import Progress, Snapshot
+
+PICTURE = "preview.png"
+RESOLUTION, SIDE = 96, 96  # samples along the longest side, of the mesh and of the slices
+SIZE = (400, 400)  # of the picture, pixels
+
+log = logging.getLogger("recon")
+
+
+class Preview:
+    """The callback that shows the field so far, every `seconds` and when its training is done.
+
+    so_far  the reconstruction of a snapshot
+    scan    world: from where the picture is taken, the same every time
+    folder  gets the mesh as preview.ply and its picture as preview.png, each renamed into place, so that
+            whoever watches them sees whole ones; or None
+    board   gets the picture, and slices of Φ and ‖∇Φ‖; or None
+    """
+
+    def __init__(
+        self,
+        so_far: Callable[[Snapshot], Reconstruction],
+        scan: PointCloud,
+        seconds: float,
+        folder: Path | None = None,
+        board: TensorBoard | None = None,
+    ) -> None:
+        self.so_far, self.seconds, self.folder, self.board = so_far, seconds, folder, board
+        self.camera = fitted(corners(scan), SIZE, *usual_view(scan))
+        self.shown = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.ended:
+            if progress.share < 1:  # stopped: who stops it does not wait
+                return
+        elif time.monotonic() - self.shown < self.seconds:
+            return
+        result, step = self.so_far(progress.snapshot), progress.snapshot.step
+        self._show_surface(result, step)
+        if self.board:
+            slices, unit = axis_slices(result, SIDE), result.scan.unit
+            self.board.image("slices of Φ", pixels(distance_slices(slices, unit)), step)
+            self.board.image("slices of ‖∇Φ‖", pixels(norm_slices(slices, unit)), step)
+        self.shown = time.monotonic()
+
+    def _show_surface(self, result: Reconstruction, step: int) -> None:
+        try:
+            mesh = result.mesh(RESOLUTION, color="off")
+        except ExtractError as error:  # an early field need not have a surface
+            log.info("no preview yet: %s", error)
+            return
+        image = drawn(mesh, self.camera)
+        if self.folder:
+            write_png(image, self.folder / PICTURE, overwrite=True)
+            write_mesh(mesh, self.folder / PREVIEW, overwrite=True)
+        if self.board:
+            self.board.image("preview", image, step)

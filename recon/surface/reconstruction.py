@@ -1,0 +1,246 @@
+"""What a reconstruction is once it is trained: a signed distance that can be queried, meshed and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+
+from recon.base.files import atomic_path
+from recon.base.provenance import CHECKPOINT, RUN
+from recon.errors import OutputError, ScanError, UsageError
+from recon.field.derivatives import value_and_gradient
+from recon.field.kernels import fast_kernels
+from recon.field.siren import Siren
+from recon.geometry import Float, Frame, Mesh, PointCloud
+from recon.meshing.attributes import with_attributes
+from recon.meshing.components import keep_parts
+from recon.meshing.extraction import Grid, extract
+from recon.meshing.settings import trim_distance
+from recon.meshing.simplification import simplify
+from recon.meshing.slivers import FLOOR, without_slivers
+from recon.meshing.trimming import trimmed
+from recon.surface.settings import Config
+from recon.training.checkpoint import load_snapshot, save_history, save_snapshot
+from recon.training.trainer import Snapshot
+
+SCAN, HISTORY = "scan.npz", "history.csv"
+QUERY_CHUNK = 1 << 12
+ENDED = 0.995  # of a budget of time: the last window of training may end a little before it
+VALUE = "value "  # before the names of scalars in the kept scan, which may be any
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """A trained field in the frame of its scan.
+
+    field     Φ, on the unit frame
+    frame     between world and unit
+    box       (2, 3) float64, unit: where the field was trained, the scan's box and the margin
+    scan      world: the oriented scan, or an even share of it
+    config    the settings it was made with, what was left to the scan decided
+    snapshot  the end of its training
+    description  all that tells its run from others, as in run.json
+    seconds   wall time by stage
+    """
+
+    field: Siren
+    frame: Frame
+    box: Float
+    scan: PointCloud
+    config: Config
+    snapshot: Snapshot
+    description: dict[str, Any]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        return self.field.flat.device
+
+    @property
+    def trained(self) -> float:
+        """The share of its training that is done."""
+        fit = self.config.fit
+        done = self.snapshot.step / fit.steps if fit.seconds is None else self.snapshot.seconds / fit.seconds
+        return 1.0 if done > ENDED else done
+
+    def distance(self, points: Float) -> Float:
+        """Signed distance, negative inside, at (n, 3) world points: (n,) float64, world units. It is
+        trained within `box`; further out it is no distance."""
+        return self.distance_and_gradient(points)[0]
+
+    def distance_and_gradient(self, points: Float) -> tuple[Float, Float]:
+        """The same and its gradient (n, 3), without unit (it is 1 long where the distance is true).
+        Raises UsageError for points of another shape or not finite."""
+        points = np.asarray(points, np.float64)
+        if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+            raise UsageError(f"points of shape {points.shape}, wanted finite (n, 3)")
+        value, gradient = np.empty(len(points)), np.empty((len(points), 3))
+        with torch.no_grad(), fast_kernels():
+            for start in range(0, len(points), QUERY_CHUNK):
+                part = slice(start, start + QUERY_CHUNK)
+                unit = torch.tensor(self.frame.to_unit(points[part]), dtype=torch.float32, device=self.device)
+                phi, slope = value_and_gradient(self.field, unit)
+                value[part], gradient[part] = phi.cpu().numpy(), slope.cpu().numpy()
+        return value * self.frame.scale, gradient
+
+    def mesh(
+        self,
+        resolution: int | None = None,
+        *,
+        cell: float | None = None,
+        parts: str | None = None,
+        trim: str | None = None,
+        faces: int | None = None,
+        color: str | None = None,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> Mesh:
+        """The surface, in world units; settings that are not given are the configuration's.
+
+        resolution  samples along the longest side of the scan's box with its margin
+        cell        the cell's edge in world units, instead of the resolution
+        parts       as `recon.meshing.components.keep_parts`
+        trim        "auto", "off" or a distance in world units: see `recon.meshing.trimming`
+        faces       simplify to so many triangles, as `recon.meshing.simplification.simplify`
+        color       "auto": vertices get the colours and values of the scan, where it has any; or "off"
+        Raises ExtractError where there is no surface, UsageError for a cell that asks too much.
+        """
+        settings = self.config.mesh
+        cell = cell if cell or resolution else settings.cell
+        if cell:
+            longest = float((self.box[1] - self.box[0]).max()) * self.frame.scale
+            resolution = 1 + round(longest / cell)
+        resolution, parts = resolution or settings.resolution or settings.finest, parts or settings.parts
+        faces, color = settings.faces if faces is None else faces, color or settings.color
+        trim = trim or settings.trim
+        wanted = replace(settings, resolution=resolution, parts=parts, trim=trim, faces=faces, color=color)
+        replace(self.config, mesh=wanted).check()
+        with fast_kernels():
+            mesh = extract(
+                lambda x: self.field.values(x)[:, 0],
+                self.box,
+                resolution,
+                value_and_gradient=lambda x: value_and_gradient(self.field, x),
+                device=self.device,
+                progress=progress,
+            )
+        scan = replace(self.scan, points=self.frame.to_unit(self.scan.points))
+        distance = trim_distance(trim)
+        radius = None if distance is None else distance / self.frame.scale
+        mesh, _ = keep_parts(mesh, parts, scan.points)  # first: ghosts are no openings
+        taken = bool(self.config.scan.open)
+        mesh, was_open = trimmed(mesh, scan, trim, radius, taken, torch.get_num_threads())
+        floor = FLOOR * Grid.over(self.box, resolution).cell
+        if was_open:
+            mesh = without_slivers(mesh, floor)
+            mesh, _ = keep_parts(mesh, parts, scan.points)
+        if faces is not None:
+            mesh = self._simplified(mesh, faces, floor)
+        if color == "auto":
+            mesh = with_attributes(mesh, scan, torch.get_num_threads())
+        return replace(mesh, vertices=self.frame.to_world(mesh.vertices))
+
+    def _simplified(self, mesh: Mesh, faces: int, floor: float) -> Mesh:
+        """`mesh`, in the unit frame, with `faces` triangles at most, none lower than `floor`, and the field's
+        normals at its new vertices."""
+        mesh = simplify(mesh, faces)
+        if mesh.normals is not None:
+            return mesh
+        mesh = without_slivers(mesh, floor)
+        _, slope = self.distance_and_gradient(self.frame.to_world(mesh.vertices))
+        return replace(mesh, normals=slope / np.linalg.norm(slope, axis=1, keepdims=True).clip(1e-30))
+
+    def save(self, folder: str | Path) -> None:
+        """Write the run folder that `load` reads, replacing what an earlier state of it holds."""
+        folder = Path(folder)
+        start_run(folder, self.description, self.scan)
+        save_snapshot(self.snapshot, folder / CHECKPOINT)
+        save_history(self.snapshot, folder / HISTORY)
+
+
+def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstruction:
+    """The reconstruction of a run folder, finished or not. Raises ScanError where it is none."""
+    folder = Path(folder)
+    description = read_run(folder)
+    if "frame" not in description:
+        raise ScanError(f"{folder} is a run of another command, wanted one of `recon mesh`")
+    if not (folder / CHECKPOINT).is_file():
+        raise ScanError(f"{folder} holds a run that was stopped before its first checkpoint: start it again")
+    config = Config.from_dict(description["config"])
+    snapshot = load_snapshot(folder / CHECKPOINT)
+    siren = Siren(config.field)
+    siren.load_state_dict(snapshot.field)
+    return Reconstruction(
+        siren.to(device),
+        Frame(description["frame"]["center"], description["frame"]["scale"]),
+        np.array(description["box"]),
+        _read_scan(folder / SCAN),
+        config,
+        snapshot,
+        description,
+    )
+
+
+def start_run(folder: Path, description: dict[str, Any], scan: PointCloud) -> None:
+    """Make the run folder: settings, frame and scan, all that training does not change."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the run folder {folder}: {error.strerror}") from None
+    arrays = {name: getattr(scan, name) for name in ("points", "normals", "colors", "unit")}
+    arrays |= {VALUE + name: array for name, array in scan.values.items()}
+    with atomic_path(folder / SCAN, overwrite=True) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **{name: array for name, array in arrays.items() if array is not None})
+    save_description(folder, description)
+
+
+def save_description(folder: Path, description: dict[str, Any]) -> None:
+    """Write `run.json`."""
+    with atomic_path(folder / RUN, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+
+
+def _read_scan(path: Path) -> PointCloud:
+    """The scan that `start_run` kept. Raises ScanError where it is not there, or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = dict(archive)
+        named = [name for name in arrays if name.startswith(VALUE)]
+        values = {name.removeprefix(VALUE): arrays.pop(name) for name in named}
+        unit = str(arrays.pop("unit")) if "unit" in arrays else None
+        return PointCloud(**arrays, values=values, unit=unit)
+    except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
+        raise ScanError(f"{path} cannot be read ({error}): remove the folder to start over") from None
+
+
+def describe_run(config: Config, frame: Frame, box: Float, cloud: PointCloud) -> dict[str, Any]:
+    """What `run.json` says of a run on `cloud`, cleaned and oriented, in the world frame."""
+    scan = hashlib.sha256(cloud.points.tobytes())
+    if cloud.normals is not None:
+        scan.update(cloud.normals.tobytes())
+    description = {
+        "scan": scan.hexdigest(),
+        "config": config.as_dict(),
+        "frame": {"center": frame.center.tolist(), "scale": frame.scale},
+        "box": np.asarray(box).tolist(),
+    }
+    return json.loads(json.dumps(description))
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """The contents of `run.json`. Raises ScanError where there is none, or it is not one."""
+    try:
+        return json.loads((folder / RUN).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ScanError(
+            f"{folder} is no run folder: it has no {RUN}; `recon mesh SCAN --run DIR` makes one"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ScanError(f"{folder / RUN} cannot be read ({error}): remove the folder to start over") from None

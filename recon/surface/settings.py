@@ -1,0 +1,128 @@
+"""The settings of `recon mesh`: the loss and, from all stages together, a configuration and the presets.
+
+Lengths are in the unit frame unless a name says world.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from recon.base.settings import Schedule, Staged, setting
+from recon.errors import UsageError
+from recon.field.settings import FieldConfig
+from recon.meshing.settings import MeshConfig, trim_distance
+from recon.scan.settings import ScanConfig
+from recon.training.settings import FitConfig
+
+ESTIMATED_POINTS, ESTIMATED_NORMALS = 6.0, 0.3  # factors of the weights of |Φ| and of estimated normals
+EXACT = 0.05  # of the point spacing: the least noise that counts as some
+HUBER = 1.345  # standard deviations: robust, and for normal noise as good as the mean but for 5 %
+
+
+@dataclass(frozen=True)
+class SurfaceConfig:
+    """The terms of the surface task; each is a mean over the samples it is defined on."""
+
+    on_surface: int = setting(1000, "points of the scan a step", within=(1, 1e7))
+    off_surface: int = setting(300, "points of space a step", within=(1, 1e7))
+    prior_samples: int = setting(
+        150_000, "points of space with a known distance to the scan", within=(1000, 1e9)
+    )
+    near_share: float = setting(
+        0.5, "share of these drawn near the scan, the others uniform", within=(0.0, 0.99)
+    )
+    alpha: float = setting(100.0, "α of the off-surface term exp(-α|Φ|)", within=(0.0, 1e6))
+    surface: Schedule = setting(Schedule(((0.0, 300.0), (0.3, 3000.0))), "weight of |Φ| on the scan")
+    noise_weight: float | None = setting(
+        0.012,
+        "the weight of |Φ| is at most this over the variance of the scan's noise, which is smoothed over",
+        within=(1e-12, 1e6),
+    )
+    rounding: float | None = setting(
+        None, "below it |Φ| on the scan counts by its square; by default from the scan's noise"
+    )
+    normal: Schedule = setting(Schedule.constant(100.0), "weight of 1 - cos(∇Φ, n)")
+    off: Schedule = setting(Schedule.constant(10.0), "weight of exp(-α|Φ|) off the scan")
+    eikonal: Schedule = setting(Schedule.constant(10.0), "weight of |‖∇Φ‖ - 1|")
+    prior: Schedule | None = setting(
+        Schedule(((0.0, 300.0), (1.0, 100.0))), "weight of |Φ - d|, d the scan's distance"
+    )
+
+    def suited_to(self, noise: float, estimated: bool = False) -> SurfaceConfig:
+        """With the weight of |Φ| for points that are `noise` off their surface, a standard deviation; and
+        with the points before the normals where these are `estimated` from them, and repeat their errors."""
+        if self.noise_weight is None:
+            return self
+        most = self.noise_weight * (ESTIMATED_POINTS if estimated else 1.0)
+        surface = self.surface.capped(most / noise**2) if noise > 0 else self.surface
+        rounding = HUBER * noise if self.rounding is None else self.rounding
+        normal = self.normal.times(ESTIMATED_NORMALS) if estimated else self.normal
+        return replace(self, surface=surface, normal=normal, rounding=rounding)
+
+
+@dataclass(frozen=True)
+class Config(Staged):
+    """All stages of one reconstruction."""
+
+    scan: ScanConfig = ScanConfig()
+    field: FieldConfig = FieldConfig()
+    surface: SurfaceConfig = SurfaceConfig()
+    fit: FitConfig = FitConfig()
+    mesh: MeshConfig = MeshConfig()
+
+    def suited_to(self, spacing: float, noise: float, side: float, estimated: bool = False) -> Config:
+        """With all that is left to the scan decided: its points are `spacing` apart and off their surface by
+        `noise`, in a box with this longest `side`, all in the unit frame; its normals are its own or
+        `estimated`. Noise of less than `EXACT` spacings is none: estimated normals show as much."""
+        noise = noise if noise > EXACT * spacing else 0.0
+        return replace(
+            self,
+            field=self.field.suited_to(spacing, noise),
+            surface=self.surface.suited_to(noise, estimated),
+            mesh=self.mesh.suited_to(spacing, side),
+        )
+
+    def check(self) -> None:
+        super().check()
+        if self.field.activation != "sine":
+            raise UsageError(
+                f"field.activation is '{self.field.activation}', wanted sine: surfaces have no other"
+            )
+        trim_distance(self.mesh.trim)
+        parts = self.mesh.parts
+        if parts not in ("auto", "all", "largest") and not (parts.isdigit() and int(parts) > 0):
+            raise UsageError(f"parts is '{parts}', wanted auto, all, largest or a number from 1")
+
+
+STANDARD = Config()
+PRESETS: dict[str, Config] = {
+    "draft": STANDARD.with_(fit={"steps": 2500}, mesh={"finest": 256}),
+    "standard": STANDARD,
+    "fine": STANDARD.with_(field={"width": 192}, fit={"steps": 24_000}, mesh={"finest": 768}),
+    # The published method, unchanged: no sign prior, plain Adam. Its means run over all samples of a
+    # batch, half of which are on the surface, so the weights 3e3, 1e2 and 1e2 count half here.
+    "paper": STANDARD.with_(
+        field={"width": 256, "spread": 1.0},
+        surface={
+            "on_surface": 1400,
+            "off_surface": 1400,
+            "prior_samples": 2_000_000,  # with no prior, all there is to draw points of space from
+            "near_share": 0.0,
+            "surface": Schedule.constant(1.5e3),
+            "rounding": 0.0,
+            "normal": Schedule.constant(50.0),
+            "off": Schedule.constant(50.0),
+            "eikonal": Schedule.constant(50.0),
+            "prior": None,
+            "noise_weight": None,
+        },
+        fit={
+            "steps": 50_000,
+            "optimizer": "adam",
+            "rate": 1e-4,
+            "decay": "constant",
+            "warmup": 0,
+            "beta2": 0.999,
+        },
+    ),
+}

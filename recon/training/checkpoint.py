@@ -1,0 +1,65 @@
+"""Snapshots of a training on disk: tensors and plain values only, loaded without executing code; and its
+history as a table."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import math
+import pickle
+import time
+from pathlib import Path
+
+import torch
+
+from recon.base.files import atomic_path
+from recon.errors import FitError
+from recon.training.trainer import Progress, Snapshot
+
+
+def save_snapshot(snapshot: Snapshot, path: Path) -> None:
+    """Write `snapshot`, replacing an older one only when the new one is whole. Raises OutputError where the
+    disk refuses."""
+    values = {f.name: getattr(snapshot, f.name) for f in dataclasses.fields(snapshot)}
+    content = io.BytesIO()
+    torch.save(values, content)  # which does not say of a file that the disk is full
+    with atomic_path(path, overwrite=True) as temporary:
+        temporary.write_bytes(content.getbuffer())
+
+
+def load_snapshot(path: Path) -> Snapshot:
+    """The snapshot that `save_snapshot` wrote, tensors on the CPU. Raises FitError where the file
+    is something else."""
+    try:
+        return Snapshot(**torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        raise FitError(
+            f"{path} is not a checkpoint of this program ({error}): remove it to start over"
+        ) from None
+
+
+def save_history(snapshot: Snapshot, path: Path) -> None:
+    """One row a window of the training, as CSV."""
+    with atomic_path(path, overwrite=True) as temporary, temporary.open("w", newline="") as stream:
+        rows = csv.DictWriter(stream, list(snapshot.history[0]) if snapshot.history else ["step"])
+        rows.writeheader()
+        rows.writerows(snapshot.history)
+
+
+SECONDS_BETWEEN = 15.0
+
+
+class Checkpoint:
+    """The callback that keeps the snapshot in `path` and the table in `history` up to date: from the first
+    window on, every `SECONDS_BETWEEN`, and when the run ends."""
+
+    def __init__(self, path: Path, history: Path) -> None:
+        self.path, self.history = path, history
+        self.written = -math.inf
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.ended or time.monotonic() - self.written >= SECONDS_BETWEEN:
+            save_snapshot(progress.snapshot, self.path)
+            save_history(progress.snapshot, self.history)
+            self.written = time.monotonic()

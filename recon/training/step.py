@@ -1,0 +1,105 @@
+"""Steps of training: samples, the gradient of the weighted terms, clipping, the optimiser.
+
+The trainer asks for a window of them and gets the mean terms. On a CPU one follows the other; on a GPU the
+first is recorded and then replayed (`cuda_graph.py`), and the host reads nothing before the window's end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recon.training.cuda_graph import Recording, Work, copy_into, stays
+from recon.training.optimizers import make_optimizer
+from recon.training.settings import FitConfig
+from recon.training.task import DerivedTask, Fitted, Task, gradient_by_autograd
+
+Number = float | Tensor  # on a GPU a tensor without dimensions, which a recording can read anew
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What one step is told: its number, learning rate, weights of the terms, and the progress, 0..1."""
+
+    step: int
+    rate: float
+    weights: Sequence[float]
+    progress: float = 0.0
+
+
+class Step:
+    """What is done again and again: the gradient, clipped, and a step of the optimiser; terms are added up.
+
+    sums    (k,) of the terms, in the order of `names`
+    """
+
+    def __init__(self, field: Fitted, task: Task[Fitted], config: FitConfig) -> None:
+        self.field, self.clip = field, config.clip
+        self.gradient = (
+            task.gradient if isinstance(task, DerivedTask) else partial(gradient_by_autograd, task)
+        )
+        self.optimizer = make_optimizer(field, config)
+        self.names = list(task.weights)
+        self.sums = torch.zeros(len(self.names), device=field.flat.device)
+
+    def take(self, batch: Any, numbers: Sequence[Number]) -> None:
+        """Rate and weights of the terms are the `numbers`."""
+        rate, *weights = numbers
+        terms, gradient = self.gradient(self.field, batch, dict(zip(self.names, weights, strict=True)))
+        over = torch.linalg.vector_norm(gradient).div_(self.clip).clamp_min_(1.0)
+        self.optimizer.step(gradient.div_(over), rate)
+        self.sums.add_(torch.stack([terms[name] for name in self.names]))
+
+    def take_held(self, batch: Any, numbers: Tensor) -> None:
+        """The same, where they are a tensor."""
+        self.take(batch, numbers.unbind())
+
+
+class Steps:
+    """The steps that train `field` on `task`, and the optimiser with its state.
+
+    record  what makes of a step one that is quicker to repeat; by default a `Recording` on a GPU
+    """
+
+    def __init__(
+        self,
+        field: Fitted,
+        task: Task[Fitted],
+        config: FitConfig,
+        record: Callable[[Work], Work] | None = None,
+    ) -> None:
+        self.task = task
+        self.step = Step(field, task, config)  # which knows nothing of its recording: both go with the last
+        self.optimizer = self.step.optimizer  # of these Steps, and what they hold of a GPU is free again
+        if record is None and field.flat.is_cuda:
+            record = partial(Recording, device=field.flat.device)
+        self.record = record
+        self._recorded: tuple[Work, Any, Tensor] | None = None
+
+    def window(self, moments: Sequence[Moment]) -> dict[str, float]:
+        """Take these steps. The mean terms."""
+        self.step.sums.zero_()
+        if self.record:
+            self._repeat(moments, self.record)
+        else:
+            for now in moments:
+                self.step.take(self.task.sample(now.step, now.progress), (now.rate, *now.weights))
+        means = (self.step.sums / len(moments)).tolist()
+        return dict(zip(self.step.names, means, strict=True))
+
+    def _repeat(self, moments: Sequence[Moment], record: Callable[[Work], Work]) -> None:
+        table = torch.tensor([(now.rate, *now.weights) for now in moments], device=self.step.sums.device)
+        for now, row in zip(moments, table, strict=True):
+            batch = self.task.sample(now.step, now.progress)
+            if self._recorded is None:
+                held, numbers = stays(batch), row.clone()
+                self._recorded = record(partial(self.step.take_held, held, numbers)), held, numbers
+            work, held, numbers = self._recorded
+            copy_into(held, batch)
+            numbers.copy_(row)
+            work()

@@ -1,0 +1,71 @@
+"""What the trainer asks of anything that can be fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from recon.base.settings import Schedule
+
+
+class Trainable(Protocol):
+    """What is fitted: a field, or a space of them. All that is trained is one vector, `flat` (p,)."""
+
+    flat: nn.Parameter
+
+    @property
+    def hidden_shape(self) -> tuple[int, int, int]:
+        """Number, rows and columns of the matrices of hidden layers with which `flat` begins; 0 of none."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Any) -> Any: ...
+
+
+Fitted = TypeVar("Fitted", bound=Trainable)
+Seen = TypeVar("Seen", bound=Trainable, contravariant=True)
+
+
+class Task(Protocol[Seen]):
+    """A problem `F(x, Φ, ∇Φ, …) = 0`, as samples and named constraint terms with weights.
+
+    A task is any class of this shape; it does not import the trainer.
+    weights  of every term, as functions of progress in 0..1
+    """
+
+    @property
+    def weights(self) -> Mapping[str, Schedule]: ...
+
+    def sample(self, step: int, progress: float = 0.0) -> Any:
+        """Fresh samples, the same whenever the same step and progress, 0..1, are asked for. To train on a
+        GPU, tensors in a dataclass, dict or tuple, of which only contents change from step to step."""
+        ...
+
+    def terms(self, field: Seen, batch: Any) -> dict[str, Tensor]:
+        """Unweighted terms, one scalar each, named as in `weights`."""
+        ...
+
+
+@runtime_checkable
+class DerivedTask(Task[Seen], Protocol[Seen]):
+    """A task that has the derivative of its loss, too."""
+
+    def gradient(
+        self, field: Seen, batch: Any, weights: Mapping[str, float | Tensor]
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """The terms, and the gradient (p,) in `field.flat` of their sum with `weights`."""
+        ...
+
+
+def gradient_by_autograd(
+    task: Task[Fitted], field: Fitted, batch: Any, weights: Mapping[str, float | Tensor]
+) -> tuple[dict[str, Tensor], Tensor]:
+    """What `DerivedTask.gradient` gives, for any task."""
+    terms = task.terms(field, batch)
+    loss = torch.stack([weight * terms[name] for name, weight in weights.items()]).sum()
+    (flat,) = torch.autograd.grad(loss, [field.flat])
+    return {name: term.detach() for name, term in terms.items()}, flat

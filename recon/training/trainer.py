@@ -1,0 +1,208 @@
+"""One training loop for every task.
+
+The loop works in windows of `WINDOW` steps. After each it looks at the mean terms, which costs a GPU
+one synchronisation, and then either takes a snapshot or, where the loss is not finite, has jumped, or
+has never come down, goes back to the last good snapshot with half the learning rate. A snapshot
+holds all that the rest of the run depends on: a run resumed from one ends exactly as the run that
+went on, and on a CPU bit for bit.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from recon.errors import FitError
+from recon.field.kernels import fast_kernels
+from recon.training.settings import FitConfig
+from recon.training.step import Moment, Steps
+from recon.training.task import Fitted, Task, Trainable
+
+WINDOW = 50
+JUMP = 4.0  # a window's loss over the best one's, at the same weights, that counts as diverging
+LEARNT_BY, LEARNT = 0.1, 0.9  # by this share of the run the loss must be below this share of its start
+RECOVERIES = 6
+
+log = logging.getLogger("recon")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A state of the run between two windows.
+
+    step, seconds    done so far
+    rate_scale       what recoveries have left of the learning rate
+    field, optimizer their state dicts, copies
+    recoveries       how many there were
+    first, best      mean terms of the first window and of the one with the lowest loss
+    history          one row a window: step, seconds, rate, loss and terms
+    """
+
+    step: int
+    seconds: float
+    rate_scale: float
+    field: dict[str, Any]
+    optimizer: dict[str, Any]
+    recoveries: int = 0
+    first: dict[str, float] = dataclasses.field(default_factory=dict)
+    best: dict[str, float] = dataclasses.field(default_factory=dict)
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What callbacks see after each window, and once more, with `ended`, when the run stops for
+    whatever reason."""
+
+    share: float
+    snapshot: Snapshot
+    field: Trainable
+    ended: bool = False
+
+
+Callback = Callable[[Progress], None]
+
+
+def fit(
+    field: Fitted,
+    task: Task[Fitted],
+    config: FitConfig,
+    *,
+    callbacks: Iterable[Callback] = (),
+    resume: Snapshot | None = None,
+) -> Snapshot:
+    """Train `field`, freshly initialised, in place on `task`; returns the last snapshot, with the history.
+
+    Learning rate and weights are functions of progress: the share of the steps or, where `config` sets
+    a budget, of its seconds. `callbacks` are called after every window. `resume` goes on
+    from a snapshot of a run with the same settings. KeyboardInterrupt passes through after a last
+    call of the callbacks. Raises FitError where the run diverges however low the rate.
+    """
+    run = _Run(field, task, config, list(callbacks), resume)
+    with fast_kernels():
+        try:
+            run.loop()
+        finally:
+            run.tell(ended=True)
+    return run.good
+
+
+def rate_at(progress: float, step: int, config: FitConfig) -> float:
+    """The learning rate: a linear warm-up, then a cosine to a hundredth, or constant."""
+    rate = config.rate * min(1.0, (step + 1) / (config.warmup + 1))
+    if config.decay == "constant":
+        return rate
+    return rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+
+
+class _Run:
+    def __init__(
+        self,
+        field: Fitted,
+        task: Task[Fitted],
+        config: FitConfig,
+        callbacks: list[Callback],
+        resume: Snapshot | None,
+    ) -> None:
+        self.field, self.task, self.config, self.callbacks = field, task, config, callbacks
+        self.steps = Steps(field, task, config)
+        self.initial = self.snapshot(Snapshot(0, 0.0, 1.0, {}, {}))
+        self.good = self.initial
+        if resume:
+            self.go_back_to(resume)
+        self.began = time.monotonic() - self.good.seconds
+
+    def snapshot(self, values: Snapshot) -> Snapshot:
+        """`values` with the present state of field and optimiser."""
+        states = copy.deepcopy((self.field.state_dict(), self.steps.optimizer.state_dict()))
+        return replace(values, field=states[0], optimizer=states[1])
+
+    def go_back_to(self, snapshot: Snapshot) -> None:
+        self.good = snapshot
+        self.field.load_state_dict(snapshot.field)
+        self.steps.optimizer.load_state_dict(snapshot.optimizer)
+
+    def share(self, step: int) -> float:
+        """Progress, 0..1, at a step; where a budget counts, by the clock now and the pace so far."""
+        if self.config.seconds is None:
+            return min(1.0, step / self.config.steps)
+        done = time.monotonic() - self.began
+        ahead = (step - self.good.step) * self.good.seconds / max(1, self.good.step)
+        return min(1.0, (done + ahead) / self.config.seconds)
+
+    def tell(self, ended: bool = False) -> None:
+        for callback in self.callbacks:
+            callback(Progress(self.share(self.good.step), self.good, self.field, ended))
+
+    def loop(self) -> None:
+        while (share := self.share(self.good.step)) < 1:
+            first = self.good.step
+            last = first + WINDOW
+            if self.config.seconds is None:
+                last = min(last, self.config.steps)
+            terms = self.steps.window([self.moment(step) for step in range(first, last)])
+            trouble = self.trouble(terms, share)
+            if trouble:
+                self.recover(*trouble)
+            else:
+                self.accept(last, terms, share)
+            self.tell()
+
+    def moment(self, step: int) -> Moment:
+        progress = self.share(step)
+        rate = rate_at(progress, step, self.config) * self.good.rate_scale
+        return Moment(step, rate, [weight(progress) for weight in self.task.weights.values()], progress)
+
+    def loss(self, terms: dict[str, float], share: float) -> float:
+        """The weighted sum at one moment's weights: windows are compared at the same weights."""
+        return sum(weight(share) * terms[name] for name, weight in self.task.weights.items())
+
+    def accept(self, step: int, terms: dict[str, float], share: float) -> None:
+        seconds = time.monotonic() - self.began
+        loss = self.loss(terms, share)
+        rate = rate_at(share, step, self.config) * self.good.rate_scale
+        row = {"step": step, "seconds": seconds, "rate": rate, "loss": loss, **terms}
+        best = self.good.best
+        if not best or loss < self.loss(best, share):
+            best = terms
+        self.good = self.snapshot(
+            replace(
+                self.good,
+                step=step,
+                seconds=seconds,
+                first=self.good.first or terms,
+                best=best,
+                history=[*self.good.history, row],
+            )
+        )
+
+    def trouble(self, terms: dict[str, float], share: float) -> tuple[str, Snapshot] | None:
+        """What is wrong with a window, and the state to go back to; None where nothing is."""
+        for name, value in terms.items():
+            if not math.isfinite(value):
+                return f"the term '{name}' became {value}", self.good
+        if not self.good.best or not self.config.watch:
+            return None
+        loss = self.loss(terms, share)
+        best, first = self.loss(self.good.best, share), self.loss(self.good.first, share)
+        if loss > JUMP * best:
+            return f"the loss jumped to {loss / best:.1f} times its best", self.good
+        if share > LEARNT_BY and loss > LEARNT * first:
+            return f"the loss has not come down from its start ({loss / first:.0%} of it)", self.initial
+        return None
+
+    def recover(self, trouble: str, state: Snapshot) -> None:
+        scale, count = self.good.rate_scale / 2, self.good.recoveries + 1
+        if count > RECOVERIES:
+            raise FitError(
+                f"training failed {count} times, last at {2 * scale:g} times the learning rate "
+                f"{self.config.rate:g}: {trouble}; see what `recon info` says of the input"
+            )
+        log.warning("%s: back to step %d, at %g times the learning rate", trouble, state.step, scale)
+        self.go_back_to(replace(state, rate_scale=scale, recoveries=count))

@@ -1,0 +1,1 @@
+"""`recon view`: windows, pictures and films of meshes, scans and runs."""

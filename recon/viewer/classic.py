@@ -1,0 +1,112 @@
+"""The classic window of Open3D, for machines whose graphics are too old for the modern one: the same stage
+and keys without a panel; what the panel would say goes to the terminal."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from recon.errors import MissingLibraryError, ReconError
+from recon.render.files import free_path, write_png
+from recon.render.palette import PLAIN, SIGNED
+from recon.viewer.launch import INSTEAD
+from recon.viewer.open3d_parts import import_open3d, lines, points, triangles
+from recon.viewer.stage import AGAIN, KEYS, PICTURE, Stage
+
+ARROWS = {"RIGHT": 262, "LEFT": 263, "DOWN": 264, "UP": 265}  # GLFW's numbers; letters have their ASCII ones
+WIDTH, HEIGHT = 1280, 860
+FRAME = 0.02  # seconds
+SPANS = {PLAIN: "dark to yellow", SIGNED: "purple over white to brown"}
+log = logging.getLogger("recon")
+
+
+class ClassicWindow:
+    """A window on a stage. Make one, then `run`. Raises MissingLibraryError where none can be opened."""
+
+    def __init__(self, stage: Stage) -> None:
+        open3d = import_open3d()
+        self.stage, self.drawn = stage, dict[str, Any]()
+        self.window = open3d.visualization.VisualizerWithKeyCallback()
+        if not self.window.create_window("recon", WIDTH, HEIGHT):
+            raise MissingLibraryError(f"Open3D cannot open a window on this screen: {INSTEAD}")
+        self.window.get_render_option().mesh_show_back_face = True
+        self.window.get_render_option().point_size = 3.0
+        for name in (*"MWPNCSXYZRIHQ", *ARROWS):
+            self.window.register_key_callback(ARROWS.get(name) or ord(name), self._pressed(name))
+        self.window.register_animation_callback(self._tick)
+        self.page: object = None
+        self.looked = time.monotonic()
+        self.refresh()
+        self._help()
+
+    def run(self) -> None:
+        """Show the window until it is closed."""
+        self.window.run()
+        self.window.destroy_window()
+
+    def refresh(self) -> None:
+        """Draw what is new on the stage and take away what is gone."""
+        wanted, turned = self.stage.pieces(), self.page is not self.stage.page
+        for name in self.drawn.keys() - wanted.keys():
+            self.window.remove_geometry(self.drawn.pop(name), False)
+        for name in wanted.keys() - self.drawn.keys():
+            piece = wanted[name]()
+            make = {"faces": triangles, "points": points, "lines": lines}[piece.kind]
+            self.drawn[name] = make(piece).to_legacy()
+            if piece.kind == "faces" and piece.normals is not None:
+                self.drawn[name].compute_triangle_normals()  # without these it is not lit
+            self.window.add_geometry(self.drawn[name], turned)
+        if turned:
+            self.page = self.stage.page
+            self.aim()
+            log.info("%s", self.stage.page.title)
+        for legend in self.stage.legends():
+            texts = ", ".join(text for _, text in legend.ticks())
+            log.info("%s (%s), %s: %s", legend.title, legend.unit, SPANS[legend.map], texts)
+
+    def aim(self) -> None:
+        """Look at the whole page."""
+        direction, up = self.stage.view
+        control = self.window.get_view_control()
+        self.window.reset_view_point(True)
+        control.set_front(direction / np.linalg.norm(direction))
+        control.set_up(up)
+
+    def save(self) -> None:
+        """Write what is shown to the first free of recon-view.png, recon-view-2.png, …"""
+        picture = np.asarray(self.window.capture_screen_float_buffer(True))
+        path = free_path(PICTURE)
+        write_png(np.rint(255 * picture).astype(np.uint8), path)
+        log.info("saved %s", path)
+
+    def _tick(self, window: Any) -> bool:
+        """Now and then, show files anew that were replaced, from where they are looked at."""
+        time.sleep(FRAME)  # Open3D would not
+        if time.monotonic() - self.looked < AGAIN:
+            return False
+        self.looked = time.monotonic()
+        if not self.stage.follow():
+            return False
+        self.page = self.stage.page
+        self.refresh()
+        return True
+
+    def _pressed(self, name: str) -> Callable[[Any], bool]:
+        own = {"R": self.aim, "I": self.save, "H": self._help, "Q": self.window.close}
+
+        def work(window: Any) -> bool:
+            try:
+                self.stage.press(name)
+                own.get(name, self.refresh)()
+            except ReconError as error:
+                log.warning("%s", error)
+            return True
+
+        return work
+
+    def _help(self) -> None:
+        log.info("keys: %s", ", ".join(f"{key}: {text}" for key, text in KEYS))

@@ -1,0 +1,101 @@
+"""Opening the window, in a process of its own: graphics systems end one where other libraries raise."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from recon.base.provenance import PREVIEW
+from recon.errors import MissingLibraryError
+
+KINDS = ("modern", "classic")
+CRASHES = {signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
+LIBRARIES = "libgl1 libegl1 libusb-1.0-0 libvulkan1 mesa-vulkan-drivers"  # Debian's, that Open3D draws with
+INSTEAD = "or let `recon view FILE --screenshot PNG` draw without a window"
+Vector = tuple[float, ...] | None
+log = logging.getLogger("recon")
+
+
+def check_screen() -> None:
+    """Raises MissingLibraryError where no window can be opened: without Open3D, or without a screen."""
+    if importlib.util.find_spec("open3d") is None:
+        raise MissingLibraryError(
+            f"the window needs Open3D: bash tools/setup view, or pip install open3d, {INSTEAD}"
+        )
+    if not sys.platform.startswith("linux"):
+        return
+    name = os.environ.get("DISPLAY")
+    if not name:
+        raise MissingLibraryError(f"there is no screen (DISPLAY is not set): sit at one, {INSTEAD}")
+    try:
+        x11 = ctypes.CDLL("libX11.so.6")
+    except OSError:
+        need = "apt-get install libx11-6 (Debian, Ubuntu)"
+        raise MissingLibraryError(f"the window needs X11: {need}, {INSTEAD}") from None
+    x11.XOpenDisplay.restype, x11.XOpenDisplay.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
+    x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
+    display = x11.XOpenDisplay(None)
+    if not display:
+        raise MissingLibraryError(f"the screen {name} cannot be reached: set DISPLAY to one, {INSTEAD}")
+    x11.XCloseDisplay(display)
+
+
+def open_window(paths: Sequence[str | Path], options: Sequence[str] = ()) -> int:
+    """Show files, run folders and folders, with `options` of `recon view`, until the window is closed; in the
+    classic one where the modern one's process is ended by the graphics system. Returns the exit code of the
+    window's process, which writes its own errors. Raises MissingLibraryError as `check_screen`."""
+    check_screen()
+    for kind in KINDS:
+        command = [sys.executable, "-m", "recon", "view", "--window", kind, *options, "--"]
+        code = subprocess.run([*command, *map(str, paths)], stdout=subprocess.DEVNULL).returncode
+        if -code not in CRASHES:
+            return abs(code)
+        log.warning("the %s window was ended by the graphics system (%s)", kind, signal.Signals(-code).name)
+    return 1
+
+
+class LiveWindow:
+    """The callback that opens a window on a run folder once it has a preview, which the window shows anew
+    whenever it is replaced. Ended by `close`."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __call__(self, progress: object) -> None:
+        if self.process is None and (self.run / PREVIEW).exists():
+            command = [sys.executable, "-m", "recon", "view", "--", str(self.run)]
+            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+
+    def close(self) -> None:
+        """End the window's processes, where it is still open."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.wait()
+
+
+def show(paths: Sequence[str | Path], kind: str, color: str, direction: Vector, up: Vector) -> None:
+    """Show them in this process, seen from `direction` with `up` upward, until the window is closed. Raises
+    ScanError for what is not there, and MissingLibraryError where Open3D does not start."""
+    from recon.viewer.scene import Scene  # here, because the process that opens the window's does without
+    from recon.viewer.stage import Stage
+
+    check_screen()
+    for number in (signal.SIGINT, signal.SIGTERM):  # an exception would not pass through Open3D's loop
+        signal.signal(number, signal.SIG_DFL)
+    stage = Stage(Scene(paths), color, direction, up)
+    if kind == "modern":
+        from recon.viewer.window import Window
+
+        Window(stage).run()
+    else:
+        from recon.viewer.classic import ClassicWindow
+
+        ClassicWindow(stage).run()

@@ -1,0 +1,59 @@
+"""A legend as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from recon.viewer.coloring import Legend
+
+INK, GROUND = (40, 40, 40), (255, 255, 255)
+
+
+def legend_picture(legend: Legend, height: int, ground: tuple[int, int, int] = GROUND) -> NDArray[np.uint8]:
+    """(height, width, 3): the bar of colours, upright, its numbers beside it, its title with the unit above;
+    as wide as that needs."""
+    letter = max(10.0, height / 14)
+    font, line = ImageFont.load_default(letter), int(1.3 * letter)
+    heading = [legend.title, f"({legend.unit})"] if legend.unit else [legend.title]
+    ticks = legend.ticks()
+    gap, bar = line // 2, line
+    texts = [font.getlength(text) for _, text in ticks]
+    width = int(max(*(font.getlength(text) for text in heading), bar + gap + max(texts))) + 2 * gap
+    image = Image.new("RGB", (width, height), ground)
+    pen = ImageDraw.Draw(image)
+    for row, text in enumerate(heading):
+        pen.text((gap, gap // 2 + row * line), text, INK, font)
+    top, bottom = gap + len(heading) * line + line // 2, height - line
+    colors = legend.colors(np.linspace(legend.high, legend.low, bottom - top))
+    strip = np.repeat(colors[:, None], bar, axis=1)
+    image.paste(Image.fromarray(strip), (gap, top))
+    pen.rectangle((gap - 1, top - 1, gap + bar, bottom), outline=INK)
+    for share, text in ticks:
+        y = bottom - share * (bottom - top)
+        pen.line((gap + bar, y, gap + bar + gap // 2, y), INK)
+        pen.text((gap + bar + gap, y), text, INK, font, anchor="lm")
+    return np.asarray(image)
+
+
+def beside(picture: NDArray[np.uint8], legend: Legend | None, width: int) -> NDArray[np.uint8]:
+    """The picture with a column of that width to its right, and in it, where there is one, the legend."""
+    column = np.full((len(picture), width, 3), GROUND, np.uint8)
+    if legend is not None:
+        drawn = legend_picture(legend, legend_height(len(picture)))[:, :width]
+        column[len(column) - len(drawn) :, : drawn.shape[1]] = drawn
+    return np.concatenate([picture, column], axis=1)
+
+
+def legend_height(height: int) -> int:
+    """Of the legend of a picture so high, in pixels."""
+    return min(height, max(140, height * 2 // 5))
+
+
+def legend_width(legends: Iterable[Legend | None], height: int) -> int:
+    """How wide a column for these is beside pictures so high."""
+    drawn = [legend_picture(legend, legend_height(height)) for legend in legends if legend]
+    return max((picture.shape[1] for picture in drawn), default=0)

@@ -1,0 +1,151 @@
+"""Pictures by Open3D's off-screen renderer, in a process of its own.
+
+Where there is no driver, or a bad one, the renderer ends its process instead of raising; so `Offscreen`
+starts a child (this module as a program), sends it surfaces and cameras, and gets pictures, or sees that it
+has gone."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from io import BufferedReader
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recon.geometry import Float, Mesh, PointCloud
+from recon.render.camera import FIELD_OF_VIEW, Camera, mean_normal
+from recon.render.ray_casting import BODY, INSIDE, SUPERSAMPLING, averaged, surface_of
+from recon.viewer.open3d_parts import PICTURE_LIGHT, faces_of, light, tensor
+
+SHARES = np.arange(256) / 255
+LINEAR = np.where(SHARES <= 0.04045, SHARES / 12.92, ((SHARES + 0.055) / 1.055) ** 2.4)  # of sRGB
+CLOSED = 1e-6  # length of the mean normal of a surface without openings, where it is 0 but for rounding
+BELOW = 5e-4  # of the longest side: how far the inside is drawn below the outside
+
+
+class OffscreenError(Exception):
+    """The renderer does not work here; caught by whoever can do without it."""
+
+
+class Offscreen:
+    """The renderer, started, for pictures of one size; use it in a `with` block."""
+
+    def __init__(self) -> None:
+        self._thing: Mesh | PointCloud | None = None
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "recon.viewer.offscreen"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def draw(self, thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.uint8]:
+        """The picture (height, width, 3) that `camera` takes of a thing with normals. Raises OffscreenError
+        where the renderer cannot."""
+        assert self._child.stdin and self._child.stdout
+        width, height = camera.size
+        surface = None if thing is self._thing else surface_of(thing, camera)
+        try:
+            pickle.dump((surface, camera), self._child.stdin, pickle.HIGHEST_PROTOCOL)
+            self._child.stdin.flush()
+        except OSError:
+            raise OffscreenError from None
+        answer = self._child.stdout.read(3 * width * height)
+        if len(answer) < 3 * width * height:
+            raise OffscreenError
+        self._thing = thing
+        return np.frombuffer(answer, np.uint8).reshape(height, width, 3)
+
+    def __enter__(self) -> Offscreen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._child.stdin and self._child.stdout
+        self._child.kill()
+        self._child.wait()
+        self._child.stdout.close()
+        with suppress(OSError):  # a request that the child did not live to read
+            self._child.stdin.close()
+
+
+def serve(requests: BufferedReader, answers: BinaryIO) -> None:
+    """Draw what comes until nothing comes."""
+    from open3d.visualization import rendering
+
+    renderer: Any = None
+    surface: Mesh | None = None
+    while requests.peek(1):
+        new, camera = pickle.load(requests)
+        surface, fine = new or surface, camera.scaled(SUPERSAMPLING)
+        assert surface is not None
+        if renderer is None:
+            renderer = rendering.OffscreenRenderer(*fine.size)
+        if new is not None:
+            _place(rendering, renderer, surface)
+        _aim(rendering, renderer, surface, fine)
+        linear = np.asarray(renderer.render_to_image()) / 255.0
+        encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)  # sRGB
+        answers.write(averaged(encoded).tobytes())
+        answers.flush()
+
+
+def _place(rendering: Any, renderer: Any, surface: Mesh) -> None:
+    """Put `surface`, around the middle of its box, before the renderer, instead of what was there."""
+    renderer.scene.clear_geometry()
+    renderer.scene.set_background([1.0, 1.0, 1.0, 1.0])
+    renderer.scene.view.set_post_processing(False)  # it would tint; pictures are encoded here
+    renderer.scene.view.set_shadowing(False, rendering.View.ShadowType.PCF)
+    material = rendering.MaterialRecord()
+    material.shader = "defaultLit"
+    material.base_roughness, material.base_reflectance = 1.0, 0.0
+    shown = painted(surface)
+    places, shades = shown.vertices - _middle(surface), tensor(LINEAR[shown.colors], np.float32)
+    renderer.scene.add_geometry("surface", faces_of(places, shown.faces, shades, shown.normals), material)
+
+
+def _aim(rendering: Any, renderer: Any, surface: Mesh, camera: Camera) -> None:
+    scene, middle = renderer.scene, _middle(surface)
+    reach = camera.focus + 2 * float(np.linalg.norm(np.ptp(surface.vertices, axis=0)))
+    width, height = camera.size
+    kind = rendering.Camera.FovType.Vertical
+    scene.camera.set_projection(FIELD_OF_VIEW, width / height, 1e-2 * camera.focus, reach, kind)
+    scene.camera.look_at(
+        *(np.float32(x) for x in (camera.target - middle, camera.eye - middle, camera.upward))
+    )
+    light(scene.scene, (camera.right, camera.upward, camera.forward), PICTURE_LIGHT)
+
+
+def _middle(surface: Mesh) -> Float:
+    return 0.5 * (surface.vertices.min(0) + surface.vertices.max(0))  # it has single precision from there
+
+
+def painted(surface: Mesh) -> Mesh:
+    """`surface`, which has normals, in colours: its own, or a body's; then, where it is open, with its inside
+    in another colour just below it, because the renderer shows both sides of a face alike."""
+    if surface.colors is not None:
+        return surface
+    body, inside = (np.rint(255 * color).astype(np.uint8) for color in (BODY, INSIDE))
+    count = len(surface.vertices)
+    colors = np.tile(body, (count, 1))
+    if np.linalg.norm(mean_normal(surface)) < CLOSED:
+        return replace(surface, colors=colors)
+    assert surface.normals is not None
+    below = surface.vertices - BELOW * np.ptp(surface.vertices, axis=0).max() * surface.normals
+    return Mesh(
+        np.concatenate([surface.vertices, below]),
+        np.concatenate([surface.faces, surface.faces[:, ::-1] + count]),
+        np.concatenate([surface.normals, -surface.normals]),
+        np.concatenate([colors, np.tile(inside, (count, 1))]),
+    )
+
+
+if __name__ == "__main__":
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # the renderer talks on standard output
+    serve(sys.stdin.buffer, answers)  # type: ignore[arg-type]

@@ -1,0 +1,99 @@
+"""Pieces of a stage, and light, as Open3D has them; and Open3D itself, or a line that says what it lacks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recon.errors import MissingLibraryError
+from recon.geometry import Float
+from recon.viewer.launch import INSTEAD, LIBRARIES
+
+if TYPE_CHECKING:
+    from recon.viewer.stage import Piece
+
+# Lux: from above the camera's left, and from everywhere. Colours of the window go to the screen as they are
+# shaded; those of pictures are linear, and encoded when they are shaded.
+WINDOW_LIGHT, PICTURE_LIGHT = (48_000.0, 28_000.0), (80_000.0, 24_000.0)
+
+
+def import_open3d() -> Any:
+    """Open3D. Raises MissingLibraryError where it, or a library of the system that it needs, is not there."""
+    try:
+        import open3d
+        import open3d.visualization.gui
+        import open3d.visualization.rendering
+    except ModuleNotFoundError as error:
+        raise MissingLibraryError(
+            f"the window needs Open3D ({error}): bash tools/setup view, or pip install open3d, {INSTEAD}"
+        ) from None
+    except (ImportError, OSError) as error:  # a library of the system is not there
+        reason = str(error).splitlines()[0]
+        raise MissingLibraryError(
+            f"Open3D does not start ({reason}): apt-get install {LIBRARIES} (Debian, Ubuntu), {INSTEAD}"
+        ) from None
+    return open3d
+
+
+def tensor(array: np.ndarray, kind: type) -> Any:
+    """The array as Open3D has it."""
+    import open3d
+
+    return open3d.core.Tensor.from_numpy(np.ascontiguousarray(array, kind))
+
+
+def _colors(piece: Piece, count: int) -> Any:
+    return tensor(np.broadcast_to(piece.colors, (count, 3)) / np.float32(255), np.float32)
+
+
+def faces_of(places: np.ndarray, faces: np.ndarray, shades: Any, normals: np.ndarray | None) -> Any:
+    """Triangles: `places` (n, 3), `faces` (m, 3), `shades` (n, 3) a tensor of RGB in 0..1."""
+    import open3d
+
+    mesh = open3d.t.geometry.TriangleMesh()
+    mesh.vertex.positions = tensor(places, np.float32)
+    mesh.triangle.indices = tensor(faces, np.int32)
+    mesh.vertex.colors = shades
+    if normals is not None:
+        mesh.vertex.normals = tensor(normals, np.float32)
+    return mesh
+
+
+def triangles(piece: Piece) -> Any:
+    """A piece of faces."""
+    assert piece.faces is not None
+    return faces_of(piece.places, piece.faces, _colors(piece, len(piece.places)), piece.normals)
+
+
+def points(piece: Piece) -> Any:
+    """A piece of points."""
+    import open3d
+
+    cloud = open3d.t.geometry.PointCloud()
+    cloud.point.positions = tensor(piece.places, np.float32)
+    cloud.point.colors = _colors(piece, len(piece.places))
+    if piece.normals is not None:
+        cloud.point.normals = tensor(piece.normals, np.float32)
+    return cloud
+
+
+def lines(piece: Piece) -> Any:
+    """A piece of lines."""
+    import open3d
+
+    found = open3d.t.geometry.LineSet()
+    found.point.positions = tensor(piece.places, np.float32)
+    found.line.indices = tensor(np.arange(len(piece.places)).reshape(-1, 2), np.int32)
+    found.line.colors = _colors(piece, len(piece.places) // 2)
+    return found
+
+
+def light(scene: Any, axes: tuple[Float, Float, Float], lux: tuple[float, float]) -> None:
+    """Light a scene for a camera with these `axes`: right, upward, forward."""
+    right, upward, forward = axes
+    sun = forward - 0.8 * upward + 0.6 * right
+    scene.enable_sun_light(True)
+    scene.set_sun_light(np.float32(sun / np.linalg.norm(sun)), [1.0, 1.0, 1.0], lux[0])
+    scene.enable_indirect_light(True)
+    scene.set_indirect_light_intensity(lux[1])

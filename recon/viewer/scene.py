@@ -1,0 +1,189 @@
+"""What is looked at: files, run folders and folders of them, as pages of layers. No graphics here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recon.base.provenance import CHECKPOINT, PREVIEW, RESULT, RUN, SUMMARY
+from recon.errors import ExtractError, ScanError
+from recon.geometry import Float, Mesh, PointCloud
+from recon.render.camera import corners, usual_view
+from recon.scan.files import READERS, read_any
+
+if TYPE_CHECKING:  # it takes PyTorch, which takes a second: only pages with a run folder load it
+    from recon.surface.reconstruction import Reconstruction
+
+FINEST = 256  # samples along the longest side of a run's field, to look at
+SURROUNDED = 0.5  # share of a scan's box, along each side, that the box of its mesh covers at least
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One thing of a page, world, and the name it is shown under."""
+
+    name: str
+    thing: Mesh | PointCloud
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """What is shown together.
+
+    title   which it is
+    layers  meshes first, then clouds, each in the order given
+    run     the field that can be sliced, or None
+    points  it is about a scan: of a folder, or without a mesh
+    """
+
+    title: str
+    layers: tuple[Layer, ...]
+    run: Reconstruction | None = None
+    points: bool = False
+
+    @property
+    def meshes(self) -> list[Mesh]:
+        return [layer.thing for layer in self.layers if isinstance(layer.thing, Mesh)]
+
+    @property
+    def clouds(self) -> list[PointCloud]:
+        return [layer.thing for layer in self.layers if isinstance(layer.thing, PointCloud)]
+
+    @property
+    def unit(self) -> str | None:
+        """The name of the coordinates' unit, where a scan states it."""
+        return next((cloud.unit for cloud in self.clouds if cloud.unit), None)
+
+    @cached_property
+    def box(self) -> Float:
+        """(2, 3) float64, world: around all layers."""
+        boxes = np.array([_box(layer.thing) for layer in self.layers])
+        return np.stack([boxes[:, 0].min(0), boxes[:, 1].max(0)])
+
+    def view_of(self, thing: Mesh | PointCloud) -> tuple[Float, Float]:
+        """The direction to see a thing from, and what is up: a scan is seen as its mesh is."""
+        low, high = _box(thing)
+        for mesh in [] if isinstance(thing, Mesh) else self.meshes:
+            bottom, top = _box(mesh)
+            shared = np.minimum(high, top) - np.maximum(low, bottom)
+            if (shared >= SURROUNDED * (high - low)).all():
+                return usual_view(mesh)
+        return usual_view(thing)
+
+
+def _box(thing: Mesh | PointCloud) -> Float:
+    points = corners(thing)
+    return np.stack([points.min(0), points.max(0)])
+
+
+class Scene:
+    """The pages that some paths name, each read when it is turned to.
+
+    Files and run folders stand on every page; every mesh, scan or run below any other folder has a page of
+    its own. Raises ScanError, when made, for a path that is not there or a folder without anything to see.
+    """
+
+    def __init__(self, paths: Sequence[str | Path]) -> None:
+        self.everywhere: list[Path] = []
+        self.alone: list[Path] = []
+        for path in map(Path, paths):
+            if not path.exists():
+                raise ScanError(f"there is no file {path}")
+            if path.is_dir() and not (path / RUN).exists():
+                found = below(path)
+                if not found:
+                    raise ScanError(f"{path} holds no mesh, scan or run folder")
+                self.alone += found
+            else:
+                self.everywhere.append(path)
+        self._things: dict[Path, tuple[int, Mesh | PointCloud]] = {}  # what is on every page is read once
+
+    def __len__(self) -> int:
+        return len(self.alone) or 1
+
+    def page(self, number: int) -> Page:
+        """The page with that number, from 0; beyond the last the first follows. Of a run folder it has scan
+        and field, and the field's mesh, unless a mesh is given beside it: of one that is still training what
+        it shows of itself, if it does. Raises ScanError for what cannot be read."""
+        paths = self._paths(number)
+        layers = [Layer(path.name, self._thing(path)) for path in paths if not path.is_dir()]
+        run = None
+        for path in paths:
+            if path.is_dir():
+                run = self._run(path)
+                layers.append(Layer(f"{path.name}: scan", run.scan))
+                if path in self.alone or not any(isinstance(layer.thing, Mesh) for layer in layers):
+                    layers += [Layer(f"{path.name}: mesh", mesh) for mesh in _mesh_of(path, run)]
+        scans = [isinstance(layer.thing, PointCloud) for layer in layers]
+        about = all(scans) or (bool(self.alone) and not paths[0].is_dir() and scans[0])
+        layers.sort(key=lambda layer: isinstance(layer.thing, PointCloud))
+        return Page(", ".join(path.name for path in paths), tuple(layers), run, about)
+
+    def stamp(self, number: int) -> tuple[int, ...]:
+        """Of the files of a page: another one when one of them was replaced."""
+        found = []
+        for path in self._paths(number):
+            if path.is_dir():
+                found += [_time(path / PREVIEW) or _time(path / CHECKPOINT), _time(path / RESULT)]
+            else:
+                found.append(_time(path))
+        return tuple(found)
+
+    def _paths(self, number: int) -> list[Path]:
+        return [*self.alone[number % len(self) :][:1], *self.everywhere]
+
+    def _thing(self, path: Path) -> Mesh | PointCloud:
+        time = _time(path)
+        known = self._things.get(path)
+        if known and known[0] == time:
+            return known[1]
+        thing = read_any(path)
+        if path in self.everywhere:
+            self._things[path] = time, thing
+        return thing
+
+    def _run(self, path: Path) -> Reconstruction:
+        from recon.surface.reconstruction import load
+
+        return load(path)
+
+
+def _time(path: Path) -> int:
+    """When a file was written, in nanoseconds; 0 where it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _mesh_of(folder: Path, run: Reconstruction) -> list[Mesh]:
+    """The mesh of a run folder that none is given for; none where its field has no surface yet."""
+    if run.trained < 1 and (folder / PREVIEW).exists():
+        from recon.meshing.files import read_mesh
+
+        return [read_mesh(folder / PREVIEW)]
+    try:
+        return [run.mesh(min(run.config.mesh.resolution or FINEST, FINEST))]
+    except ExtractError:
+        if run.trained < 1:
+            return []
+        raise
+
+
+def below(folder: Path) -> list[Path]:
+    """The run folders, meshes and scans below `folder`, in the order of their paths, but nothing hidden,
+    nothing in a run folder, and no table of a batch."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            found += [path] if (path / RUN).exists() else below(path)
+        elif path.suffix.lower() in READERS and path.name != SUMMARY:
+            found.append(path)
+    return found

@@ -1,0 +1,264 @@
+"""The command line, as a user and as a script see it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from waiting import PATIENCE
+
+import recon
+from recon.cli.main import main
+from recon.training.checkpoint import load_snapshot
+
+SMALL = ["--set", "field.width=48", "--set", "fit.steps=300", "--set", "surface.prior_samples=20000"]
+SMALL += ["--set", "surface.on_surface=400", "--set", "surface.off_surface=150"]
+SMALL += ["--resolution", "64", "--threads", "1"]
+
+
+@pytest.mark.slow
+def test_mesh_info_eval_and_query_work_together(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan, out, run = data / "coupling.ply", tmp_path / "coupling.obj", tmp_path / "run"
+    assert main(["mesh", str(scan), "-o", str(out), "--run", str(run), "--json", *SMALL]) == 0
+    shown = capsys.readouterr()
+    summary = json.loads(shown.out)
+    assert summary["watertight"] and summary["faces"] > 1000
+    assert summary["scan_to_mesh"]["mean"] < 0.01 * summary["diagonal"]
+    assert 0 < summary["volume"] < summary["area"] ** 1.5 and summary["holes"] == []
+    assert f"size    area {summary['area']:.6g}, volume {summary['volume']:.6g}" in shown.err
+    assert f"{summary['faces']:,} faces, watertight" in shown.err
+
+    assert main(["info", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["faces"] == summary["faces"]
+
+    assert main(["eval", str(out), str(data / "coupling_reference.ply"), "--samples", "5000", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["distance"]["both"]["mean"] < 50
+
+    assert main(["query", str(run), str(out), "-o", str(tmp_path / "q.csv"), "--quiet"]) == 0
+    table = np.loadtxt(tmp_path / "q.csv", delimiter=",", skiprows=1)
+    assert np.abs(table[:, 3]).mean() < 0.01 * summary["diagonal"]  # the mesh's own points
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/there.ply"], 1, "there.ply exists"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.step"], 2, ".step"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/none/m.ply"], 1, "no folder"),
+        (["mesh", "{tmp}/missing.ply", "-o", "{tmp}/m.ply"], 1, "missing.ply"),
+        (["mesh", "{data}/README.md", "-o", "{tmp}/m.ply"], 1, "README.md"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--device", "tpu"], 2, "tpu"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--device", "cuda:99"], 2, "cuda:99"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--resolution", "1"], 2, "mesh.resolution is 1"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--set", "fit.speed=9"], 2, "fit.speed"),
+        (
+            ["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--set", "fit.steps=many"],
+            2,
+            "'many' is no whole number",
+        ),
+        (
+            ["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--set", "surface.prior=much"],
+            2,
+            "'much' is no number",
+        ),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--set", "scan.sensor=1,2"], 2, "no point X,Y,Z"),
+        (
+            ["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--set", "mesh.resolution=9.5"],
+            2,
+            "no whole number",
+        ),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--parts", "few"], 2, "few"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--threads", "0"], 2, "0 threads"),
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--preview", "5s"], 2, "--run"),
+        (["mesh", "{data}/oni.ply", "{data}/kitten.ply"], 2, "-o MESH"),
+        (["info", "{tmp}"], 1, "folder"),
+        (["eval", "{tmp}/missing.ply", "{data}/oni.ply"], 1, "missing.ply"),
+        (["query", "{tmp}", "{data}/oni.ply"], 1, "run folder"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_writes_nothing(
+    arguments: list[str],
+    code: int,
+    words: str,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "there.ply").write_text("precious")
+    assert main([a.format(data=data, tmp=tmp_path) for a in arguments]) == code
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("recon: error: ") and shown.err.count("\n") == 1
+    assert words in shown.err
+    assert [path.name for path in tmp_path.iterdir()] == ["there.ply"]
+    assert (tmp_path / "there.ply").read_text() == "precious"
+
+
+@pytest.mark.parametrize("arguments", [[], ["mash"], ["mesh"], ["mesh", "a.ply", "--time", "soon"]])
+def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+
+
+def test_help_lists_every_setting_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["mesh", "--help"])
+    text = capsys.readouterr().out
+    standard = recon.PRESETS["standard"]
+    assert f"fit.steps={standard.fit.steps}" in text
+    assert f"mesh.resolution={standard.mesh.resolution}" in text
+
+
+@pytest.mark.slow
+def test_a_budget_in_seconds_is_kept(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "m.ply"
+    assert main(["mesh", str(data / "oni.ply"), "-o", str(out), "--time", "1s", "--json", *SMALL]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["steps"] > 0 and summary["steps"] % 50 == 0
+    assert summary["seconds"]["train"] >= 1
+
+
+# A program that is the command line, but after its first checkpoint it trains on for a while, and then waits.
+HELD = """
+import signal, sys
+from recon.cli.main import main
+from recon.training.checkpoint import Checkpoint
+save = Checkpoint.__call__
+
+def hold(checkpoint, progress):
+    if progress.ended or progress.snapshot.step < 150:
+        save(checkpoint, progress)
+    else:
+        print("held", "torch._dynamo" in sys.modules, flush=True)
+        signal.pause()
+
+Checkpoint.__call__ = hold
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The mesh of a command that was left alone."""
+    out = tmp_path_factory.mktemp("undisturbed") / "whole.ply"
+    assert main(["mesh", str(data / "oni.ply"), "-o", str(out), "--quiet", *SMALL]) == 0
+    return out.read_bytes()
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_file(undisturbed: bytes, data: Path, tmp_path: Path) -> None:
+    def made(seed: int) -> bytes:
+        out = tmp_path / f"{seed}.ply"
+        assert main(["mesh", str(data / "oni.ply"), "-o", str(out), "--seed", str(seed), *SMALL]) == 0
+        return out.read_bytes()
+
+    assert made(recon.PRESETS["standard"].seed) == undisturbed
+    assert made(4) != undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_stopped_command_goes_on_to_the_same_mesh(
+    blow: signal.Signals, named: bool, undisturbed: bytes, data: Path, tmp_path: Path
+) -> None:
+    """With --run and without: stopped or killed after a checkpoint, the same command again ends as
+    the one that was left alone, and only a folder that --run names is left."""
+    out = tmp_path / "stopped.ply"
+    run = tmp_path / ("stopped" if named else ".stopped.ply.recon-run")
+    command = ["mesh", str(data / "oni.ply"), "-o", str(out), *SMALL, *(["--run", str(run)] if named else [])]
+    stopped = subprocess.Popen(
+        [sys.executable, "-c", HELD, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert stopped.stdout
+    held = stopped.stdout.readline()
+    stopped.send_signal(blow)
+    _, said = stopped.communicate(timeout=PATIENCE)
+    assert held == "held False\n", said  # PyTorch's compiler, which takes long to load, is not there
+    assert stopped.returncode == (130 if blow == signal.SIGINT else -signal.SIGKILL)
+    assert not out.exists()
+    if blow == signal.SIGINT:
+        assert "goes on from there" in said and "Traceback" not in said
+    assert load_snapshot(run / "checkpoint.pt").step == (150 if blow == signal.SIGINT else 50)
+
+    assert main([*command, "--quiet"]) == 0
+    assert out.read_bytes() == undisturbed
+    assert run.exists() == named
+
+
+@pytest.mark.slow
+def test_several_scans_are_one(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cloud = recon.read_cloud(data / "oni.ply")
+    scans = [str(tmp_path / f"{part}.npy") for part in range(2)]
+    for part, scan in enumerate(scans):
+        half = cloud.select(np.arange(len(cloud)) % 2 == part)
+        np.save(scan, np.hstack([half.points, half.normals]))
+    everything = ["--set", "scan.outliers=off"]
+    assert main(["mesh", *scans, "-o", str(tmp_path / "m.ply"), "--json", *SMALL, *everything]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["scan"] == scans
+    assert summary["points"] == len(cloud)
+
+
+@pytest.mark.slow
+def test_what_another_command_left_behind_is_not_taken_up(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m.ply"
+    left = tmp_path / ".m.ply.recon-run"
+    recon.reconstruct(
+        recon.read_cloud(data / "kitten.ply"),
+        recon.PRESETS["standard"].with_(
+            field={"width": 16}, fit={"steps": 10}, surface={"prior_samples": 2_000}
+        ),
+        run=left,
+    )
+    assert main(["mesh", str(data / "oni.ply"), "-o", str(out), "--quiet", *SMALL]) == 0
+    assert out.exists() and not left.exists()
+
+
+@pytest.mark.slow
+def test_module_and_script_are_the_same_program() -> None:
+    script = Path(sys.executable).with_name("recon")
+    for command in ([sys.executable, "-m", "recon"], [str(script)]):
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+        assert done.stdout == f"recon {recon.__version__}\n"
+
+
+@pytest.mark.slow
+def test_a_run_folder_says_how_it_was_made_and_what_came_of_it(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan, out, run = data / "oni.ply", tmp_path / "m.ply", tmp_path / "the run"
+    command = ["mesh", str(scan), "-o", str(out), "--run", str(run), "--json", *SMALL]
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((run / "result.json").read_text())
+    origin = json.loads((run / "run.json").read_text())["origin"]
+    assert shlex.split(origin["command"]) == ["recon", *command]
+    assert origin["folder"] == str(Path.cwd()) and origin["preset"] == "standard"
+    sha256 = hashlib.sha256(scan.read_bytes()).hexdigest()
+    assert origin["inputs"] == [{"path": str(scan), "bytes": scan.stat().st_size, "sha256": sha256}]
+    assert origin["versions"]["recon"] == recon.__version__ and origin["threads"] == 1
+
+    history = (run / "history.csv").read_bytes()
+    again = ["mesh", str(scan), "-o", str(tmp_path / "n.ply"), "--run", str(run), *SMALL, "--parts", "all"]
+    assert main(again) == 0
+    assert (run / "history.csv").read_bytes() == history  # nothing was trained: only the mesh is another
+    kept = json.loads((run / "run.json").read_text())
+    assert shlex.split(kept["origin"]["command"]) == ["recon", *again]
+    assert kept["config"]["mesh"]["parts"] == "all"
+    assert json.loads((run / "result.json").read_text())["mesh"] == str(tmp_path / "n.ply")

@@ -1,0 +1,129 @@
+"""Ray-cast pictures against closed forms: areas, places, colours, sides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+from shapes import half_sphere, sphere
+
+from recon.errors import OutputError
+from recon.geometry import Mesh, PointCloud
+from recon.render.camera import MARGIN
+from recon.render.files import sheet, write_png
+from recon.render.ray_casting import camera_for, mask, picture
+
+FRONT, UP = (0.0, -1.0, 0.0), (0.0, 0.0, 1.0)
+
+
+def ball(**attributes: np.ndarray) -> Mesh:
+    shape = trimesh.creation.icosphere(4)
+    return Mesh(shape.vertices, shape.faces, **attributes)
+
+
+def cone() -> Mesh:
+    shape = trimesh.creation.cone(radius=1.0, height=2.0)
+    return Mesh(shape.vertices, shape.faces)
+
+
+def shown(image: np.ndarray) -> np.ndarray:
+    return (image < 250).any(2)
+
+
+def test_a_sphere_has_the_area_of_a_disc() -> None:
+    size = (300, 200)
+    image = picture(ball(), size, FRONT, UP)
+    diameter = (1 - 2 * MARGIN) * 200
+    found = shown(image)
+    assert image.shape == (200, 300, 3)
+    assert found.sum() == pytest.approx(np.pi / 4 * diameter**2, rel=0.02)
+    assert mask(ball(), camera_for(ball(), size, FRONT, UP)).sum() == pytest.approx(found.sum(), rel=0.03)
+    rows, columns = np.nonzero(found)
+    assert rows.mean() == pytest.approx(99.5, abs=0.5)
+    assert columns.mean() == pytest.approx(149.5, abs=0.5)
+
+
+def test_a_cone_stands_on_its_base() -> None:
+    widths = shown(picture(cone(), (120, 120), FRONT, UP)).sum(1)
+    widths = widths[widths > 0]
+    assert len(widths) > 90
+    assert (np.diff(widths[:-15]) >= -1).all()  # narrow above, wide below
+    assert widths[-10] > 8 * widths[5]
+
+
+def test_colours_are_where_they_belong() -> None:
+    vertices = ball().vertices
+    colors = np.where(vertices[:, :1] > 0, [[220, 30, 30]], [[30, 30, 220]]).astype(np.uint8)
+    for thing in (ball(colors=colors), PointCloud(vertices, vertices, colors)):
+        image = picture(thing, (100, 100), FRONT, UP).astype(int)
+        found = shown(image)
+        redder = image[..., 0] > image[..., 2]
+        assert redder[:, 55:][found[:, 55:]].mean() > 0.99  # from -y, +x is right
+        assert redder[:, :45][found[:, :45]].mean() < 0.01
+
+
+def test_insides_are_told_from_outsides() -> None:
+    shape = trimesh.creation.icosphere(4)
+    upper = Mesh(shape.vertices, shape.faces).select(shape.vertices[:, 2] > -1e-9)
+    for thing in (upper, half_sphere()):
+        outside = picture(thing, (80, 80), (0, 0, 1), (0, 1, 0))[40, 40].astype(int)
+        inside = picture(thing, (80, 80), (0, 0, -1), (0, 1, 0))[40, 40].astype(int)
+        assert np.abs(outside - inside).max() > 40
+
+
+def test_faces_are_lit_from_above_and_flat_where_they_meet_in_an_edge() -> None:
+    box = trimesh.creation.box()
+    image = picture(Mesh(box.vertices, box.faces), (100, 100), (0, -1, 1), UP).astype(int)
+    top, front = image[30:45, 40:60], image[65:75, 40:60]
+    assert top.mean() > front.mean() + 5
+    assert np.ptp(top, axis=(0, 1)).max() <= 2
+    assert np.ptp(front, axis=(0, 1)).max() <= 2
+
+
+def test_smooth_shading_does_not_show_the_triangles() -> None:
+    coarse = trimesh.creation.icosphere(2)
+    image = picture(Mesh(coarse.vertices, coarse.faces), (200, 200), FRONT, UP).astype(float)
+    column = image[60:140, 100].mean(1)
+    assert np.abs(np.diff(column, 2)).max() < 4
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1e-4, 0.0), (1.0, 5e6), (1e4, 1e8)])
+def test_unit_and_offset_make_no_difference(scale: float, offset: float) -> None:
+    plain = picture(cone(), (100, 100), None, None).astype(int)
+    moved = Mesh(cone().vertices * scale + offset, cone().faces)
+    assert (np.abs(picture(moved, (100, 100)).astype(int) - plain).max(2) > 8).mean() < 0.005
+
+
+def test_discs_cover_a_scan_of_a_sphere() -> None:
+    cloud = sphere(20_000)
+    camera = camera_for(cloud, (120, 120), FRONT, UP)
+    both = mask(cloud, camera), mask(ball(), camera)
+    assert (both[0] & both[1]).sum() / (both[0] | both[1]).sum() > 0.95
+
+
+def test_points_without_normals_or_places_are_drawn_and_left_out() -> None:
+    points = sphere(5000).points.copy()
+    points[::7] = np.nan
+    image = picture(PointCloud(points), (80, 80))
+    assert 0.3 < shown(image).mean() < 0.8
+    assert np.unique(image[shown(image)]).size > 10  # it has relief
+
+
+def test_one_point_is_a_dot() -> None:
+    assert 0 < shown(picture(PointCloud(np.ones((1, 3))), (80, 80))).sum() < 60
+
+
+def test_pictures_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    image = sheet([[np.full((4, 6, 3), value, np.uint8) for value in row] for row in ((0, 50), (100, 150))])
+    write_png(image, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as back:
+        assert np.array_equal(np.asarray(back), image)
+    assert image[5, 7, 0] == 150
+    with pytest.raises(OutputError, match="exists"):
+        write_png(image, tmp_path / "a.png")
+    with pytest.raises(OutputError, match="no folder"):
+        write_png(image, tmp_path / "none" / "a.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

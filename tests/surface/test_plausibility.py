@@ -1,0 +1,80 @@
+"""What is said of meshes that are not what their scan shows, and nothing of those that are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import shapes
+import trimesh
+from skimage.measure import marching_cubes
+
+from recon.geometry import Float, Mesh, PointCloud
+from recon.meshing.topology import measures, topology
+from recon.surface.plausibility import doubts
+
+GRID = np.stack(np.meshgrid(*[np.linspace(-1.3, 1.3, 80)] * 3, indexing="ij"), axis=-1)
+RADIUS = np.linalg.norm(GRID, axis=-1)
+BALL = RADIUS - 1
+
+
+def surface(values: Float) -> Mesh:
+    """Where `values` on `GRID` are zero."""
+    vertices, faces, _, _ = marching_cubes(values, 0.0)
+    return Mesh(vertices * (2.6 / 79) - 1.3, faces[:, ::-1])
+
+
+def said(scan: PointCloud, mesh: Mesh) -> list[str]:
+    shape = topology(mesh)
+    return doubts(scan, mesh, shape, measures(mesh, shape))
+
+
+def part(mesh: Mesh, keep: Callable[[Float], Float]) -> Mesh:
+    return mesh.select(keep(mesh.vertices) > 0)
+
+
+def plate() -> Mesh:
+    box = trimesh.creation.box((2, 2, 0.01)).subdivide_to_size(0.1)
+    return Mesh(box.vertices, box.faces)
+
+
+RING = np.hypot(np.hypot(GRID[..., 0], GRID[..., 1]) - 0.6, GRID[..., 2]) - 0.2
+RIGHT = {
+    "sphere": (shapes.sphere(3000), surface(BALL)),
+    "noisy": (shapes.sphere(3000, noise=0.02), surface(BALL)),
+    "very sparse": (shapes.sphere(100), surface(BALL)),
+    "torus": (shapes.torus(2000), surface(RING)),
+    "thinner than a spacing, both sides near each point": (shapes.plate(6000, thickness=0.01), plate()),
+    "open": (shapes.half_sphere(3000), part(surface(BALL), lambda x: x[:, 2] + 0.1)),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_nothing_is_said_of_a_mesh_that_is_what_the_scan_shows(name: str) -> None:
+    assert said(*RIGHT[name]) == []
+
+
+def gyroid() -> Float:
+    x, y, z = np.moveaxis(25 * GRID, -1, 0)
+    return np.sin(x) * np.cos(y) + np.sin(y) * np.cos(z) + np.sin(z) * np.cos(x)
+
+
+WRONG = {
+    "handles, holes and further": (shapes.sphere(3000), surface(np.maximum(np.abs(BALL) - 0.06, gyroid()))),
+    "the surface of one sheet": (shapes.sphere(3000), surface(np.abs(np.abs(BALL) - 0.08) - 0.04)),
+    "of the points have no surface": (shapes.sphere(3000), part(surface(BALL), lambda x: 0.2 - x[:, 2])),
+    "of the surface has no points": (shapes.half_sphere(3000), surface(BALL)),
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_a_mesh_that_is_something_else_is_told_by_what_is_wrong(words: str) -> None:
+    (doubt,) = said(*WRONG[words])
+    assert words in doubt
+
+
+def test_units_and_places_change_nothing() -> None:
+    scan, mesh = shapes.half_sphere(3000), surface(BALL)
+    moved = PointCloud(1e-3 * scan.points + 5e3), Mesh(1e-3 * mesh.vertices + 5e3, mesh.faces)
+    assert said(*moved) == said(scan, mesh) != []
