@@ -13,16 +13,9 @@ from typing import Any
 
 from recon.version import VERSION
 
-# Files of a run folder: the one by which it is known, the training so far, what shows meanwhile, its end.
-RUN, CHECKPOINT, PREVIEW, RESULT = "run.json", "checkpoint.pt", "preview.ply", "result.json"
 SUMMARY = "summary.csv"  # of a batch, beside its meshes
 CHUNK = 1 << 20
 PARTS = ("torch", "numpy", "scipy", "libigl", "scikit-image")  # whose version can change a result
-
-
-def own_run(out: Path) -> Path:
-    """The run folder of a result at `out` that was given none."""
-    return out.with_name(f".{out.name}.recon-run")
 
 
 def command_origin(arguments: Sequence[str], preset: str) -> dict[str, Any]:

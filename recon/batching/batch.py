@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from recon.base.files import remove_leftovers
-from recon.base.provenance import own_run
+from recon.base.runs import own_run
 from recon.batching.config_file import settings_from
 from recon.batching.find import find_scans
 from recon.batching.index import INDEX, write_index

@@ -10,7 +10,7 @@ from typing import Any
 
 from recon.base import provenance as origin
 from recon.base.files import atomic_path
-from recon.base.provenance import own_run
+from recon.base.runs import own_run
 from recon.errors import OutputError
 from recon.version import VERSION
 

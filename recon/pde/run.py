@@ -3,7 +3,6 @@ reference."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,8 @@ from numpy.typing import NDArray
 
 from recon.base.files import atomic_path
 from recon.base.progress import Told, untold
-from recon.base.provenance import RESULT, RUN, fingerprint
+from recon.base.provenance import fingerprint
+from recon.base.runs import RUN, save_result
 from recon.errors import OutputError, SignalError
 from recon.pde.media import Map, named_medium
 from recon.pde.problem import Problem
@@ -88,8 +88,7 @@ class Work:
             "seconds": {"train": round(solution.seconds, 2)},
             "seconds_all": round(time.monotonic() - began, 2),
         }
-        with atomic_path(self.out / RESULT, overwrite=True) as temporary:
-            temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        save_result(self.out, summary)
         return summary
 
 

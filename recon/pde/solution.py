@@ -4,17 +4,15 @@ kept."""
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from recon.base.provenance import RUN
-from recon.errors import SignalError
+from recon.base.runs import kept_state, read_description
+from recon.errors import ScanError, SignalError
 from recon.field.derivatives import jet
 from recon.field.jet import VALUE, Jet, Order
 from recon.field.kernels import fast_kernels
@@ -72,17 +70,15 @@ def load_solution(folder: str | Path, device: str | torch.device = "cpu") -> Sol
     where there is none, FitError where its field is damaged."""
     folder = Path(folder)
     try:
-        description: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        description = read_description(folder)
         kept, outputs, config = description["units"], description["outputs"], description["config"]
         size = kept["size"]
         units = Units(
             tuple((low, high) for low, high in kept["box"]), tuple(size) if isinstance(size, list) else size
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ScanError, ValueError, KeyError, TypeError):
         raise SignalError(f"{folder} holds no solution: `recon solve … -o FOLDER` makes one") from None
-    if not (folder / FIELD).is_file():
-        raise SignalError(f"{folder} holds a run that was stopped before its end: start it again")
-    snapshot = load_snapshot(folder / FIELD)
+    snapshot = load_snapshot(kept_state(folder, SignalError, FIELD))
     field = Siren(FieldConfig(**config["field"]), len(units.box), outputs)
     field.load_state_dict(snapshot.field)
     return Solution(field.to(device), units, snapshot, description.get("exact", False), snapshot.seconds)

@@ -12,16 +12,15 @@ from typing import Any
 import torch
 
 from recon.base.device import choose_device, device_name
-from recon.base.provenance import CHECKPOINT, machine_origin
+from recon.base.provenance import machine_origin
+from recon.base.runs import open_run, save_description
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
 from recon.pde.last_layer import solve_last_layer
 from recon.pde.problem import Problem
 from recon.pde.settings import SolveConfig
 from recon.pde.solution import Solution
-from recon.signals.fits.train import open_run
-from recon.surface.reconstruction import HISTORY, save_description
-from recon.training.checkpoint import Checkpoint
+from recon.training.checkpoint import Checkpoint, resumed
 from recon.training.trainer import Callback, fit
 
 
@@ -60,8 +59,8 @@ def solve(
     description["origin"] = {**machine_origin(device_name(where), torch.get_num_threads()), **(origin or {})}
     if run is not None:
         run = Path(run)
-        resume = open_run(run, description, "problem")
-        watchers.append(Checkpoint(run / CHECKPOINT, run / HISTORY))
+        resume = resumed(run) if open_run(run, description, "problem") else None
+        watchers.append(Checkpoint(run))
     generator = torch.Generator().manual_seed(config.seed)
     field = Siren(config.field, len(problem.box), problem.outputs, generator).to(where)
     began = time.monotonic()

@@ -17,7 +17,7 @@ from typing import Any
 
 from recon.base.device import choose_device
 from recon.base.files import atomic_path, check_writable
-from recon.base.provenance import RESULT, RUN
+from recon.base.runs import RESULT, RUN
 from recon.errors import ScanError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import directions, usual_view

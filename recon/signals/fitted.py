@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from recon.base.provenance import CHECKPOINT, RUN
-from recon.errors import SignalError
+from recon.base.runs import kept_state, read_description
+from recon.errors import ScanError, SignalError
 from recon.field.derivatives import jet
 from recon.field.jet import VALUE, Jet, Order
 from recon.field.kernels import fast_kernels
@@ -106,21 +105,17 @@ def load_fit(folder: str | Path, device: str | torch.device = "cpu") -> Fitted:
     none, FitError where its checkpoint is damaged."""
     folder = Path(folder)
     try:
-        description = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        description = read_description(folder)
         grid = Grid(tuple(description["grid"]["counts"]), tuple(description["grid"]["halves"]))
         kept, outputs, mode = description["levels"], description["outputs"], description["mode"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ScanError, ValueError, KeyError, TypeError):
         raise SignalError(
             f"{folder} is no run folder of `recon fit`: `recon fit … --run DIR` makes one"
         ) from None
-    if not (folder / CHECKPOINT).is_file():
-        raise SignalError(
-            f"{folder} holds a run that was stopped before its first checkpoint: start it again"
-        )
     slope = None if kept["slope"] is None else np.array(kept["slope"])
     levels = Levels(kept["gain"], np.array(kept["offset"]), slope)
     config = SignalConfig.from_dict(description["config"])
-    snapshot = load_snapshot(folder / CHECKPOINT)
+    snapshot = load_snapshot(kept_state(folder, SignalError))
     siren = Siren(config.field, len(grid.counts), outputs)
     siren.load_state_dict(snapshot.field)
     return Fitted(siren.to(device), mode, grid, levels, config, snapshot, description)

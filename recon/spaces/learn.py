@@ -16,16 +16,14 @@ import torch
 from numpy.typing import NDArray
 
 from recon.base.device import choose_device, device_name
-from recon.base.files import atomic_path
-from recon.base.provenance import CHECKPOINT, RESULT, machine_origin
+from recon.base.provenance import machine_origin
+from recon.base.runs import open_run, save_result
 from recon.errors import UsageError
-from recon.signals.fits.train import open_run
 from recon.spaces.learned import Learned, new_space
 from recon.spaces.settings import SpaceConfig
 from recon.spaces.task import SpaceTask
-from recon.surface.reconstruction import HISTORY
 from recon.training.callbacks import TensorBoard
-from recon.training.checkpoint import Checkpoint
+from recon.training.checkpoint import Checkpoint, resumed
 from recon.training.trainer import Callback, fit
 
 
@@ -67,11 +65,11 @@ def learned(
     description = json.loads(json.dumps(description))
     machine = machine_origin(device_name(course.where), torch.get_num_threads())
     description["origin"] = {**machine, **(course.origin or {})}
-    resume = open_run(course.run, description, "signal")
+    resume = resumed(course.run) if open_run(course.run, description, "signal") else None
     field = new_space(description, config).to(course.where)
     watchers: list[Callback] = [
         *course.callbacks,
-        Checkpoint(course.run / CHECKPOINT, course.run / HISTORY),
+        Checkpoint(course.run),
         *([board] if board else []),
     ]
     start = time.monotonic()
@@ -104,8 +102,7 @@ def finished(course: Course, space: Learned, seconds: float, facts: Mapping[str,
         "seconds": {"train": round(seconds, 2)},
         "seconds_trained": round(space.snapshot.seconds, 2),
     }
-    with atomic_path(course.run / RESULT, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    save_result(course.run, summary)
     return summary
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recon.base.provenance import CHECKPOINT, RUN
-from recon.errors import SignalError
+from recon.base.runs import kept_state, read_description
+from recon.errors import ScanError, SignalError
 from recon.field.kernels import fast_kernels
 from recon.spaces.encoders import Observation
 from recon.spaces.hypernetwork import Space
@@ -77,17 +76,13 @@ def load_space(folder: str | Path, device: str | torch.device = "cpu") -> Learne
     none, FitError where its checkpoint is damaged."""
     folder = Path(folder)
     try:
-        description = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        description = read_description(folder)
         kind, config = description["space"]["kind"], SpaceConfig.from_dict(description["config"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ScanError, ValueError, KeyError, TypeError):
         raise SignalError(
             f"{folder} is no run folder of `recon learn`: `recon learn images FOLDER -o DIR` makes one"
         ) from None
-    if not (folder / CHECKPOINT).is_file():
-        raise SignalError(
-            f"{folder} holds a run that was stopped before its first checkpoint: start it again"
-        )
-    snapshot = load_snapshot(folder / CHECKPOINT)
+    snapshot = load_snapshot(kept_state(folder, SignalError))
     space = new_space(description, config)
     space.load_state_dict(snapshot.field)
     return Learned(space.to(device), kind, config, snapshot, description)

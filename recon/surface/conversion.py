@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import time
@@ -14,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recon.base.files import atomic_path
 from recon.base.progress import Told, untold
-from recon.base.provenance import RESULT, fingerprint, own_run
+from recon.base.provenance import fingerprint
+from recon.base.runs import own_run, read_description, save_result
 from recon.errors import OtherRunError
 from recon.geometry import Float, Mesh
 from recon.meshing.files import write_mesh
@@ -113,16 +112,13 @@ def convert(
     summary["seconds_all"] = round(time.monotonic() - began, 2)
     for doubt in summary["doubts"]:
         log.warning("%s: %s", out.name, doubt)
-    with atomic_path(run / RESULT, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    save_result(run, summary)
     return mesh, summary
 
 
 def _same_batch_scan(run: Path, origin: Mapping[str, Any]) -> bool:
     """Whether a batch has made `run`, of the scan that it now does again."""
-    from recon.surface.reconstruction import read_run
-
-    return "batch" in origin and read_run(run).get("origin", {}).get("batch") == origin["batch"]
+    return "batch" in origin and read_description(run).get("origin", {}).get("batch") == origin["batch"]
 
 
 def facts(result: Reconstruction, mesh: Mesh, away: Float | None = None) -> dict[str, Any]:

@@ -20,7 +20,8 @@ import torch
 from recon.base.device import choose_device, device_name
 from recon.base.progress import Told, part_of, untold
 from recon.base.provenance import machine_origin
-from recon.errors import OtherRunError, UsageError
+from recon.base.runs import open_run
+from recon.errors import UsageError
 from recon.field.siren import Siren
 from recon.geometry import Float, Frame, PointCloud
 from recon.render.plots import check_plots
@@ -33,20 +34,11 @@ from recon.scan.preparation.smoothing import smoothed, with_normals_of
 from recon.scan.preparation.spacing import point_spacing
 from recon.surface.loss import SurfaceTask
 from recon.surface.preview import Preview
-from recon.surface.reconstruction import (
-    CHECKPOINT,
-    HISTORY,
-    RUN,
-    Reconstruction,
-    describe_run,
-    read_run,
-    save_description,
-    start_run,
-)
+from recon.surface.reconstruction import Reconstruction, describe_run, save_scan
 from recon.surface.settings import STANDARD, Config
 from recon.training.callbacks import TensorBoard
-from recon.training.checkpoint import Checkpoint, load_snapshot
-from recon.training.trainer import Callback, Snapshot, fit
+from recon.training.checkpoint import Checkpoint, resumed
+from recon.training.trainer import Callback, fit
 
 MEASURING, SPACE = 0.75, 0.85  # shares of the preparation at which these stages begin, for the bar
 IMAGES = 30.0  # seconds between images for TensorBoard where no preview is asked for
@@ -112,14 +104,16 @@ def reconstruct(
         config = config.with_(scan={"open": is_open})
         description = describe_run(config, frame, box, cloud)
         description["origin"] = machine_origin(device_name(where), threads) | dict(origin or {})
-        resume = _open_run(Path(run), description, kept) if run else None
+        resume = None
+        if run and open_run(Path(run), description, "scan", begin=lambda: save_scan(Path(run), kept)):
+            resume = resumed(Path(run))
         field = Siren(config.field, generator=torch.Generator().manual_seed(config.seed)).to(where)
         task = SurfaceTask(unit, space, config.surface, config.seed, where)
         preparing(1.0, "")
     with _timed(seconds, "train"):
         watchers = list(callbacks)
         if run:
-            watchers.append(Checkpoint(Path(run) / CHECKPOINT, Path(run) / HISTORY))
+            watchers.append(Checkpoint(Path(run)))
         if preview or board:
             so_far = partial(Reconstruction, field, frame, box, kept, config, description=description)
             folder = Path(run) if run and preview else None
@@ -158,39 +152,6 @@ def _even_share(cloud: PointCloud, seed: int) -> PointCloud:
         return cloud
     kept = np.random.default_rng((seed, 2)).choice(len(cloud), KEPT_POINTS, replace=False)
     return cloud.select(np.sort(kept))
-
-
-def _open_run(folder: Path, wanted: dict[str, Any], scan: PointCloud) -> Snapshot | None:
-    """Start the run folder, or check that it is this run's and give what it had reached; it keeps what was
-    asked for last, as how to mesh."""
-    if not (folder / RUN).exists():
-        start_run(folder, wanted, scan)
-        return None
-    check_same_run(folder, wanted, "scan")
-    save_description(folder, wanted)
-    return load_snapshot(folder / CHECKPOINT) if (folder / CHECKPOINT).exists() else None
-
-
-def check_same_run(folder: Path, wanted: dict[str, Any], subject: str) -> None:
-    """Raises OtherRunError where the run folder is not that of the run described by `wanted`: it is on
-    another `subject` ("scan" or "signal"), or has other settings that training depends on."""
-    there = read_run(folder)
-    if there.get(subject) != wanted[subject]:
-        raise OtherRunError(f"{folder} holds a run on another {subject}: give another folder, or remove it")
-    for stage, settings in wanted["config"].items():
-        before = there["config"].get(stage)
-        if stage != "mesh" and before != settings:
-            raise OtherRunError(
-                f"{folder} holds a run with other settings ({_difference(stage, before, settings)}): "
-                "give the same ones, another folder, or remove it"
-            )
-
-
-def _difference(stage: str, before: object, now: object) -> str:
-    if isinstance(before, dict) and isinstance(now, dict):
-        name = next(key for key in now if before.get(key) != now[key])
-        return f"{stage}.{name} was {before.get(name)}, now {now[name]}"
-    return f"{stage} was {before}, now {now}"
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from recon.base.provenance import PREVIEW
+from recon.base.runs import PREVIEW
 from recon.errors import ExtractError
 from recon.geometry import PointCloud
 from recon.meshing.files import write_mesh

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from recon.base.files import atomic_path
-from recon.base.provenance import CHECKPOINT, RUN
-from recon.errors import OutputError, ScanError, UsageError
+from recon.base.runs import CHECKPOINT, HISTORY, kept_state, make_folder, read_description, save_description
+from recon.errors import ScanError, UsageError
 from recon.field.derivatives import value_and_gradient
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
@@ -31,7 +31,7 @@ from recon.surface.settings import Config
 from recon.training.checkpoint import load_snapshot, save_history, save_snapshot
 from recon.training.trainer import Snapshot
 
-SCAN, HISTORY = "scan.npz", "history.csv"
+SCAN = "scan.npz"
 QUERY_CHUNK = 1 << 12
 ENDED = 0.995  # of a budget of time: the last window of training may end a little before it
 VALUE = "value "  # before the names of scalars in the kept scan, which may be any
@@ -160,7 +160,9 @@ class Reconstruction:
     def save(self, folder: str | Path) -> None:
         """Write the run folder that `load` reads, replacing what an earlier state of it holds."""
         folder = Path(folder)
-        start_run(folder, self.description, self.scan)
+        make_folder(folder)
+        save_scan(folder, self.scan)
+        save_description(folder, self.description)
         save_snapshot(self.snapshot, folder / CHECKPOINT)
         save_history(self.snapshot, folder / HISTORY)
 
@@ -168,13 +170,11 @@ class Reconstruction:
 def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstruction:
     """The reconstruction of a run folder, finished or not. Raises ScanError where it is none."""
     folder = Path(folder)
-    description = read_run(folder)
+    description = read_description(folder)
     if "frame" not in description:
         raise ScanError(f"{folder} is a run of another command, wanted one of `recon mesh`")
-    if not (folder / CHECKPOINT).is_file():
-        raise ScanError(f"{folder} holds a run that was stopped before its first checkpoint: start it again")
     config = Config.from_dict(description["config"])
-    snapshot = load_snapshot(folder / CHECKPOINT)
+    snapshot = load_snapshot(kept_state(folder, ScanError))
     siren = Siren(config.field)
     siren.load_state_dict(snapshot.field)
     return Reconstruction(
@@ -188,27 +188,16 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstructi
     )
 
 
-def start_run(folder: Path, description: dict[str, Any], scan: PointCloud) -> None:
-    """Make the run folder: settings, frame and scan, all that training does not change."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the run folder {folder}: {error.strerror}") from None
+def save_scan(folder: Path, scan: PointCloud) -> None:
+    """Write scan.npz: what training does not change, and meshing needs."""
     arrays = {name: getattr(scan, name) for name in ("points", "normals", "colors", "unit")}
     arrays |= {VALUE + name: array for name, array in scan.values.items()}
     with atomic_path(folder / SCAN, overwrite=True) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **{name: array for name, array in arrays.items() if array is not None})
-    save_description(folder, description)
-
-
-def save_description(folder: Path, description: dict[str, Any]) -> None:
-    """Write `run.json`."""
-    with atomic_path(folder / RUN, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
 def _read_scan(path: Path) -> PointCloud:
-    """The scan that `start_run` kept. Raises ScanError where it is not there, or damaged."""
+    """The scan that `save_scan` kept. Raises ScanError where it is not there, or damaged."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = dict(archive)
@@ -232,15 +221,3 @@ def describe_run(config: Config, frame: Frame, box: Float, cloud: PointCloud) ->
         "box": np.asarray(box).tolist(),
     }
     return json.loads(json.dumps(description))
-
-
-def read_run(folder: Path) -> dict[str, Any]:
-    """The contents of `run.json`. Raises ScanError where there is none, or it is not one."""
-    try:
-        return json.loads((folder / RUN).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ScanError(
-            f"{folder} is no run folder: it has no {RUN}; `recon mesh SCAN --run DIR` makes one"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise ScanError(f"{folder / RUN} cannot be read ({error}): remove the folder to start over") from None

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from recon.base.files import atomic_path
+from recon.base.runs import CHECKPOINT, HISTORY
 from recon.errors import FitError
 from recon.training.trainer import Progress, Snapshot
 
@@ -39,6 +40,12 @@ def load_snapshot(path: Path) -> Snapshot:
         ) from None
 
 
+def resumed(folder: Path) -> Snapshot | None:
+    """Where the training of a run folder is to go on from; None before its first checkpoint."""
+    path = folder / CHECKPOINT
+    return load_snapshot(path) if path.exists() else None
+
+
 def save_history(snapshot: Snapshot, path: Path) -> None:
     """One row a window of the training, as CSV."""
     with atomic_path(path, overwrite=True) as temporary, temporary.open("w", newline="") as stream:
@@ -51,11 +58,11 @@ SECONDS_BETWEEN = 15.0
 
 
 class Checkpoint:
-    """The callback that keeps the snapshot in `path` and the table in `history` up to date: from the first
-    window on, every `SECONDS_BETWEEN`, and when the run ends."""
+    """The callback that keeps the snapshot and the history of a run folder up to date: from the first window
+    on, every `SECONDS_BETWEEN`, and when the run ends."""
 
-    def __init__(self, path: Path, history: Path) -> None:
-        self.path, self.history = path, history
+    def __init__(self, folder: Path) -> None:
+        self.path, self.history = folder / CHECKPOINT, folder / HISTORY
         self.written = -math.inf
 
     def __call__(self, progress: Progress) -> None:

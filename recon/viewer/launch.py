@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from recon.base.provenance import PREVIEW
+from recon.base.runs import PREVIEW
 from recon.errors import MissingLibraryError
 
 KINDS = ("modern", "classic")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recon.base.provenance import CHECKPOINT, PREVIEW, RESULT, RUN, SUMMARY
+from recon.base.provenance import SUMMARY
+from recon.base.runs import CHECKPOINT, PREVIEW, RESULT, RUN
 from recon.errors import ExtractError, ScanError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import corners, usual_view

@@ -84,10 +84,9 @@ def test_a_run_stopped_and_resumed_is_the_run_that_went_on(optimizer: str, tmp_p
         if progress.snapshot.step == 150 and not progress.ended:
             raise KeyboardInterrupt
 
-    path = tmp_path / "checkpoint.pt"
     with pytest.raises(KeyboardInterrupt):
-        trained(config, callbacks=[stop, Checkpoint(path, tmp_path / "history.csv")])
-    resumed, end = trained(config, resume=load_snapshot(path))
+        trained(config, callbacks=[stop, Checkpoint(tmp_path)])
+    resumed, end = trained(config, resume=load_snapshot(tmp_path / "checkpoint.pt"))
     assert same(whole, resumed)
     assert [row["step"] for row in end.history] == list(range(50, 401, 50))
 

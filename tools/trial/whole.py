@@ -24,7 +24,7 @@ STAGES = (
     (pipeline, "smoothed"),
     (pipeline, "_space_samples"),
     (pipeline, "machine_origin"),
-    (pipeline, "_open_run"),
+    (pipeline, "open_run"),
     (pipeline, "SurfaceTask"),
     (pipeline, "fit"),
     (pipeline, "reconstruct"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,20 +14,17 @@ from typing import Any
 import torch
 
 from recon.base.device import choose_device, device_name
-from recon.base.files import atomic_path
 from recon.base.progress import Told, untold
-from recon.base.provenance import CHECKPOINT, RESULT, RUN, fingerprint, machine_origin, own_run
-from recon.errors import OtherRunError, OutputError
+from recon.base.provenance import fingerprint, machine_origin
+from recon.base.runs import open_run, own_run, save_description, save_result
 from recon.field.siren import Siren
 from recon.signals.fitted import Fitted, Levels
 from recon.signals.settings import SignalConfig
 from recon.signals.tasks.grid import Grid
-from recon.surface.pipeline import check_same_run
-from recon.surface.reconstruction import HISTORY, save_description
 from recon.training.callbacks import TensorBoard
-from recon.training.checkpoint import Checkpoint, load_snapshot
+from recon.training.checkpoint import Checkpoint, resumed
 from recon.training.constraints import ConstraintTask
-from recon.training.trainer import Callback, Snapshot, fit
+from recon.training.trainer import Callback, fit
 
 
 @dataclass(frozen=True)
@@ -83,10 +79,11 @@ def trained(
     description = json.loads(json.dumps(description))
     machine = machine_origin(device_name(job.where), torch.get_num_threads())
     description["origin"] = {**machine, **job.origin, "inputs": prints}
-    resume = open_run(job.run, description, "signal", own_run(job.out))
+    before = open_run(job.run, description, "signal", own_run(job.out))
+    resume = resumed(job.run) if before else None
     generator = torch.Generator().manual_seed(config.seed)
     field = Siren(config.field, len(grid.counts), len(levels.offset), generator).to(job.where)
-    watchers: list[Callback] = [*job.callbacks, Checkpoint(job.run / CHECKPOINT, job.run / HISTORY)]
+    watchers: list[Callback] = [*job.callbacks, Checkpoint(job.run)]
     if board:
         watchers.append(board)
     start = time.monotonic()
@@ -116,29 +113,10 @@ def finished(job: Job, fitted: Fitted, began: float, facts: Mapping[str, Any]) -
         "seconds": {name: round(value, 2) for name, value in fitted.seconds.items()},
         "seconds_all": round(time.monotonic() - began, 2),
     }
-    with atomic_path(job.run / RESULT, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    save_result(job.run, summary)
     return summary
 
 
 def _plain(levels: Levels) -> dict[str, Any]:
     slope = None if levels.slope is None else levels.slope.tolist()
     return {"gain": float(levels.gain), "offset": levels.offset.tolist(), "slope": slope}
-
-
-def open_run(folder: Path, wanted: dict[str, Any], subject: str, own: Path | None = None) -> Snapshot | None:
-    """Start the run folder, or give what it had reached. One of another run is refused with OtherRunError, as
-    by `check_same_run`; but one that another command left at `own` is replaced."""
-    if (folder / RUN).exists():
-        try:
-            check_same_run(folder, wanted, subject)
-        except OtherRunError:
-            if folder != own:
-                raise
-            shutil.rmtree(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the run folder {folder}: {error.strerror}") from None
-    save_description(folder, wanted)
-    return load_snapshot(folder / CHECKPOINT) if (folder / CHECKPOINT).exists() else None
