@@ -1,1 +1,1 @@
-"""The command line: `main` runs it, `parser` has its commands, and a file each the larger ones."""
+"""The command line: `main` has the table of commands, each a module with its options, help and work."""

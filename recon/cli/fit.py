@@ -1,9 +1,8 @@
-"""The options of `recon fit`, by mode, and what each of them does."""
+"""`recon fit`: pictures, sounds and films."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from recon.base.files import check_writable
 from recon.base.options import changed, seconds, settings_help
 from recon.base.provenance import command_origin
+from recon.cli.common import add_common, say, size
 from recon.errors import UsageError
 from recon.field.settings import ACTIVATIONS
 from recon.signals.settings import PRESETS, STANDARD
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from recon.signals.fits.pictures import View
     from recon.signals.fits.train import Job
 
+HELP = "a picture, sound or film as a field: fitted, inpainted, blended, from derivatives"
 STAGE_OF = {
     "time": ("fit", "seconds"),
     "activation": ("field", "activation"),
@@ -36,10 +37,8 @@ MODES = {
 ENDINGS = {"audio": ".wav", "video": ".mp4"}
 
 
-def add_fit_options(
-    parser: argparse.ArgumentParser, common: Callable[[argparse.ArgumentParser], None]
-) -> None:
-    """The modes and their options; `common` adds those that all commands have."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The modes and their options."""
     modes = parser.add_subparsers(required=True, metavar="MODE", dest="mode")
     for mode, text in MODES.items():
         sub = modes.add_parser(
@@ -49,7 +48,7 @@ def add_fit_options(
             epilog=settings_help(STANDARD[mode]),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        common(sub)
+        add_common(sub)
         sub.add_argument("inputs", metavar="INPUT", nargs=2 if mode == "blend" else 1)
         default = f"INPUT.fit{ENDINGS.get(mode, '.png')} here"
         sub.add_argument("-o", "--output", metavar="OUT", help=f"default: {default}")
@@ -108,7 +107,7 @@ def _add_video(sub: argparse.ArgumentParser) -> None:
 _ADD = {"audio": _add_audio, "video": _add_video}
 
 
-def run_fit(options: argparse.Namespace) -> dict[str, Any]:
+def run(options: argparse.Namespace) -> dict[str, Any]:
     """What `recon fit` does; the summary."""
     from recon.base.progress import Bar
     from recon.signals.fits.train import Job
@@ -133,7 +132,9 @@ def run_fit(options: argparse.Namespace) -> dict[str, Any]:
             command_origin(options.arguments, preset),
             ending.enter_context(Bar("result", not options.quiet, ends=True)).to,
         )
-        return _WORK[mode](options, job)
+        summary = _WORK[mode](options, job)
+    say(fit_lines(summary), options.quiet)
+    return summary
 
 
 def _picture(options: argparse.Namespace, job: Job) -> dict[str, Any]:
@@ -208,15 +209,6 @@ def fit_lines(summary: dict[str, Any]) -> list[str]:
         f"field   {summary['activation']}, {summary['parameters']:,} parameters, {summary['steps']:,} steps",
         f"time    {summary['seconds_all']:.1f} s: {stages}",
     ]
-
-
-def size(text: str) -> tuple[int, int]:
-    """WIDTHxHEIGHT."""
-    try:
-        width, height = (int(part) for part in text.lower().split("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no size: 800x600") from None
-    return width, height
 
 
 def _view(options: argparse.Namespace) -> View:

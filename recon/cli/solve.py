@@ -1,4 +1,4 @@
-"""The options of `recon solve`, by problem, and what each of them does."""
+"""`recon solve`: boundary-value problems."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 
 from recon.base.options import changed, seconds, settings_help
 from recon.base.provenance import command_origin
+from recon.cli.common import add_common, say
 from recon.field.settings import ACTIVATIONS
 from recon.pde.settings import PRESETS, STANDARD
 
+HELP = "a boundary-value problem: waves in a medium, or the medium from waves"
 STAGE_OF = {"time": ("fit", "seconds"), "activation": ("field", "activation")}
 PROBLEMS = {
     "helmholtz": "the field of steady sources in a medium",
@@ -22,10 +24,8 @@ PROBLEMS = {
 MEDIUM = "uniform, square, circle (of double speed), or FILE.npy with the slowness 1/c, rows along y"
 
 
-def add_solve_options(
-    parser: argparse.ArgumentParser, common: Callable[[argparse.ArgumentParser], None]
-) -> None:
-    """The problems and their options; `common` adds those that all commands have."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The problems and their options."""
     problems = parser.add_subparsers(required=True, metavar="PROBLEM", dest="problem")
     for problem, text in PROBLEMS.items():
         sub = problems.add_parser(
@@ -35,7 +35,7 @@ def add_solve_options(
             epilog=settings_help(STANDARD[problem]),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        common(sub)
+        add_common(sub)
         sub.add_argument(
             "-o",
             "--output",
@@ -98,7 +98,7 @@ _GIVEN = {
 }
 
 
-def run_solve(options: argparse.Namespace) -> dict[str, Any]:
+def run(options: argparse.Namespace) -> dict[str, Any]:
     """What `recon solve` does; the summary."""
     from recon.base.progress import Bar
     from recon.pde.run import Work
@@ -119,7 +119,9 @@ def run_solve(options: argparse.Namespace) -> dict[str, Any]:
             command_origin(options.arguments, options.preset or "standard"),
             bar.to,
         )
-        return _solver(problem)(work, **given)[1]
+        _, summary = _solver(problem)(work, **given)
+    say(solve_lines(summary), options.quiet)
+    return summary
 
 
 def _solver(problem: str) -> Callable[..., tuple[Any, dict[str, Any]]]:

@@ -1,19 +1,21 @@
-"""The options of `recon study`, and what each of them does."""
+"""`recon study`: what makes it work."""
 
 from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recon.base.progress import Bar, Told
+from recon.cli.common import add_common, say
 from recon.errors import UsageError
 
 if TYPE_CHECKING:
     from recon.studies.page import Study
 
+HELP = "what makes it work, shown: initialisation, activations, bandwidth"
+RESUMES = False
 STUDIES = {
     "init": "signals and gradients by depth before training, for this and other initialisations",
     "activations": "a picture and its derivatives under every activation",
@@ -23,14 +25,12 @@ STEPS = {"init": 200, "activations": 200, "bandwidth": 500}
 SIZES = {"init": 48, "activations": 128}
 
 
-def add_study_options(
-    parser: argparse.ArgumentParser, common: Callable[[argparse.ArgumentParser], None]
-) -> None:
-    """The studies and their options; `common` adds those that all commands have."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The studies and their options."""
     studies = parser.add_subparsers(required=True, metavar="STUDY", dest="study")
     for name, text in STUDIES.items():
         sub = studies.add_parser(name, help=text, description=f"Study {text}.")
-        common(sub)
+        add_common(sub)
         if name in SIZES:
             sub.add_argument(
                 "picture", metavar="PICTURE", nargs="?", help="default: a photograph that comes along"
@@ -52,7 +52,7 @@ def add_study_options(
         sub.add_argument("--overwrite", action="store_true", help="replace what OUT holds of such a study")
 
 
-def run_study(options: argparse.Namespace) -> dict[str, Any]:
+def run(options: argparse.Namespace) -> dict[str, Any]:
     """What `recon study` does; the summary."""
     from recon.render.plots import check_plots
     from recon.studies.page import check_folder, write_study
@@ -67,7 +67,14 @@ def run_study(options: argparse.Namespace) -> dict[str, Any]:
     with Bar("study", show=not options.quiet) as bar:
         study = _WORK[options.study](options, bar.to)
     page = write_study(study, out, shlex.join(["recon", *options.arguments]), options.overwrite)
-    return {"study": options.study, "page": str(page), "csv": str(out / f"{study.name}.csv"), **study.facts}
+    summary = {
+        "study": options.study,
+        "page": str(page),
+        "csv": str(out / f"{study.name}.csv"),
+        **study.facts,
+    }
+    say([f"study   {summary['page']}, {summary['csv']}"], options.quiet)
+    return summary
 
 
 def _init(options: argparse.Namespace, told: Told) -> Study:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from recon.base.settings import ACTIVATIONS as NAMES
 from recon.field.activations import ACTIVATIONS
+from recon.field.settings import ACTIVATIONS as NAMES
 from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 

@@ -8,12 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from recon.base.settings import ACTIVATIONS
 from recon.field import derivatives as calculus
 from recon.field.jet import GRADIENT, VALUE, Jet, Order, hessian_order, laplacian_order
 from recon.field.kernels import parallel_rows as rows
 from recon.field.kernels.jets import jet_loss_gradient
-from recon.field.settings import FieldConfig
+from recon.field.settings import ACTIVATIONS, FieldConfig
 from recon.field.siren import Siren
 
 MIXED = Order(True, (((0, 0), (1, 1)), ((0, 1),)))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recon.cli import study as study_options
+from recon.cli import study as study_command
 from recon.cli.main import main
 from recon.studies.bandwidth import at, fitted, signal, where
 from recon.studies.fits import decibels_over, grey_picture
@@ -111,7 +111,7 @@ def test_a_study_is_a_folder_with_a_page_a_table_and_figures(
     assert main(command) == 1
     assert "--overwrite" in capsys.readouterr().err
     again = Study(Path(summary["csv"]).stem, "Once more", [], [], [{"depth": 1}], [{"depth": 1}], {})
-    monkeypatch.setitem(study_options._WORK, "init", lambda options, told: again)
+    monkeypatch.setitem(study_command._WORK, "init", lambda options, told: again)
     assert main([*command, "--overwrite"]) == 0
     assert "Once more" in Path(summary["page"]).read_text(encoding="utf-8")
 

@@ -1,0 +1,97 @@
+"""`recon complete`: a picture or shape from a part of it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from recon.base.files import check_writable
+from recon.cli.common import add_common, say, size
+from recon.errors import UsageError
+
+HELP = "a picture or shape from a part of it, by a learnt space"
+FOR_PICTURES = ("mask", "size", "zoom", "between", "refine")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add_common(parser)
+    parser.add_argument("space", metavar="RUN", help="a folder that `recon learn` made")
+    parser.add_argument(
+        "input", metavar="IMAGE|CLOUD", help="a picture, completed in its middle square; or points"
+    )
+    parser.add_argument("-o", "--output", metavar="OUT", help="default: INPUT.complete.png or .ply here")
+    parser.add_argument(
+        "--keep", type=int, metavar="N", help="know N of its pixels or points, drawn (default: all)"
+    )
+    parser.add_argument("--mask", metavar="PICTURE", help="instead: bright where pixels are missing")
+    parser.add_argument("--size", type=size, metavar="WxH", help="of OUT (default: as the square)")
+    parser.add_argument("--zoom", type=float, metavar="F", help="instead: F times as many pixels a side")
+    parser.add_argument("--between", metavar="IMAGE2", help="write a strip of pictures from one to the other")
+    parser.add_argument("--pictures", type=int, default=9, metavar="N", help="of that strip (default: 9)")
+    parser.add_argument(
+        "--refine", type=int, default=0, metavar="N", help="fit the predicted field to what is known, N steps"
+    )
+    parser.add_argument(
+        "--resolution", type=int, metavar="N", help="of a shape: samples a side (default: 128)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="default: auto")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT where it exists")
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """What `recon complete` does; the summary."""
+    from recon.spaces.complete import complete_image
+    from recon.spaces.complete_shape import complete_shape
+    from recon.spaces.learned import load_space
+    from recon.surface.pipeline import choose_device
+
+    space = load_space(options.space, choose_device(options.device))
+    ending = ".png" if space.kind == "images" else ".ply"
+    out = Path(options.output or f"{Path(options.input).stem}.complete{ending}")
+    check_writable(out, options.overwrite)
+    if options.size and options.zoom:
+        raise UsageError("--size and --zoom say the same thing: give one of them")
+    if options.refine < 0 or options.pictures < 2:
+        raise UsageError("--refine is 0 or more steps, --pictures 2 or more")
+    common = {"keep": options.keep, "seed": options.seed, "overwrite": options.overwrite}
+    if space.kind == "shapes":
+        wrong = [name for name in FOR_PICTURES if getattr(options, name)]
+        if wrong:
+            raise UsageError(f"--{wrong[0]} is for pictures: {options.space} is a space of shapes")
+        summary = complete_shape(space, options.input, out, resolution=options.resolution or 128, **common)
+    elif options.resolution:
+        raise UsageError(f"--resolution is for shapes: {options.space} is a space of pictures")
+    else:
+        summary = complete_image(
+            space,
+            options.input,
+            out,
+            mask=options.mask,
+            size=options.size,
+            zoom=options.zoom,
+            between=options.between,
+            pictures=options.pictures,
+            refine=options.refine,
+            **common,
+        )
+    say(complete_lines(summary), options.quiet)
+    return summary
+
+
+def complete_lines(summary: dict[str, Any]) -> list[str]:
+    """The summary as it is read."""
+    if "faces" in summary:
+        closed = "closed" if summary["watertight"] else "open"
+        return [
+            f"output  {summary['output']}: {summary['faces']:,} triangles, {closed}, genus "
+            f"{summary['genus']}",
+            f"known   {summary['known']:,} points",
+        ]
+    text = f"known   {summary['known']:,} of {summary['pixels']:,} pixels"
+    if "mse" in summary:
+        text += f"; mean squared error {summary['mse']:.4f}"
+    if "mse_missing" in summary:
+        text += f", of the others {summary['mse_missing']:.4f}"
+    return [f"output  {summary['output']}: {summary['width']} x {summary['height']}", text]

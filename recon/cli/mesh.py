@@ -1,0 +1,96 @@
+"""`recon mesh`: scans to a mesh."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+from recon.base.options import seconds, settings_help
+from recon.base.progress import Bar
+from recon.base.provenance import command_origin
+from recon.cli.common import add_common, say
+from recon.cli.view import open_viewer
+from recon.errors import UsageError
+from recon.surface.options import add_setting_options, config_from
+from recon.surface.settings import STANDARD
+
+HELP = "one scan, of one file or several, to one mesh"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add_common(parser)
+    parser.epilog, parser.formatter_class = settings_help(STANDARD), argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "scans",
+        metavar="SCAN",
+        nargs="+",
+        help="ply pcd las laz e57 ptx pts xyz txt csv pwn npy npz, or a mesh to sample; several: one scene",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="MESH",
+        help="ply obj stl glb off (default, of one SCAN: SCAN.mesh.ply here)",
+    )
+    add_setting_options(parser)
+    parser.add_argument("--run", metavar="DIR", help="keep checkpoints there; given again, it resumes")
+    parser.add_argument(
+        "--preview", type=seconds, metavar="10s", help="write DIR/preview.ply and preview.png that often"
+    )
+    parser.add_argument(
+        "--tensorboard", metavar="DIR", help="write terms, slices and pictures there for TensorBoard"
+    )
+    parser.add_argument(
+        "--view",
+        action="store_true",
+        help="show mesh and scan at the end, with --preview from the start",
+    )
+    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="default: auto")
+    parser.add_argument("--overwrite", action="store_true", help="replace MESH where it exists")
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    from recon.base.files import check_writable
+    from recon.meshing.files import check_mesh_path
+    from recon.surface.conversion import convert, run_folder, summary_lines
+    from recon.training.callbacks import ProgressBar
+    from recon.viewer.launch import LiveWindow, check_screen
+
+    if len(options.scans) > 1 and not options.output:
+        raise UsageError("several scans become one mesh: say with -o MESH where to write it")
+    out = Path(options.output or f"{Path(options.scans[0]).stem}.mesh.ply")
+    check_mesh_path(out)
+    check_writable(out, options.overwrite)
+    if options.view:
+        check_screen()
+    config = config_from(vars(options))
+    if options.preview and not options.run:
+        raise UsageError("--preview needs --run DIR, the folder to write it to")
+    show = not options.quiet
+    callbacks: list[Any] = [ProgressBar(show=show)]
+    with ExitStack() as ending:
+        run = ending.enter_context(run_folder(options.run, out))
+        before = ending.enter_context(Bar("preparing", show, ends=True))
+        bar = ending.enter_context(Bar("meshing", show))
+        if options.view and options.preview:
+            callbacks.append(ending.enter_context(closing(LiveWindow(run))))
+        _, summary = convert(
+            options.scans,
+            out,
+            config,
+            run,
+            device=options.device,
+            preview=options.preview,
+            tensorboard=options.tensorboard,
+            overwrite=options.overwrite,
+            callbacks=callbacks,
+            preparing=before.to,
+            meshing=bar.to,
+            origin=command_origin(options.arguments, options.preset or "standard"),
+        )
+    say(summary_lines(summary), options.quiet)
+    if options.view:
+        open_viewer([str(out), *([options.run] if options.run else options.scans)], "auto")
+    return summary

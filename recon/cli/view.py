@@ -1,0 +1,82 @@
+"""`recon view`: a window, pictures and films."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from recon.base.options import point
+from recon.base.progress import Bar
+from recon.cli.common import add_common, say, size
+from recon.errors import UsageError
+
+HELP = "show meshes, scans, run folders, or all that is in a folder"
+WITHOUT_TORCH = True  # as long as no run is shown
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add_common(parser)
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="a mesh, scan or run folder, or a folder of them"
+    )
+    parser.add_argument(
+        "--screenshot", metavar="PNG", help="write a picture of each, without a window or a screen"
+    )
+    parser.add_argument("--turntable", metavar="MP4|GIF", help="write a film of them going round, likewise")
+    parser.add_argument("--views", type=int, metavar="N", help="pictures of each, from N sides (default: 1)")
+    parser.add_argument("--size", type=size, metavar="WxH", help="of each picture (default: 700x700)")
+    parser.add_argument(
+        "--from", dest="direction", type=point, metavar="X,Y,Z", help="--from=-1,-2,1: seen from there"
+    )
+    parser.add_argument(
+        "--up", type=point, metavar="X,Y,Z", help="--up=0,1,0: what is up (default: mostly z)"
+    )
+    parser.add_argument(
+        "--color",
+        default="auto",
+        metavar="HOW",
+        help="auto plain scan normal height distance curvature, or a scalar's name (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--window", choices=("auto", "modern", "classic"), default="auto", help="default: %(default)s"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace PNG, MP4 or GIF where it exists")
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    if not (options.screenshot or options.turntable):
+        if options.views or options.size:
+            raise UsageError("--views and --size are for --screenshot PNG or --turntable MP4|GIF")
+        open_viewer(options.files, options.window, options.color, options.direction, options.up)
+        return {}
+    from recon.viewer.scene import Scene
+    from recon.viewer.screenshot import Shot, screenshot, turntable
+
+    given = {name: getattr(options, name) for name in ("size", "views", "direction", "up", "color")}
+    shot = Shot(**{name: value for name, value in given.items() if value is not None})
+    scene, written = Scene(options.files), {}
+    if options.screenshot:
+        picture = screenshot(scene, options.screenshot, shot, overwrite=options.overwrite)
+        written["screenshot"] = options.screenshot
+        say([f"picture {options.screenshot}: {picture.shape[1]} x {picture.shape[0]}"], options.quiet)
+    if options.turntable:
+        with Bar("turning", show=not options.quiet) as bar:
+            turntable(scene, options.turntable, shot, overwrite=options.overwrite, progress=bar.to)
+        written["turntable"] = options.turntable
+        say([f"film    {options.turntable}"], options.quiet)
+    return written
+
+
+def open_viewer(
+    files: list[str], kind: str, color: str = "auto", direction: Any = None, up: Any = None
+) -> None:
+    """A window, in a process of its own unless its kind is given, which is what that process does."""
+    from recon.viewer.launch import open_window, show
+
+    if kind != "auto":
+        show(files, kind, color, direction, up)
+        return
+    vectors = {"--from": direction, "--up": up}
+    given = [f"{name}={','.join(map(repr, vector))}" for name, vector in vectors.items() if vector]
+    if code := open_window(files, [f"--color={color}", *given]):
+        raise SystemExit(code)  # the window's process has said why
