@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,28 @@ def offences(source: str, module: str) -> list[str]:
 
 def source_files(root: Path) -> list[Path]:
     return sorted(path for folder in ("recon", "tools", "tests") for path in (root / folder).rglob("*.py"))
+
+
+def imports_of(root: Path) -> dict[str, set[str]]:
+    """The modules of recon that each of them imports, wherever in it."""
+    names = {
+        ".".join(path.relative_to(root).with_suffix("").parts): path
+        for path in (root / "recon").rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    found: dict[str, set[str]] = {}
+    for name, path in names.items():
+        targets = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                targets |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        found[name] = targets & set(names)
+    return found
+
+
+def test_no_modules_import_each_other_in_a_circle(root: Path) -> None:
+    order = TopologicalSorter(imports_of(root))
+    order.prepare()  # which names a circle where there is one
 
 
 def test_imports_go_downwards(root: Path) -> None:

@@ -56,7 +56,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from recon.meshing.files import check_mesh_path
     from recon.surface.conversion import convert, run_folder, summary_lines
     from recon.training.callbacks import ProgressBar
-    from recon.viewer.launch import LiveWindow, check_screen
+    from recon.viewer.launch import LiveWindow
+    from recon.viewer.requirements import check_screen
 
     if len(options.scans) > 1 and not options.output:
         raise UsageError("several scans become one mesh: say with -o MESH where to write it")

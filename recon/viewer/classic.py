@@ -13,8 +13,8 @@ import numpy as np
 from recon.errors import MissingLibraryError, ReconError
 from recon.render.files import free_path, write_png
 from recon.render.palette import PLAIN, SIGNED
-from recon.viewer.launch import INSTEAD
 from recon.viewer.open3d_parts import import_open3d, lines, points, triangles
+from recon.viewer.requirements import INSTEAD
 from recon.viewer.stage import AGAIN, KEYS, PICTURE, Stage
 
 ARROWS = {"RIGHT": 262, "LEFT": 263, "DOWN": 264, "UP": 265}  # GLFW's numbers; letters have their ASCII ones

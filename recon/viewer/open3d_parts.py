@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from recon.errors import MissingLibraryError
 from recon.geometry import Float
-from recon.viewer.launch import INSTEAD, LIBRARIES
-
-if TYPE_CHECKING:
-    from recon.viewer.stage import Piece
+from recon.viewer.piece import Piece
+from recon.viewer.requirements import INSTEAD, LIBRARIES
 
 # Lux: from above the camera's left, and from everywhere. Colours of the window go to the screen as they are
 # shaded; those of pictures are linear, and encoded when they are shaded.

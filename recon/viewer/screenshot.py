@@ -21,9 +21,9 @@ from recon.render.files import sheet, write_png
 from recon.render.ray_casting import SIZE, drawn
 from recon.signals.media.video import check_film_path, write_film
 from recon.viewer.coloring import Legend, colored
-from recon.viewer.launch import LIBRARIES
 from recon.viewer.legend import beside, legend_width
 from recon.viewer.offscreen import Offscreen, OffscreenError
+from recon.viewer.requirements import LIBRARIES
 from recon.viewer.scene import Page, Scene
 
 ROUND = 96  # frames of a turntable: four seconds

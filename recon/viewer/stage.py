@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 
 from recon.errors import ReconError, UsageError
-from recon.geometry import Bytes, Float, Mesh, PointCloud
+from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import asked, corners
 from recon.render.ray_casting import BEHIND, parted_at_edges
 from recon.viewer.coloring import MODES, Legend, colored, modes
 from recon.viewer.isolines import Cut, cut_of
 from recon.viewer.offscreen import painted
+from recon.viewer.piece import Piece
 from recon.viewer.scene import Layer, Page, Scene
 
 STICKS, STICK = 3000, 0.02  # normals that are shown; their length, over the diagonal of the page
@@ -41,26 +40,6 @@ KEYS = (
 AGAIN = 1.0  # seconds between two looks whether files were replaced
 PICTURE = "recon-view.png"  # what key I saves; recon-view-2.png where that is there, and so on
 SWITCHES = {"M": "mesh", "W": "wireframe", "P": "points", "N": "normals", "S": "slice"}
-
-
-@dataclass(frozen=True, eq=False)
-class Piece:
-    """One thing to draw, in the stage's frame: around 0, within a radius of 1.
-
-    kind    faces, points or lines
-    places  (n, 3) float32: vertices, points; of lines the two ends of each after one another
-    colors  (n, 3) uint8, or (3,) for all
-    normals (n, 3) float32, of what light falls on
-    faces   (m, 3) int64, of faces
-    width   of points and lines, in pixels
-    """
-
-    kind: Literal["faces", "points", "lines"]
-    places: np.ndarray
-    colors: Bytes
-    normals: np.ndarray | None = None
-    faces: np.ndarray | None = None
-    width: float = 1.0
 
 
 class Stage:

@@ -15,7 +15,8 @@ from recon.render.camera import FIELD_OF_VIEW, fitted
 from recon.render.files import free_path, write_png
 from recon.viewer.legend import beside, legend_picture, legend_width
 from recon.viewer.open3d_parts import WINDOW_LIGHT, import_open3d, light, lines, points, triangles
-from recon.viewer.stage import AGAIN, KEYS, PICTURE, SWITCHES, Piece, Stage
+from recon.viewer.piece import Piece
+from recon.viewer.stage import AGAIN, KEYS, PICTURE, SWITCHES, Stage
 
 WIDTH, HEIGHT, PANEL = 1280, 860, 17  # pixels; width of the panel in letters' heights
 LEGEND = 160  # height in pixels

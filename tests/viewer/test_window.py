@@ -28,7 +28,8 @@ from recon.meshing.files import write_mesh
 from recon.render.camera import corners, fitted, usual_view
 from recon.render.ray_casting import mask
 from recon.viewer import launch
-from recon.viewer.launch import check_screen, open_window
+from recon.viewer.launch import open_window
+from recon.viewer.requirements import check_screen
 
 
 def cone() -> Mesh:
