@@ -46,10 +46,11 @@ def complete_image(
     """The square in the middle of the picture `source`, as the space completes it from a part, written to
     `out`; a summary.
 
-    keep      known: so many of its pixels, drawn; or those that `mask`, of the size of `source`, leaves
-    dark; or all size      (width, height) written, or `zoom` times the square's side; by default the
-    square's own size between   another picture: write a strip of `pictures` on the way to it through latent
-    vectors refine    steps in which the predicted field is fitted to the known pixels
+    keep     known: so many of its pixels, drawn; or those that `mask`, of the size of `source`, leaves dark;
+             or all
+    size     (width, height) written, or `zoom` times the square's side; by default the square's own size
+    between  another picture: write a strip of `pictures` on the way to it through latent vectors
+    refine   steps in which the predicted field is fitted to the known pixels
     Raises SignalError, OutputError, UsageError.
     """
     began = time.monotonic()
@@ -70,15 +71,9 @@ def complete_image(
         raise UsageError(f"{width} x {height} pixels are too many, wanted at most {LARGEST:,} in all")
     known = np.ones(trained**2, bool)
     if keep is not None:
-        if not 1 <= keep <= trained**2:
-            raise UsageError(
-                f"{keep} pixels to keep, wanted 1 to {trained**2}: the space has {trained} x {trained}"
-            )
-        known[:] = False
-        known[np.random.default_rng((seed, 3)).permutation(trained**2)[:keep]] = True
+        known = _drawn(keep, trained, seed)
     elif mask is not None:
-        missing = read_mask(mask, picture)
-        picture, known = _without(picture, missing, trained)
+        picture, known = _without(picture, read_mask(mask, picture), trained)
         if not known.any():
             raise SignalError(f"{mask} marks every pixel as missing: wanted some dark ones, which stay")
     small, values = _values(space, picture)
@@ -110,6 +105,17 @@ def complete_image(
         **facts,
         "seconds_all": round(time.monotonic() - began, 2),
     }
+
+
+def _drawn(keep: int, trained: int, seed: int) -> NDArray[np.bool_]:
+    """(trained²,): `keep` of its pixels."""
+    if not 1 <= keep <= trained**2:
+        raise UsageError(
+            f"{keep} pixels to keep, wanted 1 to {trained**2}: the space has {trained} x {trained}"
+        )
+    known = np.zeros(trained**2, bool)
+    known[np.random.default_rng((seed, 3)).permutation(trained**2)[:keep]] = True
+    return known
 
 
 def picture_of(space: Learned, weights: Tensor, width: int, height: int) -> Float:
