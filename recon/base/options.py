@@ -7,10 +7,10 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from recon.base.settings import Schedule, Staged
+from recon.base.settings import Schedule, StagedConfig
 from recon.errors import UsageError
 
-Some = TypeVar("Some", bound=Staged)
+Some = TypeVar("Some", bound=StagedConfig)
 
 
 def changed(config: Some, options: Mapping[str, Any], stage_of: Mapping[str, tuple[str, str]]) -> Some:
@@ -27,7 +27,7 @@ def changed(config: Some, options: Mapping[str, Any], stage_of: Mapping[str, tup
     return config if seed is None else dataclasses.replace(config, seed=seed)
 
 
-def _assignment(text: str, config: Staged) -> tuple[str, str, Any]:
+def _assignment(text: str, config: StagedConfig) -> tuple[str, str, Any]:
     """STAGE.NAME=VALUE, of `config`, the value in the setting's type."""
     key, equals, value = text.partition("=")
     stage, dot, name = key.partition(".")
@@ -43,7 +43,7 @@ def _assignment(text: str, config: Staged) -> tuple[str, str, Any]:
         raise UsageError(f"--set {text}: '{value}' is no {words}") from None
 
 
-def settings_help(config: Staged) -> str:
+def settings_help(config: StagedConfig) -> str:
     lines = ["settings for --set STAGE.NAME=VALUE and their values in the preset 'standard':"]
     for stage in dataclasses.fields(config):
         if stage.name != "seed":

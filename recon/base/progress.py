@@ -10,7 +10,7 @@ from types import TracebackType
 from tqdm import tqdm
 
 LAYOUT = "{desc} {percentage:3.0f}% |{bar}| {elapsed}<{remaining}{postfix}"
-Told = Callable[[float, str], None]  # as `Bar.to`: what tells how far a piece of work is
+ProgressCallback = Callable[[float, str], None]  # as `Bar.to`: what tells how far a piece of work is
 TERMINAL, LOG = 0.1, 10.0  # seconds between two states of a bar: one that moves, one that fills a file
 
 
@@ -55,13 +55,13 @@ class Bar:
         self.close()
 
 
-def untold(share: float, text: str = "") -> None:
-    """A `Told` that keeps it to itself."""
+def no_progress(share: float, text: str = "") -> None:
+    """A `ProgressCallback` that keeps it to itself."""
 
 
-def part_of(told: Told, begin: float, end: float) -> Told:
+def progress_within(progress: ProgressCallback, begin: float, end: float) -> ProgressCallback:
     """What a part of a piece of work is to tell, that goes from the shares `begin` to `end` of the whole."""
-    return lambda share, text: told(begin + share * (end - begin), text)
+    return lambda share, text: progress(begin + share * (end - begin), text)
 
 
 class LinesBesideBars(logging.Handler):

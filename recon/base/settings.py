@@ -61,7 +61,7 @@ def setting(
 
 
 @dataclass(frozen=True)
-class Staged:
+class StagedConfig:
     """What configurations share: stages, each a dataclass of settings, and a seed."""
 
     seed: int = 0

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recon.base.progress import Bar, Told
+from recon.base.progress import Bar, ProgressCallback
 from recon.cli.common import add_common, say
 from recon.errors import UsageError
 
@@ -77,26 +77,28 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return summary
 
 
-def _init(options: argparse.Namespace, told: Told) -> Study:
+def _init(options: argparse.Namespace, progress: ProgressCallback) -> Study:
     from recon.studies.fits import grey_picture
     from recon.studies.initialisation import study_initialisation
 
     return study_initialisation(
-        grey_picture(options.picture, options.size), options.steps, options.seed, told
+        grey_picture(options.picture, options.size), options.steps, options.seed, progress
     )
 
 
-def _activations(options: argparse.Namespace, told: Told) -> Study:
+def _activations(options: argparse.Namespace, progress: ProgressCallback) -> Study:
     from recon.studies.fits import grey_picture
     from recon.studies.nonlinearities import study_activations
 
-    return study_activations(grey_picture(options.picture, options.size), options.steps, options.seed, told)
+    return study_activations(
+        grey_picture(options.picture, options.size), options.steps, options.seed, progress
+    )
 
 
-def _bandwidth(options: argparse.Namespace, told: Told) -> Study:
+def _bandwidth(options: argparse.Namespace, progress: ProgressCallback) -> Study:
     from recon.studies.bandwidth import study_bandwidth
 
-    return study_bandwidth(options.steps, options.seed, told)
+    return study_bandwidth(options.steps, options.seed, progress)
 
 
 _WORK = {"init": _init, "activations": _activations, "bandwidth": _bandwidth}

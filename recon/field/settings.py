@@ -36,7 +36,7 @@ class FieldConfig:
         within=(0, 24),
     )
 
-    def suited_to(self, spacing: float, noise: float = 0.0) -> FieldConfig:
+    def resolved_for(self, spacing: float, noise: float = 0.0) -> FieldConfig:
         """With the spread for points `spacing` apart and `noise` off their surface, where it is not given:
         the highest frequency turns by `TURN` rad, no more, from a point to the next and within `BLUR` times
         the noise, both taken together; never below one, never above `LARGEST_SPREAD`. And with as many

@@ -34,7 +34,7 @@ class MeshConfig:
         "auto", "auto (the scan's colours and scalars go to the vertices) or off", choices=("auto", "off")
     )
 
-    def suited_to(self, spacing: float, side: float) -> MeshConfig:
+    def resolved_for(self, spacing: float, side: float) -> MeshConfig:
         """With the resolution for points `spacing` apart in a box with this longest `side`, where it is not
         given: `CELLS` cells from a point to the next; finer ones would show the field alone, not the scan."""
         if self.resolution is not None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon.base.files import atomic_path
-from recon.base.progress import Told, untold
+from recon.base.progress import ProgressCallback, no_progress
 from recon.base.provenance import fingerprint
 from recon.base.runs import RUN, save_result
 from recon.errors import OutputError, SignalError
@@ -46,7 +46,7 @@ class Work:
     overwrite: bool = False
     callbacks: Sequence[Callback] = ()
     origin: Mapping[str, Any] = field(default_factory=dict)
-    reference: Told = untold
+    reference: ProgressCallback = no_progress
 
     def begin(self) -> None:
         """Raises OutputError for a folder that holds other things, and removes a run there that `overwrite`

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recon.base.settings import Staged, setting
+from recon.base.settings import StagedConfig, setting
 from recon.field.settings import FieldConfig
 from recon.training.settings import FitConfig
 
@@ -22,7 +22,7 @@ class DrawnConfig:
 
 
 @dataclass(frozen=True)
-class SolveConfig(Staged):
+class SolveConfig(StagedConfig):
     """All stages of a solution."""
 
     field: FieldConfig = FieldConfig(omega_first=10.0, spread=1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from recon.base.settings import Staged, setting
+from recon.base.settings import StagedConfig, setting
 from recon.field.settings import FieldConfig
 from recon.training.settings import FitConfig
 
@@ -29,21 +29,21 @@ class SamplesConfig:
 
 
 @dataclass(frozen=True)
-class SignalConfig(Staged):
+class SignalConfig(StagedConfig):
     """All stages of a fit to a signal."""
 
     field: FieldConfig = FieldConfig(width=256)
     samples: SamplesConfig = SamplesConfig()
     fit: FitConfig = FitConfig(steps=1000, rate=1e-3, warmup=20, watch=False)
 
-    def suited_to(self, spacing: float, axes: int) -> SignalConfig:
+    def resolved_for(self, spacing: float, axes: int) -> SignalConfig:
         """With all that is left to the signal decided; its samples are `spacing` apart in the unit frame of
         `axes` axes."""
         field = self.field
         if axes == 1 and field.spread is None:
             most = SOUND_TURN / (field.omega_first * spacing)
             field = replace(field, spread=min(max(most, 1.0), SOUND_SPREAD))
-        return replace(self, field=field.suited_to(spacing))
+        return replace(self, field=field.resolved_for(spacing))
 
 
 _PICTURE = SignalConfig()

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recon.base.progress import Told, untold
+from recon.base.progress import ProgressCallback, no_progress
 from recon.spaces.learned import Learned
 from recon.spaces.picture_lessons import Pictures, random_places
 
@@ -39,7 +39,11 @@ def contexts(total: int) -> dict[str, int | None]:
 
 
 def scores(
-    space: Learned, known: NDArray[np.uint8], unseen: NDArray[np.uint8], seed: int = 0, told: Told = untold
+    space: Learned,
+    known: NDArray[np.uint8],
+    unseen: NDArray[np.uint8],
+    seed: int = 0,
+    progress: ProgressCallback = no_progress,
 ) -> dict[str, dict[str, float]]:
     """Errors by method and by what is known of the pictures `unseen` (n, size, size, c); `known`: those
     learnt from."""
@@ -58,7 +62,7 @@ def scores(
         "nearest image": lambda values, places: learnt[_alike(learnt, squares, values, places)],
     }
     found = {name: errors(pictures, method, seed) for name, method in methods.items()}
-    told(1.0, "")
+    progress(1.0, "")
     return found
 
 

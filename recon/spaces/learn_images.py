@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon.base.files import atomic_path
-from recon.base.progress import Told, untold
+from recon.base.progress import ProgressCallback, no_progress
 from recon.errors import OutputError, SignalError
 from recon.signals.media.collections import find_images, read_squares
 from recon.spaces.image_scores import scores
@@ -28,8 +28,8 @@ def learn_images(
     folder: str | Path,
     course: Course,
     validation: str | Path | None = None,
-    reading: Told = untold,
-    scoring: Told = untold,
+    reading: ProgressCallback = no_progress,
+    scoring: ProgressCallback = no_progress,
 ) -> tuple[Learned, dict[str, Any]]:
     """A space of the pictures in `folder`, in the run folder, and a summary with the errors of completing
     pictures that were kept for validation: a share of them, or those in the folder `validation`. Raises
@@ -41,7 +41,7 @@ def learn_images(
         chosen, kept = split(len(squares), wanted.validation, config.seed)
         known, unseen = squares[chosen], squares[kept]
     else:
-        others = _squares(find_images(validation), wanted.size, course.run / KEPT_SQUARES, untold)
+        others = _squares(find_images(validation), wanted.size, course.run / KEPT_SQUARES, no_progress)
         known, unseen = squares, others
         if known.shape[3] != unseen.shape[3]:
             known, unseen = (part.repeat(3 // part.shape[3], axis=3) for part in (known, unseen))
@@ -62,7 +62,7 @@ def learn_images(
     return space, finished(course, space, seconds, facts)
 
 
-def _squares(paths: Sequence[Path], size: int, cache: Path, told: Told) -> NDArray[np.uint8]:
+def _squares(paths: Sequence[Path], size: int, cache: Path, progress: ProgressCallback) -> NDArray[np.uint8]:
     """The pictures, shrunk; from `cache` where it holds these, else read, and kept there."""
     listing = hashlib.sha256(str(size).encode())
     for path in paths:
@@ -75,7 +75,7 @@ def _squares(paths: Sequence[Path], size: int, cache: Path, told: Told) -> NDArr
                 return held["squares"]
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         pass  # not there yet, or of other pictures
-    squares = read_squares(paths, size, told)
+    squares = read_squares(paths, size, progress)
     if len(squares) < 2:
         raise SignalError(f"one picture, {paths[0]}, is no collection: wanted two or more")
     try:

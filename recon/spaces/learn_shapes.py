@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from recon.base.files import atomic_path
-from recon.base.progress import Told, untold
+from recon.base.progress import ProgressCallback, no_progress
 from recon.meshing.extraction import extract
 from recon.meshing.files import write_mesh
 from recon.spaces.learn import Course, finished, learned
@@ -21,7 +21,7 @@ from recon.spaces.task import SpaceTask
 EXAMPLES, EXAMPLE_POINTS, EXAMPLE_RESOLUTION = 3, 200, 96
 
 
-def learn_shapes(course: Course, scoring: Told = untold) -> tuple[Learned, dict[str, Any]]:
+def learn_shapes(course: Course, scoring: ProgressCallback = no_progress) -> tuple[Learned, dict[str, Any]]:
     """A space of shapes, in the run folder, with examples of clouds of one side and of the whole surfaces
     they are of; and a summary with the errors of completing shapes that were not learnt from. Raises
     UsageError, FitError."""

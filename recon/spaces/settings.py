@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recon.base.settings import Staged, setting
+from recon.base.settings import StagedConfig, setting
 from recon.field.settings import FieldConfig
 from recon.training.settings import FitConfig
 
@@ -48,7 +48,7 @@ class LearningConfig:
 
 
 @dataclass(frozen=True)
-class SpaceConfig(Staged):
+class SpaceConfig(StagedConfig):
     """All stages of a space of functions."""
 
     encoder: EncoderConfig = EncoderConfig()

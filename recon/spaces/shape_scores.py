@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recon.base.progress import Told, untold
+from recon.base.progress import ProgressCallback, no_progress
 from recon.errors import ExtractError
 from recon.meshing.extraction import extract
 from recon.spaces.encoders import Observation
@@ -35,7 +35,7 @@ CONTEXTS = {
 Completed = Callable[[int, Tensor], Tensor]  # (which shape, x (n, 3)) → signals (n,)
 
 
-def scores(space: Learned, told: Told = untold, seed: int = 2_000_003) -> dict[str, Any]:
+def scores(space: Learned, progress: ProgressCallback = no_progress, seed: int = 2_000_003) -> dict[str, Any]:
     """Errors by method and by what is known, of shapes that no lesson drew."""
     generator = torch.Generator().manual_seed(seed)
     solids, bank = drawn(SHAPES, generator), drawn(BANK, generator)
@@ -55,7 +55,7 @@ def scores(space: Learned, told: Told = untold, seed: int = 2_000_003) -> dict[s
             "nearest shape": lambda which, at, best=best: signals(bank[best[which : which + 1]], at)[0, :, 0],  # type: ignore[misc]
         }
         for number, (method, completed) in enumerate(methods.items()):
-            told((place + number / len(methods)) / len(CONTEXTS), "comparing")
+            progress((place + number / len(methods)) / len(CONTEXTS), "comparing")
             errors = [(completed(one, x[one]) - truth[one]).abs().mean() for one in range(SHAPES)]
             found["distance"].setdefault(method, {})[name] = 1000 * FAR * float(torch.stack(errors).mean())
             away = [
@@ -63,7 +63,7 @@ def scores(space: Learned, told: Told = untold, seed: int = 2_000_003) -> dict[s
                 for one in range(MESHED)
             ]
             found["surface"].setdefault(method, {})[name] = 1000 * float(np.mean(away))
-    told(1.0, "")
+    progress(1.0, "")
     return found
 
 

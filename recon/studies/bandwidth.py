@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from recon.base.progress import Told, part_of, untold
+from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 from recon.geometry import Float
@@ -50,7 +50,9 @@ def where(place: str) -> Float:
     return np.concatenate([-outside[::-1], outside])
 
 
-def fitted(omega: float, cycles: float, steps: int, seed: int = 0, told: Told = untold) -> Siren:
+def fitted(
+    omega: float, cycles: float, steps: int, seed: int = 0, progress: ProgressCallback = no_progress
+) -> Siren:
     """A field fitted to the signal of so many cycles."""
     grid = Grid.square(SAMPLES)
     table = torch.tensor(signal(where("samples"), cycles)[:, None], dtype=torch.float32)
@@ -58,7 +60,7 @@ def fitted(omega: float, cycles: float, steps: int, seed: int = 0, told: Told = 
     field = Siren(config, 1, 1, torch.Generator().manual_seed(seed))
     fit = FitConfig(steps=steps, rate=RATE, optimizer="adam", beta2=0.999, warmup=20)
     task = values_task(grid, table.__getitem__, SAMPLES, seed)
-    fitted_curve(field, task, fit, lambda one: {}, told, f"ω {omega:g}, {cycles:g} cycles")
+    fitted_curve(field, task, fit, lambda one: {}, progress, f"ω {omega:g}, {cycles:g} cycles")
     return field
 
 
@@ -67,12 +69,12 @@ def at(field: Siren, points: Float) -> Float:
     return field.values(torch.tensor(points[:, None], dtype=torch.float32))[:, 0].double().numpy()
 
 
-def study_bandwidth(steps: int = 500, seed: int = 0, told: Told = untold) -> Study:
+def study_bandwidth(steps: int = 500, seed: int = 0, progress: ProgressCallback = no_progress) -> Study:
     """The study."""
     rows, shown = [], {}
     count = len(OMEGAS) * len(CYCLES)
     for number, (omega, cycles) in enumerate((omega, cycles) for omega in OMEGAS for cycles in CYCLES):
-        part = part_of(told, number / count, (number + 1) / count)
+        part = progress_within(progress, number / count, (number + 1) / count)
         field = fitted(omega, cycles, steps, seed, part)
         found = {
             place: decibels_over(at(field, where(place)), signal(where(place), cycles)) for place in PLACES
@@ -80,7 +82,7 @@ def study_bandwidth(steps: int = 500, seed: int = 0, told: Told = untold) -> Stu
         rows.append({"omega": omega, "cycles": cycles, **found})
         if cycles == EXAMPLE and omega in CURVES:
             shown[omega] = field
-    told(1.0, "")
+    progress(1.0, "")
     best = [max((row for row in rows if row["cycles"] == c), key=lambda row: row["between"]) for c in CYCLES]
     text = [
         f"A sine of 1 to {CYCLES[-1]} cycles, at {SAMPLES} even samples of [-1, 1], fitted by fields of "

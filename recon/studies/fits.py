@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recon.base.progress import Told
+from recon.base.progress import ProgressCallback
 from recon.errors import SignalError
 from recon.field.siren import Siren
 from recon.geometry import Float
@@ -39,7 +39,7 @@ def grey_picture(path: str | Path | None, size: int) -> Float:
 
 
 def fitted_curve(
-    field: Siren, task: ConstraintTask, config: FitConfig, measure: Measure, told: Told, text: str
+    field: Siren, task: ConstraintTask, config: FitConfig, measure: Measure, told: ProgressCallback, text: str
 ) -> list[dict[str, float]]:
     """Train `field`; what `measure` says of it after each window of steps, beside "step" and "seconds". A fit
     that diverges ends, as it is, at its last good state."""

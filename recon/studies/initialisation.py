@@ -21,7 +21,7 @@ import torch
 from scipy.stats import arcsine, kstest, norm
 from torch import Tensor
 
-from recon.base.progress import Told, part_of, untold
+from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 from recon.geometry import Float
@@ -149,15 +149,19 @@ def expected_spread(bias: float) -> float:
     return math.sqrt(square)
 
 
-def study_initialisation(picture: Float, steps: int = 200, seed: int = 0, told: Told = untold) -> Study:
+def study_initialisation(
+    picture: Float, steps: int = 200, seed: int = 0, progress: ProgressCallback = no_progress
+) -> Study:
     """The study; `picture` (n, n), from -1 to 1, is what fields are trained on."""
     found = {name: layers_of(start, seed=seed) for name, start in STARTS.items()}
-    told(0.1, "training")
+    progress(0.1, "training")
     curves = {}
     for place, (name, start) in enumerate(STARTS.items()):
         at = 0.1 + 0.9 * place / len(STARTS)
-        curves[name] = _trained(start, picture, steps, seed, part_of(told, at, at + 0.9 / len(STARTS)), name)
-    told(1.0, "")
+        curves[name] = _trained(
+            start, picture, steps, seed, progress_within(progress, at, at + 0.9 / len(STARTS)), name
+        )
+    progress(1.0, "")
     rows: list[dict[str, Any]] = [
         {
             "initialisation": name,
@@ -196,7 +200,7 @@ def study_initialisation(picture: Float, steps: int = 200, seed: int = 0, told: 
 
 
 def _trained(
-    start: Start, picture: Float, steps: int, seed: int, told: Told, name: str
+    start: Start, picture: Float, steps: int, seed: int, progress: ProgressCallback, name: str
 ) -> list[dict[str, float]]:
     grid = Grid.square(*picture.shape)
     values = torch.tensor(picture.reshape(len(grid), 1), dtype=torch.float32)
@@ -206,7 +210,9 @@ def _trained(
         return {"psnr": psnr(field.values(points).double().numpy(), values.double().numpy(), 2.0)}
 
     task = values_task(grid, values.__getitem__, len(grid), seed)
-    return fitted_curve(start.field(TRAINED, 2, seed), task, replace(RATES, steps=steps), measure, told, name)
+    return fitted_curve(
+        start.field(TRAINED, 2, seed), task, replace(RATES, steps=steps), measure, progress, name
+    )
 
 
 def _distributions(found: dict[str, list[Layer]]) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from recon.base.progress import Told, part_of, untold
+from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.field.derivatives import jet
 from recon.field.jet import laplacian_order
 from recon.field.settings import ACTIVATIONS
@@ -88,7 +88,7 @@ def study_activations(
     picture: Float,
     steps: int = 300,
     seed: int = 0,
-    told: Told = untold,
+    progress: ProgressCallback = no_progress,
     activations: tuple[str, ...] = ACTIVATIONS,
     field: Mapping[str, Any] = FIELD,
 ) -> Study:
@@ -100,10 +100,10 @@ def study_activations(
         config = STANDARD[mode].with_(
             field={**field, "activation": name}, samples={"batch": BATCH}, fit={"steps": steps}
         )
-        config = replace(config, seed=seed).suited_to(target.grid.spacing, len(target.grid.counts))
+        config = replace(config, seed=seed).resolved_for(target.grid.spacing, len(target.grid.counts))
         one = Siren(config.field, 2, 1, torch.Generator().manual_seed(seed))
         at = place / len(MODES) / len(activations)
-        part = part_of(told, at, at + 1 / len(MODES) / len(activations))
+        part = progress_within(progress, at, at + 1 / len(MODES) / len(activations))
         curves[mode, name] = fitted_curve(
             one,
             target.task(mode, config.samples.batch, seed),
@@ -113,7 +113,7 @@ def study_activations(
             f"{mode}, {name}",
         )
         fields[mode, name] = one
-    told(1.0, "")
+    progress(1.0, "")
     rows: list[dict[str, Any]] = [
         {"fitted to": mode, "activation": name, **row}
         for (mode, name), curve in curves.items()

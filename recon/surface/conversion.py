@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recon.base.progress import Told, untold
+from recon.base.progress import ProgressCallback, no_progress
 from recon.base.provenance import fingerprint
 from recon.base.runs import own_run, read_description, save_result
 from recon.errors import OtherRunError
@@ -63,7 +63,7 @@ def convert(
     tensorboard: str | Path | None = None,
     overwrite: bool = False,
     callbacks: Sequence[Callback] = (),
-    preparing: Told = untold,
+    preparing: ProgressCallback = no_progress,
     meshing: Callable[[float], None] = lambda share: None,
     origin: Mapping[str, Any] | None = None,
 ) -> tuple[Mesh, dict[str, Any]]:

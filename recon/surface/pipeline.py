@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from recon.base.device import choose_device, device_name
-from recon.base.progress import Told, part_of, untold
+from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.base.provenance import machine_origin
 from recon.base.runs import open_run
 from recon.errors import UsageError
@@ -58,7 +58,7 @@ def reconstruct(
     preview: float | None = None,
     tensorboard: str | Path | None = None,
     callbacks: Iterable[Callback] = (),
-    preparing: Told = untold,
+    preparing: ProgressCallback = no_progress,
     origin: Mapping[str, Any] | None = None,
 ) -> Reconstruction:
     """A signed distance fitted to `cloud` (world, any units).
@@ -84,7 +84,9 @@ def reconstruct(
     seconds: dict[str, float] = {}
     where, threads = choose_device(device), torch.get_num_threads()
     with _timed(seconds, "prepare"):
-        cloud, estimated_normals = prepared(cloud, config.scan, threads, part_of(preparing, 0.0, MEASURING))
+        cloud, estimated_normals = prepared(
+            cloud, config.scan, threads, progress_within(preparing, 0.0, MEASURING)
+        )
         frame = Frame.around(cloud.points, config.scan.margin)
         unit = PointCloud(frame.to_unit(cloud.points), cloud.normals)
         box = surrounding_box(unit.points, config.scan.margin)
@@ -93,7 +95,7 @@ def reconstruct(
         noise = point_noise(unit if unit.normals is not None else estimated(unit, threads), threads)
         log.info("points are about %.3g off the surface (standard deviation)", noise * frame.scale)
         spacing, side = point_spacing(unit.points, threads), float((box[1] - box[0]).max())
-        config = config.suited_to(spacing, noise, side, estimated_normals)
+        config = config.resolved_for(spacing, noise, side, estimated_normals)
         preparing(SPACE, "inside and outside")
         clear = smoothed(unit, noise, spacing, config.seed, threads)
         if estimated_normals and clear is not unit:

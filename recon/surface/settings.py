@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from recon.base.settings import Schedule, Staged, setting
+from recon.base.settings import Schedule, StagedConfig, setting
 from recon.errors import UsageError
 from recon.field.settings import FieldConfig
 from recon.meshing.settings import MeshConfig, trim_distance
@@ -48,7 +48,7 @@ class SurfaceConfig:
         Schedule(((0.0, 300.0), (1.0, 100.0))), "weight of |Φ - d|, d the scan's distance"
     )
 
-    def suited_to(self, noise: float, estimated: bool = False) -> SurfaceConfig:
+    def resolved_for(self, noise: float, estimated: bool = False) -> SurfaceConfig:
         """With the weight of |Φ| for points that are `noise` off their surface, a standard deviation; and
         with the points before the normals where these are `estimated` from them, and repeat their errors."""
         if self.noise_weight is None:
@@ -61,7 +61,7 @@ class SurfaceConfig:
 
 
 @dataclass(frozen=True)
-class Config(Staged):
+class Config(StagedConfig):
     """All stages of one reconstruction."""
 
     scan: ScanConfig = ScanConfig()
@@ -70,16 +70,16 @@ class Config(Staged):
     fit: FitConfig = FitConfig()
     mesh: MeshConfig = MeshConfig()
 
-    def suited_to(self, spacing: float, noise: float, side: float, estimated: bool = False) -> Config:
+    def resolved_for(self, spacing: float, noise: float, side: float, estimated: bool = False) -> Config:
         """With all that is left to the scan decided: its points are `spacing` apart and off their surface by
         `noise`, in a box with this longest `side`, all in the unit frame; its normals are its own or
         `estimated`. Noise of less than `EXACT` spacings is none: estimated normals show as much."""
         noise = noise if noise > EXACT * spacing else 0.0
         return replace(
             self,
-            field=self.field.suited_to(spacing, noise),
-            surface=self.surface.suited_to(noise, estimated),
-            mesh=self.mesh.suited_to(spacing, side),
+            field=self.field.resolved_for(spacing, noise),
+            surface=self.surface.resolved_for(noise, estimated),
+            mesh=self.mesh.resolved_for(spacing, side),
         )
 
     def check(self) -> None:

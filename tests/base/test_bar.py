@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from recon.base.progress import Bar, LinesBesideBars, part_of
+from recon.base.progress import Bar, LinesBesideBars, progress_within
 
 
 class Terminal(io.StringIO):
@@ -89,7 +89,7 @@ def test_a_bar_that_ends_leaves_room_for_the_next(capsys: pytest.CaptureFixture[
 
 def test_a_part_tells_its_share_of_the_whole() -> None:
     heard: list[tuple[float, str]] = []
-    part = part_of(lambda share, text: heard.append((share, text)), 0.5, 0.75)
+    part = progress_within(lambda share, text: heard.append((share, text)), 0.5, 0.75)
     part(0.0, "begun")
     part(1.0, "done")
     assert heard == [(0.5, "begun"), (0.75, "done")]

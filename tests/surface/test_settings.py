@@ -29,38 +29,40 @@ def test_presets_are_valid_and_survive_a_file(name: str) -> None:
 
 def test_the_first_layer_reaches_as_high_as_the_scan_is_dense() -> None:
     field = FieldConfig(omega_first=30.0)
-    assert field.suited_to(1.0).spread == 1.0  # sparse: the frequencies of the paper
-    assert field.suited_to(1e-4).spread == 3.0
-    between = field.suited_to(0.015).spread
+    assert field.resolved_for(1.0).spread == 1.0  # sparse: the frequencies of the paper
+    assert field.resolved_for(1e-4).spread == 3.0
+    between = field.resolved_for(0.015).spread
     assert between is not None and 0.015 * 30.0 * between == pytest.approx(0.65)  # rad between neighbours
-    assert FieldConfig(spread=2.0).suited_to(1e-4).spread == 2.0  # a setting is kept
-    assert field.suited_to(0.009, 0.004).spread == pytest.approx(between)  # noise blurs: 9² + 12² = 15²
-    assert PRESETS["paper"].field.suited_to(1e-4).spread == 1.0
+    assert FieldConfig(spread=2.0).resolved_for(1e-4).spread == 2.0  # a setting is kept
+    assert field.resolved_for(0.009, 0.004).spread == pytest.approx(between)  # noise blurs: 9² + 12² = 15²
+    assert PRESETS["paper"].field.resolved_for(1e-4).spread == 1.0
 
 
 def test_a_mesh_is_as_fine_as_its_scan_is_dense() -> None:
     mesh = MeshConfig(finest=512)
-    assert mesh.suited_to(0.04, 2.0).resolution == 301  # 6 cells from a point to the next
-    assert mesh.suited_to(1e-4, 2.0).resolution == 512
-    assert mesh.suited_to(1.0, 2.0).resolution == 128
-    assert PRESETS["draft"].mesh.suited_to(0.04, 2.0).resolution == 256
-    assert MeshConfig(resolution=99).suited_to(0.04, 2.0).resolution == 99  # a setting is kept
-    config = Config().suited_to(0.04, 0.0, 2.0)
+    assert mesh.resolved_for(0.04, 2.0).resolution == 301  # 6 cells from a point to the next
+    assert mesh.resolved_for(1e-4, 2.0).resolution == 512
+    assert mesh.resolved_for(1.0, 2.0).resolution == 128
+    assert PRESETS["draft"].mesh.resolved_for(0.04, 2.0).resolution == 256
+    assert MeshConfig(resolution=99).resolved_for(0.04, 2.0).resolution == 99  # a setting is kept
+    config = Config().resolved_for(0.04, 0.0, 2.0)
     assert (config.mesh.resolution, config.field.spread) == (301, 1.0)
-    assert config.suited_to(1e-3, 0.0, 2.0) == config  # nothing is decided twice
-    assert Config().suited_to(0.04, 0.001, 2.0) == config  # what estimated normals show of curves is no noise
-    assert Config().suited_to(0.04, 0.004, 2.0).surface.rounding == pytest.approx(1.345 * 0.004)
+    assert config.resolved_for(1e-3, 0.0, 2.0) == config  # nothing is decided twice
+    assert (
+        Config().resolved_for(0.04, 0.001, 2.0) == config
+    )  # what estimated normals show of curves is no noise
+    assert Config().resolved_for(0.04, 0.004, 2.0).surface.rounding == pytest.approx(1.345 * 0.004)
 
 
 def test_noise_caps_the_weight_of_the_scan_and_a_clean_scan_keeps_it() -> None:
     surface = SurfaceConfig(surface=Schedule(((0.0, 300.0), (0.5, 3000.0))), noise_weight=2.5e-4)
-    exact = surface.suited_to(0.0)
-    assert exact.surface == surface.surface == surface.suited_to(1e-6).surface and exact.rounding == 0.0
-    assert surface.suited_to(1e-3).rounding == pytest.approx(1.345e-3)
-    noisy = surface.suited_to(5e-4).surface
+    exact = surface.resolved_for(0.0)
+    assert exact.surface == surface.surface == surface.resolved_for(1e-6).surface and exact.rounding == 0.0
+    assert surface.resolved_for(1e-3).rounding == pytest.approx(1.345e-3)
+    noisy = surface.resolved_for(5e-4).surface
     assert [noisy(0.0), noisy(0.5), noisy(1.0)] == pytest.approx([300.0, 1000.0, 1000.0])
-    assert surface.suited_to(5e-3).surface(0.0) == pytest.approx(10.0)
-    assert PRESETS["paper"].surface.suited_to(1.0) == PRESETS["paper"].surface
+    assert surface.resolved_for(5e-3).surface(0.0) == pytest.approx(10.0)
+    assert PRESETS["paper"].surface.resolved_for(1.0) == PRESETS["paper"].surface
 
 
 def test_the_paper_preset_is_the_published_method() -> None:

@@ -79,7 +79,7 @@ def _prepared(name: str, margin: float) -> tuple[PointCloud, SpaceSamples, float
 def problem(name: str, config: Config, device: str) -> tuple[Siren, SurfaceTask]:
     unit, space, spacing = _prepared(name, config.scan.margin)
     generator = torch.Generator().manual_seed(config.seed)
-    field = Siren(config.field.suited_to(spacing), generator=generator).to(device)
+    field = Siren(config.field.resolved_for(spacing), generator=generator).to(device)
     return field, SurfaceTask(unit, space, config.surface, config.seed, device)
 
 

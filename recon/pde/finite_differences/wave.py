@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recon.base.progress import Told, untold
+from recon.base.progress import ProgressCallback, no_progress
 from recon.geometry import Float
 
 COURANT = 0.6  # of the largest step that is stable
@@ -23,7 +23,7 @@ def leapfrog(
     spacing: float,
     times: Float,
     absorbing: bool = True,
-    progress: Told = untold,
+    progress: ProgressCallback = no_progress,
 ) -> Float:
     """u (t, n, n) float64 at `times` (t,), ascending from 0 on, from u and ∂u/∂t (n, n) at time 0 on grid
     points `spacing` apart, the sides included, where waves run at `speed` (n, n)."""

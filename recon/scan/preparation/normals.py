@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from recon.base.progress import Told, part_of, untold
+from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.errors import ScanError
 from recon.geometry import Float, Int, PointCloud
 from recon.scan.preparation.normal_reliability import CLOSED, TURNED, check_normals
@@ -33,7 +33,9 @@ FLAT = 0.1  # mean cosine of normals and radii below which a part that is open h
 log = logging.getLogger("recon")
 
 
-def oriented(cloud: PointCloud, config: ScanConfig, threads: int = 1, told: Told = untold) -> PointCloud:
+def oriented(
+    cloud: PointCloud, config: ScanConfig, threads: int = 1, progress: ProgressCallback = no_progress
+) -> PointCloud:
     """`cloud` with the normals that `config.normals` asks for, outward:
 
     file      its own, as they are; ScanError where it has none
@@ -42,7 +44,7 @@ def oriented(cloud: PointCloud, config: ScanConfig, threads: int = 1, told: Told
     auto      its own where they are sound; repaired where some or all are turned round; estimated where
               there are none or they do not fit the points
 
-    `told` hears how far it is.
+    `progress` hears how far it is.
     """
     if config.normals == "none":
         return replace(cloud, normals=None)
@@ -51,11 +53,11 @@ def oriented(cloud: PointCloud, config: ScanConfig, threads: int = 1, told: Told
             raise ScanError(f"{cloud.source} has no normals: estimate them with --normals estimate")
         return cloud
     if cloud.normals is None or config.normals == "estimate":
-        return estimated(cloud, threads, told)
+        return estimated(cloud, threads, progress)
     check = check_normals(cloud, threads)
     if check.unfit:
         log.info("the normals do not fit the points (mean cosine %.2f): estimated anew", check.agreement)
-        return estimated(cloud, threads, told)
+        return estimated(cloud, threads, progress)
     if check.mixed:
         normals = outward(cloud, cloud.normals, threads)
         turned = float(((normals * cloud.normals).sum(1) < 0).mean())
@@ -68,11 +70,11 @@ def oriented(cloud: PointCloud, config: ScanConfig, threads: int = 1, told: Told
     return cloud
 
 
-def estimated(cloud: PointCloud, threads: int = 1, told: Told = untold) -> PointCloud:
+def estimated(cloud: PointCloud, threads: int = 1, progress: ProgressCallback = no_progress) -> PointCloud:
     """`cloud` with estimated normals, outward as far as its points tell."""
     log.info("estimating the normals of %s points", f"{len(cloud):,}")
-    lines = estimate_lines(cloud.points, threads, part_of(told, 0.0, LINES))
-    told(LINES, "sides of the normals")
+    lines = estimate_lines(cloud.points, threads, progress_within(progress, 0.0, LINES))
+    progress(LINES, "sides of the normals")
     return replace(cloud, normals=outward(replace(cloud, normals=None), lines, threads))
 
 
@@ -82,7 +84,7 @@ def reestimated(cloud: PointCloud, threads: int = 1) -> PointCloud:
     return replace(cloud, normals=outward(cloud, estimate_lines(cloud.points, threads), threads))
 
 
-def estimate_lines(points: Float, threads: int = 1, told: Told = untold) -> Float:
+def estimate_lines(points: Float, threads: int = 1, progress: ProgressCallback = no_progress) -> Float:
     """(n, 3) unit normals, their signs open, of `points` (n, 3): the direction of least spread among the
     neighbours, with as many neighbours as have the least spread for their width, on average around the
     point. Few follow the detail of a clean scan, many are out of the noise (the trade-off of Mitra, Nguyen
@@ -95,7 +97,7 @@ def estimate_lines(points: Float, threads: int = 1, told: Told = untold) -> Floa
     close = np.empty((len(points), SMOOTHED), np.int64)
     for start in range(0, len(points), CHUNK):
         part = slice(start, start + CHUNK)
-        told(start / len(points), "normals")
+        progress(start / len(points), "normals")
         _, near = tree.query(points[part], most, workers=threads)
         close[part] = near[:, :SMOOTHED]
         for i, count in enumerate(SCALES):

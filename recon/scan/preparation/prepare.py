@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from recon.base.progress import Told, part_of, untold
+from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.geometry import Float, PointCloud
 from recon.scan.preparation.cleaning import clean
 from recon.scan.preparation.depth_images import seen_from_origin, unrounded
@@ -22,11 +22,11 @@ log = logging.getLogger("recon")
 
 
 def prepared(
-    cloud: PointCloud, config: ScanConfig, threads: int = 1, told: Told = untold
+    cloud: PointCloud, config: ScanConfig, threads: int = 1, progress: ProgressCallback = no_progress
 ) -> tuple[PointCloud, bool]:
     """`cloud` (world) as the field is to see it, normals unit and outward (none with `normals` "none"), and
     whether they were estimated, so that they tell nothing that the points do not. What is changed is logged
-    with a count; `told` hears how far it is, once the points are clean. Raises ScanError for points no
+    with a count; `progress` hears how far it is, once the points are clean. Raises ScanError for points no
     surface can be fitted to."""
     cloud, report = clean(cloud)
     for line in report.lines():
@@ -35,7 +35,7 @@ def prepared(
     if len(cloud) > config.most:
         before, cloud = len(cloud), thinned(cloud, config.most)
         log.info("%s of %s points are kept, evenly spaced", f"{len(cloud):,}", f"{before:,}")
-    told(OUTLIERS, "outliers")
+    progress(OUTLIERS, "outliers")
     if config.outliers == "auto":
         stray = outliers(cloud.points - cloud.points.mean(0), threads)
         if stray.any():
@@ -43,8 +43,8 @@ def prepared(
             log.info("%s are outliers: left out (--set scan.outliers=off keeps them)", share)
             cloud, _ = clean(cloud.select(~stray))
     own = cloud.normals
-    told(NORMALS, "normals")
-    cloud = oriented(cloud, config, threads, part_of(told, NORMALS, 1.0))
+    progress(NORMALS, "normals")
+    cloud = oriented(cloud, config, threads, progress_within(progress, NORMALS, 1.0))
     return cloud, cloud.normals is not None and (own is None or not _same_lines(own, cloud.normals))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from recon.base.device import choose_device, device_name
-from recon.base.progress import Told, untold
+from recon.base.progress import ProgressCallback, no_progress
 from recon.base.provenance import fingerprint, machine_origin
 from recon.base.runs import open_run, own_run, save_description, save_result
 from recon.field.siren import Siren
@@ -45,7 +45,7 @@ class Job:
     callbacks: Sequence[Callback] = ()
     tensorboard: str | Path | None = None
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    writing: Told = untold
+    writing: ProgressCallback = no_progress
 
     @property
     def where(self) -> torch.device:
@@ -64,7 +64,7 @@ def trained(
     """The field that `task` makes of a signal on `grid`, from files `inputs` and further plain `data`, which
     together tell this signal from others. Raises FitError, UsageError for a run folder of another run, and
     MissingLibraryError as `recon.surface.pipeline.reconstruct`."""
-    config = job.config.suited_to(grid.spacing, len(grid.counts))
+    config = job.config.resolved_for(grid.spacing, len(grid.counts))
     board = TensorBoard(Path(job.tensorboard)) if job.tensorboard else None
     prints = [fingerprint(path) for path in inputs]
     signal = hashlib.sha256(json.dumps([mode, [p["sha256"] for p in prints], data]).encode()).hexdigest()

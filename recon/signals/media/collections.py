@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from recon.base.progress import Told, untold
+from recon.base.progress import ProgressCallback, no_progress
 from recon.errors import SignalError
 from recon.signals.media.images import Picture, read_image
 
@@ -57,7 +57,9 @@ def squared(picture: Picture, size: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(bytes_).resize((size, size), Image.Resampling.BICUBIC))
 
 
-def read_squares(paths: Sequence[Path], size: int, told: Told = untold) -> NDArray[np.uint8]:
+def read_squares(
+    paths: Sequence[Path], size: int, progress: ProgressCallback = no_progress
+) -> NDArray[np.uint8]:
     """Pictures as squares (n, size, size, c), c 1 where all are grey, else 3. Those that cannot be read are
     left out, and said. Raises SignalError where none can."""
     squares = np.empty((len(paths), size, size, 3), np.uint8)
@@ -67,7 +69,7 @@ def read_squares(paths: Sequence[Path], size: int, told: Told = untold) -> NDArr
             squares[place - len(wrong)] = squared(read_image(path), size)
         except SignalError as error:
             wrong.append(str(error))
-        told((place + 1) / len(paths), "")
+        progress((place + 1) / len(paths), "")
     if wrong:
         more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
         log.warning("left out, as they cannot be read: %s%s", "; ".join(wrong[:NAMED]), more)
