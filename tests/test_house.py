@@ -193,6 +193,19 @@ def test_files_stay_readable_at_a_sitting(root: Path) -> None:
     assert {path.name: lines for path, lines in lengths.items() if lines > 350} == {}
 
 
+def test_functions_fit_a_screen(root: Path) -> None:
+    """Sixty lines at most, without what is said about them."""
+    long = {}
+    for path in source_files(root):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                said = len((ast.get_docstring(node) or "").splitlines())
+                if lines - said > 60:
+                    long[f"{path.name}: {node.name}"] = lines - said
+    assert long == {}
+
+
 def test_no_file_knows_a_machine(root: Path) -> None:
     texts = [path for path in root.iterdir() if path.suffix in {".md", ".toml", ".yml"}]
     texts += [path for path in (root / "tools").iterdir() if path.is_file()]

@@ -93,26 +93,10 @@ def batch(
     limits = Limits(time_limit, memory_limit)
     found, unread = find_scans(folder, out, pattern, ending)
     settings = settings_from(config, overrides or {})
-    if cluster and jobs:
-        raise UsageError(
-            "--jobs is for this machine: on a cluster, as many scans run as its workers have threads"
-        )
-    if gather and not cluster:
-        raise UsageError("--gather is for --cluster")
-    if gather and (run or tensorboard):
-        raise UsageError("--gather brings back meshes alone: --run and --tensorboard need shared storage")
+    _check_cluster(cluster, jobs, gather, bool(run or tensorboard))
     if tensorboard:
         check_tensorboard()
-    if cluster:
-        from recon.batching.cluster import ClusterPool
-
-        threads = threads or 1
-        start: Callable[[list[Job]], Pool] = partial(
-            ClusterPool, cluster, device=device, limits=limits, gather=gather
-        )
-    else:
-        devices, threads = places(device, jobs, threads)
-        start = partial(LocalPool, devices=devices, limits=limits)
+    start, threads = _pool(cluster, gather, device, jobs, threads, limits)
     todo = [
         Job(
             name=scan.name,
@@ -131,6 +115,30 @@ def batch(
     out = out.absolute()
     faults = [Result(name, out / name, FAILED, None, fault) for name, fault in sorted(unread.items())]
     return _results(todo, faults, start, folder, out, progress)
+
+
+def _check_cluster(cluster: str | None, jobs: int | None, gather: bool, shared: bool) -> None:
+    """Raises UsageError; `shared`: whether runs or curves are to be kept, which needs shared storage."""
+    if cluster and jobs:
+        raise UsageError(
+            "--jobs is for this machine: on a cluster, as many scans run as its workers have threads"
+        )
+    if gather and not cluster:
+        raise UsageError("--gather is for --cluster")
+    if gather and shared:
+        raise UsageError("--gather brings back meshes alone: --run and --tensorboard need shared storage")
+
+
+def _pool(
+    cluster: str | None, gather: bool, device: str, jobs: int | None, threads: int | None, limits: Limits
+) -> tuple[Callable[[list[Job]], Pool], int]:
+    """What begins the work, there or here, and the threads of each scan."""
+    if cluster:
+        from recon.batching.cluster import ClusterPool
+
+        return partial(ClusterPool, cluster, device=device, limits=limits, gather=gather), threads or 1
+    devices, threads = places(device, jobs, threads)
+    return partial(LocalPool, devices=devices, limits=limits), threads
 
 
 def _results(

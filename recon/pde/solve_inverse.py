@@ -49,12 +49,7 @@ def solve_inverse(
     """
     began = time.monotonic()
     layer = Layer()
-    if sources < 1 or receivers < 1:
-        raise UsageError(f"{sources} sources and {receivers} receivers, wanted at least one of each")
-    if not 0 <= noise < math.inf:
-        raise UsageError(f"noise {noise:g}, wanted 0 or above")
-    if not wavenumbers or not all(0 < k < math.inf for k in wavenumbers):
-        raise UsageError(f"wavenumbers {wavenumbers}, wanted some, all above 0")
+    _check(wavenumbers, sources, receivers, noise)
     slowness = None
     if data is None:
         slowness, name = read_medium(medium, layer.region)
@@ -101,6 +96,15 @@ def solve_inverse(
     write_panels([row], work.out / PICTURE)
     _write_recording(recording, work.out / DATA)
     return solution, work.finish(solution, began, facts, arrays)
+
+
+def _check(wavenumbers: tuple[float, ...], sources: int, receivers: int, noise: float) -> None:
+    if sources < 1 or receivers < 1:
+        raise UsageError(f"{sources} sources and {receivers} receivers, wanted at least one of each")
+    if not 0 <= noise < math.inf:
+        raise UsageError(f"noise {noise:g}, wanted 0 or above")
+    if not wavenumbers or not all(0 < k < math.inf for k in wavenumbers):
+        raise UsageError(f"wavenumbers {wavenumbers}, wanted some, all above 0")
 
 
 def read_recording(path: str | Path) -> Recording:

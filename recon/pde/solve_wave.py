@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,25 +48,14 @@ def solve_wave(
     Raises UsageError, SignalError, OutputError, FitError, MissingLibraryError.
     """
     began = time.monotonic()
-    if not 0 < until < math.inf:
-        raise UsageError(f"time until {until:g}, wanted above 0")
-    if sides not in SIDES:
-        raise UsageError(f"sides '{sides}', wanted one of {', '.join(SIDES)}")
-    if count < 2:
-        raise UsageError(f"{count} frames, wanted at least 2")
+    _check(until, sides, count)
     pictured = work.out / f"wave.{film}"
     check_film_path(pictured)
     slowness, medium_print = read_medium(medium, HALF)
     value, value_print = _initial(initial, width)
-    rate, rate_print = Map(np.zeros((1, 1)), HALF), None
-    if velocity is not None:
-        rate, rate_print = read_map(velocity, HALF, "∂u/∂t at time 0"), fingerprint(velocity)["sha256"]
-    files = (rate, slowness) if initial == "gaussian" else (value, rate, slowness)
-    finest = max(len(part.table) for part in files)
-    step = min(FINEST, max(COARSEST, math.ceil(2 * finest / (SAMPLES - 1))))
-    cells = step * (SAMPLES - 1)
-    axis = np.linspace(-HALF, HALF, cells + 1)
-    spacing = axis[1] - axis[0]
+    rate, rate_print = _velocity(velocity)
+    step = _cells_a_sample((rate, slowness) if initial == "gaussian" else (value, rate, slowness))
+    axis = np.linspace(-HALF, HALF, step * (SAMPLES - 1) + 1)
     first, moving, speed = value.on(axis), rate.on(axis), 1 / slowness.on(axis)
     size = max(float(np.abs(first).max()), until * float(np.abs(moving).max()))
     if size == 0:
@@ -79,24 +69,19 @@ def solve_wave(
         until,
         sides,
         size,
-        size * _curvature(first, spacing),
+        size * _curvature(first, axis[1] - axis[0]),
         drawn.points,
         drawn.near,
         drawn.sides,
     )
     what = {"name": "wave", "medium": medium_print, "initial": value_print, "velocity": rate_print}
     solution = work.solve(problem, {**what, "until": until, "sides": sides})
-    times = np.linspace(0.0, until, count)
-    shown = np.linspace(-HALF, HALF, SAMPLES)
+    times, shown = np.linspace(0.0, until, count), np.linspace(-HALF, HALF, SAMPLES)
     found = np.stack([solution.on([moment], shown, shown)[0, ..., 0].T for moment in times])
-    reference = leapfrog(first, moving, speed, spacing, times, sides == "open", work.reference)
+    reference = leapfrog(first, moving, speed, axis[1] - axis[0], times, sides == "open", work.reference)
     reference = reference[:, ::step, ::step]
     facts = {
-        "problem": "wave",
-        "medium": medium,
-        "until": until,
-        "sides": sides,
-        "frames": count,
+        **{"problem": "wave", "medium": medium, "until": until, "sides": sides, "frames": count},
         "error": relative(found, reference),
         "error_at_end": relative(found[-1], reference[-1]),
         "film": str(pictured),
@@ -106,6 +91,28 @@ def solve_wave(
     write_panels(_rows(found, reference, times, 1 / speed[::step, ::step]), work.out / PICTURE)
     arrays = {"t": times, "x": shown, "y": shown, "field": found, "reference": reference}
     return solution, work.finish(solution, began, facts, {**arrays, "slowness": 1 / speed[::step, ::step]})
+
+
+def _check(until: float, sides: str, count: int) -> None:
+    if not 0 < until < math.inf:
+        raise UsageError(f"time until {until:g}, wanted above 0")
+    if sides not in SIDES:
+        raise UsageError(f"sides '{sides}', wanted one of {', '.join(SIDES)}")
+    if count < 2:
+        raise UsageError(f"{count} frames, wanted at least 2")
+
+
+def _velocity(path: str | None) -> tuple[Map, Any]:
+    """∂u/∂t at time 0, and what tells it from others; zero without a file."""
+    if path is None:
+        return Map(np.zeros((1, 1)), HALF), None
+    return read_map(path, HALF, "∂u/∂t at time 0"), fingerprint(path)["sha256"]
+
+
+def _cells_a_sample(maps: Sequence[Map]) -> int:
+    """How many cells of the reference there are from one written sample to the next."""
+    finest = max(len(part.table) for part in maps)
+    return min(FINEST, max(COARSEST, math.ceil(2 * finest / (SAMPLES - 1))))
 
 
 def _initial(initial: str, width: float) -> tuple[Map, Any]:

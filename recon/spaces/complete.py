@@ -54,8 +54,6 @@ def complete_image(
     Raises SignalError, OutputError, UsageError.
     """
     began = time.monotonic()
-    if zoom is not None and not 0 < zoom < float("inf"):
-        raise UsageError(f"zoom {zoom:g}, wanted above 0")
     if keep is not None and mask is not None:
         raise UsageError("say which pixels are known once: --keep N or --mask PICTURE")
     if between is not None and refine:
@@ -63,12 +61,7 @@ def complete_image(
     check_image_path(out)
     trained = space.config.learning.size
     picture = read_image(source)
-    side = middle_square(picture)[2]
-    width, height = size or (max(1, round((zoom or 1.0) * side)),) * 2
-    if min(width, height) < 1:
-        raise UsageError(f"size {width}x{height}, wanted at least 1x1")
-    if width * height * (pictures if between else 1) > LARGEST:
-        raise UsageError(f"{width} x {height} pixels are too many, wanted at most {LARGEST:,} in all")
+    width, height = _written_size(picture, size, zoom, pictures if between else 1)
     known = np.ones(trained**2, bool)
     if keep is not None:
         known = _drawn(keep, trained, seed)
@@ -77,8 +70,7 @@ def complete_image(
         if not known.any():
             raise SignalError(f"{mask} marks every pixel as missing: wanted some dark ones, which stay")
     small, values = _values(space, picture)
-    places = torch.from_numpy(np.flatnonzero(known))
-    seen = small.observed(values, places)
+    seen = small.observed(values, torch.from_numpy(np.flatnonzero(known)))
     latents = space.latents(seen)
     weights = space.weights(latents)
     facts: dict[str, Any] = {"known": int(known.sum()), "pixels": trained**2}
@@ -105,6 +97,21 @@ def complete_image(
         **facts,
         "seconds_all": round(time.monotonic() - began, 2),
     }
+
+
+def _written_size(
+    picture: Picture, size: tuple[int, int] | None, zoom: float | None, count: int
+) -> tuple[int, int]:
+    """Of each of `count` pictures, (width, height). Raises UsageError."""
+    if zoom is not None and not 0 < zoom < float("inf"):
+        raise UsageError(f"zoom {zoom:g}, wanted above 0")
+    side = middle_square(picture)[2]
+    width, height = size or (max(1, round((zoom or 1.0) * side)),) * 2
+    if min(width, height) < 1:
+        raise UsageError(f"size {width}x{height}, wanted at least 1x1")
+    if width * height * count > LARGEST:
+        raise UsageError(f"{width} x {height} pixels are too many, wanted at most {LARGEST:,} in all")
+    return width, height
 
 
 def _drawn(keep: int, trained: int, seed: int) -> NDArray[np.bool_]:

@@ -129,15 +129,6 @@ def study_activations(
         for mode in MODES
         for name in activations
     ]
-    text = [
-        f"A picture of {picture.shape[1]} x {picture.shape[0]}, fitted by fields of {field['width']} units "
-        f"and {field['hidden']} hidden layers that differ in their activation alone, {steps} steps each, "
-        "with the settings of recon fit: by its values (image), by its gradient alone, by its Laplacian "
-        "alone.",
-        "psnr: of values, in dB, after a fit to derivatives plus the constant or linear function that "
-        "these do not tell. gradient, laplacian: decibels of signal over error; a field whose derivative "
-        "is zero has 0, as a relu's Laplacian, and one with a wrong derivative less.",
-    ]
     figures = [
         (
             f"pictures-{mode}",
@@ -148,7 +139,20 @@ def study_activations(
     ]
     figures.append(("curves", "over the steps", pixels(_curves(curves))))
     facts = {"ends": {mode: {name: ends[mode, name] for name in activations} for mode in MODES}}
+    text = _text(picture, steps, field)
     return Study("activations", "Activations", text, figures, rows, table, facts)
+
+
+def _text(picture: Float, steps: int, field: Mapping[str, Any]) -> list[str]:
+    return [
+        f"A picture of {picture.shape[1]} x {picture.shape[0]}, fitted by fields of {field['width']} units "
+        f"and {field['hidden']} hidden layers that differ in their activation alone, {steps} steps each, "
+        "with the settings of recon fit: by its values (image), by its gradient alone, by its Laplacian "
+        "alone.",
+        "psnr: of values, in dB, after a fit to derivatives plus the constant or linear function that "
+        "these do not tell. gradient, laplacian: decibels of signal over error; a field whose derivative "
+        "is zero has 0, as a relu's Laplacian, and one with a wrong derivative less.",
+    ]
 
 
 def _pictures(target: Target, mode: str, fields: dict[str, Siren]) -> Any:

@@ -84,13 +84,11 @@ def reconstruct(
     seconds: dict[str, float] = {}
     where, threads = choose_device(device), torch.get_num_threads()
     with _timed(seconds, "prepare"):
-        cloud, estimated_normals = prepared(
-            cloud, config.scan, threads, progress_within(preparing, 0.0, MEASURING)
-        )
+        first = progress_within(preparing, 0.0, MEASURING)
+        cloud, estimated_normals = prepared(cloud, config.scan, threads, first)
         frame = Frame.around(cloud.points, config.scan.margin)
         unit = PointCloud(frame.to_unit(cloud.points), cloud.normals)
-        box = surrounding_box(unit.points, config.scan.margin)
-        kept = _even_share(cloud, config.seed)
+        box, kept = surrounding_box(unit.points, config.scan.margin), _even_share(cloud, config.seed)
         preparing(MEASURING, "noise and spacing")
         noise = point_noise(unit if unit.normals is not None else estimated(unit, threads), threads)
         log.info("points are about %.3g off the surface (standard deviation)", noise * frame.scale)

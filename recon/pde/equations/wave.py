@@ -47,14 +47,7 @@ def wave_problem(
         return torch.cat((torch.zeros_like(places[:, :1]), places), 1)
 
     def at_sides(draw: Draw) -> Samples:
-        """Points of the four sides in turn, and the normals there (n, 2)."""
-        time, along = line(draw).T
-        side = torch.arange(len(time), device=time.device) % 4
-        outwards = torch.where(side < 2, half, -half)
-        upright = side % 2 == 0
-        x, y = torch.where(upright, outwards, along), torch.where(upright, along, outwards)
-        normal = torch.stack((upright * outwards, ~upright * outwards), 1) / half
-        return torch.stack((time, x, y), 1), normal
+        return _sides(line(draw), half)
 
     def wave(u: Jet, at: Tensor) -> Tensor:
         in_time, in_space = u.second[..., 0]
@@ -90,3 +83,15 @@ def wave_problem(
         size,
         linear=True,
     )
+
+
+def _sides(drawn: Tensor, half: float) -> Samples:
+    """Points (n, 3) of the square's four sides in turn, of times and places along a side (n, 2), and the
+    normals there (n, 2)."""
+    time, along = drawn.T
+    side = torch.arange(len(time), device=time.device) % 4
+    outwards = torch.where(side < 2, half, -half)
+    upright = side % 2 == 0
+    x, y = torch.where(upright, outwards, along), torch.where(upright, along, outwards)
+    normal = torch.stack((upright * outwards, ~upright * outwards), 1) / half
+    return torch.stack((time, x, y), 1), normal
