@@ -21,9 +21,8 @@ from scipy.ndimage import binary_dilation
 from shapes import half_sphere, torus
 
 import recon
-from recon import report
 from recon.cli.main import main
-from recon.report import scene
+from recon.report import page, scene
 from recon.report.page import write_report
 from recon.training.trainer import Progress
 
@@ -47,7 +46,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="module", autouse=True)
 def small_pictures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "SIZE", (160, 160))
+        patch.setattr(page, "SIZE", (160, 160))
         yield
 
 
