@@ -27,7 +27,7 @@ from recon.geometry import Mesh
 from recon.meshing.files import write_mesh
 from recon.render.camera import corners, fitted, usual_view
 from recon.render.ray_casting import mask
-from recon.viewer import launch
+from recon.viewer import launch, requirements
 from recon.viewer.launch import open_window
 from recon.viewer.requirements import check_screen
 
@@ -207,8 +207,8 @@ def test_without_a_screen_there_is_one_line(
 
 
 def test_without_open3d_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(launch.MissingLibraryError, match="bash tools/setup view"):
+    monkeypatch.setattr(requirements.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(requirements.MissingLibraryError, match="bash tools/setup view"):
         check_screen()
 
 
