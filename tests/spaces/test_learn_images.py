@@ -75,7 +75,7 @@ def recon(capsys: pytest.CaptureFixture[str]) -> Run:
 @pytest.fixture(scope="module")
 def learnt(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     run = tmp_path_factory.mktemp("runs") / "run"
-    command = ["learn", "images", str(folder), "-o", str(run), "--size", "16", "--steps", "400", *SMALL]
+    command = ["learn", "images", str(folder), "-o", str(run), "--size", "16", "--steps", "800", *SMALL]
     assert main([*command, "--quiet", "--threads", "1"]) == 0
     return run, json.loads((run / "result.json").read_text())
 
@@ -101,9 +101,9 @@ def test_a_picture_is_completed_at_any_size(
     summary = recon("complete", run, source, "-o", tmp_path / "a.png", "--keep", "40")
     assert (summary["known"], summary["width"], summary["height"]) == (40, 64, 64)
     found, wanted = read_image(tmp_path / "a.png").values, read_image(source).values
-    half = 0.5 * np.square(wanted - wanted.mean((0, 1))).mean()  # five starts: 0.20 ± 0.10 of that variance
-    assert np.square(found - wanted).mean() < half
-    assert summary["mse"] < half and summary["mse_missing"] < half
+    most = 0.2 * np.square(wanted - wanted.mean((0, 1))).mean()  # four starts: 0.07 ± 0.02 of that variance
+    assert np.square(found - wanted).mean() < most
+    assert summary["mse"] < most and summary["mse_missing"] < most
     recon("complete", run, source, "-o", tmp_path / "b.png", "--keep", "40", "--size", "30x20")
     assert read_image(tmp_path / "b.png").values.shape == (20, 30, 3)
     refined = recon("complete", run, source, "-o", tmp_path / "c.png", "--keep", "200", "--refine", "60")
@@ -203,7 +203,7 @@ def test_pictures_are_read_once(
 ) -> None:
     run, summary = learnt
     monkeypatch.setattr("recon.spaces.learn_images.read_squares", None)
-    again = recon("learn", "images", folder, "-o", run, "--size", "16", "--steps", "400", *SMALL)
+    again = recon("learn", "images", folder, "-o", run, "--size", "16", "--steps", "800", *SMALL)
     assert again["mse"] == summary["mse"]
 
 
@@ -261,7 +261,7 @@ def test_what_cannot_be_learnt_or_completed_is_said_in_a_line(
         (["learn", "images", tmp_path / "empty", "-o", tmp_path / "r"], "holds no pictures"),
         (
             ["learn", "images", folder, "-o", run, "--size", "16", "--steps", "99", *SMALL],
-            "fit.steps was 400, now 99",
+            "fit.steps was 800, now 99",
         ),
         (["learn", "images", folder, "-o", tmp_path / "r", "--size", "4"], "wanted between 8 and 512"),
         (["complete", tmp_path, picture, *out], "no run folder of `recon learn`"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from recon.cli.main import main
 from recon.meshing.files import read_mesh
@@ -52,8 +53,8 @@ def test_a_cloud_of_one_side_becomes_a_closed_surface(
     assert summary["watertight"] and summary["known"] > 190
     mesh, truth = read_mesh(out), read_mesh(run / "example-1.truth.ply")
     assert np.abs(mesh.vertices).max() < 1.05
-    size, wanted = (np.ptp(one.vertices, axis=0) for one in (mesh, truth))
-    assert np.abs(size - wanted).max() < 0.6
+    for one, other in ((mesh, truth), (truth, mesh)):  # four starts: 0.06 to 0.10 on average
+        assert cKDTree(one.vertices).query(other.vertices)[0].mean() < 0.15
 
 
 def test_what_cannot_be_completed_is_said_in_a_line(
