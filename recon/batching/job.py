@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from recon.base import provenance as origin
+from recon.base import provenance
 from recon.base.files import atomic_path
 from recon.base.runs import own_run
 from recon.errors import OutputError
@@ -67,7 +67,7 @@ class Job:
 def fingerprint(path: str | Path) -> dict[str, Any] | None:
     """Length and SHA-256 of a file; None where it cannot be read, or is no regular file."""
     try:
-        found = origin.fingerprint(path) if Path(path).is_file() else None
+        found = provenance.fingerprint(path) if Path(path).is_file() else None
     except OSError:
         return None
     return found and {"bytes": found["bytes"], "sha256": found["sha256"]}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recon.base.options import seconds, settings_help
-from recon.cli.common import add_common, say
+from recon.cli.common import add_common, add_device, say
 from recon.surface.options import add_setting_options
 from recon.surface.settings import STANDARD
 
@@ -45,9 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tensorboard", metavar="DIR", help="write terms, slices and pictures there, likewise"
     )
-    parser.add_argument(
-        "--device", default="auto", metavar="auto|cpu|cuda[:N]", help="default: auto, all GPUs"
-    )
+    add_device(parser, "default: auto, all GPUs")
     parser.add_argument(
         "--overwrite", action="store_true", help="replace meshes in OUT that no batch has made"
     )

@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Iterator, Mapping
 
-DEVICE = "auto|cpu|cuda[:N]"
+from recon.base.options import settings_help
+from recon.base.settings import StagedConfig
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -15,6 +18,28 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
     threads = "CPU threads (default: %(default)s)"
     parser.add_argument("--threads", type=int, metavar="N", default=_cores(), help=threads)
+
+
+def add_kinds(
+    parser: argparse.ArgumentParser,
+    name: str,
+    texts: Mapping[str, str],
+    verb: str,
+    settings: Mapping[str, StagedConfig] | None = None,
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """The kinds of a command, as the modes of `recon fit`, each with a parser that has what every command
+    takes; `settings`, by kind, are listed at the end of its help. The one that is given is `options.NAME`."""
+    kinds = parser.add_subparsers(required=True, metavar=name.upper(), dest=name)
+    for kind, text in texts.items():
+        sub = kinds.add_parser(kind, help=text, description=f"{verb} {text}.")
+        if settings:
+            sub.epilog, sub.formatter_class = settings_help(settings[kind]), RawDescriptionHelpFormatter
+        add_common(sub)
+        yield kind, sub
+
+
+def add_device(parser: argparse.ArgumentParser, help: str = "default: auto") -> None:
+    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda[:N]", help=help)
 
 
 def _cores() -> int:

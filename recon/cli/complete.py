@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recon.base.files import check_writable
-from recon.cli.common import add_common, say, size
+from recon.cli.common import add_common, add_device, say, size
 from recon.errors import UsageError
 
 HELP = "a picture or shape from a part of it, by a learnt space"
@@ -36,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--resolution", type=int, metavar="N", help="of a shape: samples a side (default: 128)"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
-    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="default: auto")
+    add_device(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace OUT where it exists")
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recon.base.files import check_writable
-from recon.base.options import changed, seconds, settings_help
+from recon.base.options import changed, seconds
 from recon.base.provenance import command_origin
-from recon.cli.common import add_common, say, size
+from recon.cli.common import add_device, add_kinds, say, size
 from recon.errors import UsageError
 from recon.field.settings import ACTIVATIONS
 from recon.signals.settings import PRESETS, STANDARD
@@ -39,16 +39,7 @@ ENDINGS = {"audio": ".wav", "video": ".mp4"}
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The modes and their options."""
-    modes = parser.add_subparsers(required=True, metavar="MODE", dest="mode")
-    for mode, text in MODES.items():
-        sub = modes.add_parser(
-            mode,
-            help=text,
-            description=f"Fit {text}.",
-            epilog=settings_help(STANDARD[mode]),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        add_common(sub)
+    for mode, sub in add_kinds(parser, "mode", MODES, "Fit", STANDARD):
         sub.add_argument("inputs", metavar="INPUT", nargs=2 if mode == "blend" else 1)
         default = f"INPUT.fit{ENDINGS.get(mode, '.png')} here"
         sub.add_argument("-o", "--output", metavar="OUT", help=f"default: {default}")
@@ -86,7 +77,7 @@ def _add_settings(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--set", action="append", metavar="STAGE.NAME=VALUE", help="see below")
     sub.add_argument("--run", metavar="DIR", help="keep the field there; given again, it resumes")
     sub.add_argument("--tensorboard", metavar="DIR", help="write the terms there for TensorBoard")
-    sub.add_argument("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="default: auto")
+    add_device(sub)
     sub.add_argument("--overwrite", action="store_true", help="replace OUT where it exists")
 
 

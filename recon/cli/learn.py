@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from recon.base.options import changed, seconds, settings_help
+from recon.base.options import changed, seconds
 from recon.base.progress import Bar
 from recon.base.provenance import command_origin
-from recon.cli.common import add_common, say
+from recon.cli.common import add_device, add_kinds, say
 from recon.errors import UsageError
 from recon.spaces.settings import ENCODERS, STANDARD
 
@@ -30,16 +30,7 @@ KINDS = {"images": "pictures, from a folder of them", "shapes": "solids, of a fa
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What spaces can be learnt, and their options."""
-    kinds = parser.add_subparsers(required=True, metavar="KIND", dest="kind")
-    for kind, text in KINDS.items():
-        sub = kinds.add_parser(
-            kind,
-            help=text,
-            description=f"Learn a space of {text}.",
-            epilog=settings_help(STANDARD[kind]),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        add_common(sub)
+    for kind, sub in add_kinds(parser, "kind", KINDS, "Learn a space of", STANDARD):
         if kind == "images":
             sub.add_argument("folder", metavar="FOLDER", help="pictures, in it and below")
             sub.add_argument("--size", type=int, metavar="N", help="N x N pixels of each (default: 32)")
@@ -59,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         sub.add_argument("--seed", type=int, metavar="N", help="default: 0")
         sub.add_argument("--set", action="append", metavar="STAGE.NAME=VALUE", help="see below")
         sub.add_argument("--tensorboard", metavar="DIR", help="write the terms there for TensorBoard")
-        sub.add_argument("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="default: auto")
+        add_device(sub)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

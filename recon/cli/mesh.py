@@ -10,7 +10,7 @@ from typing import Any
 from recon.base.options import seconds, settings_help
 from recon.base.progress import Bar
 from recon.base.provenance import command_origin
-from recon.cli.common import add_common, say
+from recon.cli.common import add_common, add_device, say
 from recon.cli.view import open_viewer
 from recon.errors import UsageError
 from recon.surface.options import add_setting_options, config_from
@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show mesh and scan at the end, with --preview from the start",
     )
-    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="default: auto")
+    add_device(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace MESH where it exists")
 
 

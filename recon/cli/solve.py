@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from recon.base.options import changed, seconds, settings_help
+from recon.base.options import changed, seconds
 from recon.base.provenance import command_origin
-from recon.cli.common import add_common, say
+from recon.cli.common import add_device, add_kinds, say
 from recon.field.settings import ACTIVATIONS
 from recon.pde.settings import PRESETS, STANDARD
 
@@ -26,16 +26,7 @@ MEDIUM = "uniform, square, circle (of double speed), or FILE.npy with the slowne
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The problems and their options."""
-    problems = parser.add_subparsers(required=True, metavar="PROBLEM", dest="problem")
-    for problem, text in PROBLEMS.items():
-        sub = problems.add_parser(
-            problem,
-            help=text,
-            description=f"Solve for {text}.",
-            epilog=settings_help(STANDARD[problem]),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        add_common(sub)
+    for problem, sub in add_kinds(parser, "problem", PROBLEMS, "Solve for", STANDARD):
         sub.add_argument(
             "-o",
             "--output",
@@ -51,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         sub.add_argument("--activation", choices=ACTIVATIONS, help="default: sine")
         sub.add_argument("--seed", type=int, metavar="N", help="default: 0")
         sub.add_argument("--set", action="append", metavar="STAGE.NAME=VALUE", help="see below")
-        sub.add_argument("--device", default="auto", metavar="auto|cpu|cuda[:N]", help="default: auto")
+        add_device(sub)
         sub.add_argument("--overwrite", action="store_true", help="replace another run in DIR")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recon.base.progress import Bar, ProgressCallback
-from recon.cli.common import add_common, say
+from recon.cli.common import add_kinds, say
 from recon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,10 +27,7 @@ SIZES = {"init": 48, "activations": 128}
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The studies and their options."""
-    studies = parser.add_subparsers(required=True, metavar="STUDY", dest="study")
-    for name, text in STUDIES.items():
-        sub = studies.add_parser(name, help=text, description=f"Study {text}.")
-        add_common(sub)
+    for name, sub in add_kinds(parser, "study", STUDIES, "Study"):
         if name in SIZES:
             sub.add_argument(
                 "picture", metavar="PICTURE", nargs="?", help="default: a photograph that comes along"

@@ -39,14 +39,19 @@ def grey_picture(path: str | Path | None, size: int) -> Float:
 
 
 def fitted_curve(
-    field: Siren, task: ConstraintTask, config: FitConfig, measure: Measure, told: ProgressCallback, text: str
+    field: Siren,
+    task: ConstraintTask,
+    config: FitConfig,
+    measure: Measure,
+    report: ProgressCallback,
+    text: str,
 ) -> list[dict[str, float]]:
     """Train `field`; what `measure` says of it after each window of steps, beside "step" and "seconds". A fit
     that diverges ends, as it is, at its last good state."""
     rows: list[dict[str, float]] = []
 
     def after(progress: Progress) -> None:
-        told(progress.share, text)
+        report(progress.share, text)
         if not progress.ended:
             snapshot = progress.snapshot
             rows.append({"step": snapshot.step, "seconds": snapshot.seconds, **measure(field)})

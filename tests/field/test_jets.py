@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from recon.field import derivatives as calculus
+from recon.field import derivatives
 from recon.field.jet import GRADIENT, VALUE, Jet, Order, hessian_order, laplacian_order
-from recon.field.kernels import parallel_rows as rows
+from recon.field.kernels import parallel_rows
 from recon.field.kernels.jets import jet_loss_gradient
 from recon.field.settings import ACTIVATIONS, FieldConfig
 from recon.field.siren import Siren
@@ -57,7 +57,7 @@ def test_jets_and_their_parameter_gradients_are_autograds(
 ) -> None:
     field, x = field_and_points(activation, hidden, m, k)
     for order in orders(m):
-        fast, plain = calculus.jet(field, x, order), calculus.jet_plain(field, x, order)
+        fast, plain = derivatives.jet(field, x, order), derivatives.jet_plain(field, x, order)
         for name in ("value", "gradient", "second"):
             close(getattr(fast, name), getattr(plain, name))
         (found,) = torch.autograd.grad(loss(fast), [field.flat])
@@ -69,8 +69,8 @@ def test_jets_and_their_parameter_gradients_are_autograds(
 def test_a_loss_summed_over_shares_of_rows_is_the_whole_one(
     threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "SMALLEST", 7)
-    monkeypatch.setattr(rows, "LARGEST", 9)
+    monkeypatch.setattr(parallel_rows, "SMALLEST", 7)
+    monkeypatch.setattr(parallel_rows, "LARGEST", 9)
     field, x = field_and_points("sine", 2, 2, 2)
     order, target = laplacian_order(2), torch.linspace(-1, 1, len(x))
 
@@ -84,9 +84,9 @@ def test_a_loss_summed_over_shares_of_rows_is_the_whole_one(
         return 3 * total, total[None]
 
     torch.set_num_threads(threads)
-    with rows.row_workers():
+    with parallel_rows.row_workers():
         found, total = jet_loss_gradient(field, x, order, loss_of_rows)
-    whole = terms(calculus.jet_plain(field, x, order), target).sum()
+    whole = terms(derivatives.jet_plain(field, x, order), target).sum()
     (wanted,) = torch.autograd.grad(3 * whole, [field.flat])
     close(found, wanted)
     close(total, whole[None])

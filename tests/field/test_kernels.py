@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from recon.field.kernels import fast_kernels
-from recon.field.kernels import parallel_rows as rows
+from recon.field.kernels import fast_kernels, parallel_rows
 from recon.field.kernels.products import fast_products
 
 
@@ -26,15 +25,15 @@ def test_settings_are_restored_also_after_an_error() -> None:
     with pytest.raises(RuntimeError, match="on purpose"), fast_kernels():
         raise RuntimeError("on purpose")
     assert before == (torch.backends.mkldnn.matmul.fp32_precision, torch.get_num_threads())
-    assert rows._pool is None
+    assert parallel_rows._pool is None
 
 
 def test_rows_are_covered_once_and_in_order_by_any_number_of_workers() -> None:
     x = torch.arange(1000)
     for threads in (1, 2, 5):
         torch.set_num_threads(threads)
-        with rows.row_workers(), rows.row_workers():  # the inner one changes nothing
-            parts = rows.over_rows(lambda part: x[part], x)
+        with parallel_rows.row_workers(), parallel_rows.row_workers():  # the inner one changes nothing
+            parts = parallel_rows.over_rows(lambda part: x[part], x)
         assert len(parts) == threads
         assert torch.equal(torch.cat(parts), x)
 
@@ -46,5 +45,5 @@ def test_an_error_in_a_worker_reaches_the_caller() -> None:
         return item
 
     torch.set_num_threads(2)
-    with rows.row_workers(), pytest.raises(ValueError, match="the second"):
-        rows.in_parallel(work, [0, 1, 2])
+    with parallel_rows.row_workers(), pytest.raises(ValueError, match="the second"):
+        parallel_rows.in_parallel(work, [0, 1, 2])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
-from test_trim import BALL, SCAN, SPACING, grid, is_manifold, rim
+from test_trimming import BALL, SCAN, SPACING, grid, is_manifold, rim
 
 from recon.geometry import Float, Mesh, PointCloud
 from recon.meshing.topology import topology

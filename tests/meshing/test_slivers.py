@@ -13,7 +13,7 @@ from torch import Tensor
 
 import recon.meshing.extraction as module
 from recon.geometry import Float, Mesh
-from recon.meshing import marching_cubes as cubes
+from recon.meshing import marching_cubes as marching
 from recon.meshing.bricks import OFFSETS
 from recon.meshing.extraction import extract
 from recon.meshing.simplification import simplify
@@ -52,23 +52,23 @@ def test_heights_are_those_of_the_triangle() -> None:
 
 def test_marching_cubes_has_no_triangle_lower_than_its_inset_over_the_root_of_two() -> None:
     """All 256 cases, both ways through each face that has two, vertices anywhere on their edges."""
-    table, rng = cubes._table(torch.device("cpu")), np.random.default_rng(0)
-    ends = np.array([[OFFSETS[a], OFFSETS[b]] for a, b in cubes.EDGES], float)
+    table, rng = marching._table(torch.device("cpu")), np.random.default_rng(0)
+    ends = np.array([[OFFSETS[a], OFFSETS[b]] for a, b in marching.EDGES], float)
     least = np.inf
     for triangles, count in zip(table.triangles.tolist(), table.count.tolist(), strict=True):
         if not count:
             continue
         used = np.array(triangles[:count])
-        share = rng.uniform(cubes.INSET, 1 - cubes.INSET, (300, 12, 1))
+        share = rng.uniform(marching.INSET, 1 - marching.INSET, (300, 12, 1))
         extreme = rng.integers(3, size=share.shape)
-        share = np.select([extreme == 0, extreme == 1], [cubes.INSET, 1 - cubes.INSET], share)
+        share = np.select([extreme == 0, extreme == 1], [marching.INSET, 1 - marching.INSET], share)
         places = ends[:, 0] + share * (ends[:, 1] - ends[:, 0])
-        loop = np.unique(used[(used == cubes.MIDDLE).any(1)])
+        loop = np.unique(used[(used == marching.MIDDLE).any(1)])
         middle = places[:, loop[:-1]].mean(1, keepdims=True) if len(loop) else places[:, :1]
         corners = np.concatenate([places, middle], axis=1)[:, used].reshape(-1, 3)
         found = heights(torch.tensor(corners), torch.arange(len(corners)).reshape(-1, 3))
         least = min(least, float(found.min()))
-    assert least == pytest.approx(cubes.INSET / np.sqrt(2), rel=1e-6)
+    assert least == pytest.approx(marching.INSET / np.sqrt(2), rel=1e-6)
 
 
 @pytest.mark.parametrize("bound", [True, False])
@@ -83,7 +83,7 @@ def test_random_fields_keep_the_floor_and_every_face(
     mesh = meshed()
     assert lowest(mesh).min() >= FLOOR * cell
     assert topology(mesh).watertight is bound and topology(mesh).nonmanifold_edges == 0
-    monkeypatch.setattr(cubes, "INSET", 0.0)
+    monkeypatch.setattr(marching, "INSET", 0.0)
     monkeypatch.setattr(module, "_keep_height", lambda *rest: None)
     plain = meshed()
     assert np.array_equal(plain.faces, mesh.faces)

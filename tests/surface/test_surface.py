@@ -12,8 +12,7 @@ import torch
 
 from recon.field.derivatives import jet_plain
 from recon.field.jet import GRADIENT
-from recon.field.kernels import fast_kernels
-from recon.field.kernels import parallel_rows as rows
+from recon.field.kernels import fast_kernels, parallel_rows
 from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 from recon.geometry import PointCloud
@@ -64,7 +63,7 @@ def test_terms_are_their_formulas() -> None:
 def test_the_derived_gradient_is_autograds(
     oriented: bool, prior: bool, rounding: float, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "SMALLEST", 7)  # pieces of the scan, of both, of space
+    monkeypatch.setattr(parallel_rows, "SMALLEST", 7)  # pieces of the scan, of both, of space
     config = SurfaceConfig(on_surface=40, off_surface=30, rounding=rounding)
     task = sphere_task(config if prior else dataclasses.replace(config, prior=None), oriented=oriented)
     assert set(task.weights) >= {"surface", "off", "eikonal"} and ("normal" in task.weights) is oriented
@@ -74,7 +73,7 @@ def test_the_derived_gradient_is_autograds(
     weights = {name: 10.0 + k for k, name in enumerate(task.weights)}
     wanted, expected = gradient_by_autograd(task, field, batch, weights)
     torch.set_num_threads(threads)
-    with rows.row_workers():
+    with parallel_rows.row_workers():
         terms, found = task.gradient(field, batch, weights)
     assert {n: t.item() for n, t in terms.items()} == pytest.approx(
         {n: t.item() for n, t in wanted.items()}, rel=1e-6

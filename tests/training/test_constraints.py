@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recon.base.settings import Schedule
 from recon.field.jet import GRADIENT, Jet, laplacian_order
-from recon.field.kernels import parallel_rows as rows
+from recon.field.kernels import parallel_rows
 from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 from recon.signals.settings import SignalConfig
@@ -55,13 +55,13 @@ def task() -> ConstraintTask:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_derived_gradient_is_autograds(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "SMALLEST", 7)
-    monkeypatch.setattr(rows, "LARGEST", 16)
+    monkeypatch.setattr(parallel_rows, "SMALLEST", 7)
+    monkeypatch.setattr(parallel_rows, "LARGEST", 16)
     field, problem = Siren(FieldConfig(width=16, omega_first=5, omega_hidden=5), 2, 2), task()
     assert isinstance(problem, DerivedTask)
     batch, weights = problem.sample(7), {name: weight(0.0) for name, weight in problem.weights.items()}
     torch.set_num_threads(threads)
-    with rows.row_workers():
+    with parallel_rows.row_workers():
         terms, gradient = problem.gradient(field, batch, weights)
     plain, wanted = gradient_by_autograd(problem, field, batch, weights)
     for name in problem.weights:

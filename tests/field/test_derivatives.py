@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from recon.field import derivatives as calculus
+from recon.field import derivatives
 from recon.field.jet import GRADIENT
-from recon.field.kernels import parallel_rows as rows
+from recon.field.kernels import parallel_rows
 from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 
@@ -49,12 +49,12 @@ def test_first_and_second_derivatives_are_autograds(hidden: int, m: int, k: int)
     jacobian = torch.stack([slopes(output) for output in field(x).unbind(1)], dim=1)
     entries = [[slopes(entry) for entry in row.unbind(1)] for row in jacobian.unbind(1)]
     hessian = torch.stack([torch.stack(row, dim=1) for row in entries], dim=1)
-    value, first, second = calculus.hessian(field, x)
+    value, first, second = derivatives.hessian(field, x)
     close(value, field(x))
     close(first, jacobian)
     close(second, hessian)
-    close(calculus.value_and_jacobian(field, x)[1], jacobian)
-    close(calculus.laplacian(field, x)[2], hessian.diagonal(dim1=-2, dim2=-1).sum(-1))
+    close(derivatives.value_and_jacobian(field, x)[1], jacobian)
+    close(derivatives.laplacian(field, x)[2], hessian.diagonal(dim1=-2, dim2=-1).sum(-1))
 
 
 @pytest.mark.parametrize("hidden", [0, 1, 3])
@@ -63,8 +63,8 @@ def test_the_fused_pass_is_autograds_double_backward(
     hidden: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Φ, ∇Φ and the parameters' gradients of a loss in both, in one piece and shared among workers."""
-    monkeypatch.setattr(rows, "SMALLEST", 7)
-    monkeypatch.setattr(rows, "LARGEST", 9)
+    monkeypatch.setattr(parallel_rows, "SMALLEST", 7)
+    monkeypatch.setattr(parallel_rows, "LARGEST", 9)
     field, x = field_and_points(hidden, 3, 1)
 
     def loss(value: Tensor, gradient: Tensor) -> Tensor:
@@ -77,13 +77,13 @@ def test_the_fused_pass_is_autograds_double_backward(
     (wanted,) = torch.autograd.grad(loss(value, gradient), [field.flat])
 
     torch.set_num_threads(threads)
-    with rows.row_workers():
-        fast = calculus.value_and_gradient(field, x)
+    with parallel_rows.row_workers():
+        fast = derivatives.value_and_gradient(field, x)
         (found,) = torch.autograd.grad(loss(*fast), [field.flat])
     assert torch.get_num_threads() == threads
     close(fast[0], value)
     close(fast[1], gradient)
-    plain = calculus.jet_plain(field, x, GRADIENT)
+    plain = derivatives.jet_plain(field, x, GRADIENT)
     close(plain.value[:, 0], value)
     close(plain.gradient[..., 0].t(), gradient)
     for a, b in zip(chain(*field.split(found)), chain(*field.split(wanted)), strict=True):
@@ -95,7 +95,7 @@ def test_gradients_of_the_eikonal_term_are_finite_at_every_magnitude(scale: floa
     field, x = field_and_points(3, 3, 1)
     with torch.no_grad():
         field.weights[-1].mul_(scale)
-    _, gradient = calculus.value_and_gradient(field, x)
+    _, gradient = derivatives.value_and_gradient(field, x)
     term = (torch.linalg.vector_norm(gradient, dim=1) - 1).abs().mean()
     assert all(g.isfinite().all() for g in torch.autograd.grad(term, list(field.parameters())))
 
@@ -103,4 +103,4 @@ def test_gradients_of_the_eikonal_term_are_finite_at_every_magnitude(scale: floa
 def test_a_gradient_of_several_outputs_is_refused() -> None:
     field, x = field_and_points(1, 3, 2)
     with pytest.raises(ValueError, match="2 outputs"):
-        calculus.value_and_gradient(field, x)
+        derivatives.value_and_gradient(field, x)

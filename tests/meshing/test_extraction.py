@@ -15,7 +15,7 @@ import recon.meshing.extraction as module
 from recon.errors import ExtractError
 from recon.geometry import Mesh
 from recon.meshing import bricks
-from recon.meshing import marching_cubes as cubes
+from recon.meshing import marching_cubes as marching
 from recon.meshing.extraction import extract
 from recon.meshing.topology import topology
 
@@ -105,7 +105,7 @@ def test_at_160_it_has_the_size_and_topology_of_the_dense_grids_mesh(monkeypatch
 def test_its_vertices_are_those_of_another_marching_cubes(
     field: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cubes, "INSET", 0.0)
+    monkeypatch.setattr(marching, "INSET", 0.0)
     monkeypatch.setattr(module, "_onto_zero_set", lambda gradient, points, *rest: (points, points))
     monkeypatch.setattr(module, "_keep_height", lambda *rest: None)
     mesh = dense_mesh(field, 65, monkeypatch)
