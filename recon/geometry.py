@@ -146,7 +146,8 @@ class Frame:
     @classmethod
     def around(cls, points_world: Float, margin: float = 0.1) -> Frame:
         """The frame in which the points' box is centred and its longest side spans
-        `[-(1 - margin), 1 - margin]`."""
+        `[-(1 - margin), 1 - margin]`.
+        """
         low, high = points_world.min(0), points_world.max(0)
         half = 0.5 * float((high - low).max())
         return cls(low + 0.5 * (high - low), half / (1.0 - margin))

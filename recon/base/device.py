@@ -14,7 +14,8 @@ log = logging.getLogger("recon")
 
 def choose_device(name: str) -> torch.device:
     """The torch device that `name` stands for: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
-    Raises UsageError where there is none or one that this PyTorch has no code for; "auto" then is the CPU."""
+    Raises UsageError where there is none or one that this PyTorch has no code for; "auto" then is the CPU.
+    """
     try:
         device = torch.device("cuda" if name == "auto" else name)
     except RuntimeError:
@@ -47,7 +48,8 @@ def _why_none(found: int) -> str:
 
 def _too_old(device: torch.device) -> str | None:
     """What is wrong where this PyTorch has no code for the GPU: neither for its generation, of the same or
-    an earlier kind, nor such as a driver translates."""
+    an earlier kind, nor such as a driver translates.
+    """
     capability = torch.cuda.get_device_capability(device)
     built = [(kind, int(number[:-1]), int(number[-1])) for kind, number in _built_for()]
     if (

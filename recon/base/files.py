@@ -1,5 +1,6 @@
 """Outputs that are whole or not there, after a power loss too: written under a temporary name, flushed to the
-disk and renamed."""
+disk and renamed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from recon.errors import OutputError
 def check_writable(path: str | Path, overwrite: bool = False) -> None:
     """Raises OutputError where `path` could not be written, so that a command can refuse before
     hours of work rather than after: it is there and `overwrite` is False, it is a folder, or its
-    folder is missing or closed to writing."""
+    folder is missing or closed to writing.
+    """
     path = Path(path)
     if path.is_dir():
         raise OutputError(f"{path} is a folder, wanted a file to write")
@@ -32,7 +34,8 @@ def check_writable(path: str | Path, overwrite: bool = False) -> None:
 def atomic_path(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """A temporary path beside `path`, with its ending, that becomes `path` when the block ends well
     and is removed when it does not. Raises OutputError as `check_writable`, and where the disk
-    refuses."""
+    refuses.
+    """
     path = Path(path)
     check_writable(path, overwrite)
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")

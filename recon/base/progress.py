@@ -17,7 +17,8 @@ TERMINAL, LOG = 0.1, 10.0  # seconds between two states of a bar: one that moves
 class Bar:
     """Share done, time taken, an estimate of what is left, and a text; nothing where not `show`, and before
     it is first put somewhere. With `ends` it closes by itself when all is done, for what follows to have a
-    bar of its own."""
+    bar of its own.
+    """
 
     def __init__(self, title: str, show: bool = True, ends: bool = False) -> None:
         self.title, self.show, self.ends = title, show, ends

@@ -63,7 +63,8 @@ def make_folder(folder: Path) -> None:
 
 def check_same_run(folder: Path, wanted: dict[str, Any], subject: str) -> None:
     """Raises OtherRunError where the run folder is not that of the run described by `wanted`: it is on
-    another `subject`, or has other settings that training depends on."""
+    another `subject`, or has other settings that training depends on.
+    """
     there = read_description(folder)
     if there.get(subject) != wanted[subject]:
         raise OtherRunError(f"{folder} holds a run on another {subject}: give another folder, or remove it")

@@ -2,7 +2,8 @@
 seed.
 
 A setting is declared once, by `setting` at its field: default, help, range or choices. The command line, the
-Python API and the run folders all read that."""
+Python API and the run folders all read that.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Schedule:
     """A weight as a function of progress in 0..1: through `points` (progress, value), geometrically
-    between them, constant outside. `Schedule.constant(v)` is a weight that does not change."""
+    between them, constant outside. `Schedule.constant(v)` is a weight that does not change.
+    """
 
     points: tuple[tuple[float, float], ...]
 
@@ -56,7 +58,8 @@ def setting(
     choices: tuple[str, ...] | None = None,
 ) -> Any:
     """A field of a stage: its default, the line that `--help` prints, and the values that make sense, the
-    ends of their range included. None, where a setting may be it, always does."""
+    ends of their range included. None, where a setting may be it, always does.
+    """
     return field(default=default, metadata={"help": help, "within": within, "choices": choices})
 
 
@@ -68,7 +71,8 @@ class StagedConfig:
 
     def with_(self, **stages: dict[str, Any]) -> Self:
         """A copy with settings replaced by stage: `config.with_(fit={"steps": 100})`. Raises
-        UsageError for a setting that does not exist or a value no stage can use."""
+        UsageError for a setting that does not exist or a value no stage can use.
+        """
         changed: dict[str, Any] = {}
         for stage, settings in stages.items():
             if not hasattr(self, stage):

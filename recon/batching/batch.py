@@ -201,7 +201,8 @@ def _say_what_is_left(reasons: list[str], count: int) -> None:
 
 def _manifest(job: Job, message: Message, before: Message | None) -> Message | None:
     """The manifest of a job that has ended: its process has written that of a result, a failure's is
-    written here. None for a message of another kind."""
+    written here. None for a message of another kind.
+    """
     if "done" in message:
         return message["done"]
     if "failed" not in message:

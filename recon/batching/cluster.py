@@ -183,7 +183,8 @@ def convert_on_worker(
     job: Job, limits: Limits, topic: str, content: bytes | None
 ) -> tuple[Message, Files | None]:
     """What a worker does: the last message of the scan's process and, where the scan's `content` came along,
-    the files of the result."""
+    the files of the result.
+    """
     from distributed import get_worker
 
     worker = get_worker()

@@ -52,7 +52,8 @@ def settings_from(config: Config | str | Path, overrides: Mapping[str, Mapping[s
 
 def read_rules(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """The rules of a YAML file: the long options of `recon mesh` with their values, `set` with a mapping of
-    STAGE.NAME to values, and under `patterns` the same for scans that fit one. Raises UsageError."""
+    STAGE.NAME to values, and under `patterns` the same for scans that fit one. Raises UsageError.
+    """
     try:
         content = yaml.load(
             path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader

@@ -53,7 +53,8 @@ def find_scans(
 
 def matches(name: str, pattern: str) -> bool:
     """Whether a scan's name fits a pattern with * ? [..]: its whole path below the folder where the pattern
-    has a slash, else the file's name alone. A * stands for slashes, too."""
+    has a slash, else the file's name alone. A * stands for slashes, too.
+    """
     return fnmatchcase(name if "/" in pattern else PurePosixPath(name).name, pattern)
 
 

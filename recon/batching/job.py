@@ -1,5 +1,6 @@
 """One scan's work, as plain values that any process on any machine can be given, and what is known of it on
-disk: the manifest beside its mesh."""
+disk: the manifest beside its mesh.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ class Job:
 
     def left_to_do(self, manifest: dict[str, Any] | None) -> str | None:
         """Why the work is to be done, in a few words; None where `manifest` says that it is done, with the
-        scan, the settings and the mesh as they are now."""
+        scan, the settings and the mesh as they are now.
+        """
         if manifest is None:
             return "new"
         if manifest["state"] != DONE:

@@ -32,7 +32,8 @@ def places(device: str, jobs: int | None, threads: int | None) -> tuple[list[str
 
     On GPUs, one scan on each and the cores shared out; "auto" and "cuda" mean all there are. On the CPU, one
     thread and as many scans as there are cores, and memory for: two threads are not twice as fast. How many
-    threads a scan has does not depend on how many run. Raises UsageError for a device that is not there."""
+    threads a scan has does not depend on how many run. Raises UsageError for a device that is not there.
+    """
     if (jobs is not None and jobs < 1) or (threads is not None and threads < 1):
         raise UsageError("--jobs and --threads are numbers from 1")
     gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if device in ("auto", "cuda") else []

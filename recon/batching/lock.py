@@ -24,7 +24,8 @@ log = logging.getLogger("recon")
 def locked(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
     """Hold `path`, a file that is there only meanwhile. The kernel lets go of it when the process ends, also
     when it is killed; on NFS its server does. Raises OutputError, naming the holder of `what`, where another
-    process still has it after `wait` seconds. On a file system without locks, a log line says so."""
+    process still has it after `wait` seconds. On a file system without locks, a log line says so.
+    """
     deadline = time.monotonic() + wait
     while (descriptor := _attempt(path, what)) is None:
         if time.monotonic() >= deadline:

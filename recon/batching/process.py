@@ -41,7 +41,8 @@ def run_job(
 ) -> Message:
     """Have a process of its own do `job`; returns its last message, {"done"}, {"failed"} or {"stopped"}, made
     up where it could not say it itself; `tell` gets all before. Once `unwanted` is true, the process is
-    stopped, and has saved what it had."""
+    stopped, and has saved what it had.
+    """
     threads = {f"{name}_NUM_THREADS": str(job.threads) for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
     process = subprocess.Popen(
         [sys.executable, "-m", "recon.batching.worker"],

@@ -28,7 +28,8 @@ def add_kinds(
     settings: Mapping[str, StagedConfig] | None = None,
 ) -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """The kinds of a command, as the modes of `recon fit`, each with a parser that has what every command
-    takes; `settings`, by kind, are listed at the end of its help. The one that is given is `options.NAME`."""
+    takes; `settings`, by kind, are listed at the end of its help. The one that is given is `options.NAME`.
+    """
     kinds = parser.add_subparsers(required=True, metavar=name.upper(), dest=name)
     for kind, text in texts.items():
         sub = kinds.add_parser(kind, help=text, description=f"{verb} {text}.")

@@ -38,7 +38,8 @@ STOPPED, SOME_FAILED = 130, 3
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 some scans of a batch
-    failed, 130 stopped."""
+    failed, 130 stopped.
+    """
     options = build_parser().parse_args(arguments)
     command = options.command
     options.arguments = sys.argv[1:] if arguments is None else arguments
@@ -84,7 +85,8 @@ def build_parser() -> argparse.ArgumentParser:
 @contextmanager
 def _stoppable() -> Iterator[None]:
     """Who ends the command, or closes its terminal, stops it as Ctrl-C does: what it had is kept, what it has
-    started is ended."""
+    started is ended.
+    """
     before = {}
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):

@@ -19,7 +19,8 @@ from recon.field.siren import Siren
 
 def value_and_gradient(field: Siren, x: Tensor) -> tuple[Tensor, Tensor]:
     """Φ (n,) and ∇Φ (n, m) of a scalar SIREN at x (n, m), the fast way; differentiable once, in the
-    parameters only. Raises ValueError for a field with several outputs."""
+    parameters only. Raises ValueError for a field with several outputs.
+    """
     if len(field.biases[-1]) != 1:
         raise ValueError(f"the gradient of {len(field.biases[-1])} outputs: use `value_and_jacobian`")
     return ValueAndGradient.apply(x, field, field.flat)
@@ -27,7 +28,8 @@ def value_and_gradient(field: Siren, x: Tensor) -> tuple[Tensor, Tensor]:
 
 def jet(field: Siren, x: Tensor, order: Order) -> Jet:
     """Φ and the derivatives that `order` names at x (n, m), the fast way; differentiable once, in the
-    parameters only."""
+    parameters only.
+    """
     return Jet.of(Stacked.apply(x, field, order, field.flat), order, x.shape[1])
 
 

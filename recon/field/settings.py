@@ -40,7 +40,8 @@ class FieldConfig:
         """With the spread for points `spacing` apart and `noise` off their surface, where it is not given:
         the highest frequency turns by `TURN` rad, no more, from a point to the next and within `BLUR` times
         the noise, both taken together; never below one, never above `LARGEST_SPREAD`. And with as many
-        octaves as end at half a turn from a point to the next."""
+        octaves as end at half a turn from a point to the next.
+        """
         spread, octaves = self.spread, self.octaves
         if spread is None:
             finest = math.hypot(spacing, BLUR * noise)

@@ -90,7 +90,8 @@ class Siren(nn.Module):
 
     def split(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Views of a vector (p,), or several (…, p), laid out as `flat`: weights (…, out, in), biases (…,
-        out)."""
+        out).
+        """
         pieces = flat.split(self._lengths, -1)
         hidden = len(self._shapes) - 2
         weights = [pieces[hidden], *pieces[:hidden], pieces[hidden + 1]]

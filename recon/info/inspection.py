@@ -33,7 +33,8 @@ LARGEST_CUBED = 1e90  # volumes of coordinates stay finite
 
 def inspect(path: str | Path, *, threads: int = 1) -> Info:
     """What `path`, a scan or a mesh, holds, and what is wrong with it. Raises ScanError where it cannot be
-    read."""
+    read.
+    """
     content = read_any(path)
     points = content.vertices if isinstance(content, Mesh) else content.points
     finite = np.isfinite(points).all(1)
@@ -96,7 +97,8 @@ def _spacing(places: Float, threads: int) -> float | None:
 
 def _looked_at(cloud: PointCloud, threads: int) -> tuple[NormalCheck | None, Survey | None]:
     """How sound the normals of `cloud` are, where it has any, and what else `recon mesh` goes by; None for
-    a cloud that it refuses."""
+    a cloud that it refuses.
+    """
     try:
         cloud, _ = clean(cloud)
     except ScanError:
@@ -133,7 +135,8 @@ def _looked_at(cloud: PointCloud, threads: int) -> tuple[NormalCheck | None, Sur
 
 def _without_outliers(unit: PointCloud, threads: int) -> tuple[NormalCheck | None, float | None, bool | None]:
     """Of a cloud in the unit frame its normals' soundness, and noise and closedness with normals as `recon
-    mesh` would have them; None where too few points are left."""
+    mesh` would have them; None where too few points are left.
+    """
     try:
         unit, _ = clean(unit)
     except ScanError:

@@ -33,7 +33,8 @@ CHUNK = 1 << 14  # vertices at a time
 def with_attributes(mesh: Mesh, scan: PointCloud, threads: int = 1) -> Mesh:
     """`mesh` with the colours and values of `scan`, both in the same frame: constants are kept exactly, and
     nothing leaves the range of the points around. Values that are not finite are as if not measured. Where
-    both have normals, these tell the sides of thin walls apart."""
+    both have normals, these tell the sides of thin walls apart.
+    """
     values = dict(scan.values)
     sound = [name for name, column in values.items() if np.isfinite(column).all()]
     table = [values[name][:, None] for name in sound] + ([] if scan.colors is None else [scan.colors])
@@ -90,7 +91,8 @@ def _kernel(distance: Float) -> Float:
 
 def _linear(kernel: Float, vertices: Float, around: Float, normals: Float | None) -> Float:
     """Shares (n, k), their sum 1, of the points `around` (n, k, 3) each vertex (n, 3), of weight `kernel`
-    (n, k), in a fit that is linear in the plane across `normals` (n, 3), or in space."""
+    (n, k), in a fit that is linear in the plane across `normals` (n, 3), or in space.
+    """
     weight = kernel / kernel.sum(1, keepdims=True)
     centre = np.einsum("nk,nki->ni", weight, around)
     offset, shift = around - centre[:, None], vertices - centre

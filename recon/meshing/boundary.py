@@ -146,7 +146,8 @@ def _loops(faces: Int) -> list[list[int]]:
 
 def _moved(outline: Outline, outward: Float, points: Float, facing: Float | None, height: Float) -> Float:
     """(n,) how far, in spacings, each node has to go along `outward` (n, 3) to be on the outline of `points`
-    (p, 3), which are `height` (p,) above the surface and have the normals `facing`, if any."""
+    (p, 3), which are `height` (p,) above the surface and have the normals `facing`, if any.
+    """
     nodes, spacing = outline.nodes, outline.spacing
     away, near = cKDTree(nodes).query(points)
     scale = spacing[near]
@@ -178,7 +179,8 @@ def _moved(outline: Outline, outward: Float, points: Float, facing: Float | None
 
 def _least(outline: Outline, outward: Float, there: coo_array, beyond: Float, noise: float) -> Float:
     """(n,) e that is least in area, turning, and points outside: the sum of e over the nodes' steps, `TURN`
-    times the sum of the angles, and -log of the logistic function of (`there` e - `beyond`) / `noise`."""
+    times the sum of the angles, and -log of the logistic function of (`there` e - `beyond`) / `noise`.
+    """
     nodes, after, before = outline.nodes, outline.after, outline.before
     length = np.linalg.norm(nodes[after] - nodes, axis=1) / outline.spacing
     length = np.maximum((length + length[before]) / 2, 1e-6)
@@ -251,7 +253,8 @@ def _level(mesh: Mesh, normals: Float, outline: Outline, level: Float, reach: Fl
 
 def _tidy(faces: Int, level: Float, before: Float, reach: Float) -> Float:
     """`level` (n,) without specks and pinholes: of what it keeps or cuts, a patch stays where the level
-    `before` was certain about one of its vertices, or surer than about the rest of a patch of its own."""
+    `before` was certain about one of its vertices, or surer than about the rest of a patch of its own.
+    """
     certain = np.abs(before) >= CERTAIN * reach
     patch = _patches(faces, before > 0)
     order = np.lexsort((np.abs(before), patch))

@@ -94,7 +94,8 @@ class Bricks:
 
     def interpolate(self, places: Tensor, centres: Tensor) -> None:
         """Take the wanted samples that `centres` (n,), the values in the middle of the bricks at
-        `places` (n, 3), foretell well enough."""
+        `places` (n, 3), foretell well enough.
+        """
         numbers = self._there(places)
         value = self.values.new_full((len(self.places),), torch.nan)  # and so is all that follows from it
         value[numbers] = centres
@@ -112,7 +113,8 @@ class Bricks:
 
     def _behind(self, centres: Tensor) -> tuple[Tensor, Tensor]:
         """Of every brick the numbers (n, 3) int32 of those before it on each axis, and the error (n,) of an
-        interpolation between `centres` (n,), from their second differences."""
+        interpolation between `centres` (n,), from their second differences.
+        """
         before = torch.zeros((len(centres), 3), dtype=torch.int32, device=self.device)
         error = torch.zeros_like(centres)
         for axis, k in enumerate(AXES):
@@ -139,7 +141,8 @@ class Bricks:
 
     def neighbourhoods(self, numbers: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """In chunks of the bricks `numbers`: those, themselves and their upper neighbours (c, 8), and their
-        samples (c, 27) in the order of PLACES."""
+        samples (c, 27) in the order of PLACES.
+        """
         flat = self.values.view(-1)
         for some in numbers.split(CHUNK):
             upper = self.upper[some].long()
@@ -217,7 +220,8 @@ def _near_surface(
     field: Field, shape: tuple[int, int, int], device: torch.device | str, lipschitz: float | None
 ) -> tuple[Tensor, Tensor, Tensor, int]:
     """Places (n, 3) of bricks, the values (n,) at their centres, which of them (n,) the bound leaves, and
-    the field's sign at the coarsest samples."""
+    the field's sign at the coarsest samples.
+    """
     bricks = torch.tensor(shape, dtype=torch.int32, device=device)
     size = 1 << max(0, (max(shape) // FIRST_CUBES).bit_length() - 1)  # of a cube, in bricks
     sides = [torch.arange(-(-n // size), dtype=torch.int32, device=device) for n in shape]
@@ -250,7 +254,8 @@ def _bound(field: Field, centres: Tensor, values: Tensor, radius: Tensor, lipsch
 
 def _run_into(bricks: Bricks, numbers: Tensor) -> Tensor:
     """Places (n, 3), all different, of bricks that are not active, behind a face of one of the active bricks
-    `numbers` through which the surface passes."""
+    `numbers` through which the surface passes.
+    """
     found = []
     for some, _, samples in bricks.neighbourhoods(numbers):
         inside = samples < 0

@@ -50,7 +50,8 @@ class Grid:
     @classmethod
     def over(cls, box: ArrayLike, resolution: int) -> Grid:
         """The grid centred on `box` ((2, 3), low and high corner) with `resolution` samples along
-        its longest side, one more where that makes whole bricks."""
+        its longest side, one more where that makes whole bricks.
+        """
         low, high = np.asarray(box, np.float64)
         side = high - low
         if not (np.isfinite(side).all() and (side > 0).all()):
@@ -160,7 +161,8 @@ def _onto_zero_set(
 ) -> tuple[Tensor, Tensor]:
     """Newton's steps along the gradient from `points` (n, 3), until they are small, each bringing down
     what is left of Φ and none leaving half a cell around its start; and the unit normals there. (n, 3)
-    each, float64."""
+    each, float64.
+    """
     moved, normals = torch.empty((2, *points.shape), dtype=torch.float64, device=points.device)
     done = 0
     for start in points.to(dtype).split(_chunk(points.device)):
@@ -208,7 +210,8 @@ def _guarded(
 
 def _keep_height(points: Tensor, start: Tensor, faces: Tensor, floor: float) -> None:
     """Move `points` (n, 3) back towards `start` (n, 3) where a triangle is lower than `floor`: by halves, and
-    in the end all of the way, where none is."""
+    in the end all of the way, where none is.
+    """
     low = faces[heights(points, faces) < floor].long()
     if not len(low):
         return

@@ -32,7 +32,8 @@ log = logging.getLogger("recon")
 
 def read_mesh(path: str | Path) -> Mesh:
     """The triangle mesh in a PLY, OBJ, STL, OFF or GLB file, world frame; polygons are cut into triangles.
-    Raises ScanError where there is none."""
+    Raises ScanError where there is none.
+    """
     content = read_any(path)
     if not isinstance(content, Mesh):
         raise ScanError(f"{path} holds points without faces, wanted a triangle mesh")
@@ -49,7 +50,8 @@ def check_mesh_path(path: str | Path) -> None:
 def write_mesh(mesh: Mesh, path: str | Path, *, overwrite: bool = False) -> None:
     """Write `mesh` to `path`, whole or not at all; its normals and colours too where the format has them
     (STL has neither, OFF no normals). Raises UsageError for an unknown ending; OutputError for a mesh
-    without faces, for a file that is there unless `overwrite`, or where the disk refuses."""
+    without faces, for a file that is there unless `overwrite`, or where the disk refuses.
+    """
     check_mesh_path(path)
     if len(mesh.faces) == 0:
         raise OutputError(f"cannot write {path}: the mesh has no faces")

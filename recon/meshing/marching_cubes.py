@@ -170,7 +170,8 @@ class _Table:
 
 def _joined(corners: Tensor) -> Tensor:
     """Whether the saddle of each face's bilinear interpolant is inside: (n, 8) → (n, 6). It is where the
-    product of the two diagonal corners inside is larger than that of the other two."""
+    product of the two diagonal corners inside is larger than that of the other two.
+    """
     a, b, c, d = corners[:, torch.tensor(FACES, device=corners.device)].unbind(2)
     return torch.where(a < 0, a * c > b * d, b * d > a * c)
 
@@ -205,7 +206,8 @@ def _table(device: torch.device) -> _Table:
 
 def _loops(inside: list[bool], joins: list[bool]) -> list[list[int]]:
     """The closed lines of edges in which the surface cuts the cube's border, counter-clockwise around
-    what is inside, seen from outside it."""
+    what is inside, seen from outside it.
+    """
     following: dict[int, int] = {}
     for face, join in zip(FACES, joins, strict=True):
         border = [(a, face[(k + 1) % 4]) for k, a in enumerate(face)]

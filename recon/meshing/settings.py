@@ -36,7 +36,8 @@ class MeshConfig:
 
     def resolved_for(self, spacing: float, side: float) -> MeshConfig:
         """With the resolution for points `spacing` apart in a box with this longest `side`, where it is not
-        given: `CELLS` cells from a point to the next; finer ones would show the field alone, not the scan."""
+        given: `CELLS` cells from a point to the next; finer ones would show the field alone, not the scan.
+        """
         if self.resolution is not None:
             return self
         wanted = 1 + math.ceil(CELLS * side / spacing)

@@ -29,7 +29,8 @@ Triangle = tuple[int, int, int]
 
 def heights(vertices: Tensor, faces: Tensor) -> Tensor:
     """The smallest height (m,) of each triangle of `faces` (m, 3), corners `vertices` (n, 3). Its edges are
-    at least as long, and its angles at least the arcsine of it over the longest."""
+    at least as long, and its angles at least the arcsine of it over the longest.
+    """
     out, places = vertices.new_empty(len(faces)), vertices.t().contiguous()
     for part, low in zip(faces.split(CHUNK), out.split(CHUNK), strict=True):
         u, v = [], []

@@ -138,7 +138,8 @@ def trimmed(
 
 def _wide(mesh: Mesh, far: NDArray[np.bool_], radius: Float) -> NDArray[np.bool_]:
     """`far` without patches smaller than a disc with the least `radius` (n,) of their vertices: bumps and
-    folds of a rough surface, no holes."""
+    folds of a rough surface, no holes.
+    """
     faces = mesh.faces[far[mesh.faces].all(1)]
     ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]]).T
     graph = coo_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), shape=2 * (len(far),))
@@ -189,7 +190,8 @@ def _smoothed(faces: Int, level: Float) -> Float:
 
 def cut(mesh: Mesh, level: Float) -> Mesh:
     """The part of `mesh` where `level` (n,), linear on each face, is positive; faces that the edge crosses
-    are divided there, and vertex normals with them."""
+    are divided there, and vertex normals with them.
+    """
     level = np.where(np.abs(level) < SNAP * np.abs(level).max(), -0.0, level)
     above = level > 0
     inside = above[mesh.faces].sum(1)

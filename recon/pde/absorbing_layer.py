@@ -5,7 +5,8 @@
 s is the slowness, d the depth in the layer, L its width (Sitzmann et al. 2020, section 4.3 and supplement;
 Berenger 1994, doi:10.1006/jcph.1994.1159). Time goes as exp(iωt), so that in a uniform medium a unit point
 source radiates -(i/4) H₀⁽²⁾(k r). Divided by e_x e_y, as it is here, the equation weighs the layer no more
-than the region."""
+than the region.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +38,15 @@ class Layer:
         return ((-self.half, self.half), (-self.half, self.half))
 
     def stretch(self, at: Tensor) -> tuple[Tensor, Tensor]:
-        """e and its derivative (n,) complex at coordinates (n,) of one axis."""
+        """E and its derivative (n,) complex at coordinates (n,) of one axis."""
         depth = (at.abs() - self.region).clamp_min(0) / self.width
         slope = -2 * self.strength / self.width * depth * at.sign()
         return torch.complex(torch.ones_like(at), -self.strength * depth**2), torch.complex(0 * at, slope)
 
     def laplacian(self, gradient: Tensor, second: Tensor, points: Tensor) -> Tensor:
         """ΔΦ (n, …) in the stretched coordinates, from first and second derivatives (2, n, …) complex along x
-        and y at points (n, 2)."""
+        and y at points (n, 2).
+        """
         total = torch.zeros_like(second[0])
         for axis in range(2):
             e, slope = self.stretch(points[:, axis])
@@ -55,7 +57,8 @@ class Layer:
 
 def as_complex(jet: Jet, count: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
     """Value (n, c), first and second derivatives (·, n, c) complex, of the first 2c = `count` outputs, real
-    and imaginary parts in turn."""
+    and imaginary parts in turn.
+    """
     parts = (jet.value, jet.gradient, jet.second)
     value, gradient, second = (
         torch.view_as_complex(part[..., :count].unflatten(-1, (-1, 2)).contiguous()) for part in parts

@@ -1,7 +1,8 @@
 """The end of a training on a linear problem: the last layer's weights and biases are what is linear in it, so
 that the best ones for the layers below are a least-squares solution (Golub, Pereyra 1973, "The
 differentiation of pseudo-inverses and nonlinear least squares problems whose variables separate",
-doi:10.1137/0710036)."""
+doi:10.1137/0710036).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ FRESH = 1 << 20  # the first step's number: samples that no training has seen
 def solve_last_layer(field: Siren, problem: Problem, seed: int = 0) -> bool:
     """Replace the last layer's weights and biases by those with the least loss at the weights of the
     training's end. False, and the field as it was, where that is no better on other samples: where the
-    problem is not linear, or was solved before."""
+    problem is not linear, or was solved before.
+    """
     task = problem.task(seed, field.flat.device)
     weight, bias = field.weights[-1], field.biases[-1]
     unknowns = weight.numel() + bias.numel()

@@ -43,7 +43,8 @@ class Map:
 
 def named_medium(name: str, half: float) -> Map:
     """The slowness of a medium in `MEDIA`: 1, and 1/SPEED in its inclusion. Raises UsageError for another
-    name."""
+    name.
+    """
     if name not in MEDIA:
         raise UsageError(f"no medium '{name}': {', '.join(MEDIA)}, or a .npy file with the slowness")
     if name == "uniform":

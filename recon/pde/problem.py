@@ -3,7 +3,8 @@
     F_m(x, Φ, ∇Φ, ∇²Φ) = 0 on Ω_m,     loss = Σ_m w_m · mean over Ω_m of |F_m|²
 
 (Sitzmann et al. 2020, equations 1 and 2, with squares: their optimum does not move with the noise of samples,
-and a linear problem stays a least-squares problem.)"""
+and a linear problem stays a least-squares problem.)
+"""
 
 from __future__ import annotations
 
@@ -113,7 +114,8 @@ class Problem:
 
     def residual(self, name: str, unit: Jet, points: Tensor, *data: Tensor) -> Tensor:
         """F (n, r) of an equation, from the field's jet. Raises UsageError for a residual of another
-        shape."""
+        shape.
+        """
         found = self.equations[name].residual(self.units.jet(unit), points, *data)
         if found.shape[:1] != points.shape[:1] or found.dim() > 2 or found.is_complex():
             raise UsageError(
@@ -152,7 +154,8 @@ def inside(box: Box, count: int, reach: Callable[[float], Box] | None = None) ->
 
     They are a lattice with irrational steps, moved at random each time: closer to the mean than independent
     ones (Cranley, Patterson 1976, doi:10.1137/0713071; steps by Roberts 2018, "The unreasonable effectiveness
-    of quasirandom sequences")."""
+    of quasirandom sequences").
+    """
     axes = len(box)
     root = 2.0
     for _ in range(64):

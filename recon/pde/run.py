@@ -1,5 +1,6 @@
 """What the named problems share: their folder, what is written there, how far a solution is from a
-reference."""
+reference.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ class Work:
 
     def begin(self) -> None:
         """Raises OutputError for a folder that holds other things, and removes a run there that `overwrite`
-        gives up; MissingLibraryError where no picture can be made."""
+        gives up; MissingLibraryError where no picture can be made.
+        """
         check_plots()
         if self.overwrite and (self.out / RUN).exists():
             shutil.rmtree(self.out)
@@ -94,7 +96,8 @@ class Work:
 
 def read_map(path: str | Path, half: float, what: str) -> Map:
     """A square array of finite numbers in a .npy file, over the square of half-width `half`; `what` it holds
-    is for errors. Raises SignalError."""
+    is for errors. Raises SignalError.
+    """
     check_readable(path, f"a .npy file with {what}")
     try:
         table = np.load(path, allow_pickle=False)
@@ -113,7 +116,8 @@ def read_map(path: str | Path, half: float, what: str) -> Map:
 
 def read_medium(medium: str, half: float) -> tuple[Map, Any]:
     """The slowness of a named medium, or of a .npy file; and what tells it from others. Raises UsageError,
-    SignalError."""
+    SignalError.
+    """
     if not medium.lower().endswith(".npy"):
         return named_medium(medium, half), medium
     found = read_map(medium, half, "slowness 1/c")

@@ -1,5 +1,6 @@
 """The settings of `recon solve`: one configuration a problem and preset. Values are what docs/pde.md
-found."""
+found.
+"""
 
 from __future__ import annotations
 

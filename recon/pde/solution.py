@@ -1,5 +1,6 @@
 """What a problem is once it is solved: unknowns that can be evaluated anywhere, with derivatives, and
-kept."""
+kept.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ class Solution:
 
 def load_solution(folder: str | Path, device: str | torch.device = "cpu") -> Solution:
     """The solution that `recon solve -o FOLDER` or `recon.solve(…, run=FOLDER)` left. Raises SignalError
-    where there is none, FitError where its field is damaged."""
+    where there is none, FitError where its field is damaged.
+    """
     folder = Path(folder)
     try:
         description = read_description(folder)

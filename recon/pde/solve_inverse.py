@@ -1,5 +1,6 @@
 """An unknown slowness from recorded waves: of a file, or of a known medium by finite differences, with
-noise."""
+noise.
+"""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def _cells_a_sample(maps: Sequence[Map]) -> int:
 
 
 def _initial(initial: str, width: float) -> tuple[Map, Any]:
-    """u at time 0, and what tells it from others."""
+    """U at time 0, and what tells it from others."""
     if initial.lower().endswith(".npy"):
         return read_map(initial, HALF, "u at time 0"), fingerprint(initial)["sha256"]
     if initial != "gaussian":

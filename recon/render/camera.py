@@ -59,7 +59,8 @@ class Camera:
 
     def rays(self) -> Float:
         """(height · width, 3) unit vectors from the eye through the middles of the pixels, row by row from
-        the upper left."""
+        the upper left.
+        """
         width, height = self.size
         x = self.half[0] * ((2 * np.arange(width) + 1) / width - 1)
         y = self.half[1] * (1 - (2 * np.arange(height) + 1) / height)
@@ -69,7 +70,8 @@ class Camera:
 
     def pixels(self, points: Float) -> tuple[Float, Float]:
         """Where (n, 3) world points are in the picture: (n, 2) pixels right of and below its upper left
-        corner, and (n,) their distance in front of the eye's plane, world."""
+        corner, and (n,) their distance in front of the eye's plane, world.
+        """
         offset = np.asarray(points, np.float64) - self.eye
         depth = offset @ self.forward
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -87,7 +89,8 @@ def corners(thing: Mesh | PointCloud) -> Float:
 def usual_view(thing: Mesh | PointCloud) -> tuple[Float, Float]:
     """The direction (3,) to see a thing from, and what is up: from the front and a little above, z up, for
     closed things and terrains. Things with one side are seen from it; if that is along z, they are taken for
-    pictures: of a camera that looks along z with y down, or a relief with y up."""
+    pictures: of a camera that looks along z with y down, or a relief with y up.
+    """
     side, extent = mean_normal(_few(thing)), np.ptp(corners(thing), axis=0)
     up = np.array([0.0, 0.0, 1.0])
     axis = int(np.abs(side).argmax())
@@ -114,7 +117,8 @@ def asked(
     up: Sequence[float] | Float | None,
 ) -> tuple[Float, Float]:
     """The direction and what is up, as they are given, else as `usual`; the usual direction turns with
-    another up. Raises UsageError where the two lie on one line."""
+    another up. Raises UsageError where the two lie on one line.
+    """
     upward = usual[1] if up is None else np.array(up, np.float64)
     if direction is not None:
         toward = np.array(direction, np.float64)
@@ -128,7 +132,8 @@ def asked(
 
 def mean_normal(thing: Mesh | PointCloud) -> Float:
     """The mean of the unit normals over the surface, or of the directions to the scanner, (3,): 0 for what is
-    closed, or where none are known."""
+    closed, or where none are known.
+    """
     if isinstance(thing, Mesh):
         a, b, c = thing.vertices[thing.faces.T]
         normals = np.cross(b - a, c - a)
@@ -146,7 +151,8 @@ def mean_normal(thing: Mesh | PointCloud) -> Float:
 
 def axes(direction: Sequence[float] | Float, up: Sequence[float] | Float) -> tuple[Float, Float, Float]:
     """Right, upward and forward of a camera that looks at things from `direction`. Raises UsageError where
-    the two lie on one line."""
+    the two lie on one line.
+    """
     toward, up = np.array(direction, np.float64), np.array(up, np.float64)
     right = np.cross(up, toward)
     if not np.linalg.norm(right) > 1e-6 * np.linalg.norm(up) * np.linalg.norm(toward):
@@ -166,7 +172,8 @@ def fitted(
     up: Sequence[float] | Float,
 ) -> Camera:
     """The camera in `direction` that has all of `points` (n, 3), world, in its picture, and is as near as it
-    can be with `MARGIN` around them."""
+    can be with `MARGIN` around them.
+    """
     right, upward, forward = axes(direction, up)
     middle = (points.min(0) + points.max(0)) / 2
     flat = Camera(middle, right, upward, forward, 0.0, size)
@@ -187,7 +194,8 @@ def around(
     points: Float, size: tuple[int, int], up: Sequence[float] | Float, count: int, start: Float
 ) -> list[Camera]:
     """`count` cameras on a circle around `points` (n, 3) and the axis `up`, at equal angles from `start`
-    on, all as far away as the one that must be furthest."""
+    on, all as far away as the one that must be furthest.
+    """
     points = points[:: max(1, len(points) // ENOUGH)]
     cameras = [fitted(points, size, direction, up) for direction in directions(start, up, count)]
     middle = (points.min(0) + points.max(0)) / 2

@@ -22,7 +22,8 @@ def png(picture: NDArray[np.uint8]) -> bytes:
 
 def write_png(picture: NDArray[np.uint8], path: str | Path, *, overwrite: bool = False) -> None:
     """Write `picture` (height, width, 3) as PNG. Raises OutputError for a file that is there unless
-    `overwrite`, or where the disk refuses."""
+    `overwrite`, or where the disk refuses.
+    """
     with atomic_path(path, overwrite) as temporary:
         temporary.write_bytes(png(picture))
 

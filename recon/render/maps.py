@@ -35,7 +35,8 @@ class Panel:
 
 def write_panels(rows: Sequence[Sequence[Panel]], path: Path) -> None:
     """A PNG of all panels, one with the same scale of colours as the one before it without a bar of its own.
-    Replaces `path`."""
+    Replaces `path`.
+    """
     columns = max(len(row) for row in rows)
     with new_figure((columns * (PANEL + 0.7), len(rows) * PANEL + 0.3)) as drawn:
         places = drawn.subplots(len(rows), columns, squeeze=False)

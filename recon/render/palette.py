@@ -1,5 +1,6 @@
 """Colours that stand for numbers, the same in windows, pictures, reports and plots: people who see no red, no
-green or no blue read them, too."""
+green or no blue read them, too.
+"""
 
 from __future__ import annotations
 

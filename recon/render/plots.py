@@ -1,5 +1,6 @@
 """Every plot of the program, in one style that tells nothing by red and green: Okabe and Ito's colours with a
-line style of its own for each curve, and those of `recon.render.palette` for numbers."""
+line style of its own for each curve, and those of `recon.render.palette` for numbers.
+"""
 
 from __future__ import annotations
 
@@ -146,7 +147,8 @@ def norm_slices(slices: Sequence[Slice], unit: str | None) -> Figure:
 
 def derivatives(rows: Mapping[str, Sequence[Float]]) -> Figure:
     """Pictures and their derivatives, one row each: value (h, w), 0 to 1, ∂/∂x, ∂/∂y and Laplacian, these in
-    one scale of colours for all rows."""
+    one scale of colours for all rows.
+    """
     titles = ("value", "∂/∂x", "∂/∂y", "Laplacian")
     height, width = next(iter(rows.values()))[0].shape
     panel = 2.4

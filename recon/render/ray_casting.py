@@ -54,7 +54,8 @@ def picture(
 ) -> NDArray[np.uint8]:
     """A picture (height, width, 3) of a thing in the world frame, `size` (width, height), seen from
     `direction` with `up` upward; by default as `recon.render.camera.usual_view` says. Meshes and clouds
-    with colours are drawn in these."""
+    with colours are drawn in these.
+    """
     return drawn(thing, camera_for(thing, size, direction, up))
 
 
@@ -157,7 +158,8 @@ def _face_normals(surface: Mesh, face: Int) -> Float:
 
 def parted_at_edges(mesh: Mesh) -> Mesh:
     """`mesh` as it is where it has normals; else with smooth ones, and a vertex of its own, with the face's
-    normal, for each corner of a face that lies on a sharp edge; scalars are left out then."""
+    normal, for each corner of a face that lies on a sharp edge; scalars are left out then.
+    """
     if mesh.normals is not None:
         return mesh
     normals = vertex_normals(mesh)
@@ -181,7 +183,8 @@ def _shade(normals: Float, camera: Camera) -> Float:
 
 def _relief(surface: Mesh, corner: Int, hits: Hits, camera: Camera) -> Float:
     """(k,): how bright points without normals are: darker, the further they lie behind what is beside them
-    in the picture, as in Boucheny's eye-dome lighting (2009)."""
+    in the picture, as in Boucheny's eye-dome lighting (2009).
+    """
     place = np.einsum("kc,kci->ki", hits.weights, surface.vertices[corner])
     depth = np.full(hits.found.shape, np.log(2 * FAR))
     depth[hits.found] = np.log(np.maximum((place - camera.eye) @ camera.forward / camera.focus, 1 / FAR))

@@ -44,7 +44,8 @@ def write_report(
 ) -> Path:
     """Write the page of a run folder, finished or not, to `out`, by default report.html in it; returns where.
     `progress` is told the share that is done and what comes next. Raises ScanError for a folder without a
-    run, OutputError where the page cannot be written, MissingLibraryError without matplotlib."""
+    run, OutputError where the page cannot be written, MissingLibraryError without matplotlib.
+    """
     run = Path(run)
     out = run / REPORT if out is None else Path(out)
     if (run / "index.html").is_file() and not (run / RUN).exists():

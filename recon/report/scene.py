@@ -97,7 +97,8 @@ def _mesh(mesh: Mesh, positions: Any) -> dict[str, Any]:
 
 def _scalars(surface: Surface, result: Reconstruction) -> list[dict[str, Any]]:
     """What the page can colour by: a name, its unit, the values at both ends of the colours, and 0 to 255 for
-    each vertex and each point, or None where it says nothing of these."""
+    each vertex and each point, or None where it says nothing of these.
+    """
     mesh, cloud, out = surface.shown, surface.cloud, []
     if mesh is not None:
         beside = surface.away[cKDTree(cloud.points).query(mesh.vertices)[1]]

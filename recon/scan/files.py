@@ -68,14 +68,16 @@ def read_cloud(path: str | Path, *, samples: int = 100_000, seed: int = 0) -> Po
 def read_clouds(paths: Sequence[str | Path], *, samples: int = 100_000, seed: int = 0) -> PointCloud:
     """The scans of one scene as one cloud, in the order of `paths`, at least one, each as `read_cloud` has
     it. What only some of them have, as normals, is left out, and a log line says so.
-    Raises ScanError for whatever cannot be read, and where the files state different units."""
+    Raises ScanError for whatever cannot be read, and where the files state different units.
+    """
     clouds = [read_cloud(path, samples=samples, seed=seed) for path in paths]
     return join(clouds, f"the scan of {len(clouds)} files")
 
 
 def read_any(path: str | Path) -> PointCloud | Mesh:
     """What a file holds: a mesh where it has faces, else points. Raises ScanError, one line, for whatever
-    cannot be read."""
+    cannot be read.
+    """
     path = Path(path)
     try:
         content = _reader(path)(path)

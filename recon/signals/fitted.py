@@ -63,7 +63,8 @@ class Fitted:
 
     def at(self, points: Float) -> Float:
         """The signal's values (n, k) float64 at points (n, m) of the unit frame: (t) of audio, (x, y) of a
-        picture, (x, y, t) of a film."""
+        picture, (x, y, t) of a film.
+        """
         found = self.jet(points, VALUE).value.double().cpu().numpy()
         return self.levels.values(found, np.asarray(points, np.float64))
 
@@ -79,7 +80,8 @@ class Fitted:
 
     def on(self, axes: Sequence[Float]) -> Float:
         """The values (…, k) on the product of `axes`, coordinates in the order of an array's axes: rows
-        before columns."""
+        before columns.
+        """
         mesh = np.meshgrid(*axes, indexing="ij")
         points = np.stack([part.ravel() for part in reversed(mesh)], axis=1)
         return self.at(points).reshape(*mesh[0].shape, -1)
@@ -88,7 +90,8 @@ class Fitted:
         self, counts: Sequence[int] | None = None, box: Sequence[tuple[float, float]] | None = None
     ) -> list:
         """Coordinates of the centres of `counts` cells of `box`, one (low, high) an axis in samples of the
-        signal; by default of the signal's own. For `on`."""
+        signal; by default of the signal's own. For `on`.
+        """
         counts = counts or self.grid.counts
         box = box or [(0.0, float(count)) for count in self.grid.counts]
         found = []
@@ -102,7 +105,8 @@ class Fitted:
 
 def load_fit(folder: str | Path, device: str | torch.device = "cpu") -> Fitted:
     """The fit of a run folder that `recon fit --run` made, finished or not. Raises SignalError where it is
-    none, FitError where its checkpoint is damaged."""
+    none, FitError where its checkpoint is damaged.
+    """
     folder = Path(folder)
     try:
         description = read_description(folder)

@@ -38,7 +38,8 @@ class SignalConfig(StagedConfig):
 
     def resolved_for(self, spacing: float, axes: int) -> SignalConfig:
         """With all that is left to the signal decided; its samples are `spacing` apart in the unit frame of
-        `axes` axes."""
+        `axes` axes.
+        """
         field = self.field
         if axes == 1 and field.spread is None:
             most = SOUND_TURN / (field.omega_first * spacing)

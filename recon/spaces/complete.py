@@ -158,7 +158,8 @@ def _values(space: Learned, picture: Picture) -> tuple[Pictures, Tensor]:
 
 def _without(picture: Picture, missing: NDArray[np.bool_], size: int) -> tuple[Picture, NDArray[np.bool_]]:
     """The picture with the mean of its known pixels where they are missing, and which pixels (size²,) of its
-    shrunk square are known: those not half missing."""
+    shrunk square are known: those not half missing.
+    """
     values = picture.values.copy()
     if not missing.all():
         values[missing] = values[~missing].mean(0)
@@ -168,7 +169,8 @@ def _without(picture: Picture, missing: NDArray[np.bool_], size: int) -> tuple[P
 
 def _compared(found: Tensor, wanted: Tensor, known: NDArray[np.bool_] | None) -> dict[str, float]:
     """Mean squared errors of values from 0 to 1: of all pixels and of those not known, where the picture has
-    these."""
+    these.
+    """
     if known is None:
         return {}
     errors = ((found - wanted)[0].square().mean(1) / 4).cpu().numpy()

@@ -40,7 +40,8 @@ class Observation:
 
 class SetEncoder(nn.Module):
     """Samples (m + c numbers each) → (b, latent), whatever their order and number; `omega`: of sines, None:
-    relu."""
+    relu.
+    """
 
     def __init__(self, features: int, width: int, layers: int, latent: int, omega: float | None) -> None:
         super().__init__()

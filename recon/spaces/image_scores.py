@@ -28,7 +28,8 @@ Completed = Callable[[Tensor, Tensor], Tensor]  # values (b, p, c), known places
 
 def contexts(total: int) -> dict[str, int | None]:
     """Names of what is known of pictures of `total` pixels, and how many random pixels that is; None: a
-    half."""
+    half.
+    """
     return {
         "10": 10,
         "100": min(100, total),
@@ -46,7 +47,8 @@ def scores(
     progress: ProgressCallback = no_progress,
 ) -> dict[str, dict[str, float]]:
     """Errors by method and by what is known of the pictures `unseen` (n, size, size, c); `known`: those
-    learnt from."""
+    learnt from.
+    """
     pictures, before = Pictures(unseen, space.device), Pictures(known, space.device)
     learnt = before.values(slice(None))
     mean, squares = learnt.mean(0), learnt.square()
@@ -92,7 +94,8 @@ def _nearest_pixel(pictures: Pictures, values: Tensor, places: Tensor) -> Tensor
 
 def _alike(learnt: Tensor, squares: Tensor, values: Tensor, places: Tensor) -> Tensor:
     """For each of b pictures that of `learnt` (n, p, c), `squares` their squares, nearest to it at
-    `places`."""
+    `places`.
+    """
     known = torch.zeros_like(values[..., 0]).scatter_(1, places, 1.0)[..., None].expand_as(values)
     distances = known.flatten(1) @ squares.flatten(1).t()
     return distances.sub_(2 * (known * values).flatten(1) @ learnt.flatten(1).t()).argmin(1)

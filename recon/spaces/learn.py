@@ -1,5 +1,6 @@
 """`recon learn`: from a collection of signals to a space of them, in a run folder. What images and shapes
-share."""
+share.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +55,8 @@ def learned(
 ) -> tuple[Learned, float]:
     """The space that `task` makes of `signals`, by which a run is known, and the seconds of its training;
     `space`: its "kind", "axes", "outputs", "channels" and "size". Raises FitError, and UsageError for a run
-    folder of another run."""
+    folder of another run.
+    """
     config = course.config
     board = TensorBoard(Path(course.tensorboard)) if course.tensorboard else None
     description: dict[str, Any] = {
@@ -80,7 +82,8 @@ def learned(
 
 def split(count: int, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Which of `count` signals are for training, and which for validation. Raises UsageError where one of
-    them would have none."""
+    them would have none.
+    """
     order = np.random.default_rng((seed, 5)).permutation(count)
     kept = max(1, round(share * count))
     if count - kept < 1:

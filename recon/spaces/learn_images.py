@@ -33,7 +33,8 @@ def learn_images(
 ) -> tuple[Learned, dict[str, Any]]:
     """A space of the pictures in `folder`, in the run folder, and a summary with the errors of completing
     pictures that were kept for validation: a share of them, or those in the folder `validation`. Raises
-    SignalError, OutputError, UsageError, FitError."""
+    SignalError, OutputError, UsageError, FitError.
+    """
     config = course.config
     wanted = config.learning
     squares = _squares(find_images(folder), wanted.size, course.run / SQUARES, reading)

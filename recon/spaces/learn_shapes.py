@@ -24,7 +24,8 @@ EXAMPLES, EXAMPLE_POINTS, EXAMPLE_RESOLUTION = 3, 200, 96
 def learn_shapes(course: Course, scoring: ProgressCallback = no_progress) -> tuple[Learned, dict[str, Any]]:
     """A space of shapes, in the run folder, with examples of clouds of one side and of the whole surfaces
     they are of; and a summary with the errors of completing shapes that were not learnt from. Raises
-    UsageError, FitError."""
+    UsageError, FitError.
+    """
     config = course.config
     wanted = config.learning
     lessons = ShapeLessons(wanted.batch, wanted.targets, wanted.halves, course.where)

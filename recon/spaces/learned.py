@@ -73,7 +73,8 @@ def new_space(description: Mapping[str, Any], config: SpaceConfig) -> Space:
 
 def load_space(folder: str | Path, device: str | torch.device = "cpu") -> Learned:
     """The space of a run folder that `recon learn` made, finished or not. Raises SignalError where it is
-    none, FitError where its checkpoint is damaged."""
+    none, FitError where its checkpoint is damaged.
+    """
     folder = Path(folder)
     try:
         description = read_description(folder)

@@ -18,7 +18,8 @@ FEWEST = 5  # pixels known in training
 
 class Pictures:
     """Pictures (n, size, size, c) uint8 on `device`, as values from -1 to 1 at the centres of their
-    pixels."""
+    pixels.
+    """
 
     def __init__(self, images: NDArray[np.uint8], device: torch.device | str = "cpu") -> None:
         self.device = device
@@ -36,7 +37,8 @@ class Pictures:
 
     def observed(self, values: Tensor, places: Tensor, room: int | None = None) -> Observation:
         """Of pictures with these values, the pixels with these indices (b, n), or (n,) in all of them; with
-        `room`, filled up to so many rows."""
+        `room`, filled up to so many rows.
+        """
         places = places.to(self.device).expand(len(values), -1)
         n = places.shape[1]
         known = torch.ones(places.shape, device=self.device)

@@ -1,5 +1,6 @@
 """The settings of `recon learn`: spaces of functions. λ1 and λ2 of pictures are those of the paper; the
-other values are what docs/studies.md found."""
+other values are what docs/studies.md found.
+"""
 
 from __future__ import annotations
 

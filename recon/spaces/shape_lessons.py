@@ -5,7 +5,8 @@ What a space of shapes is trained and tested on: signed distances, negative insi
 A union has its exact distance outside, and a difference inside; elsewhere corners between the two have a
 bound of it (Quilez, "3D distance functions", iquilezles.org). Signals are distances up to `FAR`, over `FAR`:
 1 is far outside. What is known of one is points of its surface with their normals, from all of it or from one
-side."""
+side.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +78,8 @@ def distances(solids: Solids, x: Tensor) -> Tensor:
 
 def _outside(sides: Tensor) -> Tensor:
     """The distance of what is within all of these (…, k): signed distances from the sides, at right
-    angles."""
+    angles.
+    """
     beyond = sides.clamp_min(0)
     return beyond.square().sum(-1).clamp_min(1e-18).sqrt() + sides.max(-1).values.clamp_max(0)
 
@@ -103,7 +105,8 @@ def _with_slope(solids: Solids, x: Tensor) -> tuple[Tensor, Tensor]:
 
 def observed(solids: Solids, count: int, whole: bool, generator: torch.Generator) -> Observation:
     """`count` points of each surface with their normals: of all of it or, else, of the side that faces a
-    random direction."""
+    random direction.
+    """
     points, normals, on = on_surface(solids, OVER * count, generator)
     if not whole:
         towards = torch.randn(len(solids), 3, generator=generator).to(points.device)
@@ -125,7 +128,8 @@ def signals(solids: Solids, x: Tensor) -> Tensor:
 
 class ShapeLessons:
     """For a `SpaceTask`: fresh shapes every step; known are few or many points of all of each surface, or of
-    one side; compared are points around the surface and in the box."""
+    one side; compared are points around the surface and in the box.
+    """
 
     def __init__(self, batch: int, targets: int, halves: float, device: torch.device | str = "cpu") -> None:
         self.batch, self.targets, self.halves, self.device = batch, targets, halves, device

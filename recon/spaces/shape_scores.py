@@ -69,7 +69,8 @@ def scores(space: Learned, progress: ProgressCallback = no_progress, seed: int =
 
 def between(completed: Completed, which: int, solid: Solids, points: Tensor) -> float:
     """Mean distance from a completed surface to that of `solid` and back; half the box where there is
-    none."""
+    none.
+    """
     try:
         mesh = extract(lambda x: completed(which, x), BOX, RESOLUTION)
     except ExtractError:

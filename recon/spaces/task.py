@@ -22,7 +22,8 @@ from recon.spaces.hypernetwork import Space
 @dataclass(frozen=True)
 class Lesson:
     """What a step sees of b signals: what is known of them, and their values (b, s, k) at x, (s, m) or (b,
-    s, m)."""
+    s, m).
+    """
 
     seen: Observation
     x: Tensor

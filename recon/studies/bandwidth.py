@@ -3,7 +3,8 @@ between the samples, what comes beyond them.
 
 A field of one coordinate is fitted to a sine of a given frequency at evenly spaced samples of [-1, 1]. It is
 then compared with it between the samples (interpolation) and up to a fifth beyond them on both sides
-(extrapolation)."""
+(extrapolation).
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ Measure = Callable[[Siren], dict[str, float]]
 
 def grey_picture(path: str | Path | None, size: int) -> Float:
     """(size, size) from -1 to 1: the middle square of the picture in `path`, by default scikit-image's
-    `camera`, which comes with it. Raises SignalError as `read_image`."""
+    `camera`, which comes with it. Raises SignalError as `read_image`.
+    """
     from skimage.transform import resize
 
     if path is None:
@@ -47,7 +48,8 @@ def fitted_curve(
     text: str,
 ) -> list[dict[str, float]]:
     """Train `field`; what `measure` says of it after each window of steps, beside "step" and "seconds". A fit
-    that diverges ends, as it is, at its last good state."""
+    that diverges ends, as it is, at its last good state.
+    """
     rows: list[dict[str, float]] = []
 
     def after(progress: Progress) -> None:

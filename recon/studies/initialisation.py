@@ -44,7 +44,8 @@ Bound = Callable[[int], float]
 @dataclass(frozen=True)
 class Start:
     """An initialisation: ω of the first layer and the hidden ones; half the range of the hidden and linear
-    layers' weights by fan-in, and of the first layer's, by default a SIREN's; whether there are biases."""
+    layers' weights by fan-in, and of the first layer's, by default a SIREN's; whether there are biases.
+    """
 
     omegas: tuple[float, float] = (30.0, 30.0)
     bound: Bound | None = None
@@ -128,7 +129,8 @@ def layers_of(start: Start, width: int = WIDTH, depth: int = DEPTH, seed: int = 
 
 def _stacks(field: Siren, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """ωWh, sin(ωWh + ωb) and ∂Φ/∂(ωWh + ωb) of the hidden layers (layers, n, width) float64 at points (n,
-    m)."""
+    m).
+    """
     h, products, inner, outer = points, [], [], []
     weights, biases = field.scaled()
     for weight, bias in zip(weights[:-1], biases[:-1], strict=True):

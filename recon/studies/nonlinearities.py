@@ -60,7 +60,8 @@ class Target:
 
     def seen(self, field: Siren, mode: str) -> tuple[Float, Float, Float]:
         """Value (n, n), gradient (2, n, n) and Laplacian (n, n) of a fit; what derivatives alone do not
-        tell, a constant or a linear function, is fitted to the picture."""
+        tell, a constant or a linear function, is fitted to the picture.
+        """
         with torch.no_grad():
             found = jet(field, self.points, laplacian_order(2))
         shape = self.grid.counts

@@ -1,5 +1,6 @@
 """What a study has found, and the folder it is written to: index.html, which needs nothing else, a CSV, and
-the figures."""
+the figures.
+"""
 
 from __future__ import annotations
 

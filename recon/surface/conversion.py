@@ -37,7 +37,8 @@ MEASURED = 50_000  # points of the scan whose distance to the mesh is taken, at 
 @contextmanager
 def run_folder(named: str | Path | None, out: Path) -> Iterator[Path]:
     """The run folder: `named`, or one of our own beside `out` that only a stopped or killed process
-    leaves behind."""
+    leaves behind.
+    """
     if named:
         yield Path(named)
         return
@@ -72,7 +73,8 @@ def convert(
     `callbacks` watch the training, `preparing` is told how far all before it is, `meshing` the share of the
     mesh that is made, `origin` is for the run folder: see `recon.base.provenance`; a run of other settings
     that a batch has made of the same scan ("batch" in both origins) is replaced. Raises what reading,
-    `reconstruct` and `write_mesh` raise."""
+    `reconstruct` and `write_mesh` raise.
+    """
     began = time.monotonic()
     cloud = read_clouds(scans, samples=config.scan.samples, seed=config.seed)
     made = {**(origin or {}), "inputs": [fingerprint(scan) for scan in scans]}
@@ -123,7 +125,8 @@ def _same_batch_scan(run: Path, origin: Mapping[str, Any]) -> bool:
 
 def facts(result: Reconstruction, mesh: Mesh, away: Float | None = None) -> dict[str, Any]:
     """What `mesh`, made of `result`, has become: counts, topology, size, and how far the scan's points are
-    from it in world units, by the distances `away` or measured here, and what looks wrong. Plain values."""
+    from it in world units, by the distances `away` or measured here, and what looks wrong. Plain values.
+    """
     scan = result.scan
     if away is None:
         away = distance_to_mesh(scan.points[:: max(1, len(scan.points) // MEASURED)], mesh)

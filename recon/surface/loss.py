@@ -38,7 +38,8 @@ TINY = 1e-8  # the least norm of a gradient that is divided by
 @dataclass(frozen=True)
 class SurfaceBatch:
     """points (n + m, 3): n of the scan, then m of space, the first `uniform` of which fill the box
-    evenly; normals (n, 3); distances (m,)."""
+    evenly; normals (n, 3); distances (m,).
+    """
 
     points: Tensor
     normals: Tensor
@@ -53,7 +54,8 @@ def _mixed(seed: int, step: int) -> int:
 
 def _rounded(value: Tensor, width: float) -> Tensor:
     """|value|, its square below `width`, with the same slope there (Huber 1964,
-    doi:10.1214/aoms/1177703732)."""
+    doi:10.1214/aoms/1177703732).
+    """
     size = value.abs()
     if not width:
         return size
@@ -62,7 +64,8 @@ def _rounded(value: Tensor, width: float) -> Tensor:
 
 class SurfaceTask:
     """`cloud`, in the unit frame, and `space`, samples around it, on `device`. A cloud without normals has no
-    term "normal"."""
+    term "normal".
+    """
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
 """The options that set how a scan becomes a mesh, on the command line and in a file, and the `Config` they
-add up to."""
+add up to.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ STAGE_OF = {
 
 def config_from(options: Mapping[str, Any], base: Config = STANDARD) -> Config:
     """The preset that `options` name, else `base`, with what else they change. Names of no setting are
-    passed over; None is an option that was not given."""
+    passed over; None is an option that was not given.
+    """
     return changed(PRESETS[options["preset"]] if options.get("preset") else base, options, STAGE_OF)
 
 

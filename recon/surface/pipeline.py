@@ -73,7 +73,8 @@ def reconstruct(
     origin     where the cloud comes from, plain values that the run folder keeps: see `recon.base.provenance`
     Raises ScanError for a cloud no surface can be fitted to, UsageError for settings that make no sense or a
     run folder of another run, FitError where training fails, MissingLibraryError where what `tensorboard`
-    needs is not installed. Uses as many CPU threads as `torch.get_num_threads()` says."""
+    needs is not installed. Uses as many CPU threads as `torch.get_num_threads()` says.
+    """
     config.check()
     if preview and not run:
         raise UsageError("a preview needs a run folder to be written to: give one, too")
@@ -133,7 +134,8 @@ def _space_samples(
     unit: PointCloud, box: Float, config: Config, threads: int, device: torch.device
 ) -> tuple[SpaceSamples, bool]:
     """Points of space, with their distances to the scan where the prior wants them; and whether the scan is
-    taken for that of an open surface."""
+    taken for that of an open surface.
+    """
     count, near, seed = config.surface.prior_samples, config.surface.near_share, config.seed
     taken = config.scan.open
     if config.surface.prior is None:

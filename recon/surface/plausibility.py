@@ -25,7 +25,8 @@ HANDLES, POINTS_A_HANDLE = 5, 150  # handles, holes and parts: any scan may have
 
 def doubts(scan: PointCloud, mesh: Mesh, shape: Topology, size: Measures) -> list[str]:
     """What of `mesh` is not what `scan` shows, both in one frame; nothing where all looks well. `shape` and
-    `size` are the mesh's."""
+    `size` are the mesh's.
+    """
     if len(scan) <= NEIGHBOURS:
         return []
     rng, tree = np.random.default_rng(0), cKDTree(scan.points)

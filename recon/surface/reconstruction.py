@@ -73,12 +73,14 @@ class Reconstruction:
 
     def distance(self, points: Float) -> Float:
         """Signed distance, negative inside, at (n, 3) world points: (n,) float64, world units. It is
-        trained within `box`; further out it is no distance."""
+        trained within `box`; further out it is no distance.
+        """
         return self.distance_and_gradient(points)[0]
 
     def distance_and_gradient(self, points: Float) -> tuple[Float, Float]:
         """The same and its gradient (n, 3), without unit (it is 1 long where the distance is true).
-        Raises UsageError for points of another shape or not finite."""
+        Raises UsageError for points of another shape or not finite.
+        """
         points = np.asarray(points, np.float64)
         if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
             raise UsageError(f"points of shape {points.shape}, wanted finite (n, 3)")
@@ -149,7 +151,8 @@ class Reconstruction:
 
     def _simplified(self, mesh: Mesh, faces: int, floor: float) -> Mesh:
         """`mesh`, in the unit frame, with `faces` triangles at most, none lower than `floor`, and the field's
-        normals at its new vertices."""
+        normals at its new vertices.
+        """
         mesh = simplify(mesh, faces)
         if mesh.normals is not None:
             return mesh

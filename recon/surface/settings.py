@@ -50,7 +50,8 @@ class SurfaceConfig:
 
     def resolved_for(self, noise: float, estimated: bool = False) -> SurfaceConfig:
         """With the weight of |Φ| for points that are `noise` off their surface, a standard deviation; and
-        with the points before the normals where these are `estimated` from them, and repeat their errors."""
+        with the points before the normals where these are `estimated` from them, and repeat their errors.
+        """
         if self.noise_weight is None:
             return self
         most = self.noise_weight * (ESTIMATED_POINTS if estimated else 1.0)
@@ -73,7 +74,8 @@ class Config(StagedConfig):
     def resolved_for(self, spacing: float, noise: float, side: float, estimated: bool = False) -> Config:
         """With all that is left to the scan decided: its points are `spacing` apart and off their surface by
         `noise`, in a box with this longest `side`, all in the unit frame; its normals are its own or
-        `estimated`. Noise of less than `EXACT` spacings is none: estimated normals show as much."""
+        `estimated`. Noise of less than `EXACT` spacings is none: estimated normals show as much.
+        """
         noise = noise if noise > EXACT * spacing else 0.0
         return replace(
             self,

@@ -18,7 +18,8 @@ def axis_slices(result: Reconstruction, side: int = SIDE) -> list[Slice]:
 
 def slice_at(result: Reconstruction, axis: int, place: float, side: int = SIDE) -> Slice:
     """Φ and ‖∇Φ‖ on the plane that cuts `axis` (0, 1 or 2) at `place`, world, as far as the field was
-    trained; `side` samples along the box's longest side."""
+    trained; `side` samples along the box's longest side.
+    """
     low, high = result.frame.to_world(result.box)
     step = float((high - low).max()) / (side - 1)
     across, up = (other for other in range(3) if other != axis)

@@ -1,6 +1,7 @@
 """Samples where they are needed: half of them as they come, half drawn in proportion to the residual's size
 there, plus its mean (Wu, Zhu, Tan, Kartha, Lu 2023, "A comprehensive study of non-adaptive and residual-based
-adaptive sampling for physics-informed neural networks", doi:10.1016/j.cma.2022.115671)."""
+adaptive sampling for physics-informed neural networks", doi:10.1016/j.cma.2022.115671).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ POOL = 4  # draws that are looked at, and chosen from
 
 class Adaptive:
     """Draws of `sample`, made so. `sizes` gives the residual's size (n,) at samples of n rows, by the field
-    as it is then: every REFRESHED steps, so that a training that goes on from a snapshot sees the same."""
+    as it is then: every REFRESHED steps, so that a training that goes on from a snapshot sees the same.
+    """
 
     def __init__(self, sample: Callable[[Draw], Samples], sizes: Callable[[Samples], Tensor]) -> None:
         self.sample, self.sizes = sample, sizes

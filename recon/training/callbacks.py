@@ -47,7 +47,8 @@ def check_tensorboard() -> None:
 
 class TensorBoard:
     """Scalars of every window, and images that others add, for TensorBoard, from the first of them on in
-    `folder`. Raises MissingLibraryError where it is not installed."""
+    `folder`. Raises MissingLibraryError where it is not installed.
+    """
 
     def __init__(self, folder: Path) -> None:
         check_tensorboard()

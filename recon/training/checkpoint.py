@@ -1,5 +1,6 @@
 """Snapshots of a training on disk: tensors and plain values only, loaded without executing code; and its
-history as a table."""
+history as a table.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ from recon.training.trainer import Progress, Snapshot
 
 def save_snapshot(snapshot: Snapshot, path: Path) -> None:
     """Write `snapshot`, replacing an older one only when the new one is whole. Raises OutputError where the
-    disk refuses."""
+    disk refuses.
+    """
     values = {f.name: getattr(snapshot, f.name) for f in dataclasses.fields(snapshot)}
     content = io.BytesIO()
     torch.save(values, content)  # which does not say of a file that the disk is full
@@ -31,7 +33,8 @@ def save_snapshot(snapshot: Snapshot, path: Path) -> None:
 
 def load_snapshot(path: Path) -> Snapshot:
     """The snapshot that `save_snapshot` wrote, tensors on the CPU. Raises FitError where the file
-    is something else."""
+    is something else.
+    """
     try:
         return Snapshot(**torch.load(path, map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
@@ -59,7 +62,8 @@ SECONDS_BETWEEN = 15.0
 
 class Checkpoint:
     """The callback that keeps the snapshot and the history of a run folder up to date: from the first window
-    on, every `SECONDS_BETWEEN`, and when the run ends."""
+    on, every `SECONDS_BETWEEN`, and when the run ends.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path, self.history = folder / CHECKPOINT, folder / HISTORY

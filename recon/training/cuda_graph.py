@@ -24,7 +24,8 @@ Work = Callable[[], object]
 class Recording:
     """`work` on `device`, recorded as a CUDA graph at the first call after the warm-up, and replayed by every
     later one. It must not read a number back to the host and, apart from what it frees again, touch no memory
-    but the tensors it started with."""
+    but the tensors it started with.
+    """
 
     def __init__(self, work: Work, device: torch.device) -> None:
         self.work, self.device = work, device

@@ -58,7 +58,8 @@ class Muon:
     @torch.no_grad()
     def load_state_dict(self, kept: dict[str, Any]) -> None:
         """Take over numbers that `state_dict` gave, or PyTorch's Adam, of any device. None of them are those
-        of a start."""
+        of a start.
+        """
         state = kept["state"].get(0)
         for name, other in _STATE.items():
             held = getattr(self, name)
@@ -70,7 +71,8 @@ class Muon:
     @torch.no_grad()
     def step(self, gradient: Tensor, rate: float | Tensor) -> None:
         """Move the parameters against `gradient` (p,); `rate` is a number, or a tensor of one on their
-        device."""
+        device.
+        """
         rate = torch.as_tensor(rate, device=self.flat.device)
         self.count += 1
         if self.split:
@@ -112,7 +114,8 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     (k, rows, columns), any dtype; a zero matrix stays zero.
 
     A Newton-Schulz iteration with the best polynomial for each step (Amsel et al. 2025,
-    "The Polar Express", arXiv:2505.16932)."""
+    "The Polar Express", arXiv:2505.16932).
+    """
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.transpose(1, 2) if tall else matrices
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-30)

@@ -42,7 +42,8 @@ class Task(Protocol[Seen]):
 
     def sample(self, step: int, progress: float = 0.0) -> Any:
         """Fresh samples, the same whenever the same step and progress, 0..1, are asked for. To train on a
-        GPU, tensors in a dataclass, dict or tuple, of which only contents change from step to step."""
+        GPU, tensors in a dataclass, dict or tuple, of which only contents change from step to step.
+        """
         ...
 
     def terms(self, field: Seen, batch: Any) -> dict[str, Tensor]:

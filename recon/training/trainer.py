@@ -58,7 +58,8 @@ class Snapshot:
 @dataclass(frozen=True)
 class Progress:
     """What callbacks see after each window, and once more, with `ended`, when the run stops for
-    whatever reason."""
+    whatever reason.
+    """
 
     share: float
     snapshot: Snapshot

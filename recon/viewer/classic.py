@@ -1,5 +1,6 @@
 """The classic window of Open3D, for machines whose graphics are too old for the modern one: the same stage
-and keys without a panel; what the panel would say goes to the terminal."""
+and keys without a panel; what the panel would say goes to the terminal.
+"""
 
 from __future__ import annotations
 

@@ -119,7 +119,8 @@ def _nearest(places: Float, cloud: PointCloud) -> tuple[Float, np.ndarray]:
 
 def _to_scan(places: Float, cloud: PointCloud) -> Float:
     """(n,): how far (n, 3) places are from a scan: from the plane of the nearest point, where it has a normal
-    and is not far, so that the gaps between points do not count; else from the point."""
+    and is not far, so that the gaps between points do not count; else from the point.
+    """
     distance, index = _nearest(places, cloud)
     if cloud.normals is None or len(cloud) <= NEIGHBOURS:
         return distance
@@ -198,7 +199,8 @@ def _ranged(
 def mean_curvature(mesh: Mesh) -> Float:
     """(n,): the mean of the principal curvatures at the vertices, in 1 / world units, positive where the
     surface bulges outward: half the divergence of the normals, which are linear on a face; the mean over the
-    faces around, by area, and those around these. Exact on spheres with exact normals."""
+    faces around, by area, and those around these. Exact on spheres with exact normals.
+    """
     normals = vertex_normals(mesh) if mesh.normals is None else mesh.normals
     corners = mesh.vertices[mesh.faces]
     scale = max(float(np.ptp(mesh.vertices, axis=0).max()), 1e-300)

@@ -22,7 +22,8 @@ log = logging.getLogger("recon")
 def open_window(paths: Sequence[str | Path], options: Sequence[str] = ()) -> int:
     """Show files, run folders and folders, with `options` of `recon view`, until the window is closed; in the
     classic one where the modern one's process is ended by the graphics system. Returns the exit code of the
-    window's process, which writes its own errors. Raises MissingLibraryError as `check_screen`."""
+    window's process, which writes its own errors. Raises MissingLibraryError as `check_screen`.
+    """
     check_screen()
     for kind in KINDS:
         command = [sys.executable, "-m", "recon", "view", "--window", kind, *options, "--"]
@@ -35,7 +36,8 @@ def open_window(paths: Sequence[str | Path], options: Sequence[str] = ()) -> int
 
 class LiveWindow:
     """The callback that opens a window on a run folder once it has a preview, which the window shows anew
-    whenever it is replaced. Ended by `close`."""
+    whenever it is replaced. Ended by `close`.
+    """
 
     def __init__(self, run: Path) -> None:
         self.run = run
@@ -55,7 +57,8 @@ class LiveWindow:
 
 def show(paths: Sequence[str | Path], kind: str, color: str, direction: Vector, up: Vector) -> None:
     """Show them in this process, seen from `direction` with `up` upward, until the window is closed. Raises
-    ScanError for what is not there, and MissingLibraryError where Open3D does not start."""
+    ScanError for what is not there, and MissingLibraryError where Open3D does not start.
+    """
     from recon.viewer.scene import Scene  # here, because the process that opens the window's does without
     from recon.viewer.stage import Stage
 

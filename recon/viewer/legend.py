@@ -15,7 +15,8 @@ INK, GROUND = (40, 40, 40), (255, 255, 255)
 
 def legend_picture(legend: Legend, height: int, ground: tuple[int, int, int] = GROUND) -> NDArray[np.uint8]:
     """(height, width, 3): the bar of colours, upright, its numbers beside it, its title with the unit above;
-    as wide as that needs."""
+    as wide as that needs.
+    """
     letter = max(10.0, height / 14)
     font, line = ImageFont.load_default(letter), int(1.3 * letter)
     heading = [legend.title, f"({legend.unit})"] if legend.unit else [legend.title]

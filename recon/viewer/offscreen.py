@@ -2,7 +2,8 @@
 
 Where there is no driver, or a bad one, the renderer ends its process instead of raising; so `Offscreen`
 starts a child (this module as a program), sends it surfaces and cameras, and gets pictures, or sees that it
-has gone."""
+has gone.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ class Offscreen:
 
     def draw(self, thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.uint8]:
         """The picture (height, width, 3) that `camera` takes of a thing with normals. Raises OffscreenError
-        where the renderer cannot."""
+        where the renderer cannot.
+        """
         assert self._child.stdin and self._child.stdout
         width, height = camera.size
         surface = None if thing is self._thing else surface_of(thing, camera)
@@ -127,7 +129,8 @@ def _middle(surface: Mesh) -> Float:
 
 def painted(surface: Mesh) -> Mesh:
     """`surface`, which has normals, in colours: its own, or a body's; then, where it is open, with its inside
-    in another colour just below it, because the renderer shows both sides of a face alike."""
+    in another colour just below it, because the renderer shows both sides of a face alike.
+    """
     if surface.colors is not None:
         return surface
     body, inside = (np.rint(255 * color).astype(np.uint8) for color in (BODY, INSIDE))

@@ -110,7 +110,8 @@ class Scene:
     def page(self, number: int) -> Page:
         """The page with that number, from 0; beyond the last the first follows. Of a run folder it has scan
         and field, and the field's mesh, unless a mesh is given beside it: of one that is still training what
-        it shows of itself, if it does. Raises ScanError for what cannot be read."""
+        it shows of itself, if it does. Raises ScanError for what cannot be read.
+        """
         paths = self._paths(number)
         layers = [Layer(path.name, self._thing(path)) for path in paths if not path.is_dir()]
         run = None
@@ -178,7 +179,8 @@ def _mesh_of(folder: Path, run: Reconstruction) -> list[Mesh]:
 
 def below(folder: Path) -> list[Path]:
     """The run folders, meshes and scans below `folder`, in the order of their paths, but nothing hidden,
-    nothing in a run folder, and no table of a batch."""
+    nothing in a run folder, and no table of a batch.
+    """
     found = []
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):

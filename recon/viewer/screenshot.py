@@ -77,7 +77,8 @@ class Subject:
 
 def screenshot(scene: Scene, path: str | Path, shot: Shot, *, overwrite: bool = False) -> NDArray[np.uint8]:
     """Write one PNG with a picture of every layer of every page: beside each other, a row for each view.
-    Returns it. Raises UsageError for settings that do not fit the things, and what reading and writing do."""
+    Returns it. Raises UsageError for settings that do not fit the things, and what reading and writing do.
+    """
     check_writable(path, overwrite)
     subjects = [subject for number in range(len(scene)) for subject in subjects_of(scene.page(number), shot)]
     panels = _panels(subjects, shot, shot.views)
@@ -101,7 +102,8 @@ def turntable(
     progress: Callable[[float], None] = lambda share: None,
 ) -> None:
     """Write a film (MP4 or GIF) of the layers of the first page, beside each other, going round once. Raises
-    as `screenshot`, OutputError for another ending, MissingLibraryError for an MP4 without PyAV."""
+    as `screenshot`, OutputError for another ending, MissingLibraryError for an MP4 without PyAV.
+    """
     check_writable(path, overwrite)
     check_film_path(path)
     subjects = subjects_of(scene.page(0), shot)
@@ -148,7 +150,8 @@ def subjects_of(page: Page, shot: Shot) -> list[Subject]:
 @contextmanager
 def renderer() -> Iterator[Draw]:
     """What draws pictures: Open3D's off-screen renderer while it works, else ray casting; a log line says
-    which. Points without normals are always cast: the renderer has no light for them."""
+    which. Points without normals are always cast: the renderer has no light for them.
+    """
     if importlib.util.find_spec("open3d") is None:
         log.info("drawn by ray casting: Open3D is not installed (bash tools/setup view)")
         yield drawn

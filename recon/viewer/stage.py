@@ -47,7 +47,8 @@ class Stage:
     upward, or from its usual side. Raises UsageError where the two lie on one line.
 
     Names of pieces tell what they are of: a piece with a name that was there before is the same, so a window
-    only draws what is new."""
+    only draws what is new.
+    """
 
     def __init__(
         self,
@@ -88,7 +89,8 @@ class Stage:
 
     def turn(self, pages: int) -> None:
         """Go so many pages on. Raises ScanError for one that cannot be read, which is then passed over by the
-        next call."""
+        next call.
+        """
         if len(self.scene) > 1:
             self.number = (self.number + pages) % len(self.scene)
             self._open()
@@ -96,7 +98,8 @@ class Stage:
 
     def follow(self) -> bool:
         """Read the page again, in the frame it has, where its files were replaced since; whether it was. One
-        that cannot be read stays as it is."""
+        that cannot be read stays as it is.
+        """
         if self.scene.stamp(self.number) == self.stamp:
             return False
         before = [layer.name for layer in self.page.layers]

@@ -1,5 +1,6 @@
 """The window: Open3D's modern one. It draws what the stage says, and tells the stage of clicks and keys;
-nothing else is decided here."""
+nothing else is decided here.
+"""
 
 from __future__ import annotations
 

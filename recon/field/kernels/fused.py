@@ -55,7 +55,7 @@ class Passed:
 
 
 def forward_rows(x: Tensor, layers: Layers) -> tuple[Tensor, Tensor, Passed]:
-    """x (n, m) → Φ (n,), ∇Φ (n, m), and what is needed to go back."""
+    """X (n, m) → Φ (n,), ∇Φ (n, m), and what is needed to go back."""
     h, cosines = [x], []
     for scaled, shift in zip(layers.scaled, layers.shifts, strict=True):
         sine, cosine = sine_cosine_(torch.addmm(shift, h[-1], scaled.t()))
@@ -72,7 +72,8 @@ def forward_rows(x: Tensor, layers: Layers) -> tuple[Tensor, Tensor, Passed]:
 
 def backward_rows(value_grad: Tensor, gradient_grad: Tensor, layers: Layers, passed: Passed) -> Tensor:
     """∂L/∂Φ (n,) and ∂L/∂∇Φ (n, m) → ∂L/∂ of all parameters (p,), summed over the rows, in V and
-    β: still to be multiplied by `field.factors`, the chain rule's last. `passed` is used up."""
+    β: still to be multiplied by `field.factors`, the chain rule's last. `passed` is used up.
+    """
     with rounded_products(value_grad.device):
         return _backward_rows(value_grad, gradient_grad, layers, passed)
 

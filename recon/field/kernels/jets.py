@@ -13,7 +13,8 @@ Its adjoint, with ḣ for ∂L/∂h:
 
 needs f''', and one more product for the weights and one for what is below: three a layer in all, as for a
 plain network, of rows as many as there are derivatives. The plain version is
-`recon.field.derivatives.jet_plain`."""
+`recon.field.derivatives.jet_plain`.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ LossOfRows = Callable[[slice, Jet], tuple[Tensor, Tensor]]
 @dataclass(frozen=True)
 class _Layer:
     """What a sine layer leaves for the way back: its input (blocks, n, in), z_a and z_c (blocks - 1, n, out),
-    and f', f'', f''' (n, out)."""
+    and f', f'', f''' (n, out).
+    """
 
     below: Tensor
     slopes: Tensor
@@ -48,8 +50,9 @@ class _Layer:
 def forward_rows(
     x: Tensor, field: Siren, flat: Tensor, order: Order, back: bool
 ) -> tuple[Tensor, list[_Layer]]:
-    """x (n, m) → the stack (blocks, n, k) of value and derivatives and, to go `back`, what is needed.
-    `flat` is the field's, times its factors."""
+    """X (n, m) → the stack (blocks, n, k) of value and derivatives and, to go `back`, what is needed.
+    `flat` is the field's, times its factors.
+    """
     axes = x.shape[1]
     weights, biases = field.split(flat)
     stack, passed = field.encoded(x, order), []
@@ -93,7 +96,8 @@ def _products(slopes: Tensor, pairs: Pairs) -> Tensor:
 
 def backward_rows(out_grad: Tensor, field: Siren, flat: Tensor, order: Order, passed: list[_Layer]) -> Tensor:
     """∂L/∂ of the stack (blocks, n, k) → ∂L/∂ of all parameters (p,), summed over the rows, in V and β:
-    still to be multiplied by `field.factors`. `passed` is used up."""
+    still to be multiplied by `field.factors`. `passed` is used up.
+    """
     result = torch.empty_like(flat)
     weight_grads, bias_grads = field.split(result)
     weights, _ = field.split(flat)
@@ -158,7 +162,8 @@ def jet_loss_gradient(
 ) -> tuple[Tensor, Tensor]:
     """The parameters' gradient (p,) of a loss that is a sum over the points, and its terms (t,).
 
-    x (n, m), or (n, s, m): n groups of s points, that `loss_of_rows` gets as rows of s each."""
+    x (n, m), or (n, s, m): n groups of s points, that `loss_of_rows` gets as rows of s each.
+    """
     points, axes = x.shape[1:-1].numel(), x.shape[-1]
     flat = field.flat.detach() * field.factors
 

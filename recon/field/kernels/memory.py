@@ -15,7 +15,8 @@ LARGEST = 1 << 25  # bytes: blocks up to here are kept (the library's own limit)
 def keep_freed_memory() -> None:
     """Have the C library keep freed blocks of up to 32 MB for the next ones, rather than hand
     them back to the system and have every page made anew: a third of a step's time on the CPU. Done once
-    a process; nothing where the library is another one."""
+    a process; nothing where the library is another one.
+    """
     if sys.platform != "linux":
         return
     library = ctypes.CDLL(None)

@@ -48,7 +48,8 @@ def over_rows(work: Callable[[slice], Result], like: Tensor, depth: int = 1) -> 
     """`work(part)` for slices that cover the rows of `like` in order, without gradients: on a CPU slices
     that fit the caches, shared among the workers, one for all on any other device. A row counts for `depth`.
     The slices depend on the rows and the number of workers alone, so that sums over them are the same every
-    time."""
+    time.
+    """
     rows = len(like)
     if like.device.type != "cpu":
         return in_parallel(work, [slice(0, rows)])

@@ -7,7 +7,8 @@ those processors alone on which it rounds nothing.
 
 On a GPU, TF32 rounds operands to 10 bits. The way back bears that: with 7 bits there, too, a trained field is
 as good. The way forward does not: with 10 bits the error of the mesh grows by some percent, with 7 by half
-(docs/ablations.md)."""
+(docs/ablations.md).
+"""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ _EXACT = 2e-6  # rounding operands to bfloat16 gives 2e-3
 @contextmanager
 def fast_products() -> Iterator[None]:
     """Within it, float32 products on the CPU run through oneDNN if that is exact on this processor, and those
-    on a GPU are exact, whatever the program around allows its own."""
+    on a GPU are exact, whatever the program around allows its own.
+    """
     settings: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     with _precision(torch.backends.cuda.matmul, "ieee"):
         if not _exact():

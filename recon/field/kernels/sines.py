@@ -2,7 +2,8 @@
 
 On the CPU NumPy's vectorised float32 sine takes about a third of PyTorch's time a core, with the same
 accuracy (both within 2 units in the last place); elsewhere, and for tensors that autograd follows, PyTorch's
-own serve."""
+own serve.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 
 def sine_(z: Tensor) -> Tensor:
-    """sin z, elementwise, in the place of z; no gradient."""
+    """Sin z, elementwise, in the place of z; no gradient."""
     if z.device.type != "cpu":
         return z.sin_()
     array = z.numpy()
@@ -21,7 +22,7 @@ def sine_(z: Tensor) -> Tensor:
 
 
 def sine_cosine_(z: Tensor) -> tuple[Tensor, Tensor]:
-    """sin z, in the place of z, and cos z; no gradient."""
+    """Sin z, in the place of z, and cos z; no gradient."""
     if z.device.type != "cpu":
         cosine = torch.cos(z)
         return z.sin_(), cosine

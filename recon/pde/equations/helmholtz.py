@@ -3,7 +3,8 @@
     source  f = Σ exp(-|x - x_j|² / 2σ²) / (2πσ²)
 
 Far from it the field of a source in a uniform medium is that of a point, times exp(-k²σ²/2), the Gaussian's
-Fourier transform at wavenumber k."""
+Fourier transform at wavenumber k.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ CLEAR = 5.0  # from so many σ on, a source is a point to the field around it
 
 
 def source(x: Tensor, y: Tensor, places: Sequence[tuple[float, float]], width: float) -> Tensor:
-    """f (n,) at coordinates (n,), for σ = `width`."""
+    """F (n,) at coordinates (n,), for σ = `width`."""
     total = torch.zeros_like(x)
     for a, b in places:
         total += torch.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * width**2))
@@ -46,7 +47,8 @@ def helmholtz_problem(
     near: int,
 ) -> Problem:
     """Unknowns: real and imaginary part. `points` are drawn a step in the box, and `near` ones around
-    sources."""
+    sources.
+    """
     size = TYPICAL * math.exp(-((wavenumber * width) ** 2) / 2) / math.exp(-0.5)
     centres = torch.tensor(places)
 

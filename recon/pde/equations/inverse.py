@@ -77,14 +77,15 @@ def incident(wavenumbers: Tensor, sources: Tensor, points: Tensor) -> Tensor:
 
 
 def slowness_of(output: Tensor, points: Tensor, ring: float) -> Tensor:
-    """s (n,) from the field's last output (n,): one outside the ring."""
+    """S (n,) from the field's last output (n,): one outside the ring."""
     within = torch.sigmoid((RIM * ring - torch.linalg.vector_norm(points, dim=1)) / EDGE)
     return 1 + output * within
 
 
 def inverse_problem(recording: Recording, layer: Layer, points: int) -> Problem:
     """Unknowns: real and imaginary part of every scattered field, wavenumber by wavenumber; s - 1 as the
-    last. `points` are drawn a step in the box, as many more within the ring's square."""
+    last. `points` are drawn a step in the box, as many more within the ring's square.
+    """
     sources = torch.as_tensor(recording.sources).float()
     wavenumbers = torch.as_tensor(recording.wavenumbers).float()
     receivers = torch.as_tensor(recording.receivers).float()

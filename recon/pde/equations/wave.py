@@ -35,7 +35,8 @@ def wave_problem(
     around: int,
 ) -> Problem:
     """Unknown: u, about `size` large, with `curvature` for the size of c² Δu at the start. `points` are drawn
-    a step in space and time, `start` at time 0, `around` at the sides."""
+    a step in space and time, `start` at time 0, `around` at the sides.
+    """
     half = value.half
     square: Box = ((-half, half), (-half, half))
 
@@ -87,7 +88,8 @@ def wave_problem(
 
 def _sides(drawn: Tensor, half: float) -> Samples:
     """Points (n, 3) of the square's four sides in turn, of times and places along a side (n, 2), and the
-    normals there (n, 2)."""
+    normals there (n, 2).
+    """
     time, along = drawn.T
     side = torch.arange(len(time), device=time.device) % 4
     outwards = torch.where(side < 2, half, -half)

@@ -1,2 +1,3 @@
 """Wave problems by finite differences: what solutions by fields are held against, and where synthetic
-recordings come from."""
+recordings come from.
+"""

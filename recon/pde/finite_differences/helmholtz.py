@@ -27,7 +27,8 @@ def direct_helmholtz(
     stretch: Callable[[Float], Complex],
 ) -> Complex:
     """Φ (s, n, n) complex128, rows along y, of sources f (s, n, n), on the n² points of the square of
-    half-width `half`, its sides included. `stretch` gives e at coordinates (n,) of one axis."""
+    half-width `half`, its sides included. `stretch` gives e at coordinates (n,) of one axis.
+    """
     n = len(slowness)
     axis = np.linspace(-half, half, n)
     area = (axis[1] - axis[0]) ** 2

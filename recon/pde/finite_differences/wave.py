@@ -4,7 +4,8 @@
 
 Second order in both; stable while c·step·√2 ≤ spacing (Courant, Friedrichs, Lewy 1928). At the sides either u
 = 0, or the first-order absorbing condition ∂u/∂t + c ∂u/∂n = 0 (Engquist, Majda 1977,
-doi:10.1090/S0025-5718-1977-0436612-4) in Mur's form (1981, doi:10.1109/TEMC.1981.303970)."""
+doi:10.1090/S0025-5718-1977-0436612-4) in Mur's form (1981, doi:10.1109/TEMC.1981.303970).
+"""
 
 from __future__ import annotations
 
@@ -25,8 +26,9 @@ def leapfrog(
     absorbing: bool = True,
     progress: ProgressCallback = no_progress,
 ) -> Float:
-    """u (t, n, n) float64 at `times` (t,), ascending from 0 on, from u and ∂u/∂t (n, n) at time 0 on grid
-    points `spacing` apart, the sides included, where waves run at `speed` (n, n)."""
+    """U (t, n, n) float64 at `times` (t,), ascending from 0 on, from u and ∂u/∂t (n, n) at time 0 on grid
+    points `spacing` apart, the sides included, where waves run at `speed` (n, n).
+    """
     fastest = float(speed.max())
     steps = max(1, int(np.ceil(float(times[-1]) * fastest * np.sqrt(2) / (COURANT * spacing))))
     step = float(times[-1]) / steps

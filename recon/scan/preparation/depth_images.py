@@ -20,7 +20,8 @@ ROUNDED = 20  # points to a depth, on average, from which depths are rounded
 
 def seen_from_origin(points: Float) -> bool:
     """Whether `points` (n, 3) are the pixels of a camera at the origin: all within a cone, and at even
-    distances from each other in its picture, more so than in a plan: a grid of heights is even there."""
+    distances from each other in its picture, more so than in a plan: a grid of heights is even there.
+    """
     length = np.linalg.norm(points, axis=1, keepdims=True)
     if not (length > 0).all():
         return False
@@ -39,7 +40,8 @@ def seen_from_origin(points: Float) -> bool:
 
 def _unevenness(places: Float) -> Float:
     """How far the distances of some of `places` (n, 2) to the nearest other are off their median, as a
-    share."""
+    share.
+    """
     step = cKDTree(places).query(places[:: max(1, len(places) // SAMPLE)], 2)[0][:, 1]
     return np.abs(step / max(float(np.median(step)), np.finfo(float).tiny) - 1)
 
@@ -47,7 +49,8 @@ def _unevenness(places: Float) -> Float:
 def unrounded(points: Float, threads: int = 1) -> Float | None:
     """`points` (n, 3) of a depth image, each moved along its ray to where the plane through the pixels around
     it says that it was, by half a step of the depths at most; None where depths are not rounded. Steps would
-    look like surface, terraces that face the camera. (A plane is linear in the picture in one over depth.)"""
+    look like surface, terraces that face the camera. (A plane is linear in the picture in one over depth.)
+    """
     axis = int(np.abs(points.mean(0)).argmax())  # it looks along; beside it, pixels are in line, too
     levels, number = np.unique(points[:, axis], return_inverse=True)
     if not 3 <= len(levels) < len(points) / ROUNDED:

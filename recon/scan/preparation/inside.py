@@ -146,7 +146,8 @@ def winding_number(
     points: Float, normals: Float, areas: Float, queries: Float, device: torch.device
 ) -> Float:
     """The sum over all oriented points (n, 3) with areas (n,), at `queries` (m, 3): (m,), as of libigl's
-    fast one but for what that leaves out, and on a GPU faster."""
+    fast one but for what that leaves out, and on a GPU faster.
+    """
     where = partial(torch.tensor, dtype=torch.float32, device=device)
     dipoles = where(normals * areas[:, None] / (4 * np.pi))
     places = where(points)
@@ -169,7 +170,8 @@ def draw_samples(
 ) -> SpaceSamples:
     """`count` points where `distance` is known (not NaN): a share near the points of the `scan`, at distances
     from half a hundredth to a tenth, the others uniform in `box` ((2, 3), unit). Fewer where `TRIES` draws of
-    so many do not give as many that are known."""
+    so many do not give as many that are known.
+    """
     low, high = np.asarray(box, np.float64)
     wanted = count - int(count * near_share), int(count * near_share)
     found: tuple[list[Float], list[Float]] = [], []

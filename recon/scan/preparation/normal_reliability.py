@@ -45,7 +45,8 @@ class NormalCheck:
 
 def check_normals(cloud: PointCloud, threads: int = 1) -> NormalCheck:
     """How sound the unit normals of `cloud`, finite and distinct points, are. Where scanners are known, they
-    say where outward is."""
+    say where outward is.
+    """
     assert cloud.normals is not None
     some = np.unique(np.linspace(0, len(cloud) - 1, min(len(cloud), SAMPLE)).astype(np.int64))
     centre = cloud.points.mean(0)

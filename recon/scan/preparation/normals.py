@@ -80,7 +80,8 @@ def estimated(cloud: PointCloud, threads: int = 1, progress: ProgressCallback = 
 
 def reestimated(cloud: PointCloud, threads: int = 1) -> PointCloud:
     """`cloud` with its normals estimated anew, its points having come nearer to their surface; on the side
-    of those it has."""
+    of those it has.
+    """
     return replace(cloud, normals=outward(cloud, estimate_lines(cloud.points, threads), threads))
 
 
@@ -88,7 +89,8 @@ def estimate_lines(points: Float, threads: int = 1, progress: ProgressCallback =
     """(n, 3) unit normals, their signs open, of `points` (n, 3): the direction of least spread among the
     neighbours, with as many neighbours as have the least spread for their width, on average around the
     point. Few follow the detail of a clean scan, many are out of the noise (the trade-off of Mitra, Nguyen
-    2003, "Estimating surface normals in noisy point cloud data", doi:10.1145/777792.777840)."""
+    2003, "Estimating surface normals in noisy point cloud data", doi:10.1145/777792.777840).
+    """
     points = points - points.mean(0)
     tree = cKDTree(points)
     most = min(SCALES[-1] + 1, len(points))
@@ -108,7 +110,8 @@ def estimate_lines(points: Float, threads: int = 1, progress: ProgressCallback =
 
 def _plane(groups: Float) -> tuple[Float, Float]:
     """Of each group of points (g, k, 3) the variance off its plane over that in its narrower direction, and
-    the plane's normal."""
+    the plane's normal.
+    """
     count = groups.shape[1]
     groups = groups - groups.mean(1, keepdims=True)
     variance, axes = np.linalg.eigh(groups.transpose(0, 2, 1) @ groups)
@@ -119,7 +122,8 @@ def _plane(groups: Float) -> tuple[Float, Float]:
 
 def outward(cloud: PointCloud, lines: Float, threads: int) -> Float:
     """`lines` (n, 3) at the points of `cloud` turned outward: each towards its scanner, or all of a part of
-    the surface to one side, the one that most of the cloud's own normals have, or that its shape tells."""
+    the surface to one side, the one that most of the cloud's own normals have, or that its shape tells.
+    """
     if cloud.sensors is not None:
         return lines * _sign(((cloud.sensors - cloud.points) * lines).sum(1))[:, None]
     points = cloud.points - cloud.points.mean(0)
@@ -137,7 +141,8 @@ def _shape_votes(
     points: Float, normals: Float, near: Int, part: NDArray[np.int64]
 ) -> tuple[Float, NDArray[np.bool_]]:
     """For each part, positive where its normals point away from its middle or, where it has none, up; and
-    whether it is closed. A closed one has an inside however thin it is."""
+    whether it is closed. A closed one has an inside however thin it is.
+    """
     area = ((points[near[:, -1]] - points) ** 2).sum(1)  # that a point stands for, up to a factor
     summed = lambda values: np.stack([np.bincount(part, area * v) for v in values.T], axis=1)  # noqa: E731
     total = summed(np.ones((len(points), 1)))

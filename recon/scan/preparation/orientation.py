@@ -32,7 +32,8 @@ def consistent_signs(
     surface, and (n,) the number of that part; `neighbours` (n, k) without the points themselves.
 
     Only where votes are weak, as between a thing and what is seen behind it, signs of normals that are
-    `given` mean something themselves: large pieces keep the side that most of theirs have."""
+    `given` mean something themselves: large pieces keep the side that most of theirs have.
+    """
     votes = _votes(points, normals, neighbours)
     signs, part = _merged(votes, len(points))
     return (_kept(votes, signs, part) if given else signs), part
@@ -55,7 +56,8 @@ def _merged(votes: Votes, count: int, least: float = 0.0) -> tuple[Float, Int]:
 
 def _kept(votes: Votes, signs: Float, part: Int) -> Float:
     """`signs`, but 1 (or what stands for it in a part) for large pieces of parts that mostly had it, if all
-    that sets them apart is weak votes."""
+    that sets them apart is weak votes.
+    """
     a, b, net, _ = votes
     weak = LOUD * float(np.abs(net).mean()) if len(net) else 0.0
     piece = _merged(votes, len(signs), weak)[1]
@@ -111,7 +113,8 @@ def _best_partners(a: NDArray, b: NDArray, net: Float, sure: Float, count: int) 
 
 def _joined(partners: tuple[Int, Float]) -> tuple[Float, Int]:
     """The sign each cluster takes, and the number of the cluster it becomes part of, when each follows its
-    partner. The links form trees with a pair that chose each other at the root."""
+    partner. The links form trees with a pair that chose each other at the root.
+    """
     parent, sign = partners[0].copy(), partners[1].copy()
     own = np.arange(len(parent))
     root = (parent[parent] == own) & (own <= parent)

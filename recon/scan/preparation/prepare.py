@@ -27,7 +27,8 @@ def prepared(
     """`cloud` (world) as the field is to see it, normals unit and outward (none with `normals` "none"), and
     whether they were estimated, so that they tell nothing that the points do not. What is changed is logged
     with a count; `progress` hears how far it is, once the points are clean. Raises ScanError for points no
-    surface can be fitted to."""
+    surface can be fitted to.
+    """
     cloud, report = clean(cloud)
     for line in report.lines():
         log.info("%s", line)

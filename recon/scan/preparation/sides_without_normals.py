@@ -68,7 +68,8 @@ class Walls:
 
         The nearest point lies beside the foot of the perpendicular: s²/6 in the mean of squares on a square
         grid of spacing s, s²/π among random points. So s²/4 is taken off the square of its distance.
-        Nearer than that nothing is certain, nor where cells are too coarse to see what lies between."""
+        Nearer than that nothing is certain, nor where cells are too coarse to see what lies between.
+        """
         distance, _ = self.tree.query(queries, workers=self.threads)
         index = ((queries - self.low) / self.cell).astype(np.int64).clip(0, self.shape - 1) + 1
         sign = self.sign[tuple(index.T)]

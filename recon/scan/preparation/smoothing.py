@@ -26,7 +26,8 @@ CHUNK = 1 << 13
 
 def smoothed(cloud: PointCloud, noise: float, spacing: float, seed: int = 0, threads: int = 1) -> PointCloud:
     """`cloud`, whose points are `spacing` apart and off their surface by `noise` along their normals, in its
-    unit; where that is much, at most `MOST` of the points and their normals, both smoothed, nothing else."""
+    unit; where that is much, at most `MOST` of the points and their normals, both smoothed, nothing else.
+    """
     if noise < NOISY * spacing or len(cloud) <= NEIGHBOURS or cloud.normals is None:
         return cloud
     if len(cloud) > MOST:
@@ -48,7 +49,8 @@ def smoothed(cloud: PointCloud, noise: float, spacing: float, seed: int = 0, thr
 
 def with_normals_of(clear: PointCloud, cloud: PointCloud, threads: int = 1) -> PointCloud:
     """The points of `cloud` with the normals of the nearest points of `clear`, the same cloud smoothed, that
-    are on the same side of it; their own where those next to them are not."""
+    are on the same side of it; their own where those next to them are not.
+    """
     assert clear.normals is not None and cloud.normals is not None
     _, near = cKDTree(clear.points).query(cloud.points, SAME, workers=threads)
     normals = cloud.normals.copy()
@@ -61,7 +63,8 @@ def with_normals_of(clear: PointCloud, cloud: PointCloud, threads: int = 1) -> P
 
 def _on_quadric(around: Float, normals: Float, own: Float, closeness: Float) -> tuple[Float, Float]:
     """For g groups of k neighbours, `around` (g, k, 3) from a point with normal `own` (g, 3), with `normals`
-    (g, k, 3) and weights `closeness` (g, k): how far the point moves (g, 3), and its normal then (g, 3)."""
+    (g, k, 3) and weights `closeness` (g, k): how far the point moves (g, 3), and its normal then (g, 3).
+    """
     for _ in range(ROUNDS):
         own = (_agreeing(own, normals, closeness)[..., None] * normals).sum(1)
         own /= np.maximum(np.linalg.norm(own, axis=1, keepdims=True), np.finfo(float).tiny)

@@ -12,7 +12,8 @@ FINEST = 1e-12  # of the longest extent: points that no larger cell tells apart 
 
 def thinned(cloud: PointCloud, most: int) -> PointCloud:
     """`cloud`, finite, with `most` points at most: one a cell of a grid, the one nearest to its middle, so
-    that dense parts lose most and sparse ones hardly any."""
+    that dense parts lose most and sparse ones hardly any.
+    """
     if len(cloud) <= most:
         return cloud
     points = cloud.points - cloud.points.min(0)

@@ -28,7 +28,8 @@ UNIT = 0.02  # how far lengths may be off 1 in a column of unit normals written 
 def from_columns(path: Path, columns: Mapping[str, NDArray]) -> PointCloud:
     """A cloud out of columns (n,) by name, in any case: points, and under the names that occur normals,
     colours and sensors. Every other column of numbers is one of its values, opacities excepted.
-    Raises ScanError where there is no x, y and z."""
+    Raises ScanError where there is no x, y and z.
+    """
     left = {name: array for name, array in columns.items() if array.ndim == 1 and array.dtype.kind in "fiub"}
     points = _triple(left, [("x", "y", "z")])
     if points is None:
@@ -81,7 +82,8 @@ def as_colors(values: NDArray) -> Bytes:
 def from_table(path: Path, table: NDArray) -> PointCloud:
     """A cloud out of unnamed columns (n, k): x y z first, then triples of normals (unit length) and
     colours (whole 0..255, or shares of 1) in any order; other columns, as an intensity, are passed over.
-    A triple that is the only one beside x y z and no colour is normals of any length."""
+    A triple that is the only one beside x y z and no colour is normals of any length.
+    """
     if table.ndim != 2 or table.shape[1] < 3:
         raise ScanError(f"{path} holds an array of shape {table.shape}, wanted rows of at least x y z")
     normals, colors, at = None, None, 3
@@ -128,7 +130,8 @@ class Lines:
 
 def load_rows(path: Path, lines: Lines, limit: int | None = None) -> Float:
     """The next lines of numbers between white space, `limit` at most, as a table (n, k) float64; empty
-    lines and what follows a `#` are passed over. Raises ScanError with the number of a wrong line."""
+    lines and what follows a `#` are passed over. Raises ScanError with the number of a wrong line.
+    """
     first = None if limit == 0 else next((line for line in lines if line.split(b"#")[0].strip()), None)
     if first is None:
         return np.zeros((0, 0))

@@ -49,7 +49,8 @@ def read_text(path: Path) -> PointCloud:
     """Lines of x y z and more between blanks, commas or semicolons (see `from_table`). Ahead of them may
     stand comments, one line with the number of points and one with the columns' names. In a file of
     `count` points and as many normals after them (PWN), the lines hold three numbers each.
-    Raises ScanError with the number of the line that is wrong."""
+    Raises ScanError with the number of the line that is wrong.
+    """
     with path.open("rb") as stream:
         head = stream.read(HEAD_LIMIT)
         mark = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
@@ -71,7 +72,8 @@ def read_text(path: Path) -> PointCloud:
 def read_pts(path: Path) -> PointCloud:
     """Leica's PTS: a line with the number of points, then as many of x y z, x y z intensity or x y z
     intensity r g b; several such blocks may follow each other. Without a number it is read as other text is,
-    and other columns are told by their values. Raises ScanError with the number of the line that is wrong."""
+    and other columns are told by their values. Raises ScanError with the number of the line that is wrong.
+    """
     with path.open("rb") as stream:
         head = stream.read(HEAD_LIMIT)
         mark = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0

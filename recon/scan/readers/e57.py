@@ -29,7 +29,8 @@ GRID = {"rowIndex", "columnIndex"}
 def read_e57(path: Path) -> PointCloud:
     """The valid points of all scans of an E57 file in its world frame, metres; with normals, colours and
     intensity, and with the place of the scanner where the poses tell it. Raises ScanError, and
-    MissingLibraryError without pye57."""
+    MissingLibraryError without pye57.
+    """
     try:
         from pye57 import libe57
     except ImportError:
@@ -55,7 +56,8 @@ def read_e57(path: Path) -> PointCloud:
 
 def _read(path: Path, libe57: Any, file: Any, scan: Any, moved: bool) -> PointCloud:
     """The scan of a node. Its scanner stood at its origin, unless that means nothing: no scan of the file
-    is `moved`, its points are on no grid and not told by angles. Such a one is many scans as a rule."""
+    is `moved`, its points are on no grid and not told by angles. Such a one is many scans as a rule.
+    """
     fields = libe57.StructureNode(scan["points"].prototype())
     plain = {name.partition(":")[2] or name: name for name in _children(fields)}  # without prefixes
     axes = next((axes for axes in (CARTESIAN, SPHERICAL) if plain.keys() >= {*axes}), None)

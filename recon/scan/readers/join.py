@@ -16,7 +16,8 @@ log = logging.getLogger("recon")
 
 def join(clouds: Sequence[PointCloud], source: str) -> PointCloud:
     """The points of `clouds`, at least one, in their order. What only some of them have, as normals, is
-    left out, and a log line says so. Raises ScanError where they state different units."""
+    left out, and a log line says so. Raises ScanError where they state different units.
+    """
     if len(clouds) == 1:
         return clouds[0]
     units = {cloud.unit: cloud.source for cloud in reversed(clouds) if cloud.unit}

@@ -31,7 +31,8 @@ COMPRESSED = 0x80  # the bit of the point format that says so
 
 def read_las(path: Path) -> PointCloud:
     """The points of a LAS or LAZ file, but for those it flags as withheld, which means deleted; with
-    colours, and with those of `VALUES` that are not zero throughout. Raises ScanError."""
+    colours, and with those of `VALUES` that are not zero throughout. Raises ScanError.
+    """
     import laspy
 
     logging.getLogger("laspy").setLevel(logging.CRITICAL)  # it logs errors that it raises, too
@@ -109,7 +110,8 @@ def _check_chunks(path: Path, stream: BinaryIO, header: Any) -> None:
 
 def _layers(record: bytes) -> int:
     """The number of layers that each chunk states the lengths of: LAZ keeps the formats of LAS 1.4 in
-    such, one or more for each item of a point."""
+    such, one or more for each item of a point.
+    """
     count = struct.unpack_from("<H", record, 32)[0]
     items = struct.iter_unpack("<HHH", record[34 : 34 + 6 * count])
     return sum({10: 9, 11: 1, 12: 2, 13: 1, 14: size}.get(kind, 0) for kind, size, _ in items)

@@ -23,7 +23,8 @@ LARGEST_INDEX = 1 << 53  # that float64 tells from its neighbours
 
 def sample_surface(mesh: Mesh, count: int, seed: int = 0, source: str = "the mesh") -> PointCloud:
     """`count` points uniform by area on `mesh`, with the normals of their faces, and colours between
-    those of the corners where it has any. Raises ScanError for a mesh without area."""
+    those of the corners where it has any. Raises ScanError for a mesh without area.
+    """
     used = mesh.vertices[mesh.faces]
     if not (np.abs(used) < LARGEST).all():
         raise ScanError(f"{source} has faces at vertices that are not finite, or huge: mend the mesh")
@@ -79,7 +80,8 @@ def fans(corners: NDArray) -> Int:
 
 def read_obj(path: Path) -> Mesh | PointCloud:
     """An OBJ file; without faces the cloud of its `v` and `vn` lines. Vertices at equal places, split
-    for textures, become one."""
+    for textures, become one.
+    """
     text = path.read_bytes()
     if re.search(rb"(?m)^\s*f\s", text):
         return _trimesh(path, normals=bool(re.search(rb"(?m)^\s*vn\s", text)))
@@ -176,7 +178,8 @@ def _off_faces(path: Path, stream: BinaryIO, lines: Lines, count: int) -> NDArra
 
 def read_glb(path: Path) -> Mesh:
     """A binary glTF scene as one mesh, its nodes' transforms applied. Vertices at equal places become
-    one."""
+    one.
+    """
     size = path.stat().st_size
     with path.open("rb") as stream:
         head = stream.read(20)

@@ -23,7 +23,8 @@ LZF_RATIO = 88  # a reference of 3 bytes stands for 264 at most
 def read_pcd(path: Path) -> PointCloud:
     """The points of a PCD file, those without a depth as NaN, in the file's order; normals, packed colours
     and other scalars with them. The viewpoint moves no point: it is where the sensor stood among them, as
-    in the library's own estimate of normals. Raises ScanError."""
+    in the library's own estimate of normals. Raises ScanError.
+    """
     with path.open("rb") as stream:
         head = stream.read(HEADER_LIMIT)
     header, start = _header(path, head)
@@ -128,7 +129,8 @@ def unpack_lzf(path: Path, packed: bytes, size: int) -> bytes:
     """The `size` bytes of an LZF stream (the format of Marc Lehmann's LibLZF): a control byte below 32 is
     followed by that many bytes and one more to copy; any other holds in its upper three bits the length
     less 2 of a repetition (7: the next byte adds to it), and in the lower five, with one more byte, its
-    distance back less 1. Raises ScanError where that does not come out at `size`."""
+    distance back less 1. Raises ScanError where that does not come out at `size`.
+    """
     out = bytearray(size)
     at, to, end = 0, 0, len(packed)
     try:

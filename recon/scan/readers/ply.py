@@ -46,7 +46,8 @@ class _Header:
 def read_ply(path: Path) -> PointCloud | Mesh:
     """The points of a PLY file, or its mesh where it has faces; polygons are cut into triangles. The camera
     that the Point Cloud Library writes is where the sensor of all points stood.
-    Raises ScanError for whatever does not hold what its header says."""
+    Raises ScanError for whatever does not hold what its header says.
+    """
     size = path.stat().st_size
     header = _read_header(path)
     counts = {element.name: count for element, count in header.elements}

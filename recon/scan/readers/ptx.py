@@ -23,7 +23,8 @@ SHORTEST = 8  # bytes of a line of four numbers
 
 def read_ptx(path: Path) -> PointCloud:
     """The points of all scans of a PTX file, registered, without the places of the grid that gave none;
-    with intensity, colours, and where the scanner stood: what its origin becomes. Raises ScanError."""
+    with intensity, colours, and where the scanner stood: what its origin becomes. Raises ScanError.
+    """
     size = path.stat().st_size
     clouds = []
     with path.open("rb") as stream:

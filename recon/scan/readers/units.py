@@ -33,7 +33,8 @@ def unit_of_geotiff(keys: Mapping[int, int]) -> str | None:
 
 def unit_of_wkt(text: str) -> str | None:
     """The unit that the well-known text of a coordinate system states for the plane; None where it does
-    not."""
+    not.
+    """
     nodes = list(_nodes(text))
     plane = next((node for node in nodes if node[0] in PROJECTED), None)
     if plane is None:

@@ -35,7 +35,8 @@ def fit_audio(
     rate         samples a second of what is written, by default the source's: the field is evaluated there
     spectrogram  write OUT.spectrogram.png, too, of source and fit
     Memory does not grow with the sound's length: its samples are kept in a file. Raises SignalError for a
-    file that is no sound, OutputError, UsageError, FitError."""
+    file that is no sound, OutputError, UsageError, FitError.
+    """
     began = time.monotonic()
     if rate is not None and not 1 <= rate <= 10_000_000:
         raise UsageError(f"a rate of {rate} samples a second, wanted 1 to 10,000,000")
@@ -90,6 +91,7 @@ def _blocks(fitted: Fitted, sound: Sound, count: int, rate: int) -> Iterator[np.
 
 def _values(fitted: Fitted, sound: Sound, start: int, count: int, rate: int) -> np.ndarray:
     """`count` samples (count, channels) from the one numbered `start` on, at `rate`: each is at the middle of
-    its share of time."""
+    its share of time.
+    """
     seconds = (start + np.arange(count) + 0.5) / rate
     return fitted.at(UNITS * (seconds - sound.seconds / 2)[:, None])

@@ -29,7 +29,8 @@ def fit_inpaint(
     mask  a picture of its size, bright where pixels are missing
     keep  instead: a share 0..1 of the pixels that are drawn, and the others not looked at
     Raises UsageError where neither or both are given, SignalError for a mask that leaves nothing, and as
-    `recon.signals.fits.image.fit_image`."""
+    `recon.signals.fits.image.fit_image`.
+    """
     began = time.monotonic()
     view = view or View()
     view.check()

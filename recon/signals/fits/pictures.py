@@ -1,5 +1,6 @@
 """What the modes for pictures share: which part to write at which size, comparison, pictures of
-derivatives."""
+derivatives.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +63,8 @@ class View:
 
 def bits_for(out: Path, picture: Picture) -> int:
     """The most bits a sample, up to the picture's own, that a file with the ending of `out` can hold. Raises
-    OutputError for an ending that no picture has, or that has no place for its alpha."""
+    OutputError for an ending that no picture has, or that has no place for its alpha.
+    """
     check_image_path(out, picture.channels)
     return max(bits for bits in BITS[out.suffix.lower()] if bits <= max(picture.bits, 8))
 
@@ -81,7 +83,8 @@ def picture_levels(picture: Picture) -> tuple[Levels, Float]:
 
 def refound(fitted: Fitted, wanted: Float, affine: bool) -> Levels:
     """The levels of a fit to derivatives of a picture `wanted` (h, w, k) that bring back, by least squares,
-    what these have lost: a constant or, where `affine`, a linear function."""
+    what these have lost: a constant or, where `affine`, a linear function.
+    """
     y, x = fitted.axes()
     missing = (wanted - fitted.on((y, x))).reshape(-1, wanted.shape[2])
     grid = np.stack([part.ravel() for part in np.meshgrid(x, y)], axis=1)
@@ -93,7 +96,8 @@ def refound(fitted: Fitted, wanted: Float, affine: bool) -> Levels:
 
 def compared(fitted: Fitted, picture: Picture, missing: NDArray[np.bool_] | None = None) -> dict[str, Any]:
     """PSNR and SSIM of the fit at the picture's own pixels, and PSNR at those `missing` (h w,) to it, where
-    there are any; its peak is the range of the picture's values."""
+    there are any; its peak is the range of the picture's values.
+    """
     wanted = picture.values
     peak = 1.0 if picture.bits < 32 else float(np.ptp(wanted)) or 1.0
     found = View().of(fitted)
@@ -108,7 +112,8 @@ def compared(fitted: Fitted, picture: Picture, missing: NDArray[np.bool_] | None
 
 def derivative_sheet(fitted: Fitted, picture: Picture) -> np.ndarray:
     """A picture (…, …, 3) uint8 of the fit and of the input: value, ∂/∂x, ∂/∂y and Laplacian, by pixel, mean
-    over their outputs."""
+    over their outputs.
+    """
     grid = fitted.grid
     y, x = fitted.axes()
     points = np.stack([part.ravel() for part in np.meshgrid(x, y)], axis=1)

@@ -63,7 +63,8 @@ def trained(
 ) -> Fitted:
     """The field that `task` makes of a signal on `grid`, from files `inputs` and further plain `data`, which
     together tell this signal from others. Raises FitError, UsageError for a run folder of another run, and
-    MissingLibraryError as `recon.surface.pipeline.reconstruct`."""
+    MissingLibraryError as `recon.surface.pipeline.reconstruct`.
+    """
     config = job.config.resolved_for(grid.spacing, len(grid.counts))
     board = TensorBoard(Path(job.tensorboard)) if job.tensorboard else None
     prints = [fingerprint(path) for path in inputs]

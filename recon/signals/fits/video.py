@@ -37,7 +37,8 @@ def fit_video(
     scale   of width and height before the fit
     size    (width, height) of what is written, rate its frames a second: by default as fitted
     Frames are decoded once into a file, from which each step takes random pixels; memory does not grow with
-    the film's length. Raises SignalError for a file that is no film, OutputError, UsageError, FitError."""
+    the film's length. Raises SignalError for a file that is no film, OutputError, UsageError, FitError.
+    """
     began = time.monotonic()
     if not 0 < scale <= 1:
         raise UsageError(f"scale is {scale:g}, wanted above 0 and up to 1")

@@ -61,7 +61,8 @@ class Sound:
     def read(self, start: int, count: int) -> NDArray[np.float32]:
         """(count, channels) float32 from frame `start` on: integers over their range, in [-1, 1], floats as
         they are. Raises SignalError where the file no longer has them, and ValueError for frames that are
-        not within the sound."""
+        not within the sound.
+        """
         if start < 0 or count < 0 or start + count > self.frames:
             raise ValueError(f"frames {start} to {start + count} of a sound of {self.frames}")
         with _opened(self.path) as file:
@@ -92,7 +93,8 @@ class Sound:
 
 def open_sound(path: str | Path) -> Sound:
     """The sound of a file, which is read to its end once, in little memory. Raises SignalError, one line, for
-    whatever cannot be read, and MissingLibraryError where what reads it is not installed."""
+    whatever cannot be read, and MissingLibraryError where what reads it is not installed.
+    """
     path = Path(path)
     check_readable(path, "a sound file, as .wav or .flac")
     with _opened(path) as file:
@@ -116,7 +118,8 @@ def blocks(frames: int, channels: int) -> Iterator[tuple[int, int]]:
 
 def check_sound_path(path: str | Path) -> None:
     """Raises OutputError where the ending of `path` is none that is written, and MissingLibraryError
-    where what writes it is not installed."""
+    where what writes it is not installed.
+    """
     if Path(path).suffix.lower() not in SUBTYPES:
         raise OutputError(
             f"cannot write {path}: its ending '{Path(path).suffix}' is none of {' '.join(SUBTYPES)}"
@@ -135,7 +138,8 @@ def write_sound(
     """Write pieces (n, channels) of float, one after another, at `rate` Hz, as the subtype nearest to
     `subtype` that the format of `path` can hold. Integers are rounded, and values beyond ±1 clipped.
     Raises as `check_sound_path`, and OutputError for a file that is there unless `overwrite`, for values
-    that are not finite, for no pieces, and where format or disk refuse."""
+    that are not finite, for no pieces, and where format or disk refuse.
+    """
     check_sound_path(path)
     soundfile = _soundfile()
     with atomic_path(path, overwrite) as temporary:
@@ -174,7 +178,8 @@ def _cut(notes: str) -> str:
 
 def _cut_ogg(path: Path) -> str:
     """What is wrong where an Ogg file's last page is not whole, or not said to be the last: libsndfile
-    takes what is there for all."""
+    takes what is there for all.
+    """
     with path.open("rb") as file:
         if file.read(4) != b"OggS":
             return ""

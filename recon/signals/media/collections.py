@@ -22,7 +22,8 @@ log = logging.getLogger("recon")
 
 def find_images(folder: str | Path) -> list[Path]:
     """All pictures in `folder` and below, sorted by path; hidden files are passed over. Raises SignalError
-    where there are none."""
+    where there are none.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise SignalError(f"there is no folder {folder}" if not folder.exists() else f"{folder} is no folder")
@@ -45,7 +46,8 @@ def middle_square(picture: Picture) -> tuple[int, int, int]:
 
 def squared(picture: Picture, size: int) -> NDArray[np.uint8]:
     """The square in the middle of a picture, as (size, size, 3); without its alpha. Floats are taken as 0 to
-    1."""
+    1.
+    """
     top, left, side = middle_square(picture)
     values = picture.values[top : top + side, left : left + side]
     values = values[..., : len(picture.channels.removesuffix("A"))]
@@ -61,7 +63,8 @@ def read_squares(
     paths: Sequence[Path], size: int, progress: ProgressCallback = no_progress
 ) -> NDArray[np.uint8]:
     """Pictures as squares (n, size, size, c), c 1 where all are grey, else 3. Those that cannot be read are
-    left out, and said. Raises SignalError where none can."""
+    left out, and said. Raises SignalError where none can.
+    """
     squares = np.empty((len(paths), size, size, 3), np.uint8)
     wrong: list[str] = []
     for place, path in enumerate(paths):

@@ -62,7 +62,8 @@ class Picture:
 def read_image(path: str | Path) -> Picture:
     """The image in a PNG, JPEG, TIFF or other file that Pillow knows, the first of several. Palettes and CMYK
     become RGB, with alpha where colours are transparent. Raises SignalError, one line, for whatever cannot be
-    read, and MissingLibraryError without PyAV for colours of 16 bits in PNG."""
+    read, and MissingLibraryError without PyAV for colours of 16 bits in PNG.
+    """
     path = Path(path)
     if not path.exists():
         raise SignalError(f"there is no file {path}")
@@ -100,7 +101,8 @@ def read_image(path: str | Path) -> Picture:
 
 def read_mask(path: str | Path, like: Picture) -> NDArray[np.bool_]:
     """(h, w), True where an image of the size of `like` is brighter than half, by the mean of its colours;
-    its alpha does not count. Raises as `read_image`, and SignalError for another size."""
+    its alpha does not count. Raises as `read_image`, and SignalError for another size.
+    """
     mask = read_image(path)
     (height, width), (h, w) = mask.values.shape[:2], like.values.shape[:2]
     if (height, width) != (h, w):
@@ -112,7 +114,8 @@ def read_mask(path: str | Path, like: Picture) -> NDArray[np.bool_]:
 
 def check_image_path(path: str | Path, channels: str = "RGB", bits: int = 8) -> None:
     """Raises OutputError where the ending of `path` is no format that `write_image` knows, or one without
-    room for these channels and bits."""
+    room for these channels and bits.
+    """
     ending = Path(path).suffix.lower()
     if ending not in BITS:
         raise OutputError(
@@ -131,7 +134,8 @@ def check_image_path(path: str | Path, channels: str = "RGB", bits: int = 8) -> 
 def write_image(values: Float, path: str | Path, bits: int = 8, *, overwrite: bool = False) -> None:
     """Write values (h, w, c), c as in `Picture`, by its ending: of 8 or 16 bits, clipped to [0, 1]
     and rounded, or of 32, floats as they are. Raises OutputError as `check_image_path`, for values not
-    finite, for a file that is there unless `overwrite`, or where the disk refuses."""
+    finite, for a file that is there unless `overwrite`, or where the disk refuses.
+    """
     channels = CHANNELS[values.shape[2]]
     check_image_path(path, channels, bits)
     if not np.isfinite(values).all():

@@ -10,7 +10,8 @@ from recon.errors import SignalError
 
 def check_readable(path: str | Path, wanted: str) -> None:
     """Raises SignalError where `path` is no file with something in it that may be read; `wanted` says of what
-    kind, as "a sound file"."""
+    kind, as "a sound file".
+    """
     path = Path(path)
     if path.is_dir():
         raise SignalError(f"{path} is a folder, wanted {wanted}")

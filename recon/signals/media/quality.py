@@ -19,7 +19,8 @@ def psnr(found: Float, wanted: Float, peak: float = 1.0) -> float:
 
 def ssim(found: Float, wanted: Float, peak: float = 1.0) -> float | None:
     """Structural similarity of pictures (h, w, k), mean over outputs (Wang et al. 2004,
-    doi:10.1109/TIP.2003.819861), over windows of 7 pixels; None for pictures smaller than these."""
+    doi:10.1109/TIP.2003.819861), over windows of 7 pixels; None for pictures smaller than these.
+    """
     from skimage.metrics import structural_similarity
 
     if min(wanted.shape[:2]) < 7:

@@ -1,5 +1,6 @@
 """Film in files, frame by frame: whatever FFmpeg decodes, read through PyAV; MP4 written through PyAV, GIF
-through Pillow."""
+through Pillow.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +54,8 @@ class Film:
     ) -> Iterator[Frame]:
         """Frames `start`, `start + step`, ... before `stop`, a slice of all frames, (height, width, 3) uint8
         RGB, one at a time; at a `scale` in (0, 1), each of `size(scale)`, means of the pixels they cover.
-        The film is decoded from its beginning. Raises SignalError where the file no longer has them."""
+        The film is decoded from its beginning. Raises SignalError where the file no longer has them.
+        """
         wanted = range(self.frames)[start:stop:step]
         if step < 1 or not 0 < scale <= 1:
             raise ValueError(
@@ -75,7 +77,8 @@ class Film:
 def open_film(path: str | Path) -> Film:
     """The film of a file, which is decoded to its end once, in the memory of few frames: containers need not
     say how many frames they hold, or say it right. Raises SignalError, one line, for whatever cannot be
-    read, and MissingLibraryError where what reads it is not installed."""
+    read, and MissingLibraryError where what reads it is not installed.
+    """
     path = Path(path)
     check_readable(path, "a film, as .mp4 or .gif")
     if _cut_matroska(path):
@@ -99,7 +102,8 @@ def open_film(path: str | Path) -> Film:
 
 def check_film_path(path: str | Path) -> None:
     """Raises OutputError where the ending of `path` is none that is written, and MissingLibraryError
-    where what writes it is not installed."""
+    where what writes it is not installed.
+    """
     ending = Path(path).suffix.lower()
     if ending not in WRITERS:
         raise OutputError(
@@ -115,7 +119,8 @@ def write_film(
     """Write frames (height, width, 3) uint8 RGB, all of one size and at least one, a film of `rate` frames a
     second that repeats well. MP4 has even sizes only: an odd last row or column is repeated. A GIF is held in
     memory, a byte a pixel, and its frames last whole hundredths of a second. Raises as `check_film_path`,
-    and OutputError for a file that is there unless `overwrite`, and where the codec or the disk refuses."""
+    and OutputError for a file that is there unless `overwrite`, and where the codec or the disk refuses.
+    """
     check_film_path(path)
     if not (math.isfinite(rate) and rate > 0):
         raise OutputError(f"cannot write {path}: {rate} frames a second, wanted more than 0")
@@ -247,7 +252,8 @@ def _cut_matroska(path: Path) -> bool:
 
 def _variable_length(data: bytes, at: int) -> tuple[int, int]:
     """A length as Matroska writes it, 0 where it is left open, and the place behind it: the bits of the first
-    byte tell how many bytes there are."""
+    byte tell how many bytes there are.
+    """
     count = 9 - data[at].bit_length() if at < len(data) else 1
     most = (1 << 7 * count) - 1
     size = int.from_bytes(data[at : at + count], "big") & most

@@ -51,7 +51,8 @@ class Grid:
 @dataclass
 class Shuffled:
     """Which `batch` of `count` samples a step sees: each once before any is seen again, in an order that
-    depends on the seed; so the same for the same step. All of them at once where there are no more."""
+    depends on the seed; so the same for the same step. All of them at once where there are no more.
+    """
 
     count: int
     batch: int

@@ -33,7 +33,8 @@ def inpainting_task(
     device: torch.device | str = "cpu",
 ) -> ConstraintTask:
     """Φ = f at the `known` pixels, flat indices (n,) of `grid`, where f is `values` (n, k); with a `prior`,
-    one of PRIORS, at `prior_points` a step. Its derivatives are those by pixel. `footprint` is s above."""
+    one of PRIORS, at `prior_points` a step. Its derivatives are those by pixel. `footprint` is s above.
+    """
     pixel = grid.spacing
     shuffled = Shuffled(len(known), batch, seed)
 

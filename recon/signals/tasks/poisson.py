@@ -5,7 +5,8 @@
     boundary   (∂Φ/∂n)² on the box's sides, by pixel, over mean l²: the picture goes on as its mirror image
 
 The derivatives of a picture are those of the cosine series through its pixels, exact where its frequencies
-end; a difference of neighbours is the derivative of a smoother picture."""
+end; a difference of neighbours is the derivative of a smoother picture.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +64,8 @@ def _bend(values: Float, axis: int) -> Float:
 def mixed_gradient(background: Float, inserted: Float, mask: NDArray[np.bool_] | None) -> Float:
     """The gradients (2, h, w, k) that a composite shall have. With a `mask` (h, w): of `inserted` within it,
     of `background` outside. Without one: at each pixel and output the larger one (Pérez et al. 2003, "Poisson
-    image editing", equation 12, doi:10.1145/882262.882269)."""
+    image editing", equation 12, doi:10.1145/882262.882269).
+    """
     if mask is None:
         size = [np.square(gradient).sum(0) for gradient in (background, inserted)]
         return np.where(size[1] > size[0], inserted, background)
