@@ -27,8 +27,8 @@ from torch.nn import functional
 
 from recon.field.kernels.sines import sine_, sine_cosine_
 
-HALF_TURN = math.pi / 2
-ROOT_TWO = math.sqrt(2)
+HALF_PI = math.pi / 2
+SQRT_2 = math.sqrt(2)
 
 Plain = Callable[[Tensor, float], Tensor]
 # (z, ω, highest order) → f(z) and its derivatives in z up to that order, 3 at most; z may be used up
@@ -83,8 +83,8 @@ def _finer(z: Tensor, omega: float, order: int) -> list[Tensor]:
 
 
 def _truncated_sine(z: Tensor, omega: float, order: int) -> list[Tensor]:
-    within = (z.abs() < HALF_TURN).to(z.dtype)
-    sine, cosine = sine_cosine_(z.clamp(-HALF_TURN, HALF_TURN))
+    within = (z.abs() < HALF_PI).to(z.dtype)
+    sine, cosine = sine_cosine_(z.clamp(-HALF_PI, HALF_PI))
     found = [sine, cosine.mul_(within)]
     return found if order < 2 else [*found, -sine * within, -cosine]
 
@@ -121,11 +121,11 @@ ACTIVATIONS = {
     "sine": Activation(_sine, lambda z, _: z.sin(), periodic=True),
     "finer": Activation(_finer, lambda z, omega: torch.sin(z + z * z.abs() / omega), periodic=True, bias=1.0),
     "truncated-sine": Activation(
-        _truncated_sine, lambda z, _: z.clamp(-HALF_TURN, HALF_TURN).sin(), periodic=True
+        _truncated_sine, lambda z, _: z.clamp(-HALF_PI, HALF_PI).sin(), periodic=True
     ),
     "gauss": Activation(_gauss, lambda z, _: torch.exp(-z.square() / 2), periodic=True, gain=2.0),
-    "relu": Activation(_relu, lambda z, _: z.relu(), gain=ROOT_TWO),
-    "relu-pe": Activation(_relu, lambda z, _: z.relu(), gain=ROOT_TWO, encoded=True),
+    "relu": Activation(_relu, lambda z, _: z.relu(), gain=SQRT_2),
+    "relu-pe": Activation(_relu, lambda z, _: z.relu(), gain=SQRT_2, encoded=True),
     "tanh": Activation(_tanh, lambda z, _: z.tanh()),
-    "softplus": Activation(_softplus, lambda z, _: functional.softplus(z), gain=ROOT_TWO),
+    "softplus": Activation(_softplus, lambda z, _: functional.softplus(z), gain=SQRT_2),
 }

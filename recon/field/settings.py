@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from recon.base.settings import setting
 
 ACTIVATIONS = ("sine", "finer", "truncated-sine", "gauss", "relu", "relu-pe", "tanh", "softplus")
-TURN, LARGEST_SPREAD = 0.65, 3.0
-BLUR = 3.0  # standard deviations of the noise that blur a scan like as much space between its points
+PHASE_PER_SPACING = 0.65  # rad from a point to the next, of the first layer's highest frequency
+MAX_SPREAD = 3.0  # highest over lowest frequency of the first layer
+NOISE_TO_SPACING = 3.0  # noise of one standard deviation blurs like a point spacing this many times larger
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,14 @@ class FieldConfig:
 
     def resolved_for(self, spacing: float, noise: float = 0.0) -> FieldConfig:
         """With the spread for points `spacing` apart and `noise` off their surface, where it is not given:
-        the highest frequency turns by `TURN` rad, no more, from a point to the next and within `BLUR` times
-        the noise, both taken together; never below one, never above `LARGEST_SPREAD`. And with as many
-        octaves as end at half a turn from a point to the next.
+        the highest frequency turns by at most `PHASE_PER_SPACING` rad over the root of the summed squares of
+        spacing and `NOISE_TO_SPACING` times the noise; 1 to `MAX_SPREAD`. The highest octave turns by π from
+        a point to the next.
         """
         spread, octaves = self.spread, self.octaves
         if spread is None:
-            finest = math.hypot(spacing, BLUR * noise)
-            spread = min(max(TURN / (self.omega_first * finest), 1.0), LARGEST_SPREAD)
+            finest = math.hypot(spacing, NOISE_TO_SPACING * noise)
+            spread = min(max(PHASE_PER_SPACING / (self.omega_first * finest), 1.0), MAX_SPREAD)
         if octaves is None and self.activation == "relu-pe":
             octaves = 1 + max(0, math.floor(math.log2(1 / spacing)))
         return replace(self, spread=spread, octaves=octaves)

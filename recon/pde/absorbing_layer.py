@@ -17,7 +17,7 @@ from torch import Tensor
 
 from recon.field.jet import Jet, Order
 
-SECONDS = Order(True, (((0, 0),), ((1, 1),)))  # ∂²/∂x² and ∂²/∂y², by themselves
+PURE_SECOND_DERIVATIVES = Order(True, (((0, 0),), ((1, 1),)))  # ∂²/∂x² and ∂²/∂y², separately
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from recon.field.kernels.jets import forward_rows
 from recon.field.siren import Siren
 from recon.pde.problem import Problem
 
-STEPS = 16  # of training, whose samples the solution is for
-DAMPING = 1e-10  # of the mean diagonal of the normal equations
-FRESH = 1 << 20  # the first step's number: samples that no training has seen
+SAMPLE_STEPS = 16  # training steps whose samples the solution is for
+RELATIVE_DAMPING = 1e-10  # of the mean diagonal of the normal equations
+FIRST_UNSEEN_STEP = 1 << 20  # number of the first of them: samples that no training has seen
 
 
 @torch.no_grad()
@@ -30,13 +30,13 @@ def solve_last_layer(field: Siren, problem: Problem, seed: int = 0) -> bool:
     unknowns = weight.numel() + bias.numel()
     matrix = torch.zeros(unknowns, unknowns, dtype=torch.float64, device=weight.device)
     right = torch.zeros(unknowns, dtype=torch.float64, device=weight.device)
-    for step in range(FRESH, FRESH + STEPS):
+    for step in range(FIRST_UNSEEN_STEP, FIRST_UNSEEN_STEP + SAMPLE_STEPS):
         for name, batch in task.sample(step, 1.0).items():
             rows, wanted = _linear(field, problem, name, batch)
             share = task.weights[name](1.0) / len(batch[0])
             matrix.addmm_(rows.T, rows, alpha=share)
             right.addmv_(rows.T, wanted, alpha=-share)
-    matrix.diagonal().add_(DAMPING * matrix.diagonal().mean())
+    matrix.diagonal().add_(RELATIVE_DAMPING * matrix.diagonal().mean())
     change = torch.linalg.solve(matrix, right).to(field.flat.dtype)
     before, loss = field.flat.clone(), _loss(field, problem, seed)
     weight += change[: weight.numel()].view_as(weight)
@@ -67,7 +67,7 @@ def _loss(field: Siren, problem: Problem, seed: int) -> float:
     """On samples of its own."""
     task = problem.task(seed, field.flat.device)
     total = 0.0
-    for step in range(FRESH + STEPS, FRESH + STEPS + 4):
+    for step in range(FIRST_UNSEEN_STEP + SAMPLE_STEPS, FIRST_UNSEEN_STEP + SAMPLE_STEPS + 4):
         terms = task.terms(field, task.sample(step, 1.0))
         total += sum(task.weights[name](1.0) * float(term) for name, term in terms.items())
     return total

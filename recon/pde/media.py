@@ -12,9 +12,9 @@ from recon.errors import UsageError
 from recon.geometry import Float
 
 MEDIA = ("uniform", "square", "circle")
-SPEED = 2.0  # in an inclusion; 1 around it
-PLACE, SIZE = (0.5, 0.0), 0.25  # its centre, and its radius or half its side, as shares of half the region
-CELLS, FINER = 256, 8  # a side of the map of an inclusion; samples a side that a cell is the mean of
+INCLUSION_SPEED = 2.0  # relative to the medium around it
+INCLUSION_CENTRE, INCLUSION_SIZE = (0.5, 0.0), 0.25  # radius or half side; in half-widths of the region
+MAP_CELLS, SAMPLES_PER_CELL = 256, 8  # a side of an inclusion's map; a side of a cell, which is their mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,15 +42,13 @@ class Map:
 
 
 def named_medium(name: str, half: float) -> Map:
-    """The slowness of a medium in `MEDIA`: 1, and 1/SPEED in its inclusion. Raises UsageError for another
-    name.
-    """
+    """The slowness of a medium in `MEDIA`, 1 but for its inclusion. Raises UsageError for another name."""
     if name not in MEDIA:
         raise UsageError(f"no medium '{name}': {', '.join(MEDIA)}, or a .npy file with the slowness")
     if name == "uniform":
         return Map(np.ones((1, 1)), half)
-    fine = (np.arange(CELLS * FINER) + 0.5) / (CELLS * FINER) * 2 - 1
-    x, y = np.abs(fine - PLACE[0])[None, :], np.abs(fine - PLACE[1])[:, None]
-    within = np.maximum(x, y) < SIZE if name == "square" else np.hypot(x, y) < SIZE
-    cover = within.reshape(CELLS, FINER, CELLS, FINER).mean((1, 3))
-    return Map(1 + cover * (1 / SPEED - 1), half)
+    fine = (np.arange(MAP_CELLS * SAMPLES_PER_CELL) + 0.5) / (MAP_CELLS * SAMPLES_PER_CELL) * 2 - 1
+    x, y = np.abs(fine - INCLUSION_CENTRE[0])[None, :], np.abs(fine - INCLUSION_CENTRE[1])[:, None]
+    within = np.maximum(x, y) < INCLUSION_SIZE if name == "square" else np.hypot(x, y) < INCLUSION_SIZE
+    cover = within.reshape(MAP_CELLS, SAMPLES_PER_CELL, MAP_CELLS, SAMPLES_PER_CELL).mean((1, 3))
+    return Map(1 + cover * (1 / INCLUSION_SPEED - 1), half)

@@ -28,8 +28,8 @@ from recon.render.plots import check_plots
 from recon.signals.media.paths import check_readable
 from recon.training.trainer import Callback
 
-ARRAYS, PICTURE = "solution.npz", "picture.png"
-LARGEST = 4096  # values a side of a map in a file
+ARRAYS_FILE, PICTURE_FILE = "solution.npz", "picture.png"
+MAX_MAP_SIDE = 4096  # values
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Work:
         self, solution: Solution, began: float, facts: Mapping[str, Any], arrays: Mapping[str, NDArray]
     ) -> dict[str, Any]:
         """Write `arrays` and the summary, of `facts` and what all problems have; give the summary."""
-        with atomic_path(self.out / ARRAYS, overwrite=True) as temporary:
+        with atomic_path(self.out / ARRAYS_FILE, overwrite=True) as temporary:
             np.savez_compressed(temporary, allow_pickle=False, **arrays)
         summary = {
             **facts,
@@ -105,8 +105,10 @@ def read_map(path: str | Path, half: float, what: str) -> Map:
             raise ValueError
     except (ValueError, OSError, EOFError):
         raise SignalError(f"{path} is no .npy file of numbers, wanted one with {what}") from None
-    if table.ndim != 2 or table.shape[0] != table.shape[1] or not 2 <= len(table) <= LARGEST:
-        raise SignalError(f"{path} is an array {table.shape}, wanted a square one of 2 to {LARGEST} a side")
+    if table.ndim != 2 or table.shape[0] != table.shape[1] or not 2 <= len(table) <= MAX_MAP_SIDE:
+        raise SignalError(
+            f"{path} is an array {table.shape}, wanted a square one of 2 to {MAX_MAP_SIDE} a side"
+        )
     if table.dtype.kind not in "fiu":
         raise SignalError(f"{path} holds {table.dtype}, wanted real numbers")
     if not np.isfinite(table).all():

@@ -24,8 +24,8 @@ from recon.pde.problem import Units
 from recon.training.checkpoint import load_snapshot, save_snapshot
 from recon.training.trainer import Snapshot
 
-FIELD = "field.pt"  # of a run folder: the training's end with the last layer solved for
-CHUNK = 1 << 14  # points that are evaluated at once
+FIELD_FILE = "field.pt"  # in a run folder: the field after training and the solve for its last layer
+CHUNK_POINTS = 1 << 14  # points evaluated at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Solution:
         where = torch.as_tensor(np.asarray(points, np.float64))
         unit = self.units.to_unit(where).float().to(self.field.flat.device)
         with torch.no_grad(), fast_kernels():
-            parts = [self.units.jet(jet(self.field, part, order)) for part in unit.split(CHUNK)]
+            parts = [self.units.jet(jet(self.field, part, order)) for part in unit.split(CHUNK_POINTS)]
         names = [field.name for field in dataclasses.fields(Jet)]
         return Jet(*(torch.cat([getattr(part, name) for part in parts], -2) for name in names))
 
@@ -63,7 +63,7 @@ class Solution:
     def save(self, folder: Path) -> None:
         """Write the field into the run folder, from which `load_solution` takes it."""
         state = {name: value.cpu() for name, value in self.field.state_dict().items()}
-        save_snapshot(dataclasses.replace(self.snapshot, field=state, optimizer={}), folder / FIELD)
+        save_snapshot(dataclasses.replace(self.snapshot, field=state, optimizer={}), folder / FIELD_FILE)
 
 
 def load_solution(folder: str | Path, device: str | torch.device = "cpu") -> Solution:
@@ -80,7 +80,7 @@ def load_solution(folder: str | Path, device: str | torch.device = "cpu") -> Sol
         )
     except (ScanError, ValueError, KeyError, TypeError):
         raise SignalError(f"{folder} holds no solution: `recon solve … -o FOLDER` makes one") from None
-    snapshot = load_snapshot(kept_state(folder, SignalError, FIELD))
+    snapshot = load_snapshot(kept_state(folder, SignalError, FIELD_FILE))
     field = Siren(FieldConfig(**config["field"]), len(units.box), outputs)
     field.load_state_dict(snapshot.field)
     return Solution(field.to(device), units, snapshot, description.get("exact", False), snapshot.seconds)

@@ -16,12 +16,13 @@ from recon.pde.absorbing_layer import Layer
 from recon.pde.equations.helmholtz import closed_form, helmholtz_problem, source
 from recon.pde.finite_differences.helmholtz import Complex, direct_helmholtz
 from recon.pde.media import Map
-from recon.pde.run import PICTURE, Work, read_medium, relative
+from recon.pde.run import PICTURE_FILE, Work, read_medium, relative
 from recon.pde.solution import Solution
 from recon.render.maps import Panel, write_panels
 
-CELLS = 200  # a side of the region, between the points of what is written
-FINE, FINEST = 0.1, 3  # k·spacing of the reference, at most, but no more cells than so many times as many
+OUTPUT_CELLS = 200  # a side of the region, between the points of the arrays written
+MAX_PHASE_PER_CELL = 0.1  # rad, of the reference, with at most MAX_REFINEMENT cells a side per output cell
+MAX_REFINEMENT = 3
 
 
 def solve_helmholtz(
@@ -53,7 +54,7 @@ def solve_helmholtz(
     problem = helmholtz_problem(slowness, wavenumber, places, width, layer, drawn.points, drawn.near)
     what = {"name": "helmholtz", "medium": name, "wavenumber": wavenumber, "sources": list(places)}
     solution = work.solve(problem, {**what, "width": width})
-    axis = np.linspace(-layer.region, layer.region, CELLS + 1)
+    axis = np.linspace(-layer.region, layer.region, OUTPUT_CELLS + 1)
     found = (solution.on(axis, axis) @ np.array([1, 1j])).T  # rows along y
     work.reference(0.0, "reference")
     reference = _reference(slowness, wavenumber, places, width, layer)
@@ -83,7 +84,7 @@ def solve_helmholtz(
     rows[0].append(
         Panel("slowness", table, half, float(table.max()), min(0.0, float(table.min())), signed=False)
     )
-    write_panels(rows, work.out / PICTURE)
+    write_panels(rows, work.out / PICTURE_FILE)
     return solution, work.finish(solution, began, facts, arrays)
 
 
@@ -91,10 +92,10 @@ def _reference(
     slowness: Map, wavenumber: float, places: Sequence[tuple[float, float]], width: float, layer: Layer
 ) -> Complex:
     """By the direct solver, on the region's points."""
-    turned = wavenumber * float(slowness.table.max()) * 2 * layer.region / CELLS
-    finer = min(FINEST, math.ceil(turned / FINE))
-    rim = round(layer.width / (2 * layer.region) * finer * CELLS)  # cells of the layer
-    axis = np.linspace(-layer.half, layer.half, finer * CELLS + 2 * rim + 1)
+    turned = wavenumber * float(slowness.table.max()) * 2 * layer.region / OUTPUT_CELLS
+    finer = min(MAX_REFINEMENT, math.ceil(turned / MAX_PHASE_PER_CELL))
+    rim = round(layer.width / (2 * layer.region) * finer * OUTPUT_CELLS)  # cells of the layer
+    axis = np.linspace(-layer.half, layer.half, finer * OUTPUT_CELLS + 2 * rim + 1)
     y, x = torch.meshgrid(torch.as_tensor(axis), torch.as_tensor(axis), indexing="ij")
     sources = source(x, y, places, width).numpy()
 

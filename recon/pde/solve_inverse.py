@@ -20,15 +20,15 @@ from recon.pde.absorbing_layer import Layer
 from recon.pde.equations.inverse import Recording, incident, inverse_problem, slowness_of
 from recon.pde.finite_differences.helmholtz import Complex, direct_helmholtz
 from recon.pde.media import Map
-from recon.pde.run import PICTURE, Work, read_medium, relative
+from recon.pde.run import PICTURE_FILE, Work, read_medium, relative
 from recon.pde.solution import Solution
 from recon.render.maps import Panel, write_panels
 from recon.signals.media.paths import check_readable
 
-RING = 0.9  # of the region's half-width: where sources and receivers stand
-CELLS = 400  # of the solver that makes recordings, a side of the box
-SAMPLES = 101  # a side of the region, of what is written
-DATA = "data.npz"
+RING_FRACTION = 0.9  # of the region's half-width: the radius at which sources and receivers stand
+RECORDING_CELLS = 400  # a side of the box, of the solver that makes recordings
+OUTPUT_SAMPLES = 101  # a side of the region, of the arrays written
+RECORDING_FILE = "data.npz"
 
 
 def solve_inverse(
@@ -65,7 +65,7 @@ def solve_inverse(
         work.begin()
     problem = inverse_problem(recording, layer, work.config.drawn.points)
     solution = work.solve(problem, {"name": "inverse", **what})
-    axis = np.linspace(-layer.region, layer.region, SAMPLES)
+    axis = np.linspace(-layer.region, layer.region, OUTPUT_SAMPLES)
     y, x = np.meshgrid(axis, axis, indexing="ij")
     at = np.stack((x.ravel(), y.ravel()), 1)
     unknowns = solution.at(at)
@@ -94,8 +94,8 @@ def solve_inverse(
         row.append(Panel("error", found - true, layer.region, worst))
     wave = unknowns[:, 2 * (len(recording.wavenumbers) - 1) * len(recording.sources)].reshape(x.shape)
     row.append(Panel("a scattered wave", wave, layer.region, float(np.abs(wave).max()) or 1.0))
-    write_panels([row], work.out / PICTURE)
-    _write_recording(recording, work.out / DATA)
+    write_panels([row], work.out / PICTURE_FILE)
+    _write_recording(recording, work.out / RECORDING_FILE)
     return solution, work.finish(solution, began, facts, arrays)
 
 
@@ -138,9 +138,9 @@ def _recorded(
     work: Work,
 ) -> Recording:
     """By the direct solver, wavenumber by wavenumber, with noise that the seed draws."""
-    ring = RING * layer.region
+    ring = RING_FRACTION * layer.region
     stands, hears = _circle(sources, 0.0, ring), _circle(receivers, 0.5, ring)
-    axis = np.linspace(-layer.half, layer.half, CELLS + 1)
+    axis = np.linspace(-layer.half, layer.half, RECORDING_CELLS + 1)
     table = slowness.on(axis)
     y, x = np.meshgrid(axis, axis, indexing="ij")
     if np.abs(table - 1)[np.hypot(x, y) > ring].max() > 1e-9:

@@ -12,19 +12,19 @@ import numpy as np
 from recon.base.provenance import fingerprint
 from recon.errors import SignalError, UsageError
 from recon.geometry import Float
-from recon.pde.equations.wave import SIDES, wave_problem
+from recon.pde.equations.wave import BOUNDARIES, wave_problem
 from recon.pde.finite_differences.wave import leapfrog
 from recon.pde.media import Map
-from recon.pde.run import PICTURE, Work, read_map, read_medium, relative
+from recon.pde.run import PICTURE_FILE, Work, read_map, read_medium, relative
 from recon.pde.solution import Solution
 from recon.render.maps import Panel, frames, write_panels
 from recon.signals.media.video import check_film_path, write_film
 
-HALF, SAMPLES = 1.0, 101  # of the square; values a side of what is written
-COARSEST, FINEST = 4, 16  # cells of the reference for one of those: two for each of a map's
-GAUSSIAN = 512  # cells a side of the map of an initial Gaussian
-SHOWN = 4  # moments in the picture
-RATE = 12  # frames a second of the film
+HALF_WIDTH, OUTPUT_SAMPLES = 1.0, 101  # of the square; values a side of the arrays written
+MIN_CELLS_PER_SAMPLE, MAX_CELLS_PER_SAMPLE = 4, 16  # of the reference's grid, per output sample
+GAUSSIAN_CELLS = 512  # cells a side of the map of an initial Gaussian
+PICTURE_TIMES = 4  # columns of the picture
+FRAMES_PER_SECOND = 12  # of the film
 
 
 def solve_wave(
@@ -51,11 +51,11 @@ def solve_wave(
     _check(until, sides, count)
     pictured = work.out / f"wave.{film}"
     check_film_path(pictured)
-    slowness, medium_print = read_medium(medium, HALF)
+    slowness, medium_print = read_medium(medium, HALF_WIDTH)
     value, value_print = _initial(initial, width)
     rate, rate_print = _velocity(velocity)
     step = _cells_a_sample((rate, slowness) if initial == "gaussian" else (value, rate, slowness))
-    axis = np.linspace(-HALF, HALF, step * (SAMPLES - 1) + 1)
+    axis = np.linspace(-HALF_WIDTH, HALF_WIDTH, step * (OUTPUT_SAMPLES - 1) + 1)
     first, moving, speed = value.on(axis), rate.on(axis), 1 / slowness.on(axis)
     size = max(float(np.abs(first).max()), until * float(np.abs(moving).max()))
     if size == 0:
@@ -76,7 +76,7 @@ def solve_wave(
     )
     what = {"name": "wave", "medium": medium_print, "initial": value_print, "velocity": rate_print}
     solution = work.solve(problem, {**what, "until": until, "sides": sides})
-    times, shown = np.linspace(0.0, until, count), np.linspace(-HALF, HALF, SAMPLES)
+    times, shown = np.linspace(0.0, until, count), np.linspace(-HALF_WIDTH, HALF_WIDTH, OUTPUT_SAMPLES)
     found = np.stack([solution.on([moment], shown, shown)[0, ..., 0].T for moment in times])
     reference = leapfrog(first, moving, speed, axis[1] - axis[0], times, sides == "open", work.reference)
     reference = reference[:, ::step, ::step]
@@ -87,8 +87,8 @@ def solve_wave(
         "film": str(pictured),
     }
     most = float(np.abs(reference).max())
-    write_film(frames([found, reference], most), pictured, RATE, overwrite=True)
-    write_panels(_rows(found, reference, times, 1 / speed[::step, ::step]), work.out / PICTURE)
+    write_film(frames([found, reference], most), pictured, FRAMES_PER_SECOND, overwrite=True)
+    write_panels(_rows(found, reference, times, 1 / speed[::step, ::step]), work.out / PICTURE_FILE)
     arrays = {"t": times, "x": shown, "y": shown, "field": found, "reference": reference}
     return solution, work.finish(solution, began, facts, {**arrays, "slowness": 1 / speed[::step, ::step]})
 
@@ -96,8 +96,8 @@ def solve_wave(
 def _check(until: float, sides: str, count: int) -> None:
     if not 0 < until < math.inf:
         raise UsageError(f"time until {until:g}, wanted above 0")
-    if sides not in SIDES:
-        raise UsageError(f"sides '{sides}', wanted one of {', '.join(SIDES)}")
+    if sides not in BOUNDARIES:
+        raise UsageError(f"sides '{sides}', wanted one of {', '.join(BOUNDARIES)}")
     if count < 2:
         raise UsageError(f"{count} frames, wanted at least 2")
 
@@ -105,45 +105,45 @@ def _check(until: float, sides: str, count: int) -> None:
 def _velocity(path: str | None) -> tuple[Map, Any]:
     """∂u/∂t at time 0, and what tells it from others; zero without a file."""
     if path is None:
-        return Map(np.zeros((1, 1)), HALF), None
-    return read_map(path, HALF, "∂u/∂t at time 0"), fingerprint(path)["sha256"]
+        return Map(np.zeros((1, 1)), HALF_WIDTH), None
+    return read_map(path, HALF_WIDTH, "∂u/∂t at time 0"), fingerprint(path)["sha256"]
 
 
 def _cells_a_sample(maps: Sequence[Map]) -> int:
     """How many cells of the reference there are from one written sample to the next."""
     finest = max(len(part.table) for part in maps)
-    return min(FINEST, max(COARSEST, math.ceil(2 * finest / (SAMPLES - 1))))
+    return min(MAX_CELLS_PER_SAMPLE, max(MIN_CELLS_PER_SAMPLE, math.ceil(2 * finest / (OUTPUT_SAMPLES - 1))))
 
 
 def _initial(initial: str, width: float) -> tuple[Map, Any]:
     """U at time 0, and what tells it from others."""
     if initial.lower().endswith(".npy"):
-        return read_map(initial, HALF, "u at time 0"), fingerprint(initial)["sha256"]
+        return read_map(initial, HALF_WIDTH, "u at time 0"), fingerprint(initial)["sha256"]
     if initial != "gaussian":
         raise UsageError(f"no initial wave '{initial}': gaussian, or a .npy file with u at time 0")
-    if not 0 < width < HALF:
-        raise UsageError(f"a Gaussian {width:g} wide, wanted above 0 and below {HALF:g}")
-    axis = HALF * ((np.arange(GAUSSIAN) + 0.5) / GAUSSIAN * 2 - 1)
+    if not 0 < width < HALF_WIDTH:
+        raise UsageError(f"a Gaussian {width:g} wide, wanted above 0 and below {HALF_WIDTH:g}")
+    axis = HALF_WIDTH * ((np.arange(GAUSSIAN_CELLS) + 0.5) / GAUSSIAN_CELLS * 2 - 1)
     profile = np.exp(-(axis**2) / (2 * width**2))
-    return Map(np.outer(profile, profile), HALF), width
+    return Map(np.outer(profile, profile), HALF_WIDTH), width
 
 
 def _curvature(values: Float, spacing: float) -> float:
     """The size of Δu over that of u (n, n), no less than that of a wave as long as the square."""
     bends = [np.gradient(np.gradient(values, spacing, axis=axis), spacing, axis=axis) for axis in (0, 1)]
     size = float(np.linalg.norm(values))
-    return max(float(np.linalg.norm(sum(bends))) / size if size else 0.0, (math.pi / HALF) ** 2)
+    return max(float(np.linalg.norm(sum(bends))) / size if size else 0.0, (math.pi / HALF_WIDTH) ** 2)
 
 
 def _rows(found: Float, reference: Float, times: Float, slowness: Float) -> list[list[Panel]]:
-    """A row for the field, the reference, their difference; a column for each of SHOWN moments."""
-    moments = np.linspace(0, len(times) - 1, SHOWN).round().astype(int)
+    """A row for the field, the reference, their difference; a column for each of PICTURE_TIMES moments."""
+    moments = np.linspace(0, len(times) - 1, PICTURE_TIMES).round().astype(int)
     rows: list[list[Panel]] = [[], [], []]
     worst = float(np.abs(found - reference).max())
     for moment in moments:
         most = float(np.abs(reference[moment]).max()) or 1.0
-        rows[0].append(Panel(f"field, t = {times[moment]:.2f}", found[moment], HALF, most))
-        rows[1].append(Panel("reference", reference[moment], HALF, most))
-        rows[2].append(Panel("error", found[moment] - reference[moment], HALF, worst))
-    rows[0].append(Panel("slowness", slowness, HALF, float(slowness.max()), 0.0, signed=False))
+        rows[0].append(Panel(f"field, t = {times[moment]:.2f}", found[moment], HALF_WIDTH, most))
+        rows[1].append(Panel("reference", reference[moment], HALF_WIDTH, most))
+        rows[2].append(Panel("error", found[moment] - reference[moment], HALF_WIDTH, worst))
+    rows[0].append(Panel("slowness", slowness, HALF_WIDTH, float(slowness.max()), 0.0, signed=False))
     return rows

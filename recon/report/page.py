@@ -31,8 +31,8 @@ from recon.surface.conversion import facts
 from recon.surface.reconstruction import Reconstruction, load
 from recon.surface.slices import axis_slices
 
-REPORT = "report.html"
-SIZE = (480, 480)  # of a picture, pixels
+REPORT_FILE = "report.html"
+PICTURE_SIZE = (480, 480)  # pixels
 
 
 def write_report(
@@ -47,7 +47,7 @@ def write_report(
     run, OutputError where the page cannot be written, MissingLibraryError without matplotlib.
     """
     run = Path(run)
-    out = run / REPORT if out is None else Path(out)
+    out = run / REPORT_FILE if out is None else Path(out)
     if (run / "index.html").is_file() and not (run / RUN).exists():
         raise ScanError(f"{run} is the folder of a batch: {run / 'index.html'} is its report")
     check_plots()
@@ -131,7 +131,7 @@ def _pictures(surface: Surface) -> str:
         ways = directions(direction, up, len(names))
         shown += [(name, mesh, way) for name, way in zip(names, ways, strict=True)]
         shown.append(("from above", mesh, up + 1e-2 * direction))
-    return "\n".join(_figure(_url(picture(thing, SIZE, way, up)), name) for name, thing, way in shown)
+    return "\n".join(_figure(_url(picture(thing, PICTURE_SIZE, way, up)), name) for name, thing, way in shown)
 
 
 def _figure(url: str, words: str) -> str:

@@ -16,10 +16,10 @@ from recon.render.camera import usual_view
 from recon.surface.evaluation import distance_to_mesh
 from recon.surface.reconstruction import Reconstruction
 
-MOST_FACES, MOST_POINTS = 200_000, 100_000
-STEPS = 65535  # of a coordinate, along the longest side
-LOW, HIGH = 1.0, 99.0  # percentiles of scalars where the colours end
-MOST_SCALARS = 8
+MAX_FACES, MAX_POINTS = 200_000, 100_000
+POSITION_STEPS = 65535  # of a coordinate, along the longest side
+LOW_PERCENTILE, HIGH_PERCENTILE = 1.0, 99.0  # of a scalar, at which the colour scale ends
+MAX_SCALARS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Surface:
 
 def surface_of(result: Reconstruction) -> Surface:
     """Mesh the field, simplify the mesh and measure the scan's points."""
-    step = -(-len(result.scan) // MOST_POINTS)
+    step = -(-len(result.scan) // MAX_POINTS)
     cloud = result.scan.select(np.arange(0, len(result.scan), step))
     try:
         mesh = result.mesh()
@@ -50,15 +50,15 @@ def surface_of(result: Reconstruction) -> Surface:
 
 
 def _light(result: Reconstruction, mesh: Mesh) -> Mesh:
-    """`mesh` with about `MOST_FACES` triangles, or as it is with fewer."""
-    if len(mesh.faces) <= MOST_FACES:
+    """`mesh` with about `MAX_FACES` triangles, or as it is with fewer."""
+    if len(mesh.faces) <= MAX_FACES:
         return mesh
-    fewer = result.mesh(faces=MOST_FACES)
-    if len(fewer.faces) <= 1.1 * MOST_FACES:
+    fewer = result.mesh(faces=MAX_FACES)
+    if len(fewer.faces) <= 1.1 * MAX_FACES:
         return fewer
     settings = result.config.mesh  # one that cannot be simplified: a coarser one, its faces by the square
     resolution = settings.resolution or settings.finest
-    return result.mesh(max(16, int(resolution * np.sqrt(MOST_FACES / len(mesh.faces)))), faces=None)
+    return result.mesh(max(16, int(resolution * np.sqrt(MAX_FACES / len(mesh.faces)))), faces=None)
 
 
 def drawable(surface: Surface, result: Reconstruction) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def drawable(surface: Surface, result: Reconstruction) -> dict[str, Any]:
     mesh, cloud = surface.shown, surface.cloud
     points = cloud.points if mesh is None else np.concatenate([cloud.points, mesh.vertices])
     low, high = points.min(0), points.max(0)
-    step = float((high - low).max()) / STEPS or 1.0
+    step = float((high - low).max()) / POSITION_STEPS or 1.0
     direction, up = usual_view(mesh or cloud)
 
     def positions(world: Float) -> str:
@@ -105,7 +105,7 @@ def _scalars(surface: Surface, result: Reconstruction) -> list[dict[str, Any]]:
         out.append(_scalar("distance of the scan to the mesh", surface.away, beside, cloud.unit, low=0.0))
         beyond, _ = cKDTree(result.scan.points).query(mesh.vertices)
         out.append(_scalar("distance of the mesh to the nearest point", None, beyond, cloud.unit, low=0.0))
-    for name in list(cloud.values)[:MOST_SCALARS]:
+    for name in list(cloud.values)[:MAX_SCALARS]:
         on_mesh = None if mesh is None else mesh.values.get(name)
         out.append(_scalar(name, cloud.values[name], on_mesh, None))
     return out
@@ -119,8 +119,8 @@ def _scalar(
     known = known[np.isfinite(known)]
     if not len(known):
         known = np.zeros(1)
-    first = float(np.percentile(known, LOW)) if low is None else low
-    last = float(np.percentile(known, HIGH))
+    first = float(np.percentile(known, LOW_PERCENTILE)) if low is None else low
+    last = float(np.percentile(known, HIGH_PERCENTILE))
     width = last - first or 1.0
 
     def shades(values: Float | None) -> str | None:

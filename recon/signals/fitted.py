@@ -22,7 +22,7 @@ from recon.signals.tasks.grid import Grid
 from recon.training.checkpoint import load_snapshot
 from recon.training.trainer import Snapshot
 
-CHUNK = 1 << 14  # points that are evaluated at once
+CHUNK_POINTS = 1 << 14  # points evaluated at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ class Fitted:
         """Outputs and derivatives there, in the unit frame; `levels` not applied."""
         where = torch.as_tensor(np.asarray(points), dtype=torch.float32, device=self.field.flat.device)
         with torch.no_grad(), fast_kernels():
-            parts = [jet(self.field, part, order) for part in where.split(CHUNK)]
+            parts = [jet(self.field, part, order) for part in where.split(CHUNK_POINTS)]
         stacked = [
             torch.cat([getattr(p, name) for p in parts], -2) for name in ("value", "gradient", "second")
         ]

@@ -10,7 +10,7 @@ from recon.training.settings import FitConfig
 
 # Highest over lowest frequency of the first layer's units, for sounds: at most, and such that the fastest
 # unit turns by two thirds of Nyquist's π rad from a sample to the next; faster ones swing between samples.
-SOUND_SPREAD, SOUND_TURN = 300.0, 2.1
+MAX_AUDIO_SPREAD, AUDIO_PHASE_PER_SAMPLE = 300.0, 2.1
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class SignalConfig(StagedConfig):
         """
         field = self.field
         if axes == 1 and field.spread is None:
-            most = SOUND_TURN / (field.omega_first * spacing)
-            field = replace(field, spread=min(max(most, 1.0), SOUND_SPREAD))
+            most = AUDIO_PHASE_PER_SAMPLE / (field.omega_first * spacing)
+            field = replace(field, spread=min(max(most, 1.0), MAX_AUDIO_SPREAD))
         return replace(self, field=field.resolved_for(spacing))
 
 

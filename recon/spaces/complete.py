@@ -23,9 +23,9 @@ from recon.spaces.learned import Learned
 from recon.spaces.picture_lessons import Pictures
 from recon.training.optimizers import Muon
 
-LARGEST = 1 << 26  # pixels written
+MAX_OUTPUT_PIXELS = 1 << 26
 # Of refining: the step in sizes of a parameter, the weight of the way from the prediction.
-RATE, PULL = 3e-2, 0.1
+REFINE_RATE, REFINE_PENALTY = 3e-2, 0.1
 
 
 def complete_image(
@@ -109,8 +109,10 @@ def _written_size(
     width, height = size or (max(1, round((zoom or 1.0) * side)),) * 2
     if min(width, height) < 1:
         raise UsageError(f"size {width}x{height}, wanted at least 1x1")
-    if width * height * count > LARGEST:
-        raise UsageError(f"{width} x {height} pixels are too many, wanted at most {LARGEST:,} in all")
+    if width * height * count > MAX_OUTPUT_PIXELS:
+        raise UsageError(
+            f"{width} x {height} pixels are too many, wanted at most {MAX_OUTPUT_PIXELS:,} in all"
+        )
     return width, height
 
 
@@ -141,9 +143,9 @@ def refined(space: Learned, weights: Tensor, seen: Observation, steps: int) -> T
         for step in range(steps):
             found = space.space.values(weights + space.space.sizes * moved, seen.points)
             errors = (found - seen.values).square().mean(2)
-            loss = (errors * seen.known).sum() / seen.known.sum() + PULL * moved.square().mean()
+            loss = (errors * seen.known).sum() / seen.known.sum() + REFINE_PENALTY * moved.square().mean()
             (gradient,) = torch.autograd.grad(loss, [moved])
-            adam.step(gradient, RATE * (1 - step / steps))
+            adam.step(gradient, REFINE_RATE * (1 - step / steps))
     return (weights + space.space.sizes * moved).detach()
 
 

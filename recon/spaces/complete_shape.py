@@ -20,7 +20,7 @@ from recon.spaces.encoders import Observation
 from recon.spaces.learned import Learned
 from recon.spaces.shape_scores import BOX
 
-MOST = 20_000  # points that are looked at
+MAX_POINTS = 20_000  # given to the encoder
 
 
 def complete_shape(
@@ -49,7 +49,7 @@ def complete_shape(
         raise ScanError(f"{source} has no normals: wanted points with the surface's normals")
     if np.abs(cloud.points).max() > 1.05:
         raise ScanError(f"{source} reaches beyond the box from -1 to 1, in which the shapes of the space are")
-    count = min(keep or MOST, len(cloud.points))
+    count = min(keep or MAX_POINTS, len(cloud.points))
     if keep is not None and not 1 <= keep <= len(cloud.points):
         raise UsageError(f"{keep} points to keep, wanted 1 to {len(cloud.points):,}: {source} has so many")
     which = np.random.default_rng((seed, 3)).permutation(len(cloud.points))[:count]

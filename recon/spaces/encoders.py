@@ -20,8 +20,8 @@ from torch.nn import functional
 
 from recon.spaces.settings import EncoderConfig
 
-CHANNELS = 32, 64, 128, 256, 256, 256  # of convolutions, by depth
-SMALLEST = 4  # pixels a side of the last one
+CONV_CHANNELS = 32, 64, 128, 256, 256, 256  # of the convolutions, first to last
+MIN_FEATURE_MAP_SIDE = 4  # pixels, of the last one
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class ConvEncoder(nn.Module):
     def __init__(self, channels: int, size: int, latent: int, partial: bool) -> None:
         super().__init__()
         self.size, self.partial = size, partial
-        strided = max(1, math.ceil(math.log2(size / SMALLEST)))
-        widths = [channels if partial else channels + 1, *CHANNELS[: strided + 1]]
+        strided = max(1, math.ceil(math.log2(size / MIN_FEATURE_MAP_SIDE)))
+        widths = [channels if partial else channels + 1, *CONV_CHANNELS[: strided + 1]]
         self.layers: Any = nn.ModuleList(
             nn.utils.skip_init(nn.Conv2d, a, b, 3, stride=min(1 + place, 2), padding=1)
             for place, (a, b) in enumerate(pairwise(widths))

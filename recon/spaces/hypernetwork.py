@@ -20,7 +20,7 @@ from recon.spaces.encoders import Observation, bare_linear, make_encoder
 from recon.spaces.settings import SpaceConfig
 
 # Of what the hypernetwork adds at the start, over latents: standard deviation in a parameter's size.
-START = 0.1
+INITIAL_VARIATION = 0.1
 
 
 class _Parts(nn.Module):
@@ -35,7 +35,7 @@ class _Parts(nn.Module):
         self.encoder.reset(generator)  # type: ignore[operator]
         nn.init.kaiming_uniform_(self.trunk.weight, nonlinearity="relu", generator=generator)
         self.trunk.bias.zero_()
-        bound = START * math.sqrt(3 / self.head.weight.shape[1])
+        bound = INITIAL_VARIATION * math.sqrt(3 / self.head.weight.shape[1])
         self.head.weight.uniform_(-bound, bound, generator=generator)
         self.head.bias.copy_(start)
 

@@ -21,8 +21,8 @@ from recon.base.progress import ProgressCallback, no_progress
 from recon.spaces.learned import Learned
 from recon.spaces.picture_lessons import Pictures, random_places
 
-CHUNK = 64  # pictures at a time
-LEFT = 0  # the half that is known
+CHUNK_PICTURES = 64  # at a time
+LEFT_HALF = 0  # index of the half that is known
 Completed = Callable[[Tensor, Tensor], Tensor]  # values (b, p, c), known places (b, n) → values (b, p, c)
 
 
@@ -74,10 +74,10 @@ def errors(pictures: Pictures, method: Completed, seed: int = 0) -> dict[str, fl
     for name, count in contexts(total).items():
         generator = torch.Generator().manual_seed(seed)
         sums = 0.0
-        for first in range(0, len(pictures), CHUNK):
-            values = pictures.values(slice(first, first + CHUNK))
+        for first in range(0, len(pictures), CHUNK_PICTURES):
+            values = pictures.values(slice(first, first + CHUNK_PICTURES))
             if count is None:
-                places = pictures.half(LEFT).expand(len(values), -1)
+                places = pictures.half(LEFT_HALF).expand(len(values), -1)
             else:
                 places = random_places(len(values), total, count, generator)
             made = method(values, places.to(values.device)).clamp(-1, 1)

@@ -21,7 +21,7 @@ from recon.spaces.learned import Learned
 from recon.spaces.picture_lessons import PictureLessons, Pictures
 from recon.spaces.task import SpaceTask
 
-SQUARES, KEPT_SQUARES = "images.npz", "validation.npz"  # in the run folder: pictures as they were shrunk
+TRAINING_CACHE, VALIDATION_CACHE = "images.npz", "validation.npz"  # in the run folder: resized pictures
 
 
 def learn_images(
@@ -37,12 +37,12 @@ def learn_images(
     """
     config = course.config
     wanted = config.learning
-    squares = _squares(find_images(folder), wanted.size, course.run / SQUARES, reading)
+    squares = _squares(find_images(folder), wanted.size, course.run / TRAINING_CACHE, reading)
     if validation is None:
         chosen, kept = split(len(squares), wanted.validation, config.seed)
         known, unseen = squares[chosen], squares[kept]
     else:
-        others = _squares(find_images(validation), wanted.size, course.run / KEPT_SQUARES, no_progress)
+        others = _squares(find_images(validation), wanted.size, course.run / VALIDATION_CACHE, no_progress)
         known, unseen = squares, others
         if known.shape[3] != unseen.shape[3]:
             known, unseen = (part.repeat(3 // part.shape[3], axis=3) for part in (known, unseen))

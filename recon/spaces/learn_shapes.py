@@ -18,7 +18,7 @@ from recon.spaces.shape_lessons import ShapeLessons, Solids, distances, drawn, o
 from recon.spaces.shape_scores import BOX, scores
 from recon.spaces.task import SpaceTask
 
-EXAMPLES, EXAMPLE_POINTS, EXAMPLE_RESOLUTION = 3, 200, 96
+EXAMPLE_SHAPES, EXAMPLE_POINTS, EXAMPLE_RESOLUTION = 3, 200, 96
 
 
 def learn_shapes(course: Course, scoring: ProgressCallback = no_progress) -> tuple[Learned, dict[str, Any]]:
@@ -40,9 +40,9 @@ def learn_shapes(course: Course, scoring: ProgressCallback = no_progress) -> tup
 def _examples(run: Path) -> None:
     """Clouds of one side of shapes, example-1.csv and so on, and the shapes, example-1.truth.ply."""
     generator = torch.Generator().manual_seed(1_000_003)
-    solids = drawn(EXAMPLES, generator)
+    solids = drawn(EXAMPLE_SHAPES, generator)
     seen = observed(solids, EXAMPLE_POINTS, False, generator)
-    for number in range(EXAMPLES):
+    for number in range(EXAMPLE_SHAPES):
         known = seen.known[number] > 0
         rows = torch.cat((seen.points[number], seen.values[number]), 1)[known].numpy()
         with atomic_path(run / f"example-{number + 1}.csv", overwrite=True) as temporary:

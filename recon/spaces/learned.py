@@ -19,8 +19,8 @@ from recon.spaces.settings import SpaceConfig
 from recon.training.checkpoint import load_snapshot
 from recon.training.trainer import Snapshot
 
-CHUNK = 64  # signals that are encoded at once
-POINTS = 1 << 16  # points at which they are evaluated at once
+CHUNK_SIGNALS = 64  # encoded at once
+CHUNK_POINTS = 1 << 16  # evaluated at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,9 @@ class Learned:
     def latents(self, seen: Observation) -> Tensor:
         """(b, latent) of what is known of b signals."""
         with fast_kernels():
-            parts = zip(*(part.split(CHUNK) for part in (seen.points, seen.values, seen.known)), strict=True)
+            parts = zip(
+                *(part.split(CHUNK_SIGNALS) for part in (seen.points, seen.values, seen.known)), strict=True
+            )
             return torch.cat([self.space.encode(Observation(*part)) for part in parts])
 
     @torch.no_grad()
@@ -53,12 +55,12 @@ class Learned:
     def values(self, weights: Tensor, x: Tensor) -> Tensor:
         """(b, n, k): fields with these parameters at x (n, m), or (b, n, m)."""
         with fast_kernels():
-            some = max(1, POINTS // max(1, x.shape[-2]))
+            some = max(1, CHUNK_POINTS // max(1, x.shape[-2]))
             if x.dim() == 3:
                 pairs = zip(weights.split(some), x.split(some), strict=True)
                 return torch.cat([self.space.values(part, at) for part, at in pairs])
             rows = [
-                torch.cat([self.space.values(part, at) for at in x.split(POINTS)], dim=1)
+                torch.cat([self.space.values(part, at) for at in x.split(CHUNK_POINTS)], dim=1)
                 for part in weights.split(some)
             ]
             return torch.cat(rows)

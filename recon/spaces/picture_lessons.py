@@ -13,7 +13,7 @@ from recon.signals.tasks.grid import Grid
 from recon.spaces.encoders import Observation
 from recon.spaces.task import Lesson
 
-FEWEST = 5  # pixels known in training
+MIN_KNOWN_PIXELS = 5  # in training
 
 
 class Pictures:
@@ -89,7 +89,7 @@ class PictureLessons:
         if kind < self.halves:
             known = pictures.half(int(4 * side))
         else:
-            low, high = math.log(FEWEST), math.log(self.total)
+            low, high = math.log(MIN_KNOWN_PIXELS), math.log(self.total)
             count = round(math.exp(low + amount * (high - low)))
             known = random_places(self.batch, self.total, count, generator)
         seen = pictures.observed(values, known, self.room)

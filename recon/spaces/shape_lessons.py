@@ -3,9 +3,9 @@ out.
 
 What a space of shapes is trained and tested on: signed distances, negative inside, of endless draws from it.
 A union has its exact distance outside, and a difference inside; elsewhere corners between the two have a
-bound of it (Quilez, "3D distance functions", iquilezles.org). Signals are distances up to `FAR`, over `FAR`:
-1 is far outside. What is known of one is points of its surface with their normals, from all of it or from one
-side.
+bound of it (Quilez, "3D distance functions", iquilezles.org). Signals are truncated distances over
+`TRUNCATION`: 1 is far outside. Known are points of a shape's surface with their normals, from all of it or
+from one side.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from torch import Tensor
 from recon.spaces.encoders import Observation
 from recon.spaces.task import Lesson
 
-FAR = 0.3
-NEAR = 0.05  # standard deviation of samples around the surface
-FEWEST, MOST = 30, 400  # points known in training
-STEPS, ON = 6, 2e-3  # of the way to the surface; how far off it a point still counts as of it
-OVER = 6  # points drawn for one that is used
+TRUNCATION = 0.3  # distance at which signals are truncated, unit frame
+NEAR_SIGMA = 0.05  # standard deviation of samples around the surface, unit frame
+MIN_KNOWN_POINTS, MAX_KNOWN_POINTS = 30, 400  # in training
+PROJECTION_STEPS, SURFACE_TOLERANCE = 6, 2e-3  # to the surface; distance within which a point counts as on it
+OVERSAMPLING = 6  # points drawn for each one used
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ def on_surface(solids: Solids, count: int, generator: torch.Generator) -> tuple[
     """Points of the surfaces and their normals (b, count, 3), and which (b, count) are as good as on it."""
     x = 2 * torch.rand(len(solids), count, 3, generator=generator) - 1
     x = x.to(solids.half.device)
-    for _ in range(STEPS):
+    for _ in range(PROJECTION_STEPS):
         d, slope = _with_slope(solids, x)
         x = x - d[..., None] * slope
     d, slope = _with_slope(solids, x)
-    return x, slope, d.abs() < ON
+    return x, slope, d.abs() < SURFACE_TOLERANCE
 
 
 def _with_slope(solids: Solids, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,7 +107,7 @@ def observed(solids: Solids, count: int, whole: bool, generator: torch.Generator
     """`count` points of each surface with their normals: of all of it or, else, of the side that faces a
     random direction.
     """
-    points, normals, on = on_surface(solids, OVER * count, generator)
+    points, normals, on = on_surface(solids, OVERSAMPLING * count, generator)
     if not whole:
         towards = torch.randn(len(solids), 3, generator=generator).to(points.device)
         towards = towards / towards.norm(dim=1, keepdim=True)
@@ -123,7 +123,7 @@ def observed(solids: Solids, count: int, whole: bool, generator: torch.Generator
 
 def signals(solids: Solids, x: Tensor) -> Tensor:
     """(b, n, 1) from -1 to 1: what fields are to be at x."""
-    return (distances(solids, x) / FAR).clamp(-1, 1)[..., None]
+    return (distances(solids, x) / TRUNCATION).clamp(-1, 1)[..., None]
 
 
 class ShapeLessons:
@@ -139,11 +139,11 @@ class ShapeLessons:
         solids = drawn(self.batch, generator)
         solids = Solids(*(part.to(self.device) for part in vars(solids).values()))
         kind, amount = torch.rand(2, generator=generator).tolist()
-        low, high = math.log(FEWEST), math.log(MOST)
-        count = MOST if self.fixed else round(math.exp(low + amount * (high - low)))
+        low, high = math.log(MIN_KNOWN_POINTS), math.log(MAX_KNOWN_POINTS)
+        count = MAX_KNOWN_POINTS if self.fixed else round(math.exp(low + amount * (high - low)))
         seen = observed(solids, count, kind >= self.halves, generator)
         near, _, _ = on_surface(solids, self.targets // 2, generator)
-        near = near + NEAR * torch.randn(near.shape, generator=generator).to(near.device)
+        near = near + NEAR_SIGMA * torch.randn(near.shape, generator=generator).to(near.device)
         far = 2 * torch.rand(near.shape, generator=generator).to(near.device) - 1
         x = torch.cat((near, far), 1).clamp(-1, 1)
         return Lesson(seen, x, signals(solids, x))

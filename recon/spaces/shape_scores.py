@@ -3,7 +3,7 @@
     mean shape      the mean distance of shapes of the family, whatever is known
     nearest shape   of so many of the family, the one on whose surface the known points lie best
 
-distance: mean |Φ - d| around the surface and in the box, d up to `FAR`; surface: mean distance from the
+distance: mean |Φ - d| around the surface and in the box, d truncated; surface: mean distance from the
 completed surface to the true one, and back, of meshes; both in thousandths of half the box.
 """
 
@@ -21,11 +21,20 @@ from recon.errors import ExtractError
 from recon.meshing.extraction import extract
 from recon.spaces.encoders import Observation
 from recon.spaces.learned import Learned
-from recon.spaces.shape_lessons import FAR, NEAR, Solids, distances, drawn, observed, on_surface, signals
+from recon.spaces.shape_lessons import (
+    NEAR_SIGMA,
+    TRUNCATION,
+    Solids,
+    distances,
+    drawn,
+    observed,
+    on_surface,
+    signals,
+)
 from recon.surface.evaluation import distance_to_mesh
 
 BOX = np.array([[-1.05, -1.05, -1.05], [1.05, 1.05, 1.05]])
-SHAPES, MESHED, BANK, RESOLUTION, SAMPLES = 64, 8, 1000, 64, 2000
+TEST_SHAPES, MESHED_SHAPES, BANK_SHAPES, MESH_RESOLUTION, POINTS_PER_SHAPE = 64, 8, 1000, 64, 2000
 CONTEXTS = {
     "30, one side": (30, False),
     "300, one side": (300, False),
@@ -38,12 +47,12 @@ Completed = Callable[[int, Tensor], Tensor]  # (which shape, x (n, 3)) → signa
 def scores(space: Learned, progress: ProgressCallback = no_progress, seed: int = 2_000_003) -> dict[str, Any]:
     """Errors by method and by what is known, of shapes that no lesson drew."""
     generator = torch.Generator().manual_seed(seed)
-    solids, bank = drawn(SHAPES, generator), drawn(BANK, generator)
-    near, _, _ = on_surface(solids, SAMPLES // 2, generator)
-    near = near + NEAR * torch.randn(near.shape, generator=generator)
+    solids, bank = drawn(TEST_SHAPES, generator), drawn(BANK_SHAPES, generator)
+    near, _, _ = on_surface(solids, POINTS_PER_SHAPE // 2, generator)
+    near = near + NEAR_SIGMA * torch.randn(near.shape, generator=generator)
     x = torch.cat((near, 2 * torch.rand(near.shape, generator=generator) - 1), 1)
     truth = signals(solids, x)[..., 0]
-    surfaces, _, on = on_surface(solids[:MESHED], SAMPLES, generator)
+    surfaces, _, on = on_surface(solids[:MESHED_SHAPES], POINTS_PER_SHAPE, generator)
     found: dict[str, dict[str, dict[str, float]]] = {"distance": {}, "surface": {}}
     for place, (name, (count, whole)) in enumerate(CONTEXTS.items()):
         seen = observed(solids, count, whole, generator)
@@ -56,11 +65,13 @@ def scores(space: Learned, progress: ProgressCallback = no_progress, seed: int =
         }
         for number, (method, completed) in enumerate(methods.items()):
             progress((place + number / len(methods)) / len(CONTEXTS), "comparing")
-            errors = [(completed(one, x[one]) - truth[one]).abs().mean() for one in range(SHAPES)]
-            found["distance"].setdefault(method, {})[name] = 1000 * FAR * float(torch.stack(errors).mean())
+            errors = [(completed(one, x[one]) - truth[one]).abs().mean() for one in range(TEST_SHAPES)]
+            found["distance"].setdefault(method, {})[name] = (
+                1000 * TRUNCATION * float(torch.stack(errors).mean())
+            )
             away = [
                 between(completed, one, solids[one : one + 1], surfaces[one][on[one]])
-                for one in range(MESHED)
+                for one in range(MESHED_SHAPES)
             ]
             found["surface"].setdefault(method, {})[name] = 1000 * float(np.mean(away))
     progress(1.0, "")
@@ -72,7 +83,7 @@ def between(completed: Completed, which: int, solid: Solids, points: Tensor) -> 
     none.
     """
     try:
-        mesh = extract(lambda x: completed(which, x), BOX, RESOLUTION)
+        mesh = extract(lambda x: completed(which, x), BOX, MESH_RESOLUTION)
     except ExtractError:
         return 1.0
     vertices = torch.tensor(mesh.vertices, dtype=torch.float32)

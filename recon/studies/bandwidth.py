@@ -28,10 +28,10 @@ from recon.training.settings import FitConfig
 OMEGAS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 CYCLES = (1, 2, 4, 8, 16, 32)  # of the signal from -1 to 1
 # Samples; points from one to the next; how far outside, in half intervals.
-SAMPLES, FINE, BEYOND = 128, 8, 0.2
-WIDTH, HIDDEN, RATE = 64, 2, 1e-3
-PLACES = ("samples", "between", "beyond")
-EXAMPLE, CURVES = 16, (1.0, 10.0, 300.0)  # cycles and ω of the fits that are shown
+SAMPLE_COUNT, OVERSAMPLING, EXTRAPOLATION = 128, 8, 0.2
+FIELD_WIDTH, HIDDEN_LAYERS, LEARNING_RATE = 64, 2, 1e-3
+REGIONS = ("samples", "between", "beyond")
+EXAMPLE_CYCLES, EXAMPLE_OMEGAS = 16, (1.0, 10.0, 300.0)  # of the fits that are plotted
 
 
 def signal(x: Float, cycles: float) -> Float:
@@ -41,13 +41,13 @@ def signal(x: Float, cycles: float) -> Float:
 
 def where(place: str) -> Float:
     """The points of a measurement: "samples", "between" them, or "beyond" the first and last."""
-    half = 1 / SAMPLES
+    half = 1 / SAMPLE_COUNT
     if place == "samples":
-        return np.linspace(-1 + half, 1 - half, SAMPLES)
-    fine = np.linspace(-1 + half, 1 - half, (SAMPLES - 1) * FINE + 1)
+        return np.linspace(-1 + half, 1 - half, SAMPLE_COUNT)
+    fine = np.linspace(-1 + half, 1 - half, (SAMPLE_COUNT - 1) * OVERSAMPLING + 1)
     if place == "between":
-        return fine[np.arange(len(fine)) % FINE != 0]
-    outside = np.linspace(1, 1 + BEYOND, SAMPLES)
+        return fine[np.arange(len(fine)) % OVERSAMPLING != 0]
+    outside = np.linspace(1, 1 + EXTRAPOLATION, SAMPLE_COUNT)
     return np.concatenate([-outside[::-1], outside])
 
 
@@ -55,12 +55,12 @@ def fitted(
     omega: float, cycles: float, steps: int, seed: int = 0, progress: ProgressCallback = no_progress
 ) -> Siren:
     """A field fitted to the signal of so many cycles."""
-    grid = Grid.square(SAMPLES)
+    grid = Grid.square(SAMPLE_COUNT)
     table = torch.tensor(signal(where("samples"), cycles)[:, None], dtype=torch.float32)
-    config = FieldConfig(width=WIDTH, hidden=HIDDEN, omega_first=omega, spread=1.0)
+    config = FieldConfig(width=FIELD_WIDTH, hidden=HIDDEN_LAYERS, omega_first=omega, spread=1.0)
     field = Siren(config, 1, 1, torch.Generator().manual_seed(seed))
-    fit = FitConfig(steps=steps, rate=RATE, optimizer="adam", beta2=0.999, warmup=20)
-    task = values_task(grid, table.__getitem__, SAMPLES, seed)
+    fit = FitConfig(steps=steps, rate=LEARNING_RATE, optimizer="adam", beta2=0.999, warmup=20)
+    task = values_task(grid, table.__getitem__, SAMPLE_COUNT, seed)
     fitted_curve(field, task, fit, lambda one: {}, progress, f"ω {omega:g}, {cycles:g} cycles")
     return field
 
@@ -78,18 +78,18 @@ def study_bandwidth(steps: int = 500, seed: int = 0, progress: ProgressCallback 
         part = progress_within(progress, number / count, (number + 1) / count)
         field = fitted(omega, cycles, steps, seed, part)
         found = {
-            place: decibels_over(at(field, where(place)), signal(where(place), cycles)) for place in PLACES
+            place: decibels_over(at(field, where(place)), signal(where(place), cycles)) for place in REGIONS
         }
         rows.append({"omega": omega, "cycles": cycles, **found})
-        if cycles == EXAMPLE and omega in CURVES:
+        if cycles == EXAMPLE_CYCLES and omega in EXAMPLE_OMEGAS:
             shown[omega] = field
     progress(1.0, "")
     best = [max((row for row in rows if row["cycles"] == c), key=lambda row: row["between"]) for c in CYCLES]
     text = [
-        f"A sine of 1 to {CYCLES[-1]} cycles, at {SAMPLES} even samples of [-1, 1], fitted by fields of "
-        f"{WIDTH} units and {HIDDEN} hidden layers that differ in the ω of the first layer alone, {steps} "
-        "steps of Adam each. Decibels of signal over error: at the samples, between them, and up to a "
-        "fifth beyond them.",
+        f"A sine of 1 to {CYCLES[-1]} cycles, at {SAMPLE_COUNT} even samples of [-1, 1], fitted by "
+        f"fields of {FIELD_WIDTH} units and {HIDDEN_LAYERS} hidden layers that differ in the ω of the first "
+        f"layer alone, {steps} steps of Adam each. Decibels of signal over error: at the samples, between "
+        "them, and up to a fifth beyond them.",
         "Too low an ω does not reach the signal's frequency; too high a one fits the samples and "
         "oscillates between them. Beyond the samples no ω is right: a field says nothing of where it was "
         "not fitted. The table has the best ω between the samples for each frequency.",
@@ -98,7 +98,7 @@ def study_bandwidth(steps: int = 500, seed: int = 0, progress: ProgressCallback 
         ("bandwidth", "decibels of signal over error", pixels(_maps(rows))),
         (
             "curves",
-            f"{EXAMPLE} cycles by three ω; grey: the signal; shaded: no samples",
+            f"{EXAMPLE_CYCLES} cycles by three ω; grey: the signal; shaded: no samples",
             pixels(_curves(shown)),
         ),
     ]
@@ -108,8 +108,8 @@ def study_bandwidth(steps: int = 500, seed: int = 0, progress: ProgressCallback 
 
 def _maps(rows: list[dict[str, float]]) -> Any:
     with new_figure((11, 3.8)) as figure:
-        panels = figure.subplots(1, len(PLACES), sharey=True)
-        for axes, place in zip(panels, PLACES, strict=True):
+        panels = figure.subplots(1, len(REGIONS), sharey=True)
+        for axes, place in zip(panels, REGIONS, strict=True):
             table = np.array([row[place] for row in rows]).reshape(len(OMEGAS), len(CYCLES))
             image = axes.imshow(table, colormap(PLAIN), vmin=-10, vmax=60, origin="lower", aspect="auto")
             for (row, column), value in np.ndenumerate(table):
@@ -131,14 +131,14 @@ def _maps(rows: list[dict[str, float]]) -> Any:
 
 
 def _curves(fields: dict[float, Siren]) -> Any:
-    x = np.linspace(-1 - BEYOND, 1 + BEYOND, 2400)
+    x = np.linspace(-1 - EXTRAPOLATION, 1 + EXTRAPOLATION, 2400)
     with new_figure((11, 1.7 * len(fields) + 0.3)) as figure:
         panels = figure.subplots(len(fields), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (omega, field) in zip(panels, fields.items(), strict=True):
-            axes.plot(x, signal(x, EXAMPLE), color="#aaaaaa", linewidth=3)
+            axes.plot(x, signal(x, EXAMPLE_CYCLES), color="#aaaaaa", linewidth=3)
             axes.plot(x, at(field, x), color=COLORS[1], linewidth=1)
-            axes.axvspan(-1 - BEYOND, -1, color="#eeeeee")
-            axes.axvspan(1, 1 + BEYOND, color="#eeeeee")
+            axes.axvspan(-1 - EXTRAPOLATION, -1, color="#eeeeee")
+            axes.axvspan(1, 1 + EXTRAPOLATION, color="#eeeeee")
             axes.set_title(f"ω = {omega:g}")
             axes.set(ylim=(-2, 2), xlim=(x[0], x[-1]))
     return figure

@@ -34,15 +34,15 @@ from recon.studies.page import Study
 from recon.training.settings import FitConfig
 
 DEPTH, WIDTH = 10, 256
-DRAWS, POINTS = 8, 256  # fields of each initialisation, and points of each: one field alone is 2 to 6 % off
-SOME = 20_000  # numbers whose distribution is compared
-TRAINED = FieldConfig(width=64, hidden=4, spread=1.0)
-RATES = FitConfig(rate=5e-4, optimizer="adam", beta2=0.999, warmup=0)
+FIELD_DRAWS, POINTS_PER_FIELD = 8, 256  # of each initialisation: one field alone is 2 to 6 % off
+MAX_COMPARED_VALUES = 20_000  # of a distribution
+TRAINED_FIELD = FieldConfig(width=64, hidden=4, spread=1.0)
+TRAINING = FitConfig(rate=5e-4, optimizer="adam", beta2=0.999, warmup=0)
 Bound = Callable[[int], float]
 
 
 @dataclass(frozen=True)
-class Start:
+class Initialisation:
     """An initialisation: ω of the first layer and the hidden ones; half the range of the hidden and linear
     layers' weights by fan-in, and of the first layer's, by default a SIREN's; whether there are biases.
     """
@@ -71,14 +71,14 @@ def linear_default(n: int) -> float:
     return 1 / math.sqrt(n)
 
 
-STARTS = {
-    "siren": Start(),
-    "siren, no biases": Start(biases=False),
-    "pytorch's default, sin(Wx+b)": Start((1.0, 1.0), linear_default, linear_default),
-    "the same, ω=30 first": Start((30.0, 1.0), linear_default),
-    "the same, ω=30 in all": Start((30.0, 30.0), linear_default),
-    "siren, not divided by ω": Start(bound=lambda n: math.sqrt(6 / n)),
-    "siren, ω=1": Start((1.0, 1.0), lambda n: math.sqrt(6 / n)),
+INITIALISATIONS = {
+    "siren": Initialisation(),
+    "siren, no biases": Initialisation(biases=False),
+    "pytorch's default, sin(Wx+b)": Initialisation((1.0, 1.0), linear_default, linear_default),
+    "the same, ω=30 first": Initialisation((30.0, 1.0), linear_default),
+    "the same, ω=30 in all": Initialisation((30.0, 30.0), linear_default),
+    "siren, not divided by ω": Initialisation(bound=lambda n: math.sqrt(6 / n)),
+    "siren, ω=1": Initialisation((1.0, 1.0), lambda n: math.sqrt(6 / n)),
 }
 
 
@@ -107,15 +107,17 @@ class Layer:
         return float(kstest(self.activations, arcsine(-1, 2).cdf).statistic)
 
 
-def layers_of(start: Start, width: int = WIDTH, depth: int = DEPTH, seed: int = 0) -> list[Layer]:
+def layers_of(start: Initialisation, width: int = WIDTH, depth: int = DEPTH, seed: int = 0) -> list[Layer]:
     """The hidden sine layers of fields (2 → 1) that begin so, first to last, at uniform points."""
-    points = torch.from_numpy(np.random.default_rng(seed).uniform(-1, 1, (DRAWS, POINTS, 2))).float()
+    points = torch.from_numpy(
+        np.random.default_rng(seed).uniform(-1, 1, (FIELD_DRAWS, POINTS_PER_FIELD, 2))
+    ).float()
     config = FieldConfig(width=width, hidden=depth, spread=1.0)
-    fields = [start.field(config, 2, seed + draw) for draw in range(DRAWS)]
+    fields = [start.field(config, 2, seed + draw) for draw in range(FIELD_DRAWS)]
     each = [_stacks(field, some) for field, some in zip(fields, points, strict=True)]
     products, activations, slopes = (torch.stack(stacks, 1).flatten(1) for stacks in zip(*each, strict=True))
     steepness = slopes.square().mean(1).sqrt()
-    every = max(1, products.shape[1] // SOME)
+    every = max(1, products.shape[1] // MAX_COMPARED_VALUES)
     return [
         Layer(
             product[::every].numpy(),
@@ -155,13 +157,13 @@ def study_initialisation(
     picture: Float, steps: int = 200, seed: int = 0, progress: ProgressCallback = no_progress
 ) -> Study:
     """The study; `picture` (n, n), from -1 to 1, is what fields are trained on."""
-    found = {name: layers_of(start, seed=seed) for name, start in STARTS.items()}
+    found = {name: layers_of(start, seed=seed) for name, start in INITIALISATIONS.items()}
     progress(0.1, "training")
     curves = {}
-    for place, (name, start) in enumerate(STARTS.items()):
-        at = 0.1 + 0.9 * place / len(STARTS)
+    for place, (name, start) in enumerate(INITIALISATIONS.items()):
+        at = 0.1 + 0.9 * place / len(INITIALISATIONS)
         curves[name] = _trained(
-            start, picture, steps, seed, progress_within(progress, at, at + 0.9 / len(STARTS)), name
+            start, picture, steps, seed, progress_within(progress, at, at + 0.9 / len(INITIALISATIONS)), name
         )
     progress(1.0, "")
     rows: list[dict[str, Any]] = [
@@ -187,9 +189,10 @@ def study_initialisation(
         "follow the arcsine law at any depth, so signals and gradients neither die out nor run wild. To "
         f"second order the standard deviation at depth is {theory[0]:.3f} with biases U(±1/√n) of {WIDTH} "
         f"units and {theory[1]:.3f} without biases, where gradients grow by a tenth a layer.",
-        f"Depth is that of hidden layers, {WIDTH} wide, of {DRAWS} fields at {POINTS} uniform points each; "
-        f"the table is for depth {DEPTH}. Trained: {TRAINED.width} wide, {TRAINED.hidden} hidden layers, "
-        f"{steps} steps of Adam on a picture of {picture.shape[1]} x {picture.shape[0]}.",
+        f"Depth counts hidden layers, {WIDTH} wide, of {FIELD_DRAWS} fields at {POINTS_PER_FIELD} uniform "
+        f"points each; the table is for depth {DEPTH}. Trained: {TRAINED_FIELD.width} wide, "
+        f"{TRAINED_FIELD.hidden} hidden layers, {steps} steps of Adam on a picture of {picture.shape[1]} x "
+        f"{picture.shape[0]}.",
     ]
     figures = [
         ("distributions", "ωWh and activations by depth, theory in black", pixels(_distributions(found))),
@@ -202,7 +205,7 @@ def study_initialisation(
 
 
 def _trained(
-    start: Start, picture: Float, steps: int, seed: int, progress: ProgressCallback, name: str
+    start: Initialisation, picture: Float, steps: int, seed: int, progress: ProgressCallback, name: str
 ) -> list[dict[str, float]]:
     grid = Grid.square(*picture.shape)
     values = torch.tensor(picture.reshape(len(grid), 1), dtype=torch.float32)
@@ -213,12 +216,12 @@ def _trained(
 
     task = values_task(grid, values.__getitem__, len(grid), seed)
     return fitted_curve(
-        start.field(TRAINED, 2, seed), task, replace(RATES, steps=steps), measure, progress, name
+        start.field(TRAINED_FIELD, 2, seed), task, replace(TRAINING, steps=steps), measure, progress, name
     )
 
 
 def _distributions(found: dict[str, list[Layer]]) -> Any:
-    shown, depths = list(STARTS)[:5], (1, 4, DEPTH)
+    shown, depths = list(INITIALISATIONS)[:5], (1, 4, DEPTH)
     z, h = np.linspace(-4, 4, 200), np.linspace(-0.999, 0.999, 200)
     with new_figure((11, 1.5 * len(shown) + 0.4)) as figure:
         panels = figure.subplots(len(shown), 2 * len(depths), squeeze=False)
@@ -243,7 +246,7 @@ def _by_depth(rows: list[dict[str, Any]]) -> Any:
     with new_figure((11, 3.6)) as figure:
         panels = figure.subplots(1, len(names))
         for axes, quantity in zip(panels, names, strict=True):
-            for name, color, dashes in zip(STARTS, COLORS, DASHES, strict=True):
+            for name, color, dashes in zip(INITIALISATIONS, COLORS, DASHES, strict=True):
                 own = [row for row in rows if row["initialisation"] == name]
                 values = np.maximum([row[quantity] for row in own], 1e-12)
                 axes.plot([row["depth"] for row in own], values, color=color, linestyle=dashes, label=name)

@@ -33,11 +33,11 @@ from recon.studies.page import Study
 from recon.training.constraints import ConstraintTask
 
 MODES = ("image", "gradient", "laplacian")
-FIELD = {"width": 64, "hidden": 3, "omega_first": 20.0, "spread": 1.0}
-BATCH = 4096
+FIELD_SETTINGS = {"width": 64, "hidden": 3, "omega_first": 20.0, "spread": 1.0}
+BATCH_SAMPLES = 4096
 # Of a fit: decibels of its values, and of signal over error of derivatives.
 MEASURES = ("psnr", "gradient", "laplacian")
-SHOWN = 99.0  # percentile where the colours of derivatives end
+COLOR_PERCENTILE = 99.0  # of derivatives, at which the colour scale ends
 
 
 class Target:
@@ -91,7 +91,7 @@ def study_activations(
     seed: int = 0,
     progress: ProgressCallback = no_progress,
     activations: tuple[str, ...] = ACTIVATIONS,
-    field: Mapping[str, Any] = FIELD,
+    field: Mapping[str, Any] = FIELD_SETTINGS,
 ) -> Study:
     """The study of `picture` (n, n), from -1 to 1, by fields with these settings."""
     target = Target(picture)
@@ -99,7 +99,7 @@ def study_activations(
     fields: dict[tuple[str, str], Siren] = {}
     for place, (mode, name) in enumerate((mode, name) for mode in MODES for name in activations):
         config = STANDARD[mode].with_(
-            field={**field, "activation": name}, samples={"batch": BATCH}, fit={"steps": steps}
+            field={**field, "activation": name}, samples={"batch": BATCH_SAMPLES}, fit={"steps": steps}
         )
         config = replace(config, seed=seed).resolved_for(target.grid.spacing, len(target.grid.counts))
         one = Siren(config.field, 2, 1, torch.Generator().manual_seed(seed))
@@ -159,8 +159,8 @@ def _text(picture: Float, steps: int, field: Mapping[str, Any]) -> list[str]:
 def _pictures(target: Target, mode: str, fields: dict[str, Siren]) -> Any:
     true = target.values[..., 0], target.gradient[..., 0], target.laplacian[..., 0]
     columns = {"picture": true, **{name: target.seen(field, mode) for name, field in fields.items()}}
-    steepest = float(np.percentile(np.hypot(*true[1]), SHOWN)) or 1.0
-    most = float(np.percentile(np.abs(true[2]), SHOWN)) or 1.0
+    steepest = float(np.percentile(np.hypot(*true[1]), COLOR_PERCENTILE)) or 1.0
+    most = float(np.percentile(np.abs(true[2]), COLOR_PERCENTILE)) or 1.0
     with new_figure((1.35 * len(columns), 4.6)) as figure:
         panels = figure.subplots(3, len(columns), squeeze=False)
         for place, (name, (value, slopes, bend)) in enumerate(columns.items()):

@@ -20,7 +20,7 @@ from recon.errors import OutputError
 from recon.render.files import png, write_png
 
 Row = Mapping[str, str | int | float]
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
+PAGE_TEMPLATE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>body{{font:15px/1.5 system-ui,sans-serif;color:#333;max-width:62em;margin:2em auto;padding:0 1em}}
 img{{max-width:100%}}figure{{margin:1.5em 0}}figcaption{{color:#666}}code{{background:#eee;padding:.1em .3em}}
 table{{border-collapse:collapse;font-size:13px}}td,th{{border-bottom:1px solid #ddd;padding:.2em .8em;
@@ -82,7 +82,9 @@ def write_study(study: Study, out: Path, command: str, overwrite: bool = False) 
         rows.writeheader()
         rows.writerows(study.rows)
     with atomic_path(out / "index.html", overwrite) as temporary:
-        temporary.write_text(PAGE.format(title=escape(study.title), body="\n".join(body)), encoding="utf-8")
+        temporary.write_text(
+            PAGE_TEMPLATE.format(title=escape(study.title), body="\n".join(body)), encoding="utf-8"
+        )
     return out / "index.html"
 
 

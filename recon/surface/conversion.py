@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("recon")
 
-MEASURED = 50_000  # points of the scan whose distance to the mesh is taken, at least
+MIN_MEASURED_POINTS = 50_000  # points of the scan whose distance to the mesh is measured
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def facts(result: Reconstruction, mesh: Mesh, away: Float | None = None) -> dict
     """
     scan = result.scan
     if away is None:
-        away = distance_to_mesh(scan.points[:: max(1, len(scan.points) // MEASURED)], mesh)
+        away = distance_to_mesh(scan.points[:: max(1, len(scan.points) // MIN_MEASURED_POINTS)], mesh)
     shape = topology(mesh)
     size = measures(mesh, shape)
     return {

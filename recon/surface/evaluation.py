@@ -20,8 +20,8 @@ from recon.errors import ScanError, UsageError
 from recon.geometry import Float, Frame, Int, Mesh, PointCloud
 from recon.meshing.topology import Topology, topology
 
-THRESHOLDS = (1, 2, 5)  # of the F-score, in thousandths of half the reference's longest side
-CHUNK = 100_000  # query points at a time
+F_SCORE_THRESHOLDS = (1, 2, 5)  # in thousandths of half the reference's longest side
+CHUNK_POINTS = 100_000  # query points at a time
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,8 @@ class _Surface:
     def nearest(self, points: Float) -> tuple[Float, Int]:
         """Distance of each point to the surface, and the nearest face."""
         distance, face = np.empty(len(points)), np.empty(len(points), np.int64)
-        for i in range(0, len(points), CHUNK):
-            part = slice(i, i + CHUNK)
+        for i in range(0, len(points), CHUNK_POINTS):
+            part = slice(i, i + CHUNK_POINTS)
             squared, face[part], _ = self._tree.squared_distance(self.vertices, self.faces, points[part])
             distance[part] = np.sqrt(squared)
         return distance, face
@@ -253,7 +253,7 @@ def evaluate(
         mesh_to_reference=Distances.of(forth),
         reference_to_mesh=Distances.of(back),
         both=Distances.of(np.concatenate([forth, back])) if exact else None,
-        f_score={t: _f_score(forth, back, t) for t in THRESHOLDS} if exact else None,
+        f_score={t: _f_score(forth, back, t) for t in F_SCORE_THRESHOLDS} if exact else None,
         cosine_mesh_to_reference=_mean_cosine(normals, nearest_normals),
         cosine_reference_to_mesh=_mean_cosine(surface.normals[nearest], truth_normals),
         mesh=topology(mesh),

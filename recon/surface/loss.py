@@ -31,8 +31,8 @@ from recon.geometry import PointCloud
 from recon.scan.preparation.inside import SpaceSamples
 from recon.surface.settings import SurfaceConfig
 
-DRAWN_STEPS, DRAWN_POINTS = 50, 1 << 20  # how many steps' samples are drawn at once
-TINY = 1e-8  # the least norm of a gradient that is divided by
+MAX_DRAWN_STEPS, MAX_DRAWN_POINTS = 50, 1 << 20  # steps and points whose samples are drawn at once
+MIN_GRADIENT_NORM = 1e-8  # smaller norms are not divided by
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,9 @@ class SurfaceTask:
             self.weights["prior"] = config.prior
         self._counted: tuple[tuple[int, int, int], Tensor] | None = None
         self._generator = torch.Generator(device)
-        self._steps = max(1, min(DRAWN_STEPS, DRAWN_POINTS // (config.on_surface + config.off_surface)))
+        self._steps = max(
+            1, min(MAX_DRAWN_STEPS, MAX_DRAWN_POINTS // (config.on_surface + config.off_surface))
+        )
         self._draw(0)
 
     def sample(self, step: int, progress: float = 0.0) -> SurfaceBatch:
@@ -133,7 +135,7 @@ class SurfaceTask:
             "eikonal": (norm - 1).abs().mean(),
         }
         if "normal" in self.weights:
-            cosine = (gradient[:n] * batch.normals).sum(1) / norm[:n].clamp_min(TINY)
+            cosine = (gradient[:n] * batch.normals).sum(1) / norm[:n].clamp_min(MIN_GRADIENT_NORM)
             terms["normal"] = (1 - cosine).mean()
         if "prior" in self.weights:
             terms["prior"] = (off - batch.distances).abs().mean()
@@ -154,7 +156,7 @@ class SurfaceTask:
             off = slice(on.stop, len(value))
             nothing = value.new_zeros(())
             norm = torch.linalg.vector_norm(gradient, dim=1)
-            inverse = norm.clamp_min(TINY).reciprocal_()
+            inverse = norm.clamp_min(MIN_GRADIENT_NORM).reciprocal_()
             excess = norm.sub_(1)
             slope_grad = gradient * (excess.sign() * inverse).mul_(factor["eikonal"])[:, None]
             value_grad = torch.empty_like(value)

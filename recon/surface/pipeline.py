@@ -40,11 +40,11 @@ from recon.training.callbacks import TensorBoard
 from recon.training.checkpoint import Checkpoint, resumed
 from recon.training.trainer import Callback, fit
 
-MEASURING, SPACE = 0.75, 0.85  # shares of the preparation at which these stages begin, for the bar
-IMAGES = 30.0  # seconds between images for TensorBoard where no preview is asked for
+NOISE_PROGRESS, SPACE_PROGRESS = 0.75, 0.85  # of the preparation, at which these stages begin
+IMAGE_SECONDS = 30.0  # between images for TensorBoard without a preview
 # Points of the scan kept with the reconstruction, to tell its parts from ghosts, where it ends and what
 # colours it has: about two a vertex of a mesh at 512 samples a side.
-KEPT_POINTS = 2_000_000
+MAX_SCAN_POINTS = 2_000_000
 
 log = logging.getLogger("recon")
 
@@ -85,17 +85,17 @@ def reconstruct(
     seconds: dict[str, float] = {}
     where, threads = choose_device(device), torch.get_num_threads()
     with _timed(seconds, "prepare"):
-        first = progress_within(preparing, 0.0, MEASURING)
+        first = progress_within(preparing, 0.0, NOISE_PROGRESS)
         cloud, estimated_normals = prepared(cloud, config.scan, threads, first)
         frame = Frame.around(cloud.points, config.scan.margin)
         unit = PointCloud(frame.to_unit(cloud.points), cloud.normals)
         box, kept = surrounding_box(unit.points, config.scan.margin), _even_share(cloud, config.seed)
-        preparing(MEASURING, "noise and spacing")
+        preparing(NOISE_PROGRESS, "noise and spacing")
         noise = point_noise(unit if unit.normals is not None else estimated(unit, threads), threads)
         log.info("points are about %.3g off the surface (standard deviation)", noise * frame.scale)
         spacing, side = point_spacing(unit.points, threads), float((box[1] - box[0]).max())
         config = config.resolved_for(spacing, noise, side, estimated_normals)
-        preparing(SPACE, "inside and outside")
+        preparing(SPACE_PROGRESS, "inside and outside")
         clear = smoothed(unit, noise, spacing, config.seed, threads)
         if estimated_normals and clear is not unit:
             unit = with_normals_of(reestimated(clear, threads), unit, threads)
@@ -118,7 +118,7 @@ def reconstruct(
         if preview or board:
             so_far = partial(Reconstruction, field, frame, box, kept, config, description=description)
             folder = Path(run) if run and preview else None
-            watchers.append(Preview(so_far, kept, preview or IMAGES, folder, board))
+            watchers.append(Preview(so_far, kept, preview or IMAGE_SECONDS, folder, board))
         if board:
             watchers.append(board)  # last, as it closes the file at the end
         snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
@@ -150,9 +150,9 @@ def _space_samples(
 def _even_share(cloud: PointCloud, seed: int) -> PointCloud:
     """What of `cloud` is kept with its reconstruction."""
     cloud = replace(cloud, sensors=None)
-    if len(cloud) <= KEPT_POINTS:
+    if len(cloud) <= MAX_SCAN_POINTS:
         return cloud
-    kept = np.random.default_rng((seed, 2)).choice(len(cloud), KEPT_POINTS, replace=False)
+    kept = np.random.default_rng((seed, 2)).choice(len(cloud), MAX_SCAN_POINTS, replace=False)
     return cloud.select(np.sort(kept))
 
 

@@ -20,9 +20,9 @@ from recon.surface.slices import axis_slices
 from recon.training.callbacks import TensorBoard
 from recon.training.trainer import Progress, Snapshot
 
-PICTURE = "preview.png"
-RESOLUTION, SIDE = 96, 96  # samples along the longest side, of the mesh and of the slices
-SIZE = (400, 400)  # of the picture, pixels
+PICTURE_FILE = "preview.png"
+MESH_RESOLUTION, SLICE_RESOLUTION = 96, 96  # samples along the longest side
+PICTURE_SIZE = (400, 400)  # pixels
 
 log = logging.getLogger("recon")
 
@@ -46,7 +46,7 @@ class Preview:
         board: TensorBoard | None = None,
     ) -> None:
         self.so_far, self.seconds, self.folder, self.board = so_far, seconds, folder, board
-        self.camera = fitted(corners(scan), SIZE, *usual_view(scan))
+        self.camera = fitted(corners(scan), PICTURE_SIZE, *usual_view(scan))
         self.shown = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
@@ -58,20 +58,20 @@ class Preview:
         result, step = self.so_far(progress.snapshot), progress.snapshot.step
         self._show_surface(result, step)
         if self.board:
-            slices, unit = axis_slices(result, SIDE), result.scan.unit
+            slices, unit = axis_slices(result, SLICE_RESOLUTION), result.scan.unit
             self.board.image("slices of Φ", pixels(distance_slices(slices, unit)), step)
             self.board.image("slices of ‖∇Φ‖", pixels(norm_slices(slices, unit)), step)
         self.shown = time.monotonic()
 
     def _show_surface(self, result: Reconstruction, step: int) -> None:
         try:
-            mesh = result.mesh(RESOLUTION, color="off")
+            mesh = result.mesh(MESH_RESOLUTION, color="off")
         except ExtractError as error:  # an early field need not have a surface
             log.info("no preview yet: %s", error)
             return
         image = drawn(mesh, self.camera)
         if self.folder:
-            write_png(image, self.folder / PICTURE, overwrite=True)
+            write_png(image, self.folder / PICTURE_FILE, overwrite=True)
             write_mesh(mesh, self.folder / PREVIEW, overwrite=True)
         if self.board:
             self.board.image("preview", image, step)

@@ -31,10 +31,10 @@ from recon.surface.settings import Config
 from recon.training.checkpoint import load_snapshot, save_history, save_snapshot
 from recon.training.trainer import Snapshot
 
-SCAN = "scan.npz"
-QUERY_CHUNK = 1 << 12
-ENDED = 0.995  # of a budget of time: the last window of training may end a little before it
-VALUE = "value "  # before the names of scalars in the kept scan, which may be any
+SCAN_FILE = "scan.npz"
+CHUNK_POINTS = 1 << 12
+BUDGET_SPENT = 0.995  # fraction of a time budget: the last window of training may end a little before it
+SCALAR_PREFIX = "value "  # keeps the names of scalars in scan.npz apart from other arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class Reconstruction:
         """The share of its training that is done."""
         fit = self.config.fit
         done = self.snapshot.step / fit.steps if fit.seconds is None else self.snapshot.seconds / fit.seconds
-        return 1.0 if done > ENDED else done
+        return 1.0 if done > BUDGET_SPENT else done
 
     def distance(self, points: Float) -> Float:
         """Signed distance, negative inside, at (n, 3) world points: (n,) float64, world units. It is
@@ -86,8 +86,8 @@ class Reconstruction:
             raise UsageError(f"points of shape {points.shape}, wanted finite (n, 3)")
         value, gradient = np.empty(len(points)), np.empty((len(points), 3))
         with torch.no_grad(), fast_kernels():
-            for start in range(0, len(points), QUERY_CHUNK):
-                part = slice(start, start + QUERY_CHUNK)
+            for start in range(0, len(points), CHUNK_POINTS):
+                part = slice(start, start + CHUNK_POINTS)
                 unit = torch.tensor(self.frame.to_unit(points[part]), dtype=torch.float32, device=self.device)
                 phi, slope = value_and_gradient(self.field, unit)
                 value[part], gradient[part] = phi.cpu().numpy(), slope.cpu().numpy()
@@ -184,7 +184,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstructi
         siren.to(device),
         Frame(description["frame"]["center"], description["frame"]["scale"]),
         np.array(description["box"]),
-        _read_scan(folder / SCAN),
+        _read_scan(folder / SCAN_FILE),
         config,
         snapshot,
         description,
@@ -194,8 +194,8 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstructi
 def save_scan(folder: Path, scan: PointCloud) -> None:
     """Write scan.npz: what training does not change, and meshing needs."""
     arrays = {name: getattr(scan, name) for name in ("points", "normals", "colors", "unit")}
-    arrays |= {VALUE + name: array for name, array in scan.values.items()}
-    with atomic_path(folder / SCAN, overwrite=True) as temporary, temporary.open("wb") as stream:
+    arrays |= {SCALAR_PREFIX + name: array for name, array in scan.values.items()}
+    with atomic_path(folder / SCAN_FILE, overwrite=True) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **{name: array for name, array in arrays.items() if array is not None})
 
 
@@ -204,8 +204,8 @@ def _read_scan(path: Path) -> PointCloud:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = dict(archive)
-        named = [name for name in arrays if name.startswith(VALUE)]
-        values = {name.removeprefix(VALUE): arrays.pop(name) for name in named}
+        named = [name for name in arrays if name.startswith(SCALAR_PREFIX)]
+        values = {name.removeprefix(SCALAR_PREFIX): arrays.pop(name) for name in named}
         unit = str(arrays.pop("unit")) if "unit" in arrays else None
         return PointCloud(**arrays, values=values, unit=unit)
     except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:

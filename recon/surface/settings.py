@@ -14,9 +14,9 @@ from recon.meshing.settings import MeshConfig, trim_distance
 from recon.scan.settings import ScanConfig
 from recon.training.settings import FitConfig
 
-ESTIMATED_POINTS, ESTIMATED_NORMALS = 6.0, 0.3  # factors of the weights of |Φ| and of estimated normals
-EXACT = 0.05  # of the point spacing: the least noise that counts as some
-HUBER = 1.345  # standard deviations: robust, and for normal noise as good as the mean but for 5 %
+ESTIMATED_SURFACE_FACTOR, ESTIMATED_NORMAL_FACTOR = 6.0, 0.3  # of the weights, for estimated normals
+MIN_NOISE_SPACINGS = 0.05  # noise below this many point spacings counts as none
+HUBER_SIGMAS = 1.345  # standard deviations: 95 % as efficient as the mean for normal noise (Huber 1964)
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class SurfaceConfig:
         """
         if self.noise_weight is None:
             return self
-        most = self.noise_weight * (ESTIMATED_POINTS if estimated else 1.0)
+        most = self.noise_weight * (ESTIMATED_SURFACE_FACTOR if estimated else 1.0)
         surface = self.surface.capped(most / noise**2) if noise > 0 else self.surface
-        rounding = HUBER * noise if self.rounding is None else self.rounding
-        normal = self.normal.times(ESTIMATED_NORMALS) if estimated else self.normal
+        rounding = HUBER_SIGMAS * noise if self.rounding is None else self.rounding
+        normal = self.normal.times(ESTIMATED_NORMAL_FACTOR) if estimated else self.normal
         return replace(self, surface=surface, normal=normal, rounding=rounding)
 
 
@@ -72,11 +72,13 @@ class Config(StagedConfig):
     mesh: MeshConfig = MeshConfig()
 
     def resolved_for(self, spacing: float, noise: float, side: float, estimated: bool = False) -> Config:
-        """With all that is left to the scan decided: its points are `spacing` apart and off their surface by
-        `noise`, in a box with this longest `side`, all in the unit frame; its normals are its own or
-        `estimated`. Noise of less than `EXACT` spacings is none: estimated normals show as much.
+        """With the settings that depend on the scan.
+
+        Its points are `spacing` apart, with a standard deviation of `noise`, in a box of longest `side`,
+        all in the unit frame; its normals are given or `estimated`. Noise below
+        `MIN_NOISE_SPACINGS` spacings counts as none: estimated normals show as much.
         """
-        noise = noise if noise > EXACT * spacing else 0.0
+        noise = noise if noise > MIN_NOISE_SPACINGS * spacing else 0.0
         return replace(
             self,
             field=self.field.resolved_for(spacing, noise),

@@ -7,16 +7,16 @@ import numpy as np
 from recon.render.plots import Slice
 from recon.surface.reconstruction import Reconstruction
 
-SIDE = 192  # samples along the longest side
+SLICE_RESOLUTION = 192  # samples along the longest side
 
 
-def axis_slices(result: Reconstruction, side: int = SIDE) -> list[Slice]:
+def axis_slices(result: Reconstruction, side: int = SLICE_RESOLUTION) -> list[Slice]:
     """Φ and ‖∇Φ‖ on the three planes through the middle of the scan's box, as `slice_at` has them."""
     middle = result.frame.to_world(result.box.mean(0))
     return [slice_at(result, axis, float(middle[axis]), side) for axis in range(3)]
 
 
-def slice_at(result: Reconstruction, axis: int, place: float, side: int = SIDE) -> Slice:
+def slice_at(result: Reconstruction, axis: int, place: float, side: int = SLICE_RESOLUTION) -> Slice:
     """Φ and ‖∇Φ‖ on the plane that cuts `axis` (0, 1 or 2) at `place`, world, as far as the field was
     trained; `side` samples along the box's longest side.
     """

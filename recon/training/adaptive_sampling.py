@@ -12,13 +12,15 @@ from torch import Tensor
 
 from recon.training.constraints import Draw, Samples
 
-REFRESHED = 50  # steps for which residuals are used: no more than from one snapshot of a training to the next
-POOL = 4  # draws that are looked at, and chosen from
+REFRESH_STEPS = 50  # for which residuals are used: at most the steps between two snapshots
+POOL_DRAWS = 4  # draws to choose from
 
 
 class Adaptive:
-    """Draws of `sample`, made so. `sizes` gives the residual's size (n,) at samples of n rows, by the field
-    as it is then: every REFRESHED steps, so that a training that goes on from a snapshot sees the same.
+    """Draws of `sample`, half of them by residual.
+
+    `sizes` gives the residual's norm (n,) at samples of n rows. It is asked every REFRESH_STEPS steps, so
+    that a training resumed from a snapshot draws the same.
     """
 
     def __init__(self, sample: Callable[[Draw], Samples], sizes: Callable[[Samples], Tensor]) -> None:
@@ -29,9 +31,9 @@ class Adaptive:
 
     def __call__(self, draw: Draw) -> Samples:
         plain = self.sample(draw)
-        if draw.step // REFRESHED != self._seen:
-            self._seen = draw.step // REFRESHED
-            draws = [self.sample(draw) for _ in range(POOL)]
+        if draw.step // REFRESH_STEPS != self._seen:
+            self._seen = draw.step // REFRESH_STEPS
+            draws = [self.sample(draw) for _ in range(POOL_DRAWS)]
             self._pool = tuple(torch.cat(parts) for parts in zip(*draws, strict=True))
             sizes = self.sizes(self._pool)
             self._shares = sizes + sizes.mean() + torch.finfo(sizes.dtype).tiny

@@ -57,12 +57,12 @@ def save_history(snapshot: Snapshot, path: Path) -> None:
         rows.writerows(snapshot.history)
 
 
-SECONDS_BETWEEN = 15.0
+CHECKPOINT_SECONDS = 15.0  # between two checkpoints
 
 
 class Checkpoint:
     """The callback that keeps the snapshot and the history of a run folder up to date: from the first window
-    on, every `SECONDS_BETWEEN`, and when the run ends.
+    on, every `CHECKPOINT_SECONDS`, and when the run ends.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -70,7 +70,7 @@ class Checkpoint:
         self.written = -math.inf
 
     def __call__(self, progress: Progress) -> None:
-        if progress.ended or time.monotonic() - self.written >= SECONDS_BETWEEN:
+        if progress.ended or time.monotonic() - self.written >= CHECKPOINT_SECONDS:
             save_snapshot(progress.snapshot, self.path)
             save_history(progress.snapshot, self.history)
             self.written = time.monotonic()

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-WARM_UP = 3  # calls that are not recorded: libraries choose their kernels and get their memory in them
+WARM_UP_CALLS = 3  # not recorded: libraries choose their kernels and allocate their memory in them
 
 Work = Callable[[], object]
 
@@ -37,7 +37,7 @@ class Recording:
     def __call__(self) -> None:
         self.calls += 1
         with torch.cuda.device(self.device):
-            if self.calls <= WARM_UP:
+            if self.calls <= WARM_UP_CALLS:
                 self._on_the_side_stream()
                 return
             if self.graph is None:

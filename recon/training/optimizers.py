@@ -53,7 +53,7 @@ class Muon:
 
     def state_dict(self) -> dict[str, Any]:
         """What the next steps depend on: the very tensors, which those steps will change."""
-        return {"state": {0: {name: getattr(self, name) for name in _STATE}}}
+        return {"state": {0: {name: getattr(self, name) for name in _ADAM_NAMES}}}
 
     @torch.no_grad()
     def load_state_dict(self, kept: dict[str, Any]) -> None:
@@ -61,7 +61,7 @@ class Muon:
         of a start.
         """
         state = kept["state"].get(0)
-        for name, other in _STATE.items():
+        for name, other in _ADAM_NAMES.items():
             held = getattr(self, name)
             if state is None:
                 held.zero_()
@@ -97,10 +97,10 @@ class Muon:
 
 
 # Momentum, mean square and number of steps, by the names that PyTorch's Adam has for them, too.
-_STATE = {"first": "exp_avg", "second": "exp_avg_sq", "count": "step"}
+_ADAM_NAMES = {"first": "exp_avg", "second": "exp_avg_sq", "count": "step"}
 
 # Of the odd quintics the one that brings [0.003, 1] nearest to 1, then what it leaves, and so on.
-_QUINTICS = (
+_POLAR_EXPRESS_COEFFICIENTS = (
     (8.3837, -24.7659, 18.3571),
     (4.0434, -3.0114, 0.5695),
     (3.5056, -2.6267, 0.5257),
@@ -119,7 +119,7 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.transpose(1, 2) if tall else matrices
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-30)
-    for a, b, c in _QUINTICS:
+    for a, b, c in _POLAR_EXPRESS_COEFFICIENTS:
         gram = torch.bmm(x, x.transpose(1, 2))
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.transpose(1, 2) if tall else x

@@ -1,6 +1,6 @@
 """One training loop for every task.
 
-The loop works in windows of `WINDOW` steps. After each it looks at the mean terms, which costs a GPU
+The loop works in windows of `WINDOW_STEPS` steps. After each it looks at the mean terms, which costs a GPU
 one synchronisation, and then either takes a snapshot or, where the loss is not finite, has jumped, or
 has never come down, goes back to the last good snapshot with half the learning rate. A snapshot
 holds all that the rest of the run depends on: a run resumed from one ends exactly as the run that
@@ -24,10 +24,10 @@ from recon.training.settings import FitConfig
 from recon.training.step import Moment, Steps
 from recon.training.task import Fitted, Task, Trainable
 
-WINDOW = 50
-JUMP = 4.0  # a window's loss over the best one's, at the same weights, that counts as diverging
-LEARNT_BY, LEARNT = 0.1, 0.9  # by this share of the run the loss must be below this share of its start
-RECOVERIES = 6
+WINDOW_STEPS = 50  # steps between two looks at the loss
+DIVERGENCE_RATIO = 4.0  # of a window's loss to the best one's, at the same weights, that counts as diverging
+STALL_CHECK_PROGRESS, STALL_LOSS_RATIO = 0.1, 0.9  # from this progress on, the loss over the first window's
+MAX_RECOVERIES = 6
 
 log = logging.getLogger("recon")
 
@@ -144,7 +144,7 @@ class _Run:
     def loop(self) -> None:
         while (share := self.share(self.good.step)) < 1:
             first = self.good.step
-            last = first + WINDOW
+            last = first + WINDOW_STEPS
             if self.config.seconds is None:
                 last = min(last, self.config.steps)
             terms = self.steps.window([self.moment(step) for step in range(first, last)])
@@ -192,15 +192,15 @@ class _Run:
             return None
         loss = self.loss(terms, share)
         best, first = self.loss(self.good.best, share), self.loss(self.good.first, share)
-        if loss > JUMP * best:
+        if loss > DIVERGENCE_RATIO * best:
             return f"the loss jumped to {loss / best:.1f} times its best", self.good
-        if share > LEARNT_BY and loss > LEARNT * first:
+        if share > STALL_CHECK_PROGRESS and loss > STALL_LOSS_RATIO * first:
             return f"the loss has not come down from its start ({loss / first:.0%} of it)", self.initial
         return None
 
     def recover(self, trouble: str, state: Snapshot) -> None:
         scale, count = self.good.rate_scale / 2, self.good.recoveries + 1
-        if count > RECOVERIES:
+        if count > MAX_RECOVERIES:
             raise FitError(
                 f"training failed {count} times, last at {2 * scale:g} times the learning rate "
                 f"{self.config.rate:g}: {trouble}; see what `recon info` says of the input"

@@ -15,13 +15,13 @@ from recon.errors import MissingLibraryError, ReconError
 from recon.render.files import free_path, write_png
 from recon.render.palette import PLAIN, SIGNED
 from recon.viewer.open3d_parts import import_open3d, lines, points, triangles
-from recon.viewer.requirements import INSTEAD
-from recon.viewer.stage import AGAIN, KEYS, PICTURE, Stage
+from recon.viewer.requirements import SCREENSHOT_HINT
+from recon.viewer.stage import KEYS, PICTURE_FILE, POLL_SECONDS, Stage
 
-ARROWS = {"RIGHT": 262, "LEFT": 263, "DOWN": 264, "UP": 265}  # GLFW's numbers; letters have their ASCII ones
-WIDTH, HEIGHT = 1280, 860
-FRAME = 0.02  # seconds
-SPANS = {PLAIN: "dark to yellow", SIGNED: "purple over white to brown"}
+ARROW_KEY_CODES = {"RIGHT": 262, "LEFT": 263, "DOWN": 264, "UP": 265}  # GLFW's; those of letters are ASCII
+WINDOW_WIDTH, WINDOW_HEIGHT = 1280, 860  # pixels
+FRAME_SECONDS = 0.02
+COLORMAP_DESCRIPTIONS = {PLAIN: "dark to yellow", SIGNED: "purple over white to brown"}
 log = logging.getLogger("recon")
 
 
@@ -32,12 +32,12 @@ class ClassicWindow:
         open3d = import_open3d()
         self.stage, self.drawn = stage, dict[str, Any]()
         self.window = open3d.visualization.VisualizerWithKeyCallback()
-        if not self.window.create_window("recon", WIDTH, HEIGHT):
-            raise MissingLibraryError(f"Open3D cannot open a window on this screen: {INSTEAD}")
+        if not self.window.create_window("recon", WINDOW_WIDTH, WINDOW_HEIGHT):
+            raise MissingLibraryError(f"Open3D cannot open a window on this screen: {SCREENSHOT_HINT}")
         self.window.get_render_option().mesh_show_back_face = True
         self.window.get_render_option().point_size = 3.0
-        for name in (*"MWPNCSXYZRIHQ", *ARROWS):
-            self.window.register_key_callback(ARROWS.get(name) or ord(name), self._pressed(name))
+        for name in (*"MWPNCSXYZRIHQ", *ARROW_KEY_CODES):
+            self.window.register_key_callback(ARROW_KEY_CODES.get(name) or ord(name), self._pressed(name))
         self.window.register_animation_callback(self._tick)
         self.page: object = None
         self.looked = time.monotonic()
@@ -67,7 +67,7 @@ class ClassicWindow:
             log.info("%s", self.stage.page.title)
         for legend in self.stage.legends():
             texts = ", ".join(text for _, text in legend.ticks())
-            log.info("%s (%s), %s: %s", legend.title, legend.unit, SPANS[legend.map], texts)
+            log.info("%s (%s), %s: %s", legend.title, legend.unit, COLORMAP_DESCRIPTIONS[legend.map], texts)
 
     def aim(self) -> None:
         """Look at the whole page."""
@@ -80,14 +80,14 @@ class ClassicWindow:
     def save(self) -> None:
         """Write what is shown to the first free of recon-view.png, recon-view-2.png, …"""
         picture = np.asarray(self.window.capture_screen_float_buffer(True))
-        path = free_path(PICTURE)
+        path = free_path(PICTURE_FILE)
         write_png(np.rint(255 * picture).astype(np.uint8), path)
         log.info("saved %s", path)
 
     def _tick(self, window: Any) -> bool:
         """Now and then, show files anew that were replaced, from where they are looked at."""
-        time.sleep(FRAME)  # Open3D would not
-        if time.monotonic() - self.looked < AGAIN:
+        time.sleep(FRAME_SECONDS)  # Open3D would not
+        if time.monotonic() - self.looked < POLL_SECONDS:
             return False
         self.looked = time.monotonic()
         if not self.stage.follow():

@@ -14,9 +14,9 @@ from recon.render.palette import PLAIN, SIGNED, Colors, at
 from recon.scan.preparation.spacing import NEIGHBOURS, point_spacing
 from recon.surface.evaluation import distance_to_mesh
 
-CLOSE = 2.0  # point spacings from the nearest point within which its plane stands for the surface
-TAIL = 2.0  # percent of the values that may lie beyond either end of the legend
-MODES = ("auto", "plain", "scan", "normal", "height", "distance", "curvature")
+PLANE_REACH_SPACINGS = 2.0  # from a point, within which its tangent plane stands for the surface
+TAIL_PERCENT = 2.0  # of the values that may lie beyond either end of the legend
+COLOR_MODES = ("auto", "plain", "scan", "normal", "height", "distance", "curvature")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Legend:
 
 def modes(thing: Mesh | PointCloud) -> list[str]:
     """The ways to colour a thing: those every thing has, and the names of its scalars."""
-    return [*MODES, *(name for name in thing.values if name not in MODES)]
+    return [*COLOR_MODES, *(name for name in thing.values if name not in COLOR_MODES)]
 
 
 def colored(
@@ -84,7 +84,7 @@ def colored(
         return replace(thing, colors=_scan_colors(thing, beside)), None
     if mode == "normal":
         return replace(thing, colors=np.rint((_normals(thing) + 1) * 127.5).astype(np.uint8)), None
-    legend, values = _NUMBERS[mode](thing, beside, up, unit) if mode in _NUMBERS else _scalar(thing, mode)
+    legend, values = _BY_MODE[mode](thing, beside, up, unit) if mode in _BY_MODE else _scalar(thing, mode)
     return replace(thing, colors=legend.colors(values)), legend
 
 
@@ -126,7 +126,7 @@ def _to_scan(places: Float, cloud: PointCloud) -> Float:
         return distance
     known = cloud.points[np.isfinite(cloud.points).all(1)]
     off = np.abs(((places - cloud.points[index]) * cloud.normals[index]).sum(1))
-    near = distance < CLOSE * point_spacing(known - known[0])
+    near = distance < PLANE_REACH_SPACINGS * point_spacing(known - known[0])
     return np.where(near & np.isfinite(off), off, distance)
 
 
@@ -168,7 +168,7 @@ def _curvature(
     if not isinstance(thing, Mesh):
         raise UsageError(f"{thing.source} is points: only meshes can be coloured by curvature")
     found = mean_curvature(thing)
-    most = max(float(np.percentile(np.abs(found), 100 - 2 * TAIL)), np.finfo(float).tiny)
+    most = max(float(np.percentile(np.abs(found), 100 - 2 * TAIL_PERCENT)), np.finfo(float).tiny)
     beyond = bool((found < -most).any()), bool((found > most).any())
     return Legend("mean curvature", f"1/{unit or 'scan unit'}", -most, most, SIGNED, beyond), found
 
@@ -181,7 +181,12 @@ def _scalar(thing: Mesh | PointCloud, name: str) -> tuple[Legend, Float]:
 
 
 def _ranged(
-    title: str, unit: str | None, values: Float, map: Colors, low: float | None = None, tail: float = TAIL
+    title: str,
+    unit: str | None,
+    values: Float,
+    map: Colors,
+    low: float | None = None,
+    tail: float = TAIL_PERCENT,
 ) -> tuple[Legend, Float]:
     known = values[np.isfinite(values)]
     if len(known) == 0:
@@ -220,4 +225,4 @@ def _spread(mesh: Mesh, per_face: Float) -> Float:
     return np.bincount(mesh.faces.ravel(), np.repeat(per_face, 3), count).astype(np.float64)
 
 
-_NUMBERS: dict[str, Callable] = {"height": _height, "distance": _distance, "curvature": _curvature}
+_BY_MODE: dict[str, Callable] = {"height": _height, "distance": _distance, "curvature": _curvature}

@@ -13,7 +13,7 @@ from recon.render.palette import SIGNED
 from recon.render.plots import Slice
 from recon.viewer.coloring import Legend
 
-LINES = 8  # lines of equal distance to each side of zero, at most
+MAX_ISOLINES = 8  # on each side of zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ def cut_of(found: Slice, unit: str | None) -> Cut:
     a, b, c, d = (corner.ravel() for corner in quads)
     faces = np.concatenate([np.column_stack([a, b, c]), np.column_stack([a, c, d])])
     most = max(float(np.abs(found.distance).max()), np.finfo(float).tiny)
-    step = round_step(most / LINES)
+    step = round_step(most / MAX_ISOLINES)
     unit = f"{unit or 'scan unit'}, a line every {step:g}"
     legend = Legend("signed distance", unit, -most, most, SIGNED)
     grid = np.indices((rows, columns)).reshape(2, -1).T

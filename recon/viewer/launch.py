@@ -13,8 +13,8 @@ from pathlib import Path
 from recon.base.runs import PREVIEW
 from recon.viewer.requirements import check_screen
 
-KINDS = ("modern", "classic")
-CRASHES = {signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
+WINDOW_KINDS = ("modern", "classic")
+CRASH_SIGNALS = {signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
 Vector = tuple[float, ...] | None
 log = logging.getLogger("recon")
 
@@ -25,10 +25,10 @@ def open_window(paths: Sequence[str | Path], options: Sequence[str] = ()) -> int
     window's process, which writes its own errors. Raises MissingLibraryError as `check_screen`.
     """
     check_screen()
-    for kind in KINDS:
+    for kind in WINDOW_KINDS:
         command = [sys.executable, "-m", "recon", "view", "--window", kind, *options, "--"]
         code = subprocess.run([*command, *map(str, paths)], stdout=subprocess.DEVNULL).returncode
-        if -code not in CRASHES:
+        if -code not in CRASH_SIGNALS:
             return abs(code)
         log.warning("the %s window was ended by the graphics system (%s)", kind, signal.Signals(-code).name)
     return 1

@@ -10,10 +10,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from recon.viewer.coloring import Legend
 
-INK, GROUND = (40, 40, 40), (255, 255, 255)
+INK_RGB, BACKGROUND_RGB = (40, 40, 40), (255, 255, 255)
 
 
-def legend_picture(legend: Legend, height: int, ground: tuple[int, int, int] = GROUND) -> NDArray[np.uint8]:
+def legend_picture(
+    legend: Legend, height: int, ground: tuple[int, int, int] = BACKGROUND_RGB
+) -> NDArray[np.uint8]:
     """(height, width, 3): the bar of colours, upright, its numbers beside it, its title with the unit above;
     as wide as that needs.
     """
@@ -27,22 +29,22 @@ def legend_picture(legend: Legend, height: int, ground: tuple[int, int, int] = G
     image = Image.new("RGB", (width, height), ground)
     pen = ImageDraw.Draw(image)
     for row, text in enumerate(heading):
-        pen.text((gap, gap // 2 + row * line), text, INK, font)
+        pen.text((gap, gap // 2 + row * line), text, INK_RGB, font)
     top, bottom = gap + len(heading) * line + line // 2, height - line
     colors = legend.colors(np.linspace(legend.high, legend.low, bottom - top))
     strip = np.repeat(colors[:, None], bar, axis=1)
     image.paste(Image.fromarray(strip), (gap, top))
-    pen.rectangle((gap - 1, top - 1, gap + bar, bottom), outline=INK)
+    pen.rectangle((gap - 1, top - 1, gap + bar, bottom), outline=INK_RGB)
     for share, text in ticks:
         y = bottom - share * (bottom - top)
-        pen.line((gap + bar, y, gap + bar + gap // 2, y), INK)
-        pen.text((gap + bar + gap, y), text, INK, font, anchor="lm")
+        pen.line((gap + bar, y, gap + bar + gap // 2, y), INK_RGB)
+        pen.text((gap + bar + gap, y), text, INK_RGB, font, anchor="lm")
     return np.asarray(image)
 
 
 def beside(picture: NDArray[np.uint8], legend: Legend | None, width: int) -> NDArray[np.uint8]:
     """The picture with a column of that width to its right, and in it, where there is one, the legend."""
-    column = np.full((len(picture), width, 3), GROUND, np.uint8)
+    column = np.full((len(picture), width, 3), BACKGROUND_RGB, np.uint8)
     if legend is not None:
         drawn = legend_picture(legend, legend_height(len(picture)))[:, :width]
         column[len(column) - len(drawn) :, : drawn.shape[1]] = drawn

@@ -22,12 +22,14 @@ from numpy.typing import NDArray
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import FIELD_OF_VIEW, Camera, mean_normal
 from recon.render.ray_casting import BODY, INSIDE, SUPERSAMPLING, averaged, surface_of
-from recon.viewer.open3d_parts import PICTURE_LIGHT, faces_of, light, tensor
+from recon.viewer.open3d_parts import PICTURE_LUX, faces_of, light, tensor
 
-SHARES = np.arange(256) / 255
-LINEAR = np.where(SHARES <= 0.04045, SHARES / 12.92, ((SHARES + 0.055) / 1.055) ** 2.4)  # of sRGB
-CLOSED = 1e-6  # length of the mean normal of a surface without openings, where it is 0 but for rounding
-BELOW = 5e-4  # of the longest side: how far the inside is drawn below the outside
+SRGB_LEVELS = np.arange(256) / 255
+SRGB_TO_LINEAR = np.where(
+    SRGB_LEVELS <= 0.04045, SRGB_LEVELS / 12.92, ((SRGB_LEVELS + 0.055) / 1.055) ** 2.4
+)  # of sRGB
+MAX_CLOSED_MEAN_NORMAL = 1e-6  # its length on a surface without openings, 0 but for rounding
+BACKFACE_OFFSET = 5e-4  # of the longest side: how far the inside is drawn below the outside
 
 
 class OffscreenError(Exception):
@@ -107,7 +109,7 @@ def _place(rendering: Any, renderer: Any, surface: Mesh) -> None:
     material.shader = "defaultLit"
     material.base_roughness, material.base_reflectance = 1.0, 0.0
     shown = painted(surface)
-    places, shades = shown.vertices - _middle(surface), tensor(LINEAR[shown.colors], np.float32)
+    places, shades = shown.vertices - _middle(surface), tensor(SRGB_TO_LINEAR[shown.colors], np.float32)
     renderer.scene.add_geometry("surface", faces_of(places, shown.faces, shades, shown.normals), material)
 
 
@@ -120,7 +122,7 @@ def _aim(rendering: Any, renderer: Any, surface: Mesh, camera: Camera) -> None:
     scene.camera.look_at(
         *(np.float32(x) for x in (camera.target - middle, camera.eye - middle, camera.upward))
     )
-    light(scene.scene, (camera.right, camera.upward, camera.forward), PICTURE_LIGHT)
+    light(scene.scene, (camera.right, camera.upward, camera.forward), PICTURE_LUX)
 
 
 def _middle(surface: Mesh) -> Float:
@@ -136,10 +138,10 @@ def painted(surface: Mesh) -> Mesh:
     body, inside = (np.rint(255 * color).astype(np.uint8) for color in (BODY, INSIDE))
     count = len(surface.vertices)
     colors = np.tile(body, (count, 1))
-    if np.linalg.norm(mean_normal(surface)) < CLOSED:
+    if np.linalg.norm(mean_normal(surface)) < MAX_CLOSED_MEAN_NORMAL:
         return replace(surface, colors=colors)
     assert surface.normals is not None
-    below = surface.vertices - BELOW * np.ptp(surface.vertices, axis=0).max() * surface.normals
+    below = surface.vertices - BACKFACE_OFFSET * np.ptp(surface.vertices, axis=0).max() * surface.normals
     return Mesh(
         np.concatenate([surface.vertices, below]),
         np.concatenate([surface.faces, surface.faces[:, ::-1] + count]),

@@ -9,11 +9,11 @@ import numpy as np
 from recon.errors import MissingLibraryError
 from recon.geometry import Float
 from recon.viewer.piece import Piece
-from recon.viewer.requirements import INSTEAD, LIBRARIES
+from recon.viewer.requirements import SCREENSHOT_HINT, SYSTEM_LIBRARIES
 
 # Lux: from above the camera's left, and from everywhere. Colours of the window go to the screen as they are
 # shaded; those of pictures are linear, and encoded when they are shaded.
-WINDOW_LIGHT, PICTURE_LIGHT = (48_000.0, 28_000.0), (80_000.0, 24_000.0)
+WINDOW_LUX, PICTURE_LUX = (48_000.0, 28_000.0), (80_000.0, 24_000.0)
 
 
 def import_open3d() -> Any:
@@ -24,12 +24,14 @@ def import_open3d() -> Any:
         import open3d.visualization.rendering
     except ModuleNotFoundError as error:
         raise MissingLibraryError(
-            f"the window needs Open3D ({error}): bash tools/setup view, or pip install open3d, {INSTEAD}"
+            f"the window needs Open3D ({error}): "
+            f"bash tools/setup view, or pip install open3d, {SCREENSHOT_HINT}"
         ) from None
     except (ImportError, OSError) as error:  # a library of the system is not there
         reason = str(error).splitlines()[0]
         raise MissingLibraryError(
-            f"Open3D does not start ({reason}): apt-get install {LIBRARIES} (Debian, Ubuntu), {INSTEAD}"
+            f"Open3D does not start ({reason}): "
+            f"apt-get install {SYSTEM_LIBRARIES} (Debian, Ubuntu), {SCREENSHOT_HINT}"
         ) from None
     return open3d
 

@@ -20,8 +20,8 @@ from recon.scan.files import READERS, read_any
 if TYPE_CHECKING:  # it takes PyTorch, which takes a second: only pages with a run folder load it
     from recon.surface.reconstruction import Reconstruction
 
-FINEST = 256  # samples along the longest side of a run's field, to look at
-SURROUNDED = 0.5  # share of a scan's box, along each side, that the box of its mesh covers at least
+MAX_VIEW_RESOLUTION = 256  # samples along the longest side, of the mesh of a run's field
+MIN_SHARED_SIDE = 0.5  # fraction of each side of a scan's box that the box of its mesh covers
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ class Page:
         for mesh in [] if isinstance(thing, Mesh) else self.meshes:
             bottom, top = _box(mesh)
             shared = np.minimum(high, top) - np.maximum(low, bottom)
-            if (shared >= SURROUNDED * (high - low)).all():
+            if (shared >= MIN_SHARED_SIDE * (high - low)).all():
                 return usual_view(mesh)
         return usual_view(thing)
 
@@ -170,7 +170,7 @@ def _mesh_of(folder: Path, run: Reconstruction) -> list[Mesh]:
 
         return [read_mesh(folder / PREVIEW)]
     try:
-        return [run.mesh(min(run.config.mesh.resolution or FINEST, FINEST))]
+        return [run.mesh(min(run.config.mesh.resolution or MAX_VIEW_RESOLUTION, MAX_VIEW_RESOLUTION))]
     except ExtractError:
         if run.trained < 1:
             return []

@@ -23,13 +23,13 @@ from recon.signals.media.video import check_film_path, write_film
 from recon.viewer.coloring import Legend, colored
 from recon.viewer.legend import beside, legend_width
 from recon.viewer.offscreen import Offscreen, OffscreenError
-from recon.viewer.requirements import LIBRARIES
+from recon.viewer.requirements import SYSTEM_LIBRARIES
 from recon.viewer.scene import Page, Scene
 
-ROUND = 96  # frames of a turntable: four seconds
-RATE = 24  # frames a second
-MOST_COLUMNS = 4
-LACKING = f"Debian, Ubuntu: apt-get install {LIBRARIES}"
+TURNTABLE_FRAMES = 96  # four seconds
+TURNTABLE_FPS = 24
+MAX_COLUMNS = 4
+INSTALL_HINT = f"Debian, Ubuntu: apt-get install {SYSTEM_LIBRARIES}"
 
 Draw = Callable[[Mesh | PointCloud, Camera], NDArray[np.uint8]]
 log = logging.getLogger("recon")
@@ -107,8 +107,9 @@ def turntable(
     check_writable(path, overwrite)
     check_film_path(path)
     subjects = subjects_of(scene.page(0), shot)
-    taken = _panels(subjects, shot, ROUND, progress)
-    write_film((sheet([frames]) for frames in zip(*taken, strict=True)), path, RATE, overwrite=overwrite)
+    taken = _panels(subjects, shot, TURNTABLE_FRAMES, progress)
+    frames = (sheet([row]) for row in zip(*taken, strict=True))
+    write_film(frames, path, TURNTABLE_FPS, overwrite=overwrite)
     progress(1.0)
 
 
@@ -166,7 +167,7 @@ def renderer() -> Iterator[Draw]:
             picture = offscreen.draw(thing, camera)
         except OffscreenError:
             works = False
-            log.info("drawn by ray casting: Open3D's off-screen renderer does not start here (%s)", LACKING)
+            log.info("drawn by ray casting: Open3D's off-screen renderer does not start (%s)", INSTALL_HINT)
             return drawn(thing, camera)
         if works is None:
             works = True
@@ -178,9 +179,9 @@ def renderer() -> Iterator[Draw]:
 
 
 def _wrapped(panels: Sequence[NDArray[np.uint8]]) -> list[list[NDArray[np.uint8]]]:
-    """Pictures in rows of equal length, `MOST_COLUMNS` at most; white where there are none left."""
-    count = math.ceil(math.sqrt(len(panels))) if len(panels) > MOST_COLUMNS else len(panels)
-    columns = min(count, MOST_COLUMNS)
+    """Pictures in rows of equal length, `MAX_COLUMNS` at most; white where there are none left."""
+    count = math.ceil(math.sqrt(len(panels))) if len(panels) > MAX_COLUMNS else len(panels)
+    columns = min(count, MAX_COLUMNS)
     blank = [np.full_like(panels[0], 255)] * (-len(panels) % columns)
     filled = [*panels, *blank]
     return [filled[k : k + columns] for k in range(0, len(filled), columns)]

@@ -11,15 +11,15 @@ from recon.errors import ReconError, UsageError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import asked, corners
 from recon.render.ray_casting import BEHIND, parted_at_edges
-from recon.viewer.coloring import MODES, Legend, colored, modes
+from recon.viewer.coloring import COLOR_MODES, Legend, colored, modes
 from recon.viewer.isolines import Cut, cut_of
 from recon.viewer.offscreen import painted
 from recon.viewer.piece import Piece
 from recon.viewer.scene import Layer, Page, Scene
 
-STICKS, STICK = 3000, 0.02  # normals that are shown; their length, over the diagonal of the page
-SLICE_SIDE, SLICE_STEP = 128, 0.025  # samples along a slice; how far a key moves it, over the box
-WIRE, NORMAL, LINE, SURFACE = (60, 70, 85), (190, 60, 40), (90, 90, 90), (0, 0, 0)  # of lines, RGB
+MAX_NORMALS, NORMAL_LENGTH = 3000, 0.02  # shown; over the diagonal of the page
+SLICE_RESOLUTION, SLICE_STEP = 128, 0.025  # samples along the longest side; step of a key, over the box
+WIREFRAME_RGB, NORMAL_RGB, ISOLINE_RGB, SURFACE_RGB = (60, 70, 85), (190, 60, 40), (90, 90, 90), (0, 0, 0)
 
 # Key, and what it does; R, I, H and Q are the window's own.
 KEYS = (
@@ -37,9 +37,9 @@ KEYS = (
     ("H", "hide or show the keys"),
     ("Q", "close"),
 )
-AGAIN = 1.0  # seconds between two looks whether files were replaced
-PICTURE = "recon-view.png"  # what key I saves; recon-view-2.png where that is there, and so on
-SWITCHES = {"M": "mesh", "W": "wireframe", "P": "points", "N": "normals", "S": "slice"}
+POLL_SECONDS = 1.0  # between two checks whether files were replaced
+PICTURE_FILE = "recon-view.png"  # what key I saves; recon-view-2.png if it exists, and so on
+TOGGLES = {"M": "mesh", "W": "wireframe", "P": "points", "N": "normals", "S": "slice"}
 
 
 class Stage:
@@ -114,8 +114,8 @@ class Stage:
 
     def press(self, key: str) -> None:
         """Do what a key of `KEYS` does; nothing for one of the window's own."""
-        if key in SWITCHES:
-            self.on[SWITCHES[key]] = not self.on[SWITCHES[key]]
+        if key in TOGGLES:
+            self.on[TOGGLES[key]] = not self.on[TOGGLES[key]]
         elif key == "C":
             names = self.modes()
             self.mode = names[(names.index(self.mode) + 1) % len(names)]
@@ -141,7 +141,7 @@ class Stage:
 
     def modes(self) -> list[str]:
         """The ways that something on this page can be coloured."""
-        page, names = self.page, list(MODES)
+        page, names = self.page, list(COLOR_MODES)
         if not (page.meshes and page.clouds):
             names.remove("distance")
         if not page.meshes:
@@ -150,7 +150,7 @@ class Stage:
             names.remove("scan")
         return list(
             dict.fromkeys(
-                [*names, *(name for layer in page.layers for name in modes(layer.thing)[len(MODES) :])]
+                [*names, *(name for layer in page.layers for name in modes(layer.thing)[len(COLOR_MODES) :])]
             )
         )
 
@@ -173,8 +173,8 @@ class Stage:
         if self.on["slice"] and self.page.run is not None:
             name = f"{self.number}.{self.reading} slice {self.axis} {self.share:.4f}"
             found[name] = self._plane
-            found[f"{name} lines"] = lambda: self._line_piece(self.cut().lines, LINE, 1.0)
-            found[f"{name} surface"] = lambda: self._line_piece(self.cut().zero, SURFACE, 3.0)
+            found[f"{name} lines"] = lambda: self._line_piece(self.cut().lines, ISOLINE_RGB, 1.0)
+            found[f"{name} surface"] = lambda: self._line_piece(self.cut().zero, SURFACE_RGB, 3.0)
         return found
 
     def cut(self) -> Cut:
@@ -185,7 +185,8 @@ class Stage:
         if self._cut is None or self._cut[0] != key:
             assert self.page.run is not None
             low, high = self.page.run.frame.to_world(self.page.run.box)[:, self.axis]
-            found = slice_at(self.page.run, self.axis, float(low + self.share * (high - low)), SLICE_SIDE)
+            place = float(low + self.share * (high - low))
+            found = slice_at(self.page.run, self.axis, place, SLICE_RESOLUTION)
             self._cut = key, cut_of(found, self.page.unit)
         return self._cut[1]
 
@@ -251,16 +252,16 @@ class Stage:
         ends = np.sort(layer.thing.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
         unique = np.unique(ends[:, 0] * len(layer.thing.vertices) + ends[:, 1])
         rows = np.stack([unique // len(layer.thing.vertices), unique % len(layer.thing.vertices)], axis=1)
-        return self._line_piece(layer.thing.vertices[rows], WIRE, 1.0)
+        return self._line_piece(layer.thing.vertices[rows], WIREFRAME_RGB, 1.0)
 
     def _normals(self, layer: Layer) -> Piece:
         thing = parted_at_edges(layer.thing) if isinstance(layer.thing, Mesh) else layer.thing
         places = thing.vertices if isinstance(thing, Mesh) else thing.points
         assert thing.normals is not None
         rows = np.flatnonzero(np.isfinite(places).all(1) & np.isfinite(thing.normals).all(1))
-        rows = rows[:: -(-len(rows) // STICKS)]
-        tips = places[rows] + 2 * STICK * self.radius * thing.normals[rows]
-        return self._line_piece(np.stack([places[rows], tips], axis=1), NORMAL, 1.0)
+        rows = rows[:: -(-len(rows) // MAX_NORMALS)]
+        tips = places[rows] + 2 * NORMAL_LENGTH * self.radius * thing.normals[rows]
+        return self._line_piece(np.stack([places[rows], tips], axis=1), NORMAL_RGB, 1.0)
 
     def _plane(self) -> Piece:
         plane = self.cut().plane

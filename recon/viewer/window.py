@@ -4,6 +4,7 @@ nothing else is decided here.
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,14 +16,14 @@ from recon.errors import ReconError
 from recon.render.camera import FIELD_OF_VIEW, fitted
 from recon.render.files import free_path, write_png
 from recon.viewer.legend import beside, legend_picture, legend_width
-from recon.viewer.open3d_parts import WINDOW_LIGHT, import_open3d, light, lines, points, triangles
+from recon.viewer.open3d_parts import WINDOW_LUX, import_open3d, light, lines, points, triangles
 from recon.viewer.piece import Piece
-from recon.viewer.stage import AGAIN, KEYS, PICTURE, SWITCHES, Stage
+from recon.viewer.stage import KEYS, PICTURE_FILE, POLL_SECONDS, TOGGLES, Stage
 
-WIDTH, HEIGHT, PANEL = 1280, 860, 17  # pixels; width of the panel in letters' heights
-LEGEND = 160  # height in pixels
-MANY = 500_000  # faces: without a GPU, smooth edges would take seconds
-TITLE = 34  # letters of a name that fit into the panel
+WINDOW_WIDTH, WINDOW_HEIGHT, PANEL_WIDTH_EM = 1280, 860, 17  # pixels; font sizes
+LEGEND_HEIGHT = 160  # pixels
+MULTISAMPLING_MAX_FACES = 500_000  # without a GPU, smooth edges of more would take seconds
+PANEL_LETTERS = 34  # that fit into a line of the panel
 
 
 class Window:
@@ -36,7 +37,7 @@ class Window:
         self.box = open3d.geometry.AxisAlignedBoundingBox(-np.ones(3), np.ones(3))
         self.app = self.gui.Application.instance
         self.app.initialize()
-        self.window = self.app.create_window("recon", WIDTH, HEIGHT)
+        self.window = self.app.create_window("recon", WINDOW_WIDTH, WINDOW_HEIGHT)
         self.view = self.gui.SceneWidget()
         self.view.scene = self.rendering.Open3DScene(self.window.renderer)
         self.view.scene.set_background([1.0, 1.0, 1.0, 1.0])
@@ -68,7 +69,7 @@ class Window:
                 row.add_child(self._button(text, partial(self.press, key)))
             self.panel.add_child(row)
         self.boxes = {}
-        for key, name in SWITCHES.items():
+        for key, name in TOGGLES.items():
             box = self.boxes[name] = gui.Checkbox(name.capitalize())
             box.set_on_checked(lambda _, key=key: self.press(key))
             self.panel.add_child(box)
@@ -88,7 +89,7 @@ class Window:
         self.colors.set_on_selection_changed(self._color)
         row.add_child(self.colors)
         self.panel.add_child(row)
-        self.legend = gui.ImageWidget(self.image(np.zeros((LEGEND, 8, 3), np.uint8)))
+        self.legend = gui.ImageWidget(self.image(np.zeros((LEGEND_HEIGHT, 8, 3), np.uint8)))
         self.panel.add_child(self.legend)
         row = gui.Horiz(0.5 * em)
         row.add_child(self._button("Save a picture", self.save))
@@ -119,7 +120,7 @@ class Window:
             if len(piece.places):
                 scene.add_geometry(name, *self._geometry(piece))
         self.drawn = set(wanted)
-        smooth = sum(len(mesh.faces) for mesh in stage.page.meshes) < MANY
+        smooth = sum(len(mesh.faces) for mesh in stage.page.meshes) < MULTISAMPLING_MAX_FACES
         scene.view.set_sample_count(4 if smooth else 1)
         if self.page_shown is not stage.page:
             self._turned()
@@ -135,12 +136,12 @@ class Window:
         legends = stage.legends()
         self.legend.visible = bool(legends)
         if legends:
-            height = len(legends) * LEGEND
-            pictures = [legend_picture(legend, LEGEND) for legend in legends]
+            height = len(legends) * LEGEND_HEIGHT
+            pictures = [legend_picture(legend, LEGEND_HEIGHT) for legend in legends]
             wide = max(picture.shape[1] for picture in pictures)
             shown = np.full((height, wide, 3), 255, np.uint8)
             for k, picture in enumerate(pictures):
-                shown[k * LEGEND : (k + 1) * LEGEND, : picture.shape[1]] = picture
+                shown[k * LEGEND_HEIGHT : (k + 1) * LEGEND_HEIGHT, : picture.shape[1]] = picture
             self.legend.update_image(self.image(shown))
         self.window.set_needs_layout()
         self.view.force_redraw()
@@ -149,16 +150,17 @@ class Window:
     def _turned(self) -> None:
         stage, gui = self.stage, self.gui
         self.page_shown = stage.page
-        name = stage.page.title if len(stage.page.title) <= TITLE else stage.page.title[: TITLE - 3] + "..."
+        title = stage.page.title
+        short = title if len(title) <= PANEL_LETTERS else title[: PANEL_LETTERS - 3] + "..."
         count = f"\n{stage.number + 1} of {len(stage.scene)}" if len(stage.scene) > 1 else ""
-        self.title.text = name + count
-        self.window.title = f"recon: {stage.page.title}"
+        self.title.text = short + count
+        self.window.title = f"recon: {title}"
         self.colors.clear_items()
         for mode in stage.modes():
             self.colors.add_item(mode)
         rows, self.layer_boxes = gui.Vert(0.25 * self.window.theme.font_size), []
         for k, layer in enumerate(stage.page.layers):
-            box = gui.Checkbox(layer.name[:TITLE])
+            box = gui.Checkbox(layer.name[:PANEL_LETTERS])
             box.set_on_checked(lambda on, k=k: self._show(k, on))
             rows.add_child(box)
             self.layer_boxes.append(box)
@@ -193,10 +195,10 @@ class Window:
     def _light(self) -> None:
         """The light goes with the camera."""
         right, upward, back = np.asarray(self.view.scene.camera.get_view_matrix())[:3, :3]
-        light(self.view.scene.scene, (right, upward, -back), WINDOW_LIGHT)
+        light(self.view.scene.scene, (right, upward, -back), WINDOW_LUX)
 
     def _layout(self, context: Any) -> None:
-        area, width = self.window.content_rect, PANEL * context.theme.font_size
+        area, width = self.window.content_rect, PANEL_WIDTH_EM * context.theme.font_size
         self.view.frame = self.gui.Rect(area.x, area.y, area.width - width, area.height)
         self.panel.frame = self.gui.Rect(area.get_right() - width, area.y, width, area.height)
         if not self.aimed:
@@ -232,7 +234,7 @@ class Window:
 
     def _tick(self) -> bool:
         """Now and then, show files anew that were replaced, from where they are looked at."""
-        if time.monotonic() - self.looked < AGAIN:
+        if time.monotonic() - self.looked < POLL_SECONDS:
             return False
         self.looked = time.monotonic()
         if not self.stage.follow():
@@ -260,13 +262,9 @@ class Window:
 
     def say(self, text: str) -> None:
         """Show a line in the panel."""
-        words, row = [], ""
-        for word in text.split():
-            if row and len(row) + len(word) > TITLE:
-                words.append(row)
-                row = ""
-            row = f"{row} {word}".strip()
-        self.message.text = "\n".join([*words, row])
+        self.message.text = textwrap.fill(
+            text, PANEL_LETTERS + 1, break_long_words=False, break_on_hyphens=False
+        )
         self.window.set_needs_layout()
 
     def save(self) -> None:
@@ -277,7 +275,7 @@ class Window:
             picture = np.asarray(image)
             for legend in legends:
                 picture = beside(picture, legend, legend_width([legend], len(picture)))
-            path = free_path(PICTURE)
+            path = free_path(PICTURE_FILE)
             try:
                 write_png(picture, path)
                 self.say(f"saved {path}")

@@ -63,8 +63,8 @@ def test_the_fused_pass_is_autograds_double_backward(
     hidden: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Φ, ∇Φ and the parameters' gradients of a loss in both, in one piece and shared among workers."""
-    monkeypatch.setattr(parallel_rows, "SMALLEST", 7)
-    monkeypatch.setattr(parallel_rows, "LARGEST", 9)
+    monkeypatch.setattr(parallel_rows, "MIN_ROWS_PER_THREAD", 7)
+    monkeypatch.setattr(parallel_rows, "MAX_ROWS_PER_SLICE", 9)
     field, x = field_and_points(hidden, 3, 1)
 
     def loss(value: Tensor, gradient: Tensor) -> Tensor:

@@ -69,8 +69,8 @@ def test_jets_and_their_parameter_gradients_are_autograds(
 def test_a_loss_summed_over_shares_of_rows_is_the_whole_one(
     threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parallel_rows, "SMALLEST", 7)
-    monkeypatch.setattr(parallel_rows, "LARGEST", 9)
+    monkeypatch.setattr(parallel_rows, "MIN_ROWS_PER_THREAD", 7)
+    monkeypatch.setattr(parallel_rows, "MAX_ROWS_PER_SLICE", 9)
     field, x = field_and_points("sine", 2, 2, 2)
     order, target = laplacian_order(2), torch.linspace(-1, 1, len(x))
 

@@ -68,7 +68,7 @@ def test_helmholtz_meets_both_references(solve: Solve, tmp_path: Path) -> None:
 def test_sources_are_where_they_are_told(
     solve: Solve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recon.pde.solve_helmholtz.CELLS", 100)
+    monkeypatch.setattr("recon.pde.solve_helmholtz.OUTPUT_CELLS", 100)
     solve("helmholtz", "--wavenumber", "14", "--source=0.3,-0.2", "--source=-0.25,0.25", steps=20)
     with np.load(tmp_path / "out" / "solution.npz") as arrays:
         size = np.abs(arrays["reference"])
@@ -122,7 +122,7 @@ def test_a_level_that_rests_stays(solve: Solve, tmp_path: Path) -> None:
 def test_an_inclusion_is_found_from_its_echoes(
     solve: Solve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recon.pde.solve_inverse.CELLS", 200)
+    monkeypatch.setattr("recon.pde.solve_inverse.RECORDING_CELLS", 200)
     quick = ["--wavenumbers", "6", "--sources", "4", "--receivers", "16", "--set", "drawn.points=256"]
     summary = solve("inverse", *quick, steps=250)
     assert summary["correlation"] > 0.6
@@ -217,7 +217,7 @@ def test_what_cannot_be_solved_is_said_in_one_line(
 def test_another_problem_does_not_replace_a_solution(
     solve: Solve, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recon.pde.solve_helmholtz.CELLS", 60)
+    monkeypatch.setattr("recon.pde.solve_helmholtz.OUTPUT_CELLS", 60)
     solve("helmholtz", "--wavenumber", "4", steps=10)
     before = (tmp_path / "out" / "field.pt").read_bytes()
     other = ["helmholtz", "--wavenumber", "5", "-o", tmp_path / "out", *SMALL, "--set", "fit.steps=10"]

@@ -46,7 +46,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="module", autouse=True)
 def small_pictures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "SIZE", (160, 160))
+        patch.setattr(page, "PICTURE_SIZE", (160, 160))
         yield
 
 
@@ -59,7 +59,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
     command = ["mesh", str(data / "kitten.ply"), "-o", str(folder / "m.ply"), "--run", str(folder / "run")]
     assert main([*command, *settings, "--resolution", "64", "--quiet"]) == 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scene, "MOST_FACES", 3000)
+        patch.setattr(scene, "MAX_FACES", 3000)
         assert main(["report", str(folder / "run"), "--quiet"]) == 0
     return folder / "run"
 

@@ -12,7 +12,7 @@ from shapes import sphere
 
 from recon.errors import ExtractError
 from recon.geometry import Mesh, PointCloud
-from recon.report.scene import MOST_FACES, drawable, surface_of
+from recon.report.scene import MAX_FACES, drawable, surface_of
 from recon.surface.settings import STANDARD
 
 FAR = np.array([5.0e5, 5.4e6, 100.0])
@@ -93,4 +93,4 @@ def test_a_mesh_that_cannot_be_simplified_is_made_coarser() -> None:
     assert surface.mesh is not None and surface.shown is not None
     assert (len(surface.mesh.faces), len(surface.shown.faces)) == (2 * rows**2, 4)
     finest = STANDARD.mesh.finest
-    assert asked == [(None, None), (None, MOST_FACES), (int(finest * np.sqrt(MOST_FACES / len(many))), None)]
+    assert asked == [(None, None), (None, MAX_FACES), (int(finest * np.sqrt(MAX_FACES / len(many))), None)]

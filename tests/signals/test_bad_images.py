@@ -14,7 +14,7 @@ from PIL import Image
 from pixels import noise, png
 
 from recon.errors import SignalError
-from recon.signals.media.images import BITS, read_image, write_image
+from recon.signals.media.images import WRITABLE_BITS, read_image, write_image
 
 
 def refusal(path: Path) -> str:
@@ -28,8 +28,8 @@ def refusal(path: Path) -> str:
 
 def good_files(folder: Path) -> list[Path]:
     """A file of every format and reader."""
-    for ending in BITS:
-        for bits in BITS[ending]:
+    for ending in WRITABLE_BITS:
+        for bits in WRITABLE_BITS[ending]:
             for count in (1, 3):
                 write_image(noise(count) / 255, folder / f"{bits}{count}{ending}", bits)
     for ending in ("bmp", "webp", "gif", "ppm", "tga"):

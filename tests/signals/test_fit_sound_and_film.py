@@ -63,7 +63,7 @@ def tones(seconds: float = 0.5, channels: int = 1) -> Float:
 def test_a_sound_comes_back(
     fit: Fit, tmp_path: Path, ending: str, subtype: str, channels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audio, "BLOCK", 1000)  # so that blocks end within the sound
+    monkeypatch.setattr(audio, "BLOCK_FRAMES", 1000)  # so that blocks end within the sound
     source, out = tmp_path / f"in.{ending}", tmp_path / f"out.{ending}"
     wanted = tones(channels=channels)
     write_sound([wanted], source, RATE, subtype)

@@ -42,7 +42,7 @@ def test_a_batch_larger_than_the_grid_is_the_grid() -> None:
 
 
 def test_huge_grids_are_drawn_from_without_a_table() -> None:
-    count = module.SHUFFLED + 1
+    count = module.MAX_SHUFFLED_SAMPLES + 1
     drawn = Shuffled(count, 100_000, seed=0)(draw(0)).double()
     assert drawn.min() >= 0 and drawn.max() < count
     assert abs(drawn.mean() / count - 0.5) < 0.005

@@ -13,10 +13,14 @@ from PIL import Image
 from pixels import HEIGHT, WIDTH, noise, png, png_16
 
 from recon.errors import MissingLibraryError, OutputError
-from recon.signals.media.images import BITS, CHANNELS, check_image_path, read_image, write_image
+from recon.signals.media.images import CHANNEL_NAMES, WRITABLE_BITS, check_image_path, read_image, write_image
 
 LOSSLESS = [
-    (ending, bits, c) for ending in BITS for bits in BITS[ending] for c in CHANNELS if "j" not in ending
+    (ending, bits, c)
+    for ending in WRITABLE_BITS
+    for bits in WRITABLE_BITS[ending]
+    for c in CHANNEL_NAMES
+    if "j" not in ending
 ]
 # Where Exif says that the first row and the first column of the file are seen.
 SIDES = {
@@ -44,7 +48,7 @@ def test_what_is_written_is_read(tmp_path: Path, ending: str, bits: int, count: 
         write_image(samples / top, path, bits)
         assert np.array_equal(np.rint(read_image(path).values * top), samples)
     picture = read_image(path)
-    assert (picture.channels, picture.bits) == (CHANNELS[count], bits)
+    assert (picture.channels, picture.bits) == (CHANNEL_NAMES[count], bits)
     assert picture.values.dtype == np.float64 and picture.values.flags.c_contiguous
     assert [other.name for other in tmp_path.iterdir()] == [path.name]
 
@@ -56,7 +60,7 @@ def test_jpeg_is_close(tmp_path: Path, ending: str, count: int) -> None:
     values = np.stack([x, y, 1 - x][:count], axis=2)
     write_image(values, tmp_path / f"a{ending}")
     picture = read_image(tmp_path / f"a{ending}")
-    assert (picture.channels, picture.bits) == (CHANNELS[count], 8)
+    assert (picture.channels, picture.bits) == (CHANNEL_NAMES[count], 8)
     assert np.abs(picture.values - values).max() < 0.04
 
 
@@ -141,12 +145,12 @@ def test_few_bits_span_black_to_white(tmp_path: Path, bits: int) -> None:
     assert values[0, 0, 0] == 1 and (bits == 8 or values[0, -1, 0] == 0)
 
 
-@pytest.mark.parametrize("count", CHANNELS)
+@pytest.mark.parametrize("count", CHANNEL_NAMES)
 def test_16_bits_of_png(tmp_path: Path, count: int) -> None:
     samples = noise(count, 16)
     (tmp_path / "a.png").write_bytes(png_16(samples))
     picture = read_image(tmp_path / "a.png")
-    assert (picture.channels, picture.bits) == (CHANNELS[count], 16)
+    assert (picture.channels, picture.bits) == (CHANNEL_NAMES[count], 16)
     assert np.array_equal(picture.values, samples / 65535)
 
 
@@ -163,7 +167,7 @@ def test_16_bits_of_colour_in_png_need_pyav_to_be_read(
     assert (tmp_path / "c.png").read_bytes() == (tmp_path / "a.png").read_bytes()
 
 
-@pytest.mark.parametrize("count", CHANNELS)
+@pytest.mark.parametrize("count", CHANNEL_NAMES)
 @pytest.mark.parametrize("dtype", ["u1", "u2", "f2", "f4", "f8"])
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("layout", ["plain", "planes", "tiles", "deflate", "predictor", "big"])
@@ -191,7 +195,7 @@ def test_tiff_of_every_layout(tmp_path: Path, count: int, dtype: str, order: str
         **options,
     )
     picture = read_image(tmp_path / "a.tif")
-    assert picture.channels == CHANNELS[count]
+    assert picture.channels == CHANNEL_NAMES[count]
     assert picture.bits == {"u1": 8, "u2": 16}.get(dtype, 32)
     assert np.array_equal(picture.values, expected)
 
@@ -325,7 +329,7 @@ def test_what_cannot_be_written_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("ending", [*BITS, ".PNG", ".Tif"])
+@pytest.mark.parametrize("ending", [*WRITABLE_BITS, ".PNG", ".Tif"])
 def test_nothing_is_overwritten_unless_asked(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a{ending}"
     check_image_path(path)

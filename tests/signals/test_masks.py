@@ -9,10 +9,10 @@ import pytest
 from pixels import HEIGHT, WIDTH
 
 from recon.errors import SignalError
-from recon.signals.media.images import CHANNELS, read_image, read_mask, write_image
+from recon.signals.media.images import CHANNEL_NAMES, read_image, read_mask, write_image
 
 
-@pytest.mark.parametrize("channels", CHANNELS.values())
+@pytest.mark.parametrize("channels", CHANNEL_NAMES.values())
 def test_a_mask_is_true_where_bright(tmp_path: Path, channels: str) -> None:
     wanted = np.random.default_rng(2).uniform(size=(HEIGHT, WIDTH)) > 0.5
     values = np.where(wanted, 0.51, 0.49)[..., None].repeat(len(channels), 2)

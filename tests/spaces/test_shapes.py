@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from recon.spaces.shape_lessons import (
-    FAR,
+    TRUNCATION,
     ShapeLessons,
     Solids,
     distances,
@@ -87,4 +87,4 @@ def test_lessons_are_of_signed_distances_cut_off_and_the_same_for_the_same_step(
     assert 0.1 < (one.values < 0).float().mean() < 0.6
     solids = drawn(3, torch.Generator().manual_seed(0))
     x = torch.tensor([[0.0, 0.0, 0.99]])
-    assert torch.equal(signals(solids, x)[..., 0], (distances(solids, x) / FAR).clamp(max=1))
+    assert torch.equal(signals(solids, x)[..., 0], (distances(solids, x) / TRUNCATION).clamp(max=1))

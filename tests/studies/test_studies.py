@@ -14,13 +14,13 @@ from recon.cli import study as study_command
 from recon.cli.main import main
 from recon.studies.bandwidth import at, fitted, signal, where
 from recon.studies.fits import decibels_over, grey_picture
-from recon.studies.initialisation import STARTS, expected_spread, layers_of
-from recon.studies.nonlinearities import FIELD, study_activations
+from recon.studies.initialisation import INITIALISATIONS, expected_spread, layers_of
+from recon.studies.nonlinearities import FIELD_SETTINGS, study_activations
 from recon.studies.page import Study
 
 
 def test_products_keep_their_size_at_depths_1_to_10_with_the_published_initialisation() -> None:
-    layers = layers_of(STARTS["siren"])
+    layers = layers_of(INITIALISATIONS["siren"])
     assert len(layers) == 10
     for layer in layers:
         assert layer.spread == pytest.approx(1.0, abs=0.05)
@@ -34,14 +34,14 @@ def test_they_do_not_with_pytorchs_default() -> None:
         ("the same, ω=30 first", 0.0, 0.1),
         ("the same, ω=30 in all", 10.0, 14.0),
     ):
-        layers = layers_of(STARTS[name])
+        layers = layers_of(INITIALISATIONS[name])
         assert low < layers[-1].spread < high
         assert all(abs(layer.spread - 1) > 0.5 for layer in layers)
         assert not 0.1 < layers[0].gradient < 10
 
 
 def test_without_biases_the_theory_of_second_order_holds() -> None:
-    layers = layers_of(STARTS["siren, no biases"], seed=3)
+    layers = layers_of(INITIALISATIONS["siren, no biases"], seed=3)
     assert layers[-1].spread == pytest.approx(expected_spread(0.0), abs=0.02)
     growth = (layers[0].gradient / layers[-1].gradient) ** (2 / (len(layers) - 1))
     assert growth == pytest.approx(1 + math.exp(-2 * expected_spread(0.0) ** 2), abs=0.03)
@@ -52,7 +52,9 @@ def test_without_biases_the_theory_of_second_order_holds() -> None:
 def test_the_sine_is_best_on_value_gradient_and_laplacian() -> None:
     """Of the activations that the first figure of the paper compares; and on what each fit is given."""
     names = ("sine", "relu", "relu-pe", "tanh", "softplus")
-    study = study_activations(grey_picture(None, 32), 100, activations=names, field={**FIELD, "width": 32})
+    study = study_activations(
+        grey_picture(None, 32), 100, activations=names, field={**FIELD_SETTINGS, "width": 32}
+    )
     for mode, measures, margin in (
         ("image", ("psnr", "gradient", "laplacian"), 1.0),
         ("gradient", ("gradient",), 1.0),
@@ -90,7 +92,7 @@ def test_a_picture_comes_along_and_spans_its_range(tmp_path: Path) -> None:
 def test_a_study_is_a_folder_with_a_page_a_table_and_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recon.studies.initialisation.DRAWS", 1)
+    monkeypatch.setattr("recon.studies.initialisation.FIELD_DRAWS", 1)
     out = tmp_path / "out"
     command = ["study", "init", "-o", str(out), "--size", "8", "--steps", "2", "--json", "--quiet"]
     command += ["--threads", "1"]
@@ -101,7 +103,7 @@ def test_a_study_is_a_folder_with_a_page_a_table_and_figures(
     assert "http" not in page and "src=" in page
     with Path(summary["csv"]).open() as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == 10 * len(STARTS)
+    assert len(rows) == 10 * len(INITIALISATIONS)
     assert np.isfinite([float(row["std of ωWh"]) for row in rows]).all()
     assert sorted(path.name for path in out.glob("*.png")) == [
         "depth.png",

@@ -57,7 +57,7 @@ def test_distance_is_that_of_the_formula(scale: float, shift: float) -> None:
 def test_distance_does_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     points = np.random.default_rng(0).normal(size=(100, 3))
     whole = distance_to_mesh(points, SPHERE)
-    monkeypatch.setattr(recon.surface.evaluation, "CHUNK", 7)
+    monkeypatch.setattr(recon.surface.evaluation, "CHUNK_POINTS", 7)
     np.testing.assert_array_equal(distance_to_mesh(points, SPHERE), whole)
     assert distance_to_mesh(points[:0], SPHERE).shape == (0,)
 

@@ -209,8 +209,8 @@ def test_a_preview_shows_the_field_so_far(monkeypatch: pytest.MonkeyPatch, tmp_p
                 assert 0.2 < (np.asarray(image).min(2) < 250).mean() < 0.9  # a sphere that fills its picture
                 pictures.add(image.tobytes())
 
-    monkeypatch.setattr("recon.surface.preview.SIZE", (80, 80))
-    monkeypatch.setattr("recon.surface.preview.RESOLUTION", 48)
+    monkeypatch.setattr("recon.surface.preview.PICTURE_SIZE", (80, 80))
+    monkeypatch.setattr("recon.surface.preview.MESH_RESOLUTION", 48)
     short = SMALL.with_(fit={"steps": 200})
     result = recon.reconstruct(sphere(), short, run=tmp_path, preview=1e-3, callbacks=[watch])
     assert steps[0] <= 100 and len(pictures) > 2
@@ -321,7 +321,7 @@ def test_the_history_is_a_table_from_the_first_checkpoint_on(tmp_path: Path) -> 
 
     config = SMALL.with_(field={"width": 16}, fit={"steps": 300})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recon.training.checkpoint.SECONDS_BETWEEN", 0.0)
+        patch.setattr("recon.training.checkpoint.CHECKPOINT_SECONDS", 0.0)
         recon.reconstruct(cloud, config, run=tmp_path, callbacks=[look])
     step, lines = seen[-1]
     assert lines[0].startswith("step,seconds,rate,loss,surface")

@@ -63,7 +63,7 @@ def test_terms_are_their_formulas() -> None:
 def test_the_derived_gradient_is_autograds(
     oriented: bool, prior: bool, rounding: float, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parallel_rows, "SMALLEST", 7)  # pieces of the scan, of both, of space
+    monkeypatch.setattr(parallel_rows, "MIN_ROWS_PER_THREAD", 7)  # pieces of the scan, of both, of space
     config = SurfaceConfig(on_surface=40, off_surface=30, rounding=rounding)
     task = sphere_task(config if prior else dataclasses.replace(config, prior=None), oriented=oriented)
     assert set(task.weights) >= {"surface", "off", "eikonal"} and ("normal" in task.weights) is oriented

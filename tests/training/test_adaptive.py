@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from recon.training.adaptive_sampling import POOL, REFRESHED, Adaptive
+from recon.training.adaptive_sampling import POOL_DRAWS, REFRESH_STEPS, Adaptive
 from recon.training.constraints import Draw, Samples
 
 
@@ -45,8 +45,8 @@ def test_residuals_are_looked_at_where_a_training_can_be_taken_up_again() -> Non
         return left(samples)
 
     whole, later = Adaptive(uniform, sizes), Adaptive(uniform, sizes)
-    steps = range(2 * REFRESHED + 3)
+    steps = range(2 * REFRESH_STEPS + 3)
     first = [whole(draw(step))[0] for step in steps]
-    assert asked == [POOL * 1000] * 3
-    again = [later(draw(step))[0] for step in steps[REFRESHED:]]
-    assert all(torch.equal(a, b) for a, b in zip(first[REFRESHED:], again, strict=True))
+    assert asked == [POOL_DRAWS * 1000] * 3
+    again = [later(draw(step))[0] for step in steps[REFRESH_STEPS:]]
+    assert all(torch.equal(a, b) for a, b in zip(first[REFRESH_STEPS:], again, strict=True))

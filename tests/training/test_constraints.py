@@ -55,8 +55,8 @@ def task() -> ConstraintTask:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_derived_gradient_is_autograds(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel_rows, "SMALLEST", 7)
-    monkeypatch.setattr(parallel_rows, "LARGEST", 16)
+    monkeypatch.setattr(parallel_rows, "MIN_ROWS_PER_THREAD", 7)
+    monkeypatch.setattr(parallel_rows, "MAX_ROWS_PER_SLICE", 16)
     field, problem = Siren(FieldConfig(width=16, omega_first=5, omega_hidden=5), 2, 2), task()
     assert isinstance(problem, DerivedTask)
     batch, weights = problem.sample(7), {name: weight(0.0) for name, weight in problem.weights.items()}

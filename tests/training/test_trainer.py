@@ -20,7 +20,7 @@ from recon.surface.settings import Schedule
 from recon.training.checkpoint import Checkpoint, load_snapshot, save_snapshot
 from recon.training.settings import FitConfig
 from recon.training.task import Task
-from recon.training.trainer import WINDOW, Progress, Snapshot, fit, rate_at
+from recon.training.trainer import WINDOW_STEPS, Progress, Snapshot, fit, rate_at
 
 SMALL = FieldConfig(width=32, hidden=2)
 
@@ -61,7 +61,7 @@ def test_it_fits_and_keeps_a_history(optimizer: str) -> None:
     field, end = trained(FitConfig(steps=420, optimizer=optimizer, rate=1e-3))
     x = torch.linspace(-1, 1, 200)[:, None]
     assert (field(x) - torch.sin(3 * x)).abs().max() < 0.05
-    assert [row["step"] for row in end.history] == [*range(WINDOW, 420, WINDOW), 420]
+    assert [row["step"] for row in end.history] == [*range(WINDOW_STEPS, 420, WINDOW_STEPS), 420]
     assert end.history[-1]["data"] < 0.01 * end.history[0]["data"]
     assert end.history[-1]["loss"] == pytest.approx(
         10 * end.history[-1]["data"] + 1e-3 * end.history[-1]["size"]

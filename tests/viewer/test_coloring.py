@@ -10,7 +10,7 @@ from shapes import sphere
 from recon.errors import UsageError
 from recon.geometry import Mesh, PointCloud
 from recon.render.palette import PLAIN
-from recon.viewer.coloring import MODES, Legend, colored, mean_curvature, modes
+from recon.viewer.coloring import COLOR_MODES, Legend, colored, mean_curvature, modes
 from recon.viewer.legend import beside, legend_picture, legend_width
 
 
@@ -105,7 +105,7 @@ def test_scalars_have_their_name_and_grey_where_unknown() -> None:
     values = np.linspace(10, 20, len(ball().vertices))
     values[3] = np.nan
     thing = ball(values={"intensity": values})
-    assert modes(thing) == [*MODES, "intensity"]
+    assert modes(thing) == [*COLOR_MODES, "intensity"]
     painted, legend = colored(thing, "intensity")
     assert legend is not None
     assert legend.beyond == (True, True)

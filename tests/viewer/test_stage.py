@@ -15,7 +15,7 @@ from recon.meshing.files import write_mesh
 from recon.surface.pipeline import reconstruct
 from recon.surface.settings import PRESETS
 from recon.viewer.scene import Scene
-from recon.viewer.stage import KEYS, STICK, SWITCHES, Stage
+from recon.viewer.stage import KEYS, NORMAL_LENGTH, TOGGLES, Stage
 
 OFFSET = np.array([4e5, 5e6, 100.0])
 
@@ -98,8 +98,8 @@ def test_pieces_keep_detail_at_survey_offsets(folder: Path) -> None:
         assert np.allclose(np.linalg.norm(pieces[name].places, axis=1), radius, rtol=1e-5)
     assert len(pieces["edges"].places) == 2 * 480  # each edge once, by Euler's formula
     root, tip = pieces["normals"].places.reshape(-1, 2, 3).swapaxes(0, 1)
-    assert np.allclose(np.linalg.norm(tip - root, axis=1), 2 * STICK, rtol=1e-4)
-    assert np.allclose(np.linalg.norm(tip, axis=1), radius + 2 * STICK, rtol=1e-4)
+    assert np.allclose(np.linalg.norm(tip - root, axis=1), 2 * NORMAL_LENGTH, rtol=1e-4)
+    assert np.allclose(np.linalg.norm(tip, axis=1), radius + 2 * NORMAL_LENGTH, rtol=1e-4)
 
 
 def test_colours_go_round_and_name_what_the_page_has(folder: Path) -> None:
@@ -176,7 +176,7 @@ def test_the_view_can_be_asked_for(folder: Path) -> None:
 
 def test_every_key_is_explained() -> None:
     named = {key for keys, _ in KEYS for key in keys.split()}
-    assert named == {*SWITCHES, "C", "X", "Y", "Z", "Up", "Down", "Left", "Right", "R", "I", "H", "Q"}
+    assert named == {*TOGGLES, "C", "X", "Y", "Z", "Up", "Down", "Left", "Right", "R", "I", "H", "Q"}
 
 
 def test_a_file_that_is_replaced_is_shown_anew_in_the_frame_it_had(folder: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from recon.field.kernels import fast_kernels
 from recon.surface.settings import Config
 from recon.training.step import Steps
-from recon.training.trainer import WINDOW
+from recon.training.trainer import WINDOW_STEPS
 from trial.parts import Trial
 from trial.problem import moments, preset, problem
 
@@ -30,16 +30,16 @@ def run(trial: Trial) -> None:
 def _profiled(trial: Trial, name: str, config: Config) -> None:
     field, task = problem(trial.shape, config, trial.device)
     steps = Steps(field, task, config.fit)
-    steps.window(moments(range(WINDOW if trial.on_gpu else 3), task, config))
+    steps.window(moments(range(WINDOW_STEPS if trial.on_gpu else 3), task, config))
     trial.wait()
-    count = WINDOW * (1 if trial.quick else WINDOWS)
+    count = WINDOW_STEPS * (1 if trial.quick else WINDOWS)
     start = time.perf_counter()
-    for first in range(0, count, WINDOW):
-        steps.window(moments(range(first, first + WINDOW), task, config))
+    for first in range(0, count, WINDOW_STEPS):
+        steps.window(moments(range(first, first + WINDOW_STEPS), task, config))
     each = (time.perf_counter() - start) / count
     trial.note(f"{name}: a step", microseconds=1e6 * each)
     _host(trial, name, steps, config)
-    profiled = WINDOW if trial.on_gpu else 5
+    profiled = WINDOW_STEPS if trial.on_gpu else 5
     profiler: Any = torch.profiler if trial.on_gpu else torch.autograd.profiler  # which loads no compiler
     with profiler.profile() as profile:
         steps.window(moments(range(count, count + profiled), task, config))
@@ -61,18 +61,21 @@ def _host(trial: Trial, name: str, steps: Steps, config: Config) -> None:
     task: Any = steps.task
     trial.wait()
     start = time.perf_counter()
-    for step in range(WINDOW):
+    for step in range(WINDOW_STEPS):
         task.sample(step)
     trial.wait()
-    figures = {"sample_us": 1e6 * (time.perf_counter() - start) / WINDOW}
+    figures = {"sample_us": 1e6 * (time.perf_counter() - start) / WINDOW_STEPS}
     if steps._recorded is not None:
         work = steps._recorded[0]
         start = time.perf_counter()
-        for _ in range(WINDOW):
+        for _ in range(WINDOW_STEPS):
             work()
         asked = time.perf_counter() - start
         trial.wait()
-        figures |= {"ask_us": 1e6 * asked / WINDOW, "replay_us": 1e6 * (time.perf_counter() - start) / WINDOW}
+        figures |= {
+            "ask_us": 1e6 * asked / WINDOW_STEPS,
+            "replay_us": 1e6 * (time.perf_counter() - start) / WINDOW_STEPS,
+        }
     trial.note(f"{name}: of a step", **figures)
 
 

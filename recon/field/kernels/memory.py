@@ -8,7 +8,7 @@ from functools import cache
 
 # Parameters of mallopt(3) in the GNU C library.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-LARGEST = 1 << 25  # bytes: blocks up to here are kept (the library's own limit), larger ones returned
+MAX_KEPT_BYTES = 1 << 25  # per block, the library's own limit; larger ones are returned to the system
 
 
 @cache
@@ -21,5 +21,5 @@ def keep_freed_memory() -> None:
         return
     library = ctypes.CDLL(None)
     if hasattr(library, "gnu_get_libc_version"):
-        library.mallopt(M_MMAP_THRESHOLD, LARGEST)
-        library.mallopt(M_TRIM_THRESHOLD, 16 * LARGEST)
+        library.mallopt(M_MMAP_THRESHOLD, MAX_KEPT_BYTES)
+        library.mallopt(M_TRIM_THRESHOLD, 16 * MAX_KEPT_BYTES)

@@ -19,8 +19,8 @@ from torch import Tensor
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-SMALLEST = 128  # rows: below it a thread costs more than it brings
-LARGEST = 1024  # rows: above it a pass leaves the second-level cache
+MIN_ROWS_PER_THREAD = 128  # below it a thread costs more than it gains
+MAX_ROWS_PER_SLICE = 1024  # above it a pass does not fit the second-level cache
 
 _pool: ThreadPoolExecutor | None = None
 _workers = 1
@@ -53,8 +53,10 @@ def over_rows(work: Callable[[slice], Result], like: Tensor, depth: int = 1) -> 
     rows = len(like)
     if like.device.type != "cpu":
         return in_parallel(work, [slice(0, rows)])
-    shares = max(1, min(_workers, rows * depth // SMALLEST, rows))
-    each = max(1, min(math.ceil(rows * depth / shares / LARGEST), rows // shares))  # slices a share
+    shares = max(1, min(_workers, rows * depth // MIN_ROWS_PER_THREAD, rows))
+    each = max(
+        1, min(math.ceil(rows * depth / shares / MAX_ROWS_PER_SLICE), rows // shares)
+    )  # slices a share
     cuts = [rows * k // (shares * each) for k in range(shares * each + 1)]
     slices = [slice(a, b) for a, b in pairwise(cuts)]
     done = in_parallel(

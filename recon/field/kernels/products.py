@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_EXACT = 2e-6  # rounding operands to bfloat16 gives 2e-3
+_MAX_RELATIVE_ERROR = 2e-6  # of an exact float32 product; rounding operands to bfloat16 gives 2e-3
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def _exact() -> bool:
         products = left @ weight, left @ weight.t(), left.t() @ left
     wide, square = left.double(), weight.double()
     expected = wide @ square, wide @ square.t(), wide.t() @ wide
-    return all(_relative_error(a, b) < _EXACT for a, b in zip(products, expected, strict=True))
+    return all(_relative_error(a, b) < _MAX_RELATIVE_ERROR for a, b in zip(products, expected, strict=True))
 
 
 def _relative_error(product: Tensor, expected: Tensor) -> float:

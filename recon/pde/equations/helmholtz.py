@@ -18,15 +18,15 @@ from torch import Tensor
 
 from recon.field.jet import Jet
 from recon.geometry import Float
-from recon.pde.absorbing_layer import SECONDS, Layer, as_complex
+from recon.pde.absorbing_layer import PURE_SECOND_DERIVATIVES, Layer, as_complex
 from recon.pde.media import Map
 from recon.pde.problem import Equation, Problem, inside
 from recon.training.constraints import Draw
 
-TYPICAL = 0.05  # size of the field of a unit source a few wavelengths away
-SPREAD = 2.0  # standard deviation of the extra samples around a source, in those of the source
-FORCED = 1.0  # the share of f by which the equation is smaller within a source
-CLEAR = 5.0  # from so many σ on, a source is a point to the field around it
+TYPICAL_FIELD = 0.05  # magnitude of the field of a unit source a few wavelengths away
+SOURCE_SAMPLE_SIGMAS = 2.0  # standard deviation of the extra samples around a source, in its σ
+SOURCE_DISCOUNT = 1.0  # share of f by which residuals are reduced within a source
+FAR_FIELD_SIGMAS = 5.0  # from this many σ on, the field of a source is a point source's
 
 
 def source(x: Tensor, y: Tensor, places: Sequence[tuple[float, float]], width: float) -> Tensor:
@@ -49,7 +49,7 @@ def helmholtz_problem(
     """Unknowns: real and imaginary part. `points` are drawn a step in the box, and `near` ones around
     sources.
     """
-    size = TYPICAL * math.exp(-((wavenumber * width) ** 2) / 2) / math.exp(-0.5)
+    size = TYPICAL_FIELD * math.exp(-((wavenumber * width) ** 2) / 2) / math.exp(-0.5)
     centres = torch.tensor(places)
 
     def balance(u: Jet, at: Tensor) -> Tensor:
@@ -58,20 +58,22 @@ def helmholtz_problem(
         radiated = source(x, y, places, width)
         turned = (wavenumber * slowness(x, y)) ** 2 * value[:, 0]
         found = layer.laplacian(gradient, second, at)[:, 0] + turned + radiated
-        return torch.view_as_real(found) / (size * wavenumber**2 + FORCED * radiated)[:, None]
+        return torch.view_as_real(found) / (size * wavenumber**2 + SOURCE_DISCOUNT * radiated)[:, None]
 
     def around(draw: Draw) -> Tensor:
         where = draw.generator.device
         chosen = torch.arange(near, device=where) % len(centres)
-        moved = SPREAD * width * torch.randn(near, 2, generator=draw.generator, device=where)
+        moved = SOURCE_SAMPLE_SIGMAS * width * torch.randn(near, 2, generator=draw.generator, device=where)
         return (centres.to(where)[chosen] + moved).clamp(-layer.half, layer.half)
 
     return Problem(
         layer.box,
         2,
         {
-            "helmholtz": Equation(inside(layer.box, points), balance, 1.0, SECONDS, adaptive=True),
-            "sources": Equation(around, balance, 1.0, SECONDS),
+            "helmholtz": Equation(
+                inside(layer.box, points), balance, 1.0, PURE_SECOND_DERIVATIVES, adaptive=True
+            ),
+            "sources": Equation(around, balance, 1.0, PURE_SECOND_DERIVATIVES),
         },
         size,
         linear=True,
@@ -81,11 +83,11 @@ def helmholtz_problem(
 def closed_form(
     x: Float, y: Float, wavenumber: float, places: Sequence[tuple[float, float]], width: float
 ) -> Float:
-    """Φ complex in a uniform medium, at coordinates of any shape; NaN within CLEAR σ of a source."""
+    """Φ complex in a uniform medium, at coordinates of any shape; NaN near sources."""
     factor = -0.25j * math.exp(-((wavenumber * width) ** 2) / 2)
     total = np.zeros(np.shape(x), complex)
     for a, b in places:
         distance = np.hypot(x - a, y - b)
-        far = distance > CLEAR * width
+        far = distance > FAR_FIELD_SIGMAS * width
         total += np.where(far, factor * hankel2(0, wavenumber * np.where(far, distance, 1.0)), np.nan)
     return total

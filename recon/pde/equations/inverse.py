@@ -22,14 +22,14 @@ from torch import Tensor
 from recon.errors import UsageError
 from recon.field.jet import GRADIENT, VALUE, Jet
 from recon.geometry import Float
-from recon.pde.absorbing_layer import SECONDS, Layer, as_complex
+from recon.pde.absorbing_layer import PURE_SECOND_DERIVATIVES, Layer, as_complex
 from recon.pde.problem import Box, Equation, Problem, at_points, inside
 
-TYPICAL = 0.05  # size of a scattered field
-SLOWNESS = 0.5  # size of the slowness' differences from one
+TYPICAL_SCATTERED_FIELD = 0.05  # magnitude
+TYPICAL_SLOWNESS_CHANGE = 0.5  # magnitude of s - 1
 WEIGHTS = {"helmholtz": 1.0, "inside": 1.0, "receivers": 30.0, "regions": 1e-3}
-RIM, EDGE = 0.93, 0.01  # of the ring: where the slowness becomes one, and how softly
-LEAST = 1e-4  # of |∇s|², which has no slope at zero
+RIM_FRACTION, RIM_SOFTNESS = 0.93, 0.01  # of the ring's radius; width of the step to 1 there
+MIN_SQUARED_GRADIENT = 1e-4  # added to ‖∇s‖², whose fourth root has no derivative at zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +77,8 @@ def incident(wavenumbers: Tensor, sources: Tensor, points: Tensor) -> Tensor:
 
 
 def slowness_of(output: Tensor, points: Tensor, ring: float) -> Tensor:
-    """S (n,) from the field's last output (n,): one outside the ring."""
-    within = torch.sigmoid((RIM * ring - torch.linalg.vector_norm(points, dim=1)) / EDGE)
+    """Slowness s (n,) from the field's last output (n,): one outside the ring."""
+    within = torch.sigmoid((RIM_FRACTION * ring - torch.linalg.vector_norm(points, dim=1)) / RIM_SOFTNESS)
     return 1 + output * within
 
 
@@ -99,24 +99,26 @@ def inverse_problem(recording: Recording, layer: Layer, points: int) -> Problem:
         squared = slowness_of(u.value[:, -1], at, ring)[:, None] ** 2
         arriving = incident(wavenumbers.to(at), sources.to(at), at).flatten(1)
         found = layer.laplacian(gradient, second, at) / turns + squared * value + (squared - 1) * arriving
-        return torch.view_as_real(found * (even / TYPICAL)).flatten(1)
+        return torch.view_as_real(found * (even / TYPICAL_SCATTERED_FIELD)).flatten(1)
 
     def misfit(u: Jet, at: Tensor, recorded: Tensor) -> Tensor:
         value = torch.view_as_complex(u.value[:, :-1].unflatten(-1, (-1, 2)).contiguous())
-        return torch.view_as_real((value - recorded.flatten(1)) * (even / TYPICAL)).flatten(1)
+        return torch.view_as_real((value - recorded.flatten(1)) * (even / TYPICAL_SCATTERED_FIELD)).flatten(1)
 
     def regions(u: Jet, at: Tensor) -> Tensor:
-        return (u.gradient[..., -1].square().sum(0) + LEAST).sqrt().sqrt()
+        return (u.gradient[..., -1].square().sum(0) + MIN_SQUARED_GRADIENT).sqrt().sqrt()
 
     middle: Box = ((-ring, ring), (-ring, ring))
     return Problem(
         layer.box,
         2 * fields + 1,
         {
-            "helmholtz": Equation(inside(layer.box, points), balance, WEIGHTS["helmholtz"], SECONDS),
-            "inside": Equation(inside(middle, points), balance, WEIGHTS["inside"], SECONDS),
+            "helmholtz": Equation(
+                inside(layer.box, points), balance, WEIGHTS["helmholtz"], PURE_SECOND_DERIVATIVES
+            ),
+            "inside": Equation(inside(middle, points), balance, WEIGHTS["inside"], PURE_SECOND_DERIVATIVES),
             "receivers": Equation(at_points(receivers, data), misfit, WEIGHTS["receivers"], VALUE),
             "regions": Equation(inside(middle, points // 2), regions, WEIGHTS["regions"], GRADIENT),
         },
-        (*[TYPICAL] * (2 * fields), SLOWNESS),
+        (*[TYPICAL_SCATTERED_FIELD] * (2 * fields), TYPICAL_SLOWNESS_CHANGE),
     )

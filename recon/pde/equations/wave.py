@@ -15,11 +15,12 @@ from recon.pde.media import Map
 from recon.pde.problem import Box, Equation, Problem, inside
 from recon.training.constraints import Draw, Samples
 
-SIDES = ("open", "fixed")
-ORDER = Order(True, (((0, 0),), ((1, 1), (2, 2))))  # ∂²/∂t², and the Laplacian in space
-GROWN, FIRST = 0.5, 0.1  # share of the training at whose end all of the time is seen; share seen at first
+BOUNDARIES = ("open", "fixed")
+WAVE_ORDER = Order(True, (((0, 0),), ((1, 1), (2, 2))))  # ∂²/∂t², and the Laplacian in space
+FULL_TIME_PROGRESS = 0.5  # of the training, from which all of the time is sampled
+INITIAL_TIME_FRACTION = 0.1  # of the time, sampled at first
 WEIGHTS = {"wave": 1.0, "initial value": 100.0, "initial velocity": 10.0, "sides": 1.0}
-SMALLER = 0.05  # the unit of the wave equation, as a share of c² Δu at the start: waves fade as they spread
+RESIDUAL_FRACTION = 0.05  # unit of the residual, as a fraction of c² Δu at time 0: waves fade as they spread
 
 
 def wave_problem(
@@ -41,7 +42,8 @@ def wave_problem(
     square: Box = ((-half, half), (-half, half))
 
     def reach(progress: float) -> Box:
-        return ((0.0, until * min(1.0, FIRST + (1 - FIRST) * progress / GROWN)), *square)
+        seen = INITIAL_TIME_FRACTION + (1 - INITIAL_TIME_FRACTION) * progress / FULL_TIME_PROGRESS
+        return ((0.0, until * min(1.0, seen)), *square)
 
     def at_start(draw: Draw) -> Tensor:
         places = plane(draw)
@@ -52,7 +54,7 @@ def wave_problem(
 
     def wave(u: Jet, at: Tensor) -> Tensor:
         in_time, in_space = u.second[..., 0]
-        return (slowness(at[:, 1], at[:, 2]) ** 2 * in_time - in_space) / (SMALLER * curvature)
+        return (slowness(at[:, 1], at[:, 2]) ** 2 * in_time - in_space) / (RESIDUAL_FRACTION * curvature)
 
     def initial_value(u: Jet, at: Tensor) -> Tensor:
         return (u.value[:, 0] - value(at[:, 1], at[:, 2])) / size
@@ -76,7 +78,7 @@ def wave_problem(
         ((0.0, until), *square),
         1,
         {
-            "wave": Equation(inside(reach(1.0), points, reach), wave, WEIGHTS["wave"], ORDER),
+            "wave": Equation(inside(reach(1.0), points, reach), wave, WEIGHTS["wave"], WAVE_ORDER),
             "initial value": Equation(at_start, initial_value, WEIGHTS["initial value"], VALUE),
             "initial velocity": Equation(at_start, initial_velocity, WEIGHTS["initial velocity"], GRADIENT),
             "sides": side,

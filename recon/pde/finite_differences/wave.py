@@ -14,7 +14,7 @@ import numpy as np
 from recon.base.progress import ProgressCallback, no_progress
 from recon.geometry import Float
 
-COURANT = 0.6  # of the largest step that is stable
+COURANT_FRACTION = 0.6  # of the largest stable time step
 
 
 def leapfrog(
@@ -30,7 +30,7 @@ def leapfrog(
     points `spacing` apart, the sides included, where waves run at `speed` (n, n).
     """
     fastest = float(speed.max())
-    steps = max(1, int(np.ceil(float(times[-1]) * fastest * np.sqrt(2) / (COURANT * spacing))))
+    steps = max(1, int(np.ceil(float(times[-1]) * fastest * np.sqrt(2) / (COURANT_FRACTION * spacing))))
     step = float(times[-1]) / steps
     factor = (speed * step / spacing) ** 2
     edge = (speed * step / spacing - 1) / (speed * step / spacing + 1)

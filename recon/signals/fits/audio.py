@@ -22,9 +22,9 @@ from recon.signals.media.quality import decibels
 from recon.signals.tasks.grid import Grid
 from recon.signals.tasks.values import values_task
 
-BLOCK = 1 << 16  # frames that are read, evaluated and written at once
-UNITS = 30.0  # of the time coordinate a second, so that frequencies are those of sound at any length
-SHOWN = 60.0  # seconds at the start that a spectrogram shows
+BLOCK_FRAMES = 1 << 16  # read, evaluated and written at once
+TIME_UNITS_PER_SECOND = 30.0  # of the unit frame: frequencies are those of sound at any length
+SPECTROGRAM_SECONDS = 60.0  # shown, from the start
 
 
 def fit_audio(
@@ -46,13 +46,13 @@ def fit_audio(
         check_plots()
         check_writable(picture, job.overwrite)
     sound = open_sound(source)
-    grid = Grid((sound.frames,), (UNITS * sound.seconds / 2,))
+    grid = Grid((sound.frames,), (TIME_UNITS_PER_SECOND * sound.seconds / 2,))
     power = error = 0.0
     with tempfile.TemporaryFile() as file:
         samples = np.memmap(file, np.float32, "w+", shape=(sound.frames, sound.channels))
-        for start in range(0, sound.frames, BLOCK):
-            block = sound.read(start, min(BLOCK, sound.frames - start))
-            samples[start : start + BLOCK] = block
+        for start in range(0, sound.frames, BLOCK_FRAMES):
+            block = sound.read(start, min(BLOCK_FRAMES, sound.frames - start))
+            samples[start : start + BLOCK_FRAMES] = block
             power += float(np.square(block, dtype=np.float64).sum())
         loudness = float(np.sqrt(power / samples.size)) or 1.0
         kept = torch.from_numpy(samples)
@@ -60,9 +60,9 @@ def fit_audio(
             grid, lambda i: kept[i] / loudness, job.config.samples.batch, job.config.seed, job.where
         )
         fitted = trained(job, "audio", task, grid, Levels(loudness, np.zeros(sound.channels)), [source])
-        for start in range(0, sound.frames, BLOCK):
-            found = _values(fitted, sound, start, min(BLOCK, sound.frames - start), sound.rate)
-            error += float(np.square(found - samples[start : start + BLOCK]).sum())
+        for start in range(0, sound.frames, BLOCK_FRAMES):
+            found = _values(fitted, sound, start, min(BLOCK_FRAMES, sound.frames - start), sound.rate)
+            error += float(np.square(found - samples[start : start + BLOCK_FRAMES]).sum())
     snr = decibels(power, error)
     out_rate = rate or sound.rate
     count = max(1, round(sound.frames * out_rate / sound.rate))
@@ -77,7 +77,7 @@ def fit_audio(
         "snr": snr,
     }
     if spectrogram:
-        shown = min(sound.frames, round(SHOWN * sound.rate))
+        shown = min(sound.frames, round(SPECTROGRAM_SECONDS * sound.rate))
         both = {"input": sound.read(0, shown), "fit": _values(fitted, sound, 0, shown, sound.rate)}
         write_png(pixels(spectrograms(both, sound.rate)), picture, overwrite=job.overwrite)
         facts["spectrogram"] = str(picture)
@@ -85,8 +85,8 @@ def fit_audio(
 
 
 def _blocks(fitted: Fitted, sound: Sound, count: int, rate: int) -> Iterator[np.ndarray]:
-    for start in range(0, count, BLOCK):
-        yield _values(fitted, sound, start, min(BLOCK, count - start), rate)
+    for start in range(0, count, BLOCK_FRAMES):
+        yield _values(fitted, sound, start, min(BLOCK_FRAMES, count - start), rate)
 
 
 def _values(fitted: Fitted, sound: Sound, start: int, count: int, rate: int) -> np.ndarray:
@@ -94,4 +94,4 @@ def _values(fitted: Fitted, sound: Sound, start: int, count: int, rate: int) -> 
     its share of time.
     """
     seconds = (start + np.arange(count) + 0.5) / rate
-    return fitted.at(UNITS * (seconds - sound.seconds / 2)[:, None])
+    return fitted.at(TIME_UNITS_PER_SECOND * (seconds - sound.seconds / 2)[:, None])

@@ -17,12 +17,12 @@ from recon.geometry import Float
 from recon.render.plots import derivatives as plot_derivatives
 from recon.render.plots import pixels
 from recon.signals.fitted import Fitted, Levels
-from recon.signals.media.images import BITS, Picture, check_image_path
+from recon.signals.media.images import WRITABLE_BITS, Picture, check_image_path
 from recon.signals.media.quality import psnr, ssim
 from recon.signals.tasks.grid import Grid
 from recon.signals.tasks.poisson import gradient_of, laplacian_of
 
-LARGEST = 1 << 28  # pixels of one output
+MAX_OUTPUT_PIXELS = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class View:
             )
 
     def of(self, fitted: Fitted) -> Float:
-        """The values (height, width, k) there. Raises UsageError for more pixels than LARGEST."""
+        """The values (height, width, k) there. Raises UsageError for more pixels than MAX_OUTPUT_PIXELS."""
         rows, columns = fitted.grid.counts
         x0, y0, x1, y1 = self.box or (0.0, 0.0, float(columns), float(rows))
         zoom = self.zoom or 1.0
         width, height = self.size or (max(1, round(zoom * (x1 - x0))), max(1, round(zoom * (y1 - y0))))
-        if width * height > LARGEST:
-            raise UsageError(f"{width} x {height} pixels, wanted at most {LARGEST:,} in all")
+        if width * height > MAX_OUTPUT_PIXELS:
+            raise UsageError(f"{width} x {height} pixels, wanted at most {MAX_OUTPUT_PIXELS:,} in all")
         y, x = fitted.axes((height, width), ((y0, y1), (x0, x1)))
         strips = np.array_split(y, max(1, width * height // (1 << 20)))
         return np.concatenate([fitted.on((strip, x)) for strip in strips])
@@ -66,7 +66,7 @@ def bits_for(out: Path, picture: Picture) -> int:
     OutputError for an ending that no picture has, or that has no place for its alpha.
     """
     check_image_path(out, picture.channels)
-    return max(bits for bits in BITS[out.suffix.lower()] if bits <= max(picture.bits, 8))
+    return max(bits for bits in WRITABLE_BITS[out.suffix.lower()] if bits <= max(picture.bits, 8))
 
 
 def picture_grid(picture: Picture) -> Grid:

@@ -17,11 +17,11 @@ from recon.base.files import atomic_path
 from recon.errors import MissingLibraryError, OutputError, SignalError
 from recon.signals.media.paths import check_readable
 
-BLOCK = 1 << 18  # values that are looked at in one go
-BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+BLOCK_VALUES = 1 << 18  # read at once
+PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 # What each format can hold of what is read, else what it holds instead; anything not named becomes PCM_16.
 SUBTYPES = {
-    ".wav": {name: name for name in (*BITS, "FLOAT", "DOUBLE")} | {"PCM_S8": "PCM_U8"},
+    ".wav": {name: name for name in (*PCM_BITS, "FLOAT", "DOUBLE")} | {"PCM_S8": "PCM_U8"},
     ".flac": {
         "PCM_S8": "PCM_S8",
         "PCM_U8": "PCM_S8",
@@ -32,8 +32,8 @@ SUBTYPES = {
     },
 }
 # How libsndfile notes a length in a header that is not the file's.
-LENGTH = re.compile(r"(\d+) \(should be (\d+)\)")
-UNKNOWN = (1 << 31, 1 << 32)  # lengths about these are written where the true one is not known beforehand
+LENGTH_NOTE = re.compile(r"(\d+) \(should be (\d+)\)")
+UNKNOWN_LENGTHS = (1 << 31, 1 << 32)  # about what writers put where they do not know the length yet
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def open_sound(path: str | Path) -> Sound:
 
 def blocks(frames: int, channels: int) -> Iterator[tuple[int, int]]:
     """Start and count of the pieces, some megabytes each at most, that `frames` frames are looked at in."""
-    size = max(1, BLOCK // channels)
+    size = max(1, BLOCK_VALUES // channels)
     return ((start, min(size, frames - start)) for start in range(0, frames, size))
 
 
@@ -154,7 +154,7 @@ def write_sound(
                 for piece in chain([first], remaining):
                     if not np.isfinite(piece).all():
                         raise OutputError(f"cannot write {path}: the sound holds NaN or infinite values")
-                    file.write(_integers(piece, BITS[subtype]) if subtype in BITS else piece)
+                    file.write(_integers(piece, PCM_BITS[subtype]) if subtype in PCM_BITS else piece)
         except soundfile.SoundFileError as error:
             raise OutputError(
                 f"cannot write {path}, {first.shape[1]} channels at {rate} Hz: {_reason(error)}"
@@ -170,8 +170,8 @@ def _integers(values: NDArray, bits: int) -> NDArray[np.int32]:
 
 def _cut(notes: str) -> str:
     """What is wrong where a header promises more than the file has and a byte of padding; else nothing."""
-    for said, there in ((int(a), int(b)) for a, b in LENGTH.findall(notes)):
-        if said > there + 1 and all(abs(said - length) > 4096 for length in UNKNOWN):
+    for said, there in ((int(a), int(b)) for a, b in LENGTH_NOTE.findall(notes)):
+        if said > there + 1 and all(abs(said - length) > 4096 for length in UNKNOWN_LENGTHS):
             return f"is cut off, {there} bytes where {said} were written"
     return ""
 

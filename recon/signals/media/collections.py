@@ -14,8 +14,8 @@ from recon.base.progress import ProgressCallback, no_progress
 from recon.errors import SignalError
 from recon.signals.media.images import Picture, read_image
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-NAMED = 3  # unreadable files that are named
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+MAX_NAMED_FILES = 3  # unreadable files that a warning names
 
 log = logging.getLogger("recon")
 
@@ -30,10 +30,10 @@ def find_images(folder: str | Path) -> list[Path]:
     found = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in ENDINGS and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
     if not found:
-        raise SignalError(f"{folder} holds no pictures: wanted {' '.join(ENDINGS)}")
+        raise SignalError(f"{folder} holds no pictures: wanted {' '.join(IMAGE_SUFFIXES)}")
     return found
 
 
@@ -74,8 +74,8 @@ def read_squares(
             wrong.append(str(error))
         progress((place + 1) / len(paths), "")
     if wrong:
-        more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-        log.warning("left out, as they cannot be read: %s%s", "; ".join(wrong[:NAMED]), more)
+        more = f" and {len(wrong) - MAX_NAMED_FILES} more" if len(wrong) > MAX_NAMED_FILES else ""
+        log.warning("left out, as they cannot be read: %s%s", "; ".join(wrong[:MAX_NAMED_FILES]), more)
     squares = squares[: len(paths) - len(wrong)]
     if not len(squares):
         raise SignalError(f"none of {len(paths)} pictures can be read")

@@ -25,16 +25,17 @@ from recon.base.files import atomic_path
 from recon.errors import MissingLibraryError, OutputError, SignalError
 from recon.geometry import Float
 
-CHANNELS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-BITS = {".png": (8, 16), ".jpg": (8,), ".jpeg": (8,), ".tif": (8, 16, 32), ".tiff": (8, 16, 32)}  # we write
-LARGEST = 1 << 27  # pixels: 3 GiB as RGB of float64
-PACKED = 8192  # bytes of pixels that a byte of a TIFF can hold; deflate packs 1032, LZW 2730
-QUALITY = 95  # of JPEG
-LINE = 200  # characters of what a library says
-PNG, TIFF = b"\x89PNG\r\n\x1a\n", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how files start
-DRAWINGS = {"EPS", "WMF"}  # have no pixels of their own, and other programs are started to paint them
-GREY, RGB = (tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK), tifffile.PHOTOMETRIC.RGB
-ORIENTATION, PREMULTIPLIED, ALPHA = 274, 1, 2  # a tag, and two values of the tag ExtraSamples
+CHANNEL_NAMES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+WRITABLE_BITS = {".png": (8, 16), ".jpg": (8,), ".jpeg": (8,), ".tif": (8, 16, 32), ".tiff": (8, 16, 32)}
+MAX_PIXELS = 1 << 27  # 3 GiB as RGB of float64
+MAX_COMPRESSION_RATIO = 8192  # of a TIFF; deflate reaches 1032, LZW 2730
+JPEG_QUALITY = 95
+MAX_REASON_LETTERS = 200  # of a library's message
+PNG_MAGIC, TIFF_MAGIC = b"\x89PNG\r\n\x1a\n", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+VECTOR_FORMATS = {"EPS", "WMF"}  # Pillow would start other programs to render them
+GREY = tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK
+RGB = tifffile.PHOTOMETRIC.RGB
+ORIENTATION_TAG, ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA = 274, 1, 2  # TIFF 6.0, the last two of ExtraSamples
 Read = tuple[Float, int, int]  # values (h, w, c) as they lie in the file, bits, orientation
 
 for library in ("PIL", "tifffile"):  # what is wrong with a file is said once, by us
@@ -56,7 +57,7 @@ class Picture:
     @property
     def channels(self) -> str:
         """ "L", "LA", "RGB" or "RGBA"."""
-        return CHANNELS[self.values.shape[2]]
+        return CHANNEL_NAMES[self.values.shape[2]]
 
 
 def read_image(path: str | Path) -> Picture:
@@ -76,7 +77,7 @@ def read_image(path: str | Path) -> Picture:
             stream.seek(0)
             if not head:
                 raise SignalError(f"{path} is empty, wanted an image")
-            read = _tiff if head.startswith(TIFF) else _pillow
+            read = _tiff if head.startswith(TIFF_MAGIC) else _pillow
             values, bits, orientation = read(path, stream, head)
     except (SignalError, MissingLibraryError):
         raise
@@ -90,7 +91,7 @@ def read_image(path: str | Path) -> Picture:
         if isinstance(error, OSError) and error.strerror and type(error).__module__ == "builtins":
             raise SignalError(f"cannot read {path}: {error.strerror}") from None
         lines = str(getattr(error, "strerror", None) or error).splitlines() or [type(error).__name__]
-        raise SignalError(f"{path} is cut short or damaged: {lines[0][:LINE]}") from None
+        raise SignalError(f"{path} is cut short or damaged: {lines[0][:MAX_REASON_LETTERS]}") from None
     if values.size == 0:
         raise SignalError(f"{path} holds no pixels")
     wrong = np.count_nonzero(~np.isfinite(values).all(2))
@@ -117,12 +118,13 @@ def check_image_path(path: str | Path, channels: str = "RGB", bits: int = 8) -> 
     room for these channels and bits.
     """
     ending = Path(path).suffix.lower()
-    if ending not in BITS:
+    if ending not in WRITABLE_BITS:
         raise OutputError(
-            f"cannot write {path}: its ending '{Path(path).suffix}' is none of {' '.join(BITS)}"
+            f"cannot write {path}: its ending '{Path(path).suffix}' is none of {' '.join(WRITABLE_BITS)}"
         )
-    if bits not in BITS[ending]:
-        wanted, others = BITS[ending], " ".join(other for other in BITS if bits in BITS[other])
+    if bits not in WRITABLE_BITS[ending]:
+        wanted = WRITABLE_BITS[ending]
+        others = " ".join(other for other, known in WRITABLE_BITS.items() if bits in known)
         raise OutputError(
             f"cannot write {path}: {ending} has {' or '.join(map(str, wanted))} bits, not {bits}"
             + (f"; these have: {others}" if others else "")
@@ -136,7 +138,7 @@ def write_image(values: Float, path: str | Path, bits: int = 8, *, overwrite: bo
     and rounded, or of 32, floats as they are. Raises OutputError as `check_image_path`, for values not
     finite, for a file that is there unless `overwrite`, or where the disk refuses.
     """
-    channels = CHANNELS[values.shape[2]]
+    channels = CHANNEL_NAMES[values.shape[2]]
     check_image_path(path, channels, bits)
     if not np.isfinite(values).all():
         raise OutputError(f"cannot write {path}: some of its values are not finite")
@@ -161,13 +163,13 @@ def write_image(values: Float, path: str | Path, bits: int = 8, *, overwrite: bo
             temporary.write_bytes(_png(stored))
         else:
             image = Image.fromarray(stored if len(channels) > 1 else stored[..., 0])
-            image.save(temporary, format="PNG" if ending == ".png" else "JPEG", quality=QUALITY)
+            image.save(temporary, format="PNG" if ending == ".png" else "JPEG", quality=JPEG_QUALITY)
 
 
 def _pillow(path: Path, stream: BinaryIO, head: bytes) -> Read:
     with Image.open(stream) as image:
         _check_size(path, *image.size)
-        if image.format in DRAWINGS:
+        if image.format in VECTOR_FORMATS:
             raise SignalError(f"{path} is a drawing ({image.format}), wanted an image of pixels")
         image.load()
         orientation = _orientation(image)
@@ -192,7 +194,7 @@ def _pillow(path: Path, stream: BinaryIO, head: bytes) -> Read:
 
 
 def _is_png_of_16_bits(head: bytes) -> bool:
-    return head.startswith(PNG) and head[12:16] == b"IHDR" and head[24:25] == b"\x10"
+    return head.startswith(PNG_MAGIC) and head[12:16] == b"IHDR" and head[24:25] == b"\x10"
 
 
 def _tiff(path: Path, stream: BinaryIO, head: bytes) -> Read:
@@ -205,7 +207,7 @@ def _tiff(path: Path, stream: BinaryIO, head: bytes) -> Read:
             raise SignalError(f"{path} is cut short: it promises {end:,} bytes and holds {size:,}")
         bits = page.bitspersample
         promised = page.imagewidth * page.imagelength * page.samplesperpixel * bits // 8
-        if promised > PACKED * size:
+        if promised > MAX_COMPRESSION_RATIO * size:
             raise SignalError(f"{path} is damaged: it promises {promised:,} bytes of pixels in {size:,}")
         if bits < 8 or page.photometric not in (*GREY, RGB):
             return _pillow_quietly(path, stream, head)
@@ -229,13 +231,13 @@ def _tiff(path: Path, stream: BinaryIO, head: bytes) -> Read:
                 raise SignalError(f"{path} is {way}: save it without, or pip install imagecodecs") from None
             array = _decoded(path, "tiff")
         extras = [int(extra) for extra in page.extrasamples]
-        orientation = page.tags.valueof(ORIENTATION, 1)
+        orientation = page.tags.valueof(ORIENTATION_TAG, 1)
     values = array / float((1 << bits) - 1) if whole else array.astype(np.float64)
     colors = values[..., : 3 if page.photometric == RGB else 1]
-    alphas = [at for at, extra in enumerate(extras) if extra in (PREMULTIPLIED, ALPHA)]
+    alphas = [at for at, extra in enumerate(extras) if extra in (ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA)]
     if alphas:
         alpha = values[..., colors.shape[2] + alphas[0], None]
-        if extras[alphas[0]] == PREMULTIPLIED:
+        if extras[alphas[0]] == ASSOCIATED_ALPHA:
             colors = np.divide(colors, alpha, out=np.zeros_like(colors), where=alpha > 0)
             colors = colors.clip(0, 1) if whole else colors
         colors = np.concatenate([colors, alpha], axis=2)
@@ -284,24 +286,24 @@ def _png(stored: NDArray[np.uint16]) -> bytes:
     lines[:, 1 + 2 * count :] -= rows[:, : -2 * count]
     head = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[count], 0, 0, 0)
     chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b""))
-    return PNG + b"".join(
+    return PNG_MAGIC + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         for name, data in chunks
     )
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
-    if width * height > LARGEST:
+    if width * height > MAX_PIXELS:
         raise _too_large(path)
 
 
 def _too_large(path: Path) -> SignalError:
-    return SignalError(f"{path} is, or says it is, larger than {LARGEST:,} pixels: scale it down")
+    return SignalError(f"{path} is, or says it is, larger than {MAX_PIXELS:,} pixels: scale it down")
 
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return image.getexif().get(ORIENTATION, 1)
+        return image.getexif().get(ORIENTATION_TAG, 1)
     except Exception:  # noqa: BLE001 damaged metadata is no reason to refuse good pixels
         return 1
 

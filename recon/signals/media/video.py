@@ -22,11 +22,11 @@ from recon.errors import MissingLibraryError, OutputError, SignalError
 from recon.signals.media.paths import check_readable
 
 Frame = NDArray[np.uint8]  # (height, width, 3) RGB
-QUALITY = "20"  # of H.264, its constant rate factor: lower is better and larger
-PIXELS = 1 << 26  # the most a frame may have, 8192 x 8192: what a header says is not believed beyond
+H264_CRF = "20"  # constant rate factor: lower is better and larger
+MAX_FRAME_PIXELS = 1 << 26  # 8192 x 8192: larger sizes in a header are not believed
 # FFmpeg has many more: it would read text as a terminal's screen, and playlists of other files.
 CONTAINERS = "mov matroska avi gif mpeg mpegts mpegvideo ogg flv asf h264 hevc ivf yuv4mpegpipe"
-OPTIONS = {"format_whitelist": CONTAINERS.replace(" ", ","), "protocol_whitelist": "file"}
+OPEN_OPTIONS = {"format_whitelist": CONTAINERS.replace(" ", ","), "protocol_whitelist": "file"}
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _mp4(frames: Iterator[Frame], path: Path, rate: Fraction) -> None:
                 if stream is None:
                     stream = film.add_stream("libx264", rate=rate.limit_denominator(1 << 16))
                     stream.height, stream.width = frame.shape[:2]
-                    stream.pix_fmt, stream.options = "yuv420p", {"crf": QUALITY}
+                    stream.pix_fmt, stream.options = "yuv420p", {"crf": H264_CRF}
                 film.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
             if stream is not None:
                 film.mux(stream.encode())
@@ -184,7 +184,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """A container and its first film, open; whatever FFmpeg then says of them becomes one line."""
     av = _av()
     try:
-        with av.open(f"file:{path}", options=OPTIONS, metadata_errors="replace") as container:
+        with av.open(f"file:{path}", options=OPEN_OPTIONS, metadata_errors="replace") as container:
             covers = av.stream.Disposition.attached_pic
             films = [stream for stream in container.streams.video if not stream.disposition & covers]
             if not films:
@@ -193,11 +193,11 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
             if stream.codec_context is None:
                 raise SignalError(f"{path} is in a code that PyAV does not know: convert it to H.264 in .mp4")
             pixels = stream.codec_context.width * stream.codec_context.height
-            if pixels > PIXELS:
+            if pixels > MAX_FRAME_PIXELS:
                 raise SignalError(
-                    f"{path} has frames of {pixels} pixels, wanted {PIXELS} at most: scale it down"
+                    f"{path} has frames of {pixels} pixels, wanted {MAX_FRAME_PIXELS} at most: scale it down"
                 )
-            stream.codec_context.options = {"max_pixels": str(PIXELS)}
+            stream.codec_context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
             stream.thread_type = "SLICE"  # threads a frame each find damage in one pass, and not in another
             yield container, stream
     except (av.error.FFmpegError, OSError, MemoryError) as error:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recon.training.constraints import Draw, Samples
 
-SHUFFLED = 1 << 22  # samples: larger grids are drawn from evenly, with repetition, not shuffled
+MAX_SHUFFLED_SAMPLES = 1 << 22  # larger grids are sampled uniformly with replacement
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Shuffled:
 
     def __call__(self, draw: Draw) -> Tensor:
         """Indices (batch,) on the CPU."""
-        if self.count > SHUFFLED:
+        if self.count > MAX_SHUFFLED_SAMPLES:
             where = draw.generator.device
             return torch.randint(self.count, (self.batch,), generator=draw.generator, device=where).cpu()
         turn, place = divmod(draw.step, self.count // self.batch)

@@ -23,11 +23,9 @@ from recon.geometry import Float
 from recon.signals.tasks.grid import Grid, Sampler, Shuffled
 from recon.training.constraints import Constraint, ConstraintTask, Draw, Samples
 
-EDGE = 8  # points inside for one on the boundary
-SHARPEST, LEVELS = 0.25, 10  # of blurred targets: the last one's width in pixels, and how many there are
-SHARP_FROM = (
-    0.8  # last one's width in pixels, how many there are; the share of a training from which they are sharp
-)
+INTERIOR_PER_BOUNDARY = 8  # points inside for one on the boundary
+MIN_BLUR_PIXELS, BLUR_LEVELS = 0.25, 10  # standard deviation of the last Gaussian blur; number of levels
+SHARP_PROGRESS = 0.8  # of the training, from which targets are sharp
 
 
 def gradient_of(values: Float, grid: Grid) -> Float:
@@ -85,11 +83,15 @@ class Sharpening:
         self.grid, self.targets, self.device = grid, targets, device
         self.shuffled = Shuffled(len(grid), batch, seed)
         widest = max(grid.counts) / blurred
-        self.widths = [*np.geomspace(widest, SHARPEST, LEVELS - 1), 0.0] if widest > SHARPEST else [0.0]
+        self.widths = (
+            [*np.geomspace(widest, MIN_BLUR_PIXELS, BLUR_LEVELS - 1), 0.0]
+            if widest > MIN_BLUR_PIXELS
+            else [0.0]
+        )
         self.level = -1
 
     def __call__(self, draw: Draw) -> Samples:
-        level = min(int(draw.progress / SHARP_FROM * len(self.widths)), len(self.widths) - 1)
+        level = min(int(draw.progress / SHARP_PROGRESS * len(self.widths)), len(self.widths) - 1)
         if level != self.level:
             self.level, width = level, self.widths[level]
             blurred = gaussian_filter(self.targets, width, axes=(0, 1)) if width else self.targets
@@ -122,7 +124,7 @@ def laplacian_task(
 ) -> ConstraintTask:
     """ΔΦ = l at the samples of `grid`, l (h, w, k)."""
     sample = Sharpening(grid, laplacian, 8, batch, seed, device)
-    edge = _edge_samples(grid, max(1, batch // EDGE), device)
+    edge = _edge_samples(grid, max(1, batch // INTERIOR_PER_BOUNDARY), device)
 
     def error(jet: Jet, target: Tensor, factor: Tensor) -> Tensor:
         return (factor[:, None] * jet.second[0] - target).square().sum(1)
