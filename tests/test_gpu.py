@@ -97,7 +97,7 @@ def test_a_stopped_run_is_taken_up(data: Path, tmp_path: Path, optimizer: str, f
     cloud, config = recon.read_cloud(data / "oni.ply"), SMALL.with_(fit={"optimizer": optimizer})
 
     def stop(progress: Progress) -> None:
-        if progress.snapshot.step == 150 and not progress.ended:
+        if progress.snapshot.step == 150 and not progress.is_last:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

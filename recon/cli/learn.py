@@ -55,14 +55,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """What `recon learn` does; the summary."""
-    from recon.spaces.learn import Course
+    from recon.spaces.learn import LearnJob
     from recon.spaces.learn_images import learn_images
     from recon.spaces.learn_shapes import learn_shapes
     from recon.training.callbacks import ProgressBar
 
     show = not options.quiet
     config = changed(STANDARD[options.kind], vars(options), STAGE_OF)
-    course = Course(
+    course = LearnJob(
         Path(options.output),
         config,
         options.device,

@@ -92,7 +92,7 @@ _GIVEN = {
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """What `recon solve` does; the summary."""
     from recon.base.progress import Bar
-    from recon.pde.run import Work
+    from recon.pde.run import SolveJob
     from recon.training.callbacks import ProgressBar
 
     problem, show = options.problem, not options.quiet
@@ -101,7 +101,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     given = {name: value for name, value in given.items() if value is not None}
     with ExitStack() as ending:
         bar = ending.enter_context(Bar("finite differences", show, ends=True))
-        work = Work(
+        work = SolveJob(
             Path(options.output or problem),
             config,
             options.device,

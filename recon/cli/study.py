@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "study": options.study,
         "page": str(page),
         "csv": str(out / f"{study.name}.csv"),
-        **study.facts,
+        **study.results,
     }
     say([f"study   {summary['page']}, {summary['csv']}"], options.quiet)
     return summary

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from recon.field.jet import GRADIENT, Jet, Order, hessian_order, laplacian_order
 from recon.field.kernels.fused import ValueAndGradient
-from recon.field.kernels.jets import Stacked
+from recon.field.kernels.jets import JetFunction
 from recon.field.siren import Siren
 
 
@@ -30,7 +30,7 @@ def jet(field: Siren, x: Tensor, order: Order) -> Jet:
     """Φ and the derivatives that `order` names at x (n, m), the fast way; differentiable once, in the
     parameters only.
     """
-    return Jet.of(Stacked.apply(x, field, order, field.flat), order, x.shape[1])
+    return Jet.of(JetFunction.apply(x, field, order, field.flat), order, x.shape[1])
 
 
 def value_and_jacobian(field: Siren, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -45,8 +45,8 @@ class FieldConfig:
         """
         spread, octaves = self.spread, self.octaves
         if spread is None:
-            finest = math.hypot(spacing, NOISE_TO_SPACING * noise)
-            spread = min(max(PHASE_PER_SPACING / (self.omega_first * finest), 1.0), MAX_SPREAD)
+            length = math.hypot(spacing, NOISE_TO_SPACING * noise)
+            spread = min(max(PHASE_PER_SPACING / (self.omega_first * length), 1.0), MAX_SPREAD)
         if octaves is None and self.activation == "relu-pe":
             octaves = 1 + max(0, math.floor(math.log2(1 / spacing)))
         return replace(self, spread=spread, octaves=octaves)

@@ -51,8 +51,8 @@ def _linear(field: Siren, problem: Problem, name: str, batch: tuple[Tensor, ...]
     """The residuals (rows,) of an equation and their derivatives (rows, weights and biases), float64."""
     unit, points, *data = batch
     order = problem.equations[name].order
-    stack, passed = forward_rows(unit, field, field.flat * field.factors, order, back=True)
-    below = passed[-1].below  # (blocks, n, width): what the last layer meets
+    stack, cache = forward_rows(unit, field, field.flat * field.factors, order, back=True)
+    below = cache[-1].below  # (blocks, n, width): what the last layer meets
     with torch.enable_grad():
         stack.requires_grad_()
         found = problem.residual(name, Jet.of(stack, order, unit.shape[1]), points, *data)

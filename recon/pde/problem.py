@@ -20,7 +20,7 @@ from recon.errors import UsageError
 from recon.field.derivatives import jet
 from recon.field.jet import VALUE, Jet, Order
 from recon.field.siren import Siren
-from recon.training.adaptive_sampling import Adaptive
+from recon.training.adaptive_sampling import AdaptiveSampler
 from recon.training.constraints import Constraint, ConstraintTask, Draw, Samples
 
 Box = tuple[tuple[float, float], ...]  # (low, high) of each coordinate
@@ -139,7 +139,7 @@ class Problem:
 
         sample = drawn
         if equation.adaptive and field is not None:
-            known, sample = field, Adaptive(drawn, sizes)
+            known, sample = field, AdaptiveSampler(drawn, sizes)
 
         def squared(unit: Jet, points: Tensor, *data: Tensor) -> Tensor:
             return self.residual(name, unit, points, *data).square().sum(1)

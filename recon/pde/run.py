@@ -33,7 +33,7 @@ MAX_MAP_SIDE = 4096  # values
 
 
 @dataclass(frozen=True)
-class Work:
+class SolveJob:
     """What every problem is told beside its own parameters.
 
     out        the folder that is written; where it holds the same run, that is taken up again
@@ -75,13 +75,13 @@ class Work:
         )
 
     def finish(
-        self, solution: Solution, began: float, facts: Mapping[str, Any], arrays: Mapping[str, NDArray]
+        self, solution: Solution, began: float, results: Mapping[str, Any], arrays: Mapping[str, NDArray]
     ) -> dict[str, Any]:
-        """Write `arrays` and the summary, of `facts` and what all problems have; give the summary."""
+        """Write `arrays` and the summary, of `results` and what all problems have; give the summary."""
         with atomic_path(self.out / ARRAYS_FILE, overwrite=True) as temporary:
             np.savez_compressed(temporary, allow_pickle=False, **arrays)
         summary = {
-            **facts,
+            **results,
             "output": str(self.out),
             "activation": self.config.field.activation,
             "parameters": len(solution.field.flat),
@@ -128,6 +128,6 @@ def read_medium(medium: str, half: float) -> tuple[Map, Any]:
     return found, fingerprint(medium)["sha256"]
 
 
-def relative(found: NDArray, wanted: NDArray) -> float:
+def relative_error(found: NDArray, wanted: NDArray) -> float:
     """The L2 norm of the difference over that of what was wanted."""
     return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))

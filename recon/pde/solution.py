@@ -1,5 +1,5 @@
 """What a problem is once it is solved: unknowns that can be evaluated anywhere, with derivatives, and
-kept.
+saved.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ def load_solution(folder: str | Path, device: str | torch.device = "cpu") -> Sol
     folder = Path(folder)
     try:
         description = read_description(folder)
-        kept, outputs, config = description["units"], description["outputs"], description["config"]
-        size = kept["size"]
+        saved, outputs, config = description["units"], description["outputs"], description["config"]
+        size = saved["size"]
         units = Units(
-            tuple((low, high) for low, high in kept["box"]), tuple(size) if isinstance(size, list) else size
+            tuple((low, high) for low, high in saved["box"]), tuple(size) if isinstance(size, list) else size
         )
     except (ScanError, ValueError, KeyError, TypeError):
         raise SignalError(f"{folder} holds no solution: `recon solve … -o FOLDER` makes one") from None

@@ -16,17 +16,17 @@ from recon.pde.absorbing_layer import Layer
 from recon.pde.equations.helmholtz import closed_form, helmholtz_problem, source
 from recon.pde.finite_differences.helmholtz import Complex, direct_helmholtz
 from recon.pde.media import Map
-from recon.pde.run import PICTURE_FILE, Work, read_medium, relative
+from recon.pde.run import PICTURE_FILE, SolveJob, read_medium, relative_error
 from recon.pde.solution import Solution
 from recon.render.maps import Panel, write_panels
 
 OUTPUT_CELLS = 200  # a side of the region, between the points of the arrays written
-MAX_PHASE_PER_CELL = 0.1  # rad, of the reference, with at most MAX_REFINEMENT cells a side per output cell
+MAX_PHASE_PER_CELL = 0.1  # rad, of the reference, with at limit MAX_REFINEMENT cells a side per output cell
 MAX_REFINEMENT = 3
 
 
 def solve_helmholtz(
-    work: Work,
+    job: SolveJob,
     medium: str = "uniform",
     wavenumber: float = 20.0,
     places: Sequence[tuple[float, float]] = ((0.0, 0.0),),
@@ -49,33 +49,33 @@ def solve_helmholtz(
         if not max(map(abs, place)) <= layer.region:
             raise UsageError(f"a source at {place[0]:g},{place[1]:g}, wanted all within ±{layer.region:g}")
     slowness, name = read_medium(medium, layer.region)
-    work.begin()
-    drawn = work.config.drawn
+    job.begin()
+    drawn = job.config.drawn
     problem = helmholtz_problem(slowness, wavenumber, places, width, layer, drawn.points, drawn.near)
     what = {"name": "helmholtz", "medium": name, "wavenumber": wavenumber, "sources": list(places)}
-    solution = work.solve(problem, {**what, "width": width})
+    solution = job.solve(problem, {**what, "width": width})
     axis = np.linspace(-layer.region, layer.region, OUTPUT_CELLS + 1)
     found = (solution.on(axis, axis) @ np.array([1, 1j])).T  # rows along y
-    work.reference(0.0, "reference")
+    job.reference(0.0, "reference")
     reference = _reference(slowness, wavenumber, places, width, layer)
-    work.reference(1.0, "reference")
-    facts: dict[str, Any] = {"problem": "helmholtz", "medium": medium, "wavenumber": wavenumber}
-    facts["error"] = relative(found, reference)
+    job.reference(1.0, "reference")
+    results: dict[str, Any] = {"problem": "helmholtz", "medium": medium, "wavenumber": wavenumber}
+    results["error"] = relative_error(found, reference)
     table = slowness.on(axis)
     arrays = {"x": axis, "y": axis, "field": found, "reference": reference, "slowness": table}
     if medium == "uniform":
         x, y = np.meshgrid(axis, axis)
         exact = closed_form(x, y, wavenumber, places, width)
         known = np.isfinite(exact)
-        facts["error_closed_form"] = relative(found[known], exact[known])
-        facts["reference_error"] = relative(reference[known], exact[known])
+        results["error_closed_form"] = relative_error(found[known], exact[known])
+        results["reference_error"] = relative_error(reference[known], exact[known])
         arrays["closed_form"] = exact
-    most, half = float(np.abs(reference).max()), layer.region
+    limit, half = float(np.abs(reference).max()), layer.region
     worst = float(np.abs(found - reference).max())
     rows = [
         [
-            Panel(f"{part} of the field", take(found), half, most),
-            Panel("reference", take(reference), half, most),
+            Panel(f"{part} of the field", take(found), half, limit),
+            Panel("reference", take(reference), half, limit),
             Panel("error", take(found - reference), half, worst),
         ]
         for part, take in (("real part", np.real), ("imaginary part", np.imag))
@@ -84,8 +84,8 @@ def solve_helmholtz(
     rows[0].append(
         Panel("slowness", table, half, float(table.max()), min(0.0, float(table.min())), signed=False)
     )
-    write_panels(rows, work.out / PICTURE_FILE)
-    return solution, work.finish(solution, began, facts, arrays)
+    write_panels(rows, job.out / PICTURE_FILE)
+    return solution, job.finish(solution, began, results, arrays)
 
 
 def _reference(

@@ -20,7 +20,7 @@ from recon.pde.absorbing_layer import Layer
 from recon.pde.equations.inverse import Recording, incident, inverse_problem, slowness_of
 from recon.pde.finite_differences.helmholtz import Complex, direct_helmholtz
 from recon.pde.media import Map
-from recon.pde.run import PICTURE_FILE, Work, read_medium, relative
+from recon.pde.run import PICTURE_FILE, SolveJob, read_medium, relative_error
 from recon.pde.solution import Solution
 from recon.render.maps import Panel, write_panels
 from recon.signals.media.paths import check_readable
@@ -32,7 +32,7 @@ RECORDING_FILE = "data.npz"
 
 
 def solve_inverse(
-    work: Work,
+    job: SolveJob,
     medium: str = "circle",
     wavenumbers: tuple[float, ...] = (8.0, 16.0),
     sources: int = 6,
@@ -56,36 +56,36 @@ def solve_inverse(
         slowness, name = read_medium(medium, layer.region)
         what: dict[str, Any] = {"medium": name, "wavenumbers": list(wavenumbers), "noise": noise}
         what |= {"sources": sources, "receivers": receivers}
-        work.begin()
-        recording = _recorded(slowness, layer, wavenumbers, sources, receivers, noise, work)
+        job.begin()
+        recording = _recorded(slowness, layer, wavenumbers, sources, receivers, noise, job)
     else:
         recording = read_recording(data)
         what = {"data": fingerprint(data)["sha256"]}
         recording.check(layer.region)
-        work.begin()
-    problem = inverse_problem(recording, layer, work.config.drawn.points)
-    solution = work.solve(problem, {"name": "inverse", **what})
+        job.begin()
+    problem = inverse_problem(recording, layer, job.config.drawn.points)
+    solution = job.solve(problem, {"name": "inverse", **what})
     axis = np.linspace(-layer.region, layer.region, OUTPUT_SAMPLES)
     y, x = np.meshgrid(axis, axis, indexing="ij")
     at = np.stack((x.ravel(), y.ravel()), 1)
     unknowns = solution.at(at)
     found = slowness_of(torch.tensor(unknowns[:, -1]), torch.tensor(at), recording.ring).numpy()
     found = found.reshape(x.shape)
-    facts: dict[str, Any] = {"problem": "inverse", "medium": str(medium if data is None else data)}
-    facts |= {"wavenumbers": recording.wavenumbers.tolist(), "receivers": len(recording.receivers)}
-    facts |= {"sources": len(recording.sources), "noise": noise if data is None else None}
-    facts["slowness"] = [float(found.min()), float(found.max())]
-    facts["misfit"] = _misfit(solution, recording)
+    results: dict[str, Any] = {"problem": "inverse", "medium": str(medium if data is None else data)}
+    results |= {"wavenumbers": recording.wavenumbers.tolist(), "receivers": len(recording.receivers)}
+    results |= {"sources": len(recording.sources), "noise": noise if data is None else None}
+    results["slowness"] = [float(found.min()), float(found.max())]
+    results["misfit"] = _misfit(solution, recording)
     arrays = {"x": axis, "y": axis, "slowness": found}
     panels = [("slowness found", found)]
     if slowness is not None:
         true = slowness.on(axis)
         arrays["true_slowness"] = true
         panels.append(("true slowness", true))
-        facts["error"] = relative(found, true)
+        results["error"] = relative_error(found, true)
         if true.std() > 0:
-            facts["correlation"] = float(np.corrcoef(found.ravel(), true.ravel())[0, 1])
-            facts["offset"] = float(np.linalg.norm(_centre(found, x, y) - _centre(true, x, y)))
+            results["correlation"] = float(np.corrcoef(found.ravel(), true.ravel())[0, 1])
+            results["offset"] = float(np.linalg.norm(_centre(found, x, y) - _centre(true, x, y)))
     low = min(float(part.min()) for _, part in panels)
     high = max(float(part.max()) for _, part in panels)
     row = [Panel(title, part, layer.region, high, low, signed=False) for title, part in panels]
@@ -94,9 +94,9 @@ def solve_inverse(
         row.append(Panel("error", found - true, layer.region, worst))
     wave = unknowns[:, 2 * (len(recording.wavenumbers) - 1) * len(recording.sources)].reshape(x.shape)
     row.append(Panel("a scattered wave", wave, layer.region, float(np.abs(wave).max()) or 1.0))
-    write_panels([row], work.out / PICTURE_FILE)
-    _write_recording(recording, work.out / RECORDING_FILE)
-    return solution, work.finish(solution, began, facts, arrays)
+    write_panels([row], job.out / PICTURE_FILE)
+    _write_recording(recording, job.out / RECORDING_FILE)
+    return solution, job.finish(solution, began, results, arrays)
 
 
 def _check(wavenumbers: tuple[float, ...], sources: int, receivers: int, noise: float) -> None:
@@ -135,7 +135,7 @@ def _recorded(
     sources: int,
     receivers: int,
     noise: float,
-    work: Work,
+    job: SolveJob,
 ) -> Recording:
     """By the direct solver, wavenumber by wavenumber, with noise that the seed draws."""
     ring = RING_FRACTION * layer.region
@@ -149,7 +149,7 @@ def _recorded(
         )
     at = torch.tensor(np.stack((x.ravel(), y.ravel()), 1))
     places, wave = torch.tensor(stands), torch.tensor(wavenumbers, dtype=torch.float64)
-    generator = np.random.default_rng(work.config.seed)
+    generator = np.random.default_rng(job.config.seed)
     scattered = []
 
     def stretch(at: Float) -> Complex:
@@ -157,14 +157,14 @@ def _recorded(
 
     direct = incident(wave, places, torch.tensor(hears)).permute(1, 2, 0).numpy()
     for number, k in enumerate(wavenumbers):
-        work.reference(number / len(wavenumbers), "recording")
+        job.reference(number / len(wavenumbers), "recording")
         arriving = incident(wave[number : number + 1], places, at)[:, 0].T.reshape(-1, *x.shape).numpy()
         found = direct_helmholtz(table, k**2 * (table**2 - 1) * arriving, k, layer.half, stretch)
         heard = _sampled(found, hears / layer.half)
         level = noise * np.sqrt(np.mean(np.abs(heard + direct[number]) ** 2) / 2)
         heard = heard + level * (generator.standard_normal((*heard.shape, 2)) @ np.array([1, 1j]))
         scattered.append(heard)
-    work.reference(1.0, "recording")
+    job.reference(1.0, "recording")
     return Recording(stands, hears, np.array(wavenumbers), np.stack(scattered))
 
 
@@ -182,12 +182,12 @@ def _sampled(fields: Complex, places: Float) -> Complex:
 
 
 def _misfit(solution: Solution, recording: Recording) -> float:
-    """What the recording differs from the solution at the receivers, relative."""
+    """What the recording differs from the solution at the receivers, relative to it."""
     found = solution.at(recording.receivers)[:, :-1].reshape(len(recording.receivers), -1, 2) @ np.array(
         [1, 1j]
     )
     wanted = recording.scattered.transpose(2, 0, 1).reshape(len(found), -1)
-    return relative(found, wanted)
+    return relative_error(found, wanted)
 
 
 def _centre(slowness: Float, x: Float, y: Float) -> Float:

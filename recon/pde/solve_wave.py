@@ -15,7 +15,7 @@ from recon.geometry import Float
 from recon.pde.equations.wave import BOUNDARIES, wave_problem
 from recon.pde.finite_differences.wave import leapfrog
 from recon.pde.media import Map
-from recon.pde.run import PICTURE_FILE, Work, read_map, read_medium, relative
+from recon.pde.run import PICTURE_FILE, SolveJob, read_map, read_medium, relative_error
 from recon.pde.solution import Solution
 from recon.render.maps import Panel, frames, write_panels
 from recon.signals.media.video import check_film_path, write_film
@@ -28,7 +28,7 @@ FRAMES_PER_SECOND = 12  # of the film
 
 
 def solve_wave(
-    work: Work,
+    job: SolveJob,
     medium: str = "uniform",
     initial: str = "gaussian",
     velocity: str | None = None,
@@ -49,7 +49,7 @@ def solve_wave(
     """
     began = time.monotonic()
     _check(until, sides, count)
-    pictured = work.out / f"wave.{film}"
+    pictured = job.out / f"wave.{film}"
     check_film_path(pictured)
     slowness, medium_print = read_medium(medium, HALF_WIDTH)
     value, value_print = _initial(initial, width)
@@ -60,8 +60,8 @@ def solve_wave(
     size = max(float(np.abs(first).max()), until * float(np.abs(moving).max()))
     if size == 0:
         raise SignalError("the wave is zero at the start and does not move: there is nothing to solve")
-    work.begin()
-    drawn = work.config.drawn
+    job.begin()
+    drawn = job.config.drawn
     problem = wave_problem(
         value,
         rate,
@@ -75,22 +75,22 @@ def solve_wave(
         drawn.sides,
     )
     what = {"name": "wave", "medium": medium_print, "initial": value_print, "velocity": rate_print}
-    solution = work.solve(problem, {**what, "until": until, "sides": sides})
+    solution = job.solve(problem, {**what, "until": until, "sides": sides})
     times, shown = np.linspace(0.0, until, count), np.linspace(-HALF_WIDTH, HALF_WIDTH, OUTPUT_SAMPLES)
     found = np.stack([solution.on([moment], shown, shown)[0, ..., 0].T for moment in times])
-    reference = leapfrog(first, moving, speed, axis[1] - axis[0], times, sides == "open", work.reference)
+    reference = leapfrog(first, moving, speed, axis[1] - axis[0], times, sides == "open", job.reference)
     reference = reference[:, ::step, ::step]
-    facts = {
+    results = {
         **{"problem": "wave", "medium": medium, "until": until, "sides": sides, "frames": count},
-        "error": relative(found, reference),
-        "error_at_end": relative(found[-1], reference[-1]),
+        "error": relative_error(found, reference),
+        "error_at_end": relative_error(found[-1], reference[-1]),
         "film": str(pictured),
     }
-    most = float(np.abs(reference).max())
-    write_film(frames([found, reference], most), pictured, FRAMES_PER_SECOND, overwrite=True)
-    write_panels(_rows(found, reference, times, 1 / speed[::step, ::step]), work.out / PICTURE_FILE)
+    limit = float(np.abs(reference).max())
+    write_film(frames([found, reference], limit), pictured, FRAMES_PER_SECOND, overwrite=True)
+    write_panels(_rows(found, reference, times, 1 / speed[::step, ::step]), job.out / PICTURE_FILE)
     arrays = {"t": times, "x": shown, "y": shown, "field": found, "reference": reference}
-    return solution, work.finish(solution, began, facts, {**arrays, "slowness": 1 / speed[::step, ::step]})
+    return solution, job.finish(solution, began, results, {**arrays, "slowness": 1 / speed[::step, ::step]})
 
 
 def _check(until: float, sides: str, count: int) -> None:
@@ -111,8 +111,8 @@ def _velocity(path: str | None) -> tuple[Map, Any]:
 
 def _cells_a_sample(maps: Sequence[Map]) -> int:
     """How many cells of the reference there are from one written sample to the next."""
-    finest = max(len(part.table) for part in maps)
-    return min(MAX_CELLS_PER_SAMPLE, max(MIN_CELLS_PER_SAMPLE, math.ceil(2 * finest / (OUTPUT_SAMPLES - 1))))
+    cells = max(len(part.table) for part in maps)
+    return min(MAX_CELLS_PER_SAMPLE, max(MIN_CELLS_PER_SAMPLE, math.ceil(2 * cells / (OUTPUT_SAMPLES - 1))))
 
 
 def _initial(initial: str, width: float) -> tuple[Map, Any]:
@@ -137,13 +137,13 @@ def _curvature(values: Float, spacing: float) -> float:
 
 def _rows(found: Float, reference: Float, times: Float, slowness: Float) -> list[list[Panel]]:
     """A row for the field, the reference, their difference; a column for each of PICTURE_TIMES moments."""
-    moments = np.linspace(0, len(times) - 1, PICTURE_TIMES).round().astype(int)
+    columns = np.linspace(0, len(times) - 1, PICTURE_TIMES).round().astype(int)
     rows: list[list[Panel]] = [[], [], []]
     worst = float(np.abs(found - reference).max())
-    for moment in moments:
-        most = float(np.abs(reference[moment]).max()) or 1.0
-        rows[0].append(Panel(f"field, t = {times[moment]:.2f}", found[moment], HALF_WIDTH, most))
-        rows[1].append(Panel("reference", reference[moment], HALF_WIDTH, most))
+    for moment in columns:
+        limit = float(np.abs(reference[moment]).max()) or 1.0
+        rows[0].append(Panel(f"field, t = {times[moment]:.2f}", found[moment], HALF_WIDTH, limit))
+        rows[1].append(Panel("reference", reference[moment], HALF_WIDTH, limit))
         rows[2].append(Panel("error", found[moment] - reference[moment], HALF_WIDTH, worst))
     rows[0].append(Panel("slowness", slowness, HALF_WIDTH, float(slowness.max()), 0.0, signed=False))
     return rows

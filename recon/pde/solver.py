@@ -20,7 +20,7 @@ from recon.pde.last_layer import solve_last_layer
 from recon.pde.problem import Problem
 from recon.pde.settings import SolveConfig
 from recon.pde.solution import Solution
-from recon.training.checkpoint import Checkpoint, resumed
+from recon.training.checkpoint import Checkpoint, latest_snapshot
 from recon.training.trainer import Callback, fit
 
 
@@ -59,7 +59,7 @@ def solve(
     description["origin"] = {**machine_origin(device_name(where), torch.get_num_threads()), **(origin or {})}
     if run is not None:
         run = Path(run)
-        resume = resumed(run) if open_run(run, description, "problem") else None
+        resume = latest_snapshot(run) if open_run(run, description, "problem") else None
         watchers.append(Checkpoint(run))
     generator = torch.Generator().manual_seed(config.seed)
     field = Siren(config.field, len(problem.box), problem.outputs, generator).to(where)

@@ -25,9 +25,9 @@ from recon.render.files import png
 from recon.render.palette import PLAIN, table
 from recon.render.plots import check_plots, distance_slices, histogram, history, norm_slices, pixels, svg
 from recon.render.ray_casting import picture
-from recon.report.scene import Surface, drawable, surface_of
+from recon.report.scene import Surface, scene_data, surface_of
 from recon.report.tables import settings, sources, tiles, tiles_without_mesh
-from recon.surface.conversion import facts
+from recon.surface.conversion import mesh_statistics
 from recon.surface.reconstruction import Reconstruction, load
 from recon.surface.slices import axis_slices
 
@@ -75,7 +75,7 @@ def page(
     preset = origin.get("preset", "standard")
     rows = result.snapshot.history
     mesh = surface.mesh
-    found = None if mesh is None else facts(result, mesh, surface.away)
+    found = None if mesh is None else mesh_statistics(result, mesh, surface.distances)
     return _template("page.html").substitute(
         title=escape(_title(origin, name)),
         subtitle=escape(f"recon {origin.get('versions', {}).get('recon', '')}, run {name}"),
@@ -85,7 +85,7 @@ def page(
         distance=_figure(_url(pixels(distance_slices(slices, unit))), "Φ on three planes"),
         norm=_figure(_url(pixels(norm_slices(slices, unit))), "‖∇Φ‖ on three planes"),
         history=_figure(svg(history(rows)), "terms of the loss over the steps") if rows else "",
-        histogram="" if mesh is None else _figure(svg(histogram(surface.away, unit)), "histogram"),
+        histogram="" if mesh is None else _figure(svg(histogram(surface.distances, unit)), "histogram"),
         settings=settings(result.config, preset),
         preset=escape(preset),
         command=escape(origin.get("command", "made from Python, or by a batch: no command was kept")),
@@ -94,7 +94,7 @@ def page(
         three=_text("vendor/three.js"),
         licence=escape(_text("vendor/LICENSE")),
         palette=json.dumps(table(PLAIN).tolist()),
-        scene=json.dumps(drawable(surface, result)).replace("<", "\\u003c"),
+        scene=json.dumps(scene_data(surface, result)).replace("<", "\\u003c"),
         js=_text("page.js"),
     )
 
@@ -145,10 +145,10 @@ def _url(image: Any) -> str:
 def _summary(run: Path) -> dict[str, Any]:
     """What `recon mesh` kept of its last mesh; nothing where it made none, or something else lies there."""
     try:
-        kept = json.loads((run / RESULT).read_text(encoding="utf-8"))
+        result = json.loads((run / RESULT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return kept if isinstance(kept, dict) else {}
+    return result if isinstance(result, dict) else {}
 
 
 def _text(name: str) -> str:

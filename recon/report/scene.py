@@ -29,13 +29,13 @@ class Surface:
     mesh   the mesh as `recon mesh` makes it, None where the field has no surface yet
     shown  the same with few triangles, for the page
     cloud  an even share of the scan, for the page
-    away   (len(cloud),) distances of its points to `mesh`, empty without one
+    distances   (len(cloud),) distances of its points to `mesh`, empty without one
     """
 
     mesh: Mesh | None
     shown: Mesh | None
     cloud: PointCloud
-    away: Float
+    distances: Float
 
 
 def surface_of(result: Reconstruction) -> Surface:
@@ -46,10 +46,10 @@ def surface_of(result: Reconstruction) -> Surface:
         mesh = result.mesh()
     except ExtractError:  # stopped early: the field need not have a surface
         return Surface(None, None, cloud, np.zeros(0))
-    return Surface(mesh, _light(result, mesh), cloud, distance_to_mesh(cloud.points, mesh))
+    return Surface(mesh, _simplified(result, mesh), cloud, distance_to_mesh(cloud.points, mesh))
 
 
-def _light(result: Reconstruction, mesh: Mesh) -> Mesh:
+def _simplified(result: Reconstruction, mesh: Mesh) -> Mesh:
     """`mesh` with about `MAX_FACES` triangles, or as it is with fewer."""
     if len(mesh.faces) <= MAX_FACES:
         return mesh
@@ -61,7 +61,7 @@ def _light(result: Reconstruction, mesh: Mesh) -> Mesh:
     return result.mesh(max(16, int(resolution * np.sqrt(MAX_FACES / len(mesh.faces)))), faces=None)
 
 
-def drawable(surface: Surface, result: Reconstruction) -> dict[str, Any]:
+def scene_data(surface: Surface, result: Reconstruction) -> dict[str, Any]:
     """What page.js draws, ready for JSON. Positions are whole steps from `low`, a `step` long, world."""
     mesh, cloud = surface.shown, surface.cloud
     points = cloud.points if mesh is None else np.concatenate([cloud.points, mesh.vertices])
@@ -99,10 +99,10 @@ def _scalars(surface: Surface, result: Reconstruction) -> list[dict[str, Any]]:
     """What the page can colour by: a name, its unit, the values at both ends of the colours, and 0 to 255 for
     each vertex and each point, or None where it says nothing of these.
     """
-    mesh, cloud, out = surface.shown, surface.cloud, []
+    mesh, cloud, distances, out = surface.shown, surface.cloud, surface.distances, []
     if mesh is not None:
-        beside = surface.away[cKDTree(cloud.points).query(mesh.vertices)[1]]
-        out.append(_scalar("distance of the scan to the mesh", surface.away, beside, cloud.unit, low=0.0))
+        beside = distances[cKDTree(cloud.points).query(mesh.vertices)[1]]
+        out.append(_scalar("distance of the scan to the mesh", distances, beside, cloud.unit, low=0.0))
         beyond, _ = cKDTree(result.scan.points).query(mesh.vertices)
         out.append(_scalar("distance of the mesh to the nearest point", None, beyond, cloud.unit, low=0.0))
     for name in list(cloud.values)[:MAX_SCALARS]:

@@ -12,24 +12,28 @@ from recon.surface.reconstruction import Reconstruction
 from recon.surface.settings import PRESETS, STANDARD, Config
 
 
-def tiles(facts: Mapping[str, Any], result: Reconstruction) -> str:
-    """The mesh in figures: `facts` as `recon.surface.conversion.facts` makes them."""
-    unit, away = facts["unit"], facts["scan_to_mesh"]
-    closed = "watertight" if facts["watertight"] else "open"
-    parts = "1 part" if facts["components"] == 1 else f"{facts['components']:,} parts"
-    count = len(facts["holes"])
+def tiles(stats: Mapping[str, Any], result: Reconstruction) -> str:
+    """The mesh in figures: `stats` as `recon.surface.conversion.mesh_statistics` makes them."""
+    unit, distances = stats["unit"], stats["scan_to_mesh"]
+    closed = "watertight" if stats["watertight"] else "open"
+    parts = "1 part" if stats["components"] == 1 else f"{stats['components']:,} parts"
+    count = len(stats["holes"])
     holes = "" if count == 0 else "1 hole" if count == 1 else f"{count:,} holes"
-    genus = "" if facts["genus"] is None else f"genus {facts['genus']}"
+    genus = "" if stats["genus"] is None else f"genus {stats['genus']}"
     below = ", ".join(text for text in (parts, genus, holes) if text)
-    volume = [] if facts["volume"] is None else [("volume", _quantity(facts["volume"], unit, "³"), "")]
-    share = f"{away['mean'] / facts['diagonal']:.2g} of the diagonal" if facts["diagonal"] else ""
+    volume = [] if stats["volume"] is None else [("volume", _quantity(stats["volume"], unit, "³"), "")]
+    share = f"{distances['mean'] / stats['diagonal']:.2g} of the diagonal" if stats["diagonal"] else ""
     return _tiles(
         [
-            ("mesh", f"{facts['faces']:,} triangles", f"{facts['vertices']:,} vertices"),
+            ("mesh", f"{stats['faces']:,} triangles", f"{stats['vertices']:,} vertices"),
             ("surface", closed, below),
-            ("mean distance, scan to mesh", _quantity(away["mean"], unit), share),
-            ("95 % are below", _quantity(away["p95"], unit), f"largest {_quantity(away['largest'], unit)}"),
-            ("area", _quantity(facts["area"], unit, "²"), ""),
+            ("mean distance, scan to mesh", _quantity(distances["mean"], unit), share),
+            (
+                "95 % are below",
+                _quantity(distances["p95"], unit),
+                f"largest {_quantity(distances['largest'], unit)}",
+            ),
+            ("area", _quantity(stats["area"], unit, "²"), ""),
             *volume,
             *_of_scan(result),
         ]

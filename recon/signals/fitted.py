@@ -1,4 +1,4 @@
-"""What a signal is once it is fitted: a field that can be evaluated anywhere, and kept."""
+"""What a signal is once it is fitted: a field that can be evaluated anywhere, and saved."""
 
 from __future__ import annotations
 
@@ -90,16 +90,16 @@ class Fitted:
         self, counts: Sequence[int] | None = None, box: Sequence[tuple[float, float]] | None = None
     ) -> list:
         """Coordinates of the centres of `counts` cells of `box`, one (low, high) an axis in samples of the
-        signal; by default of the signal's own. For `on`.
+        signal; by default of the signal's samples. For `on`.
         """
         counts = counts or self.grid.counts
         box = box or [(0.0, float(count)) for count in self.grid.counts]
         found = []
-        for count, (low, high), own, half in zip(
+        for count, (low, high), samples, half in zip(
             counts, box, self.grid.counts, self.grid.halves, strict=True
         ):
             places = low + (np.arange(count) + 0.5) * (high - low) / count
-            found.append((2 * places / own - 1) * half)
+            found.append((2 * places / samples - 1) * half)
         return found
 
 
@@ -111,13 +111,13 @@ def load_fit(folder: str | Path, device: str | torch.device = "cpu") -> Fitted:
     try:
         description = read_description(folder)
         grid = Grid(tuple(description["grid"]["counts"]), tuple(description["grid"]["halves"]))
-        kept, outputs, mode = description["levels"], description["outputs"], description["mode"]
+        saved, outputs, mode = description["levels"], description["outputs"], description["mode"]
     except (ScanError, ValueError, KeyError, TypeError):
         raise SignalError(
             f"{folder} is no run folder of `recon fit`: `recon fit … --run DIR` makes one"
         ) from None
-    slope = None if kept["slope"] is None else np.array(kept["slope"])
-    levels = Levels(kept["gain"], np.array(kept["offset"]), slope)
+    slope = None if saved["slope"] is None else np.array(saved["slope"])
+    levels = Levels(saved["gain"], np.array(saved["offset"]), slope)
     config = SignalConfig.from_dict(description["config"])
     snapshot = load_snapshot(kept_state(folder, SignalError))
     siren = Siren(config.field, len(grid.counts), outputs)

@@ -8,7 +8,7 @@ from recon.base.settings import StagedConfig, setting
 from recon.field.settings import FieldConfig
 from recon.training.settings import FitConfig
 
-# Highest over lowest frequency of the first layer's units, for sounds: at most, and such that the fastest
+# Highest over lowest frequency of the first layer's units, for sounds: at spread, and such that the fastest
 # unit turns by two thirds of Nyquist's π rad from a sample to the next; faster ones swing between samples.
 MAX_AUDIO_SPREAD, AUDIO_PHASE_PER_SAMPLE = 300.0, 2.1
 
@@ -42,8 +42,8 @@ class SignalConfig(StagedConfig):
         """
         field = self.field
         if axes == 1 and field.spread is None:
-            most = AUDIO_PHASE_PER_SAMPLE / (field.omega_first * spacing)
-            field = replace(field, spread=min(max(most, 1.0), MAX_AUDIO_SPREAD))
+            spread = AUDIO_PHASE_PER_SAMPLE / (field.omega_first * spacing)
+            field = replace(field, spread=min(max(spread, 1.0), MAX_AUDIO_SPREAD))
         return replace(self, field=field.resolved_for(spacing))
 
 

@@ -15,12 +15,12 @@ from torch import Tensor
 from recon.errors import SignalError, UsageError
 from recon.field.kernels import fast_kernels
 from recon.geometry import Float
-from recon.signals.media.collections import middle_square, squared
+from recon.signals.media.collections import central_square, cropped
 from recon.signals.media.images import Picture, check_image_path, read_image, read_mask, write_image
 from recon.signals.tasks.grid import Grid
 from recon.spaces.encoders import Observation
 from recon.spaces.learned import Learned
-from recon.spaces.picture_lessons import Pictures
+from recon.spaces.picture_sampler import Pictures
 from recon.training.optimizers import Muon
 
 MAX_OUTPUT_PIXELS = 1 << 26
@@ -64,7 +64,7 @@ def complete_image(
     width, height = _written_size(picture, size, zoom, pictures if between else 1)
     known = np.ones(trained**2, bool)
     if keep is not None:
-        known = _drawn(keep, trained, seed)
+        known = _random_mask(keep, trained, seed)
     elif mask is not None:
         picture, known = _without(picture, read_mask(mask, picture), trained)
         if not known.any():
@@ -73,20 +73,20 @@ def complete_image(
     seen = small.observed(values, torch.from_numpy(np.flatnonzero(known)))
     latents = space.latents(seen)
     weights = space.weights(latents)
-    facts: dict[str, Any] = {"known": int(known.sum()), "pixels": trained**2}
+    results: dict[str, Any] = {"known": int(known.sum()), "pixels": trained**2}
     if refine:
         weights = refined(space, weights, seen, refine)
-        facts["refined"] = refine
+        results["refined"] = refine
     if between is None:
         found = space.values(weights, small.points).clamp(-1, 1)
-        facts |= _compared(found, values, known if mask is None else None)
+        results |= _compared(found, values, known if mask is None else None)
         rows = [weights[0]]
     else:
         others, wanted = _values(space, read_image(between))
         end = space.latents(others.observed(wanted, torch.arange(trained**2)))
         shares = torch.linspace(0, 1, pictures, device=latents.device)[:, None]
         rows = list(space.weights((1 - shares) * latents + shares * end))
-        facts["between"] = str(between)
+        results["between"] = str(between)
     drawn = [picture_of(space, row, width, height) for row in rows]
     write_image(np.concatenate(drawn, axis=1), out, 8, overwrite=overwrite)
     return {
@@ -94,7 +94,7 @@ def complete_image(
         "output": str(out),
         "width": width * len(rows),
         "height": height,
-        **facts,
+        **results,
         "seconds_all": round(time.monotonic() - began, 2),
     }
 
@@ -105,7 +105,7 @@ def _written_size(
     """Of each of `count` pictures, (width, height). Raises UsageError."""
     if zoom is not None and not 0 < zoom < float("inf"):
         raise UsageError(f"zoom {zoom:g}, wanted above 0")
-    side = middle_square(picture)[2]
+    side = central_square(picture)[2]
     width, height = size or (max(1, round((zoom or 1.0) * side)),) * 2
     if min(width, height) < 1:
         raise UsageError(f"size {width}x{height}, wanted at least 1x1")
@@ -116,7 +116,7 @@ def _written_size(
     return width, height
 
 
-def _drawn(keep: int, trained: int, seed: int) -> NDArray[np.bool_]:
+def _random_mask(keep: int, trained: int, seed: int) -> NDArray[np.bool_]:
     """(trained²,): `keep` of its pixels."""
     if not 1 <= keep <= trained**2:
         raise UsageError(
@@ -151,7 +151,7 @@ def refined(space: Learned, weights: Tensor, seen: Observation, steps: int) -> T
 
 def _values(space: Learned, picture: Picture) -> tuple[Pictures, Tensor]:
     """A picture as the space sees it: its square, shrunk, and the values (1, n, c) of its pixels."""
-    square = squared(picture, space.config.learning.size)
+    square = cropped(picture, space.config.learning.size)
     if space.description["space"]["channels"] == 1:
         square = np.round(square.mean(2, keepdims=True)).astype(np.uint8)
     small = Pictures(square[None], space.device)
@@ -166,7 +166,7 @@ def _without(picture: Picture, missing: NDArray[np.bool_], size: int) -> tuple[P
     if not missing.all():
         values[missing] = values[~missing].mean(0)
     shown = Picture(np.repeat((~missing)[..., None].astype(float), 3, axis=2), 8)
-    return replace(picture, values=values), squared(shown, size)[..., 0].ravel() > 127
+    return replace(picture, values=values), cropped(shown, size)[..., 0].ravel() > 127
 
 
 def _compared(found: Tensor, wanted: Tensor, known: NDArray[np.bool_] | None) -> dict[str, float]:
@@ -176,7 +176,7 @@ def _compared(found: Tensor, wanted: Tensor, known: NDArray[np.bool_] | None) ->
     if known is None:
         return {}
     errors = ((found - wanted)[0].square().mean(1) / 4).cpu().numpy()
-    facts = {"mse": float(errors.mean())}
+    results = {"mse": float(errors.mean())}
     if not known.all():
-        facts["mse_missing"] = float(errors[~known].mean())
-    return facts
+        results["mse_missing"] = float(errors[~known].mean())
+    return results

@@ -24,7 +24,7 @@ INITIAL_VARIATION = 0.1
 
 
 class _Parts(nn.Module):
-    """The modules, which hold no numbers of their own: `Space.flat` does."""
+    """The modules, which hold no numbers of their field: `Space.flat` does."""
 
     def __init__(self, encoder: nn.Module, latent: int, hidden: int, outputs: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Space(nn.Module):
     """Signals of m coordinates and k outputs, each a SIREN of the same shape whose parameters are predicted.
 
     flat    (q,) the one parameter: all numbers of encoder and hypernetwork
-    siren   a field of the shape of those predicted; its own numbers are the start
+    siren   a field of the shape of those predicted; its field numbers are the start
     sizes   (p,) the size of each of its parameters at the start
 
     channels  values of a sample that the encoder sees; size: pixels a side, for encoders of pictures
@@ -118,9 +118,9 @@ class Space(nn.Module):
 
     def field(self, weights: Tensor) -> Siren:
         """The SIREN with these parameters (p,), by itself."""
-        own = Siren(*self._of).to(self.flat.device)
-        own.load_state_dict({"flat": weights.detach()})
-        return own
+        field = Siren(*self._of).to(self.flat.device)
+        field.load_state_dict({"flat": weights.detach()})
+        return field
 
     def _named(self) -> dict[str, Tensor]:
         pieces = self.flat.split(self._lengths)

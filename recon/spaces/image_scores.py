@@ -19,7 +19,7 @@ from torch import Tensor
 
 from recon.base.progress import ProgressCallback, no_progress
 from recon.spaces.learned import Learned
-from recon.spaces.picture_lessons import Pictures, random_places
+from recon.spaces.picture_sampler import Pictures, random_places
 
 CHUNK_PICTURES = 64  # at a time
 LEFT_HALF = 0  # index of the half that is known
@@ -61,7 +61,7 @@ def scores(
         "field": completed,
         "mean image": lambda values, places: mean.expand_as(values),
         "nearest pixel": lambda values, places: _nearest_pixel(pictures, values, places),
-        "nearest image": lambda values, places: learnt[_alike(learnt, squares, values, places)],
+        "nearest image": lambda values, places: learnt[_nearest_image(learnt, squares, values, places)],
     }
     found = {name: errors(pictures, method, seed) for name, method in methods.items()}
     progress(1.0, "")
@@ -92,7 +92,7 @@ def _nearest_pixel(pictures: Pictures, values: Tensor, places: Tensor) -> Tensor
     return values.gather(1, places.gather(1, nearest)[..., None].expand_as(values))
 
 
-def _alike(learnt: Tensor, squares: Tensor, values: Tensor, places: Tensor) -> Tensor:
+def _nearest_image(learnt: Tensor, squares: Tensor, values: Tensor, places: Tensor) -> Tensor:
     """For each of b pictures that of `learnt` (n, p, c), `squares` their squares, nearest to it at
     `places`.
     """

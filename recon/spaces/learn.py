@@ -24,12 +24,12 @@ from recon.spaces.learned import Learned, new_space
 from recon.spaces.settings import SpaceConfig
 from recon.spaces.task import SpaceTask
 from recon.training.callbacks import TensorBoard
-from recon.training.checkpoint import Checkpoint, resumed
+from recon.training.checkpoint import Checkpoint, latest_snapshot
 from recon.training.trainer import Callback, fit
 
 
 @dataclass(frozen=True)
-class Course:
+class LearnJob:
     """What a learning is told beside its signals.
 
     run  the run folder: where it holds the same run, that is taken up again
@@ -47,8 +47,8 @@ class Course:
         return choose_device(self.device)
 
 
-def learned(
-    course: Course,
+def train_space(
+    job: LearnJob,
     space: Mapping[str, Any],
     signals: Sequence[NDArray[Any]],
     task: SpaceTask,
@@ -57,21 +57,21 @@ def learned(
     `space`: its "kind", "axes", "outputs", "channels" and "size". Raises FitError, and UsageError for a run
     folder of another run.
     """
-    config = course.config
-    board = TensorBoard(Path(course.tensorboard)) if course.tensorboard else None
+    config = job.config
+    board = TensorBoard(Path(job.tensorboard)) if job.tensorboard else None
     description: dict[str, Any] = {
         "signal": _digest(signals),
         "space": dict(space),
         "config": config.as_dict(),
     }
     description = json.loads(json.dumps(description))
-    machine = machine_origin(device_name(course.where), torch.get_num_threads())
-    description["origin"] = {**machine, **(course.origin or {})}
-    resume = resumed(course.run) if open_run(course.run, description, "signal") else None
-    field = new_space(description, config).to(course.where)
+    machine = machine_origin(device_name(job.where), torch.get_num_threads())
+    description["origin"] = {**machine, **(job.origin or {})}
+    resume = latest_snapshot(job.run) if open_run(job.run, description, "signal") else None
+    field = new_space(description, config).to(job.where)
     watchers: list[Callback] = [
-        *course.callbacks,
-        Checkpoint(course.run),
+        *job.callbacks,
+        Checkpoint(job.run),
         *([board] if board else []),
     ]
     start = time.monotonic()
@@ -85,27 +85,27 @@ def split(count: int, share: float, seed: int) -> tuple[NDArray[np.int64], NDArr
     them would have none.
     """
     order = np.random.default_rng((seed, 5)).permutation(count)
-    kept = max(1, round(share * count))
-    if count - kept < 1:
+    held_out = max(1, round(share * count))
+    if count - held_out < 1:
         raise UsageError(f"{count} signals cannot be split into some to learn from and some for validation")
-    return np.sort(order[kept:]), np.sort(order[:kept])
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
 
 
-def finished(course: Course, space: Learned, seconds: float, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The summary, which the run keeps as result.json: `facts` and what all have."""
+def save_summary(job: LearnJob, space: Learned, seconds: float, results: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary, which the run keeps as result.json: `results` and what all have."""
     summary = {
-        "run": str(course.run),
+        "run": str(job.run),
         "kind": space.kind,
         "encoder": space.config.encoder.kind,
         "parameters": len(space.space.flat),
         "field_parameters": len(space.space.siren.flat),
-        **facts,
+        **results,
         "steps": space.snapshot.step,
         "recoveries": space.snapshot.recoveries,
         "seconds": {"train": round(seconds, 2)},
         "seconds_trained": round(space.snapshot.seconds, 2),
     }
-    save_result(course.run, summary)
+    save_result(job.run, summary)
     return summary
 
 

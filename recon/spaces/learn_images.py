@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from recon.base.files import atomic_path
 from recon.base.progress import ProgressCallback, no_progress
 from recon.errors import OutputError, SignalError
-from recon.signals.media.collections import find_images, read_squares
+from recon.signals.media.collections import find_images, read_cropped
 from recon.spaces.image_scores import scores
-from recon.spaces.learn import Course, finished, learned, split
+from recon.spaces.learn import LearnJob, save_summary, split, train_space
 from recon.spaces.learned import Learned
-from recon.spaces.picture_lessons import PictureLessons, Pictures
+from recon.spaces.picture_sampler import Pictures, PictureSampler
 from recon.spaces.task import SpaceTask
 
 TRAINING_CACHE, VALIDATION_CACHE = "images.npz", "validation.npz"  # in the run folder: resized pictures
@@ -26,45 +26,45 @@ TRAINING_CACHE, VALIDATION_CACHE = "images.npz", "validation.npz"  # in the run 
 
 def learn_images(
     folder: str | Path,
-    course: Course,
+    job: LearnJob,
     validation: str | Path | None = None,
     reading: ProgressCallback = no_progress,
     scoring: ProgressCallback = no_progress,
 ) -> tuple[Learned, dict[str, Any]]:
     """A space of the pictures in `folder`, in the run folder, and a summary with the errors of completing
-    pictures that were kept for validation: a share of them, or those in the folder `validation`. Raises
+    pictures that were held_out for validation: a share of them, or those in the folder `validation`. Raises
     SignalError, OutputError, UsageError, FitError.
     """
-    config = course.config
+    config = job.config
     wanted = config.learning
-    squares = _squares(find_images(folder), wanted.size, course.run / TRAINING_CACHE, reading)
+    squares = _squares(find_images(folder), wanted.size, job.run / TRAINING_CACHE, reading)
     if validation is None:
-        chosen, kept = split(len(squares), wanted.validation, config.seed)
-        known, unseen = squares[chosen], squares[kept]
+        chosen, held_out = split(len(squares), wanted.validation, config.seed)
+        known, unseen = squares[chosen], squares[held_out]
     else:
-        others = _squares(find_images(validation), wanted.size, course.run / VALIDATION_CACHE, no_progress)
+        others = _squares(find_images(validation), wanted.size, job.run / VALIDATION_CACHE, no_progress)
         known, unseen = squares, others
         if known.shape[3] != unseen.shape[3]:
             known, unseen = (part.repeat(3 // part.shape[3], axis=3) for part in (known, unseen))
     channels = known.shape[3]
-    lessons = PictureLessons(
-        Pictures(known, course.where), wanted.batch, wanted.targets, wanted.halves, config.seed
+    sampler = PictureSampler(
+        Pictures(known, job.where), wanted.batch, wanted.targets, wanted.halves, config.seed
     )
-    task = SpaceTask(lessons, wanted.latent_weight, wanted.weights_weight, config.seed)
+    task = SpaceTask(sampler, wanted.latent_weight, wanted.weights_weight, config.seed)
     described = {"kind": "images", "axes": 2, "outputs": channels, "channels": channels, "size": wanted.size}
-    space, seconds = learned(course, described, [known, unseen], task)
-    facts: dict[str, Any] = {
+    space, seconds = train_space(job, described, [known, unseen], task)
+    results: dict[str, Any] = {
         "pictures": len(known),
         "validation": len(unseen),
         "size": wanted.size,
         "channels": channels,
         "mse": scores(space, known, unseen, config.seed, scoring),
     }
-    return space, finished(course, space, seconds, facts)
+    return space, save_summary(job, space, seconds, results)
 
 
 def _squares(paths: Sequence[Path], size: int, cache: Path, progress: ProgressCallback) -> NDArray[np.uint8]:
-    """The pictures, shrunk; from `cache` where it holds these, else read, and kept there."""
+    """The pictures, shrunk; from `cache` where it holds these, else read, and held_out there."""
     listing = hashlib.sha256(str(size).encode())
     for path in paths:
         state = path.stat()
@@ -76,7 +76,7 @@ def _squares(paths: Sequence[Path], size: int, cache: Path, progress: ProgressCa
                 return held["squares"]
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         pass  # not there yet, or of other pictures
-    squares = read_squares(paths, size, progress)
+    squares = read_cropped(paths, size, progress)
     if len(squares) < 2:
         raise SignalError(f"one picture, {paths[0]}, is no collection: wanted two or more")
     try:

@@ -1,4 +1,4 @@
-"""`recon learn shapes`: a space of solids, of the family in `recon.spaces.shape_lessons`."""
+"""`recon learn shapes`: a space of solids, of the family in `recon.spaces.shape_sampler`."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from recon.base.files import atomic_path
 from recon.base.progress import ProgressCallback, no_progress
 from recon.meshing.extraction import extract
 from recon.meshing.files import write_mesh
-from recon.spaces.learn import Course, finished, learned
+from recon.spaces.learn import LearnJob, save_summary, train_space
 from recon.spaces.learned import Learned
-from recon.spaces.shape_lessons import ShapeLessons, Solids, distances, drawn, observed
+from recon.spaces.shape_sampler import ShapeSampler, Solids, distances, observe, random_solids
 from recon.spaces.shape_scores import BOX, scores
 from recon.spaces.task import SpaceTask
 
 EXAMPLE_SHAPES, EXAMPLE_POINTS, EXAMPLE_RESOLUTION = 3, 200, 96
 
 
-def learn_shapes(course: Course, scoring: ProgressCallback = no_progress) -> tuple[Learned, dict[str, Any]]:
+def learn_shapes(job: LearnJob, scoring: ProgressCallback = no_progress) -> tuple[Learned, dict[str, Any]]:
     """A space of shapes, in the run folder, with examples of clouds of one side and of the whole surfaces
     they are of; and a summary with the errors of completing shapes that were not learnt from. Raises
     UsageError, FitError.
     """
-    config = course.config
+    config = job.config
     wanted = config.learning
-    lessons = ShapeLessons(wanted.batch, wanted.targets, wanted.halves, course.where)
-    task = SpaceTask(lessons, wanted.latent_weight, wanted.weights_weight, config.seed)
+    sampler = ShapeSampler(wanted.batch, wanted.targets, wanted.halves, job.where)
+    task = SpaceTask(sampler, wanted.latent_weight, wanted.weights_weight, config.seed)
     described = {"kind": "shapes", "axes": 3, "outputs": 1, "channels": 3, "size": 0}
-    space, seconds = learned(course, described, [], task)
-    _examples(course.run)
-    facts = scores(space, scoring)
-    return space, finished(course, space, seconds, facts)
+    space, seconds = train_space(job, described, [], task)
+    _examples(job.run)
+    results = scores(space, scoring)
+    return space, save_summary(job, space, seconds, results)
 
 
 def _examples(run: Path) -> None:
     """Clouds of one side of shapes, example-1.csv and so on, and the shapes, example-1.truth.ply."""
     generator = torch.Generator().manual_seed(1_000_003)
-    solids = drawn(EXAMPLE_SHAPES, generator)
-    seen = observed(solids, EXAMPLE_POINTS, False, generator)
+    solids = random_solids(EXAMPLE_SHAPES, generator)
+    seen = observe(solids, EXAMPLE_POINTS, False, generator)
     for number in range(EXAMPLE_SHAPES):
         known = seen.known[number] > 0
         rows = torch.cat((seen.points[number], seen.values[number]), 1)[known].numpy()

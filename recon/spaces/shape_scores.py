@@ -21,15 +21,15 @@ from recon.errors import ExtractError
 from recon.meshing.extraction import extract
 from recon.spaces.encoders import Observation
 from recon.spaces.learned import Learned
-from recon.spaces.shape_lessons import (
+from recon.spaces.shape_sampler import (
     NEAR_SIGMA,
     TRUNCATION,
     Solids,
     distances,
-    drawn,
-    observed,
+    observe,
     on_surface,
-    signals,
+    random_solids,
+    truncated_distances,
 )
 from recon.surface.evaluation import distance_to_mesh
 
@@ -41,27 +41,29 @@ CONTEXTS = {
     "30, all round": (30, True),
     "300, all round": (300, True),
 }
-Completed = Callable[[int, Tensor], Tensor]  # (which shape, x (n, 3)) → signals (n,)
+Completed = Callable[[int, Tensor], Tensor]  # (which shape, x (n, 3)) → truncated_distances (n,)
 
 
 def scores(space: Learned, progress: ProgressCallback = no_progress, seed: int = 2_000_003) -> dict[str, Any]:
     """Errors by method and by what is known, of shapes that no lesson drew."""
     generator = torch.Generator().manual_seed(seed)
-    solids, bank = drawn(TEST_SHAPES, generator), drawn(BANK_SHAPES, generator)
+    solids, bank = random_solids(TEST_SHAPES, generator), random_solids(BANK_SHAPES, generator)
     near, _, _ = on_surface(solids, POINTS_PER_SHAPE // 2, generator)
     near = near + NEAR_SIGMA * torch.randn(near.shape, generator=generator)
     x = torch.cat((near, 2 * torch.rand(near.shape, generator=generator) - 1), 1)
-    truth = signals(solids, x)[..., 0]
+    truth = truncated_distances(solids, x)[..., 0]
     surfaces, _, on = on_surface(solids[:MESHED_SHAPES], POINTS_PER_SHAPE, generator)
     found: dict[str, dict[str, dict[str, float]]] = {"distance": {}, "surface": {}}
     for place, (name, (count, whole)) in enumerate(CONTEXTS.items()):
-        seen = observed(solids, count, whole, generator)
+        seen = observe(solids, count, whole, generator)
         weights = space.weights(space.latents(on_device(seen, space.device)))
         best = nearest(bank, seen)
         methods: dict[str, Completed] = {
             "field": lambda which, at, weights=weights: _values(space, weights[which], at),  # type: ignore[misc]
-            "mean shape": lambda which, at: signals(bank[:256], at)[..., 0].mean(0),
-            "nearest shape": lambda which, at, best=best: signals(bank[best[which : which + 1]], at)[0, :, 0],  # type: ignore[misc]
+            "mean shape": lambda which, at: truncated_distances(bank[:256], at)[..., 0].mean(0),
+            "nearest shape": lambda which, at, best=best: truncated_distances(
+                bank[best[which : which + 1]], at
+            )[0, :, 0],  # type: ignore[misc]
         }
         for number, (method, completed) in enumerate(methods.items()):
             progress((place + number / len(methods)) / len(CONTEXTS), "comparing")
@@ -69,16 +71,16 @@ def scores(space: Learned, progress: ProgressCallback = no_progress, seed: int =
             found["distance"].setdefault(method, {})[name] = (
                 1000 * TRUNCATION * float(torch.stack(errors).mean())
             )
-            away = [
-                between(completed, one, solids[one : one + 1], surfaces[one][on[one]])
+            found_distances = [
+                surface_distance(completed, one, solids[one : one + 1], surfaces[one][on[one]])
                 for one in range(MESHED_SHAPES)
             ]
-            found["surface"].setdefault(method, {})[name] = 1000 * float(np.mean(away))
+            found["surface"].setdefault(method, {})[name] = 1000 * float(np.mean(found_distances))
     progress(1.0, "")
     return found
 
 
-def between(completed: Completed, which: int, solid: Solids, points: Tensor) -> float:
+def surface_distance(completed: Completed, which: int, solid: Solids, points: Tensor) -> float:
     """Mean distance from a completed surface to that of `solid` and back; half the box where there is
     none.
     """

@@ -20,7 +20,7 @@ from recon.spaces.hypernetwork import Space
 
 
 @dataclass(frozen=True)
-class Lesson:
+class SpaceBatch:
     """What a step sees of b signals: what is known of them, and their values (b, s, k) at x, (s, m) or (b,
     s, m).
     """
@@ -35,7 +35,7 @@ class SpaceTask:
 
     def __init__(
         self,
-        draw: Callable[[int, torch.Generator], Lesson],
+        draw: Callable[[int, torch.Generator], SpaceBatch],
         latent_weight: float,
         weights_weight: float,
         seed: int = 0,
@@ -44,12 +44,12 @@ class SpaceTask:
         once = Schedule.constant
         self.weights = {"data": once(1.0), "latent": once(latent_weight), "weights": once(weights_weight)}
 
-    def sample(self, step: int, progress: float = 0.0) -> Lesson:
+    def sample(self, step: int, progress: float = 0.0) -> SpaceBatch:
         """A function of seed and step alone."""
         mixed = np.random.SeedSequence((self.seed, step)).generate_state(1)
         return self.draw(step, torch.Generator().manual_seed(int(mixed[0])))
 
-    def terms(self, field: Space, batch: Lesson) -> dict[str, Tensor]:
+    def terms(self, field: Space, batch: SpaceBatch) -> dict[str, Tensor]:
         """The terms, unweighted."""
         latents = field.encode(batch.seen)
         weights = field.weights(latents)

@@ -21,7 +21,7 @@ from recon.render.palette import PLAIN
 from recon.render.plots import COLORS, INK, colormap, new_figure, pixels
 from recon.signals.tasks.grid import Grid
 from recon.signals.tasks.values import values_task
-from recon.studies.fits import decibels_over, fitted_curve
+from recon.studies.fits import decibels_over, train_measured
 from recon.studies.page import Study
 from recon.training.settings import FitConfig
 
@@ -61,7 +61,7 @@ def fitted(
     field = Siren(config, 1, 1, torch.Generator().manual_seed(seed))
     fit = FitConfig(steps=steps, rate=LEARNING_RATE, optimizer="adam", beta2=0.999, warmup=20)
     task = values_task(grid, table.__getitem__, SAMPLE_COUNT, seed)
-    fitted_curve(field, task, fit, lambda one: {}, progress, f"ω {omega:g}, {cycles:g} cycles")
+    train_measured(field, task, fit, lambda one: {}, progress, f"ω {omega:g}, {cycles:g} cycles")
     return field
 
 
@@ -102,8 +102,8 @@ def study_bandwidth(steps: int = 500, seed: int = 0, progress: ProgressCallback 
             pixels(_curves(shown)),
         ),
     ]
-    facts = {"best_omega": {row["cycles"]: row["omega"] for row in best}}
-    return Study("bandwidth", "Bandwidth: ω of the first layer", text, figures, rows, best, facts)
+    results = {"best_omega": {row["cycles"]: row["omega"] for row in best}}
+    return Study("bandwidth", "Bandwidth: ω of the first layer", text, figures, rows, best, results)
 
 
 def _maps(rows: list[dict[str, float]]) -> Any:

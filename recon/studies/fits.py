@@ -39,7 +39,7 @@ def grey_picture(path: str | Path | None, size: int) -> Float:
     return 2 * (square - low) / max(high - low, 1e-9) - 1
 
 
-def fitted_curve(
+def train_measured(
     field: Siren,
     task: ConstraintTask,
     config: FitConfig,
@@ -54,7 +54,7 @@ def fitted_curve(
 
     def after(progress: Progress) -> None:
         report(progress.share, text)
-        if not progress.ended:
+        if not progress.is_last:
             snapshot = progress.snapshot
             rows.append({"step": snapshot.step, "seconds": snapshot.seconds, **measure(field)})
 

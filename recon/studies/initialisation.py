@@ -29,7 +29,7 @@ from recon.render.plots import COLORS, DASHES, new_figure, pixels
 from recon.signals.media.quality import psnr
 from recon.signals.tasks.grid import Grid
 from recon.signals.tasks.values import values_task
-from recon.studies.fits import fitted_curve
+from recon.studies.fits import train_measured
 from recon.studies.page import Study
 from recon.training.settings import FitConfig
 
@@ -54,8 +54,8 @@ class Initialisation:
 
     def field(self, config: FieldConfig, inputs: int, seed: int = 0) -> Siren:
         generator = torch.Generator().manual_seed(seed)
-        own = replace(config, omega_first=self.omegas[0], omega_hidden=self.omegas[1])
-        field = Siren(own, inputs, 1, generator)
+        config = replace(config, omega_first=self.omegas[0], omega_hidden=self.omegas[1])
+        field = Siren(config, inputs, 1, generator)
         with torch.no_grad():
             for layer, weight in enumerate(field.weights):
                 bound = self.bound if layer else self.first
@@ -200,8 +200,8 @@ def study_initialisation(
         ("training", "a picture fitted from each initialisation", pixels(_curves(curves))),
     ]
     worst = max(abs(layer.spread - 1) for layer in found["siren"])
-    facts = {"largest_deviation_of_std": worst, "psnr": ends, "expected_std": theory}
-    return Study("init", "Initialisation by depth", text, figures, rows, table, facts)
+    results = {"largest_deviation_of_std": worst, "psnr": ends, "expected_std": theory}
+    return Study("init", "Initialisation by depth", text, figures, rows, table, results)
 
 
 def _trained(
@@ -215,7 +215,7 @@ def _trained(
         return {"psnr": psnr(field.values(points).double().numpy(), values.double().numpy(), 2.0)}
 
     task = values_task(grid, values.__getitem__, len(grid), seed)
-    return fitted_curve(
+    return train_measured(
         start.field(TRAINED_FIELD, 2, seed), task, replace(TRAINING, steps=steps), measure, progress, name
     )
 
@@ -247,9 +247,11 @@ def _by_depth(rows: list[dict[str, Any]]) -> Any:
         panels = figure.subplots(1, len(names))
         for axes, quantity in zip(panels, names, strict=True):
             for name, color, dashes in zip(INITIALISATIONS, COLORS, DASHES, strict=True):
-                own = [row for row in rows if row["initialisation"] == name]
-                values = np.maximum([row[quantity] for row in own], 1e-12)
-                axes.plot([row["depth"] for row in own], values, color=color, linestyle=dashes, label=name)
+                selected = [row for row in rows if row["initialisation"] == name]
+                values = np.maximum([row[quantity] for row in selected], 1e-12)
+                axes.plot(
+                    [row["depth"] for row in selected], values, color=color, linestyle=dashes, label=name
+                )
             axes.set_yscale("log")
             axes.set_title(quantity)
             axes.set_xlabel("depth")

@@ -28,7 +28,7 @@ from recon.signals.settings import STANDARD
 from recon.signals.tasks.grid import Grid
 from recon.signals.tasks.poisson import gradient_of, gradient_task, laplacian_of, laplacian_task
 from recon.signals.tasks.values import values_task
-from recon.studies.fits import decibels_over, fitted_curve
+from recon.studies.fits import decibels_over, train_measured
 from recon.studies.page import Study
 from recon.training.constraints import ConstraintTask
 
@@ -105,7 +105,7 @@ def study_activations(
         one = Siren(config.field, 2, 1, torch.Generator().manual_seed(seed))
         at = place / len(MODES) / len(activations)
         part = progress_within(progress, at, at + 1 / len(MODES) / len(activations))
-        curves[mode, name] = fitted_curve(
+        curves[mode, name] = train_measured(
             one,
             target.task(mode, config.samples.batch, seed),
             config.fit,
@@ -139,9 +139,9 @@ def study_activations(
         for mode in MODES
     ]
     figures.append(("curves", "over the steps", pixels(_curves(curves))))
-    facts = {"ends": {mode: {name: ends[mode, name] for name in activations} for mode in MODES}}
+    results = {"ends": {mode: {name: ends[mode, name] for name in activations} for mode in MODES}}
     text = _text(picture, steps, field)
-    return Study("activations", "Activations", text, figures, rows, table, facts)
+    return Study("activations", "Activations", text, figures, rows, table, results)
 
 
 def _text(picture: Float, steps: int, field: Mapping[str, Any]) -> list[str]:
@@ -160,13 +160,13 @@ def _pictures(target: Target, mode: str, fields: dict[str, Siren]) -> Any:
     true = target.values[..., 0], target.gradient[..., 0], target.laplacian[..., 0]
     columns = {"picture": true, **{name: target.seen(field, mode) for name, field in fields.items()}}
     steepest = float(np.percentile(np.hypot(*true[1]), COLOR_PERCENTILE)) or 1.0
-    most = float(np.percentile(np.abs(true[2]), COLOR_PERCENTILE)) or 1.0
+    limit = float(np.percentile(np.abs(true[2]), COLOR_PERCENTILE)) or 1.0
     with new_figure((1.35 * len(columns), 4.6)) as figure:
         panels = figure.subplots(3, len(columns), squeeze=False)
         for place, (name, (value, slopes, bend)) in enumerate(columns.items()):
             panels[0, place].imshow(value, "gray", vmin=-1, vmax=1)
             panels[1, place].imshow(np.hypot(*slopes), "gray_r", vmin=0, vmax=steepest)
-            panels[2, place].imshow(bend, colormap(SIGNED), vmin=-most, vmax=most)
+            panels[2, place].imshow(bend, colormap(SIGNED), vmin=-limit, vmax=limit)
             panels[0, place].set_title(name)
             found = target.measured(fields[name], mode) if name in fields else None
             for axes, measure in zip(panels[:, place], MEASURES, strict=True):

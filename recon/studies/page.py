@@ -38,7 +38,7 @@ class Study:
     text     paragraphs
     figures  name of a file, its caption, the picture (h, w, 3)
     rows     the CSV, all with the same keys
-    table    what of it the page shows; facts: the same for programs
+    table    what of it the page shows; results: the same for programs
     """
 
     name: str
@@ -47,7 +47,7 @@ class Study:
     figures: Sequence[tuple[str, str, NDArray[np.uint8]]]
     rows: Sequence[Row]
     table: Sequence[Row]
-    facts: Mapping[str, Any]
+    results: Mapping[str, Any]
 
 
 def check_folder(out: Path, overwrite: bool) -> None:

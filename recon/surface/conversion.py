@@ -22,7 +22,7 @@ from recon.meshing.files import write_mesh
 from recon.meshing.topology import Hole, Measures, measures, topology
 from recon.scan.files import read_clouds
 from recon.surface.evaluation import distance_to_mesh
-from recon.surface.plausibility import doubts
+from recon.surface.plausibility import plausibility_warnings
 from recon.surface.settings import Config
 
 if TYPE_CHECKING:
@@ -36,21 +36,21 @@ MIN_MEASURED_POINTS = 50_000  # points of the scan whose distance to the mesh is
 
 @contextmanager
 def run_folder(named: str | Path | None, out: Path) -> Iterator[Path]:
-    """The run folder: `named`, or one of our own beside `out` that only a stopped or killed process
+    """The run folder: `named`, or a temporary one beside `out` that only a stopped or killed process
     leaves behind.
     """
     if named:
         yield Path(named)
         return
-    own = own_run(out)
+    temporary = own_run(out)
     try:
-        yield own
+        yield temporary
     except KeyboardInterrupt:
         raise
     except BaseException:
-        shutil.rmtree(own, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
-    shutil.rmtree(own, ignore_errors=True)
+    shutil.rmtree(temporary, ignore_errors=True)
 
 
 def convert(
@@ -75,10 +75,10 @@ def convert(
     that a batch has made of the same scan ("batch" in both origins) is replaced. Raises what reading,
     `reconstruct` and `write_mesh` raise.
     """
-    began = time.monotonic()
+    start = time.monotonic()
     cloud = read_clouds(scans, samples=config.scan.samples, seed=config.seed)
     made = {**(origin or {}), "inputs": [fingerprint(scan) for scan in scans]}
-    seconds = {"read": time.monotonic() - began}
+    seconds = {"read": time.monotonic() - start}
 
     from recon.surface.pipeline import (
         reconstruct,  # here, because what cannot be read is to be said without PyTorch
@@ -104,14 +104,15 @@ def convert(
             raise
         shutil.rmtree(run)  # what an earlier command of another kind left behind
         result = trained()
-    start = time.monotonic()
+    mesh_start = time.monotonic()
     mesh = result.mesh(progress=meshing)
-    seconds |= result.seconds | {"mesh": time.monotonic() - start}
+    seconds |= result.seconds | {"mesh": time.monotonic() - mesh_start}
     write_mesh(mesh, out, overwrite=overwrite)
     names = [str(scan) for scan in scans]
-    summary = {"scan": names if len(names) > 1 else names[0], "mesh": str(out), **facts(result, mesh)}
+    summary: dict[str, Any] = {"scan": names if len(names) > 1 else names[0], "mesh": str(out)}
+    summary |= mesh_statistics(result, mesh)
     summary["seconds"] = {name: round(value, 2) for name, value in seconds.items()}
-    summary["seconds_all"] = round(time.monotonic() - began, 2)
+    summary["seconds_all"] = round(time.monotonic() - start, 2)
     for doubt in summary["doubts"]:
         log.warning("%s: %s", out.name, doubt)
     save_result(run, summary)
@@ -123,13 +124,13 @@ def _same_batch_scan(run: Path, origin: Mapping[str, Any]) -> bool:
     return "batch" in origin and read_description(run).get("origin", {}).get("batch") == origin["batch"]
 
 
-def facts(result: Reconstruction, mesh: Mesh, away: Float | None = None) -> dict[str, Any]:
+def mesh_statistics(result: Reconstruction, mesh: Mesh, distances: Float | None = None) -> dict[str, Any]:
     """What `mesh`, made of `result`, has become: counts, topology, size, and how far the scan's points are
-    from it in world units, by the distances `away` or measured here, and what looks wrong. Plain values.
+    from it in world units, by the distances `distances` or measured here, and what looks wrong. Plain values.
     """
     scan = result.scan
-    if away is None:
-        away = distance_to_mesh(scan.points[:: max(1, len(scan.points) // MIN_MEASURED_POINTS)], mesh)
+    if distances is None:
+        distances = distance_to_mesh(scan.points[:: max(1, len(scan.points) // MIN_MEASURED_POINTS)], mesh)
     shape = topology(mesh)
     size = measures(mesh, shape)
     return {
@@ -144,18 +145,18 @@ def facts(result: Reconstruction, mesh: Mesh, away: Float | None = None) -> dict
         "steps": result.snapshot.step,
         "recoveries": result.snapshot.recoveries,
         "scan_to_mesh": {
-            "mean": float(away.mean()),
-            "p95": float(np.percentile(away, 95)),
-            "largest": float(away.max()),
+            "mean": float(distances.mean()),
+            "p95": float(np.percentile(distances, 95)),
+            "largest": float(distances.max()),
         },
         "diagonal": float(np.linalg.norm(np.ptp(scan.points, axis=0))),
-        "doubts": doubts(scan, mesh, shape, size),
+        "doubts": plausibility_warnings(scan, mesh, shape, size),
     }
 
 
 def summary_lines(summary: dict[str, Any]) -> list[str]:
     """The summary of `convert` as it is read."""
-    away, diagonal = summary["scan_to_mesh"], summary["diagonal"]
+    distances, diagonal = summary["scan_to_mesh"], summary["diagonal"]
     size = Measures(summary["area"], summary["volume"], tuple(Hole(**hole) for hole in summary["holes"]))
     parts = "1 part" if summary["components"] == 1 else f"{summary['components']} parts"
     closed = "watertight" if summary["watertight"] else "open"
@@ -164,7 +165,7 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     return [
         f"mesh    {summary['mesh']}: {summary['faces']:,} faces, {closed}, {parts}{genus}",
         f"size    {size.line(summary['unit'])}",
-        f"fit     scan to mesh: mean {away['mean']:.3g}, 95 % below {away['p95']:.3g}, "
-        f"largest {away['largest']:.3g} (the scan's diagonal is {diagonal:.6g})",
+        f"fit     scan to mesh: mean {distances['mean']:.3g}, 95 % below {distances['p95']:.3g}, "
+        f"largest {distances['largest']:.3g} (the scan's diagonal is {diagonal:.6g})",
         f"time    {summary['seconds_all']:.1f} s: {stages}",
     ]

@@ -47,12 +47,12 @@ class SurfaceBatch:
     uniform: int
 
 
-def _mixed(seed: int, step: int) -> int:
+def _mixed_seed(seed: int, step: int) -> int:
     """One seed of 32 bits, all that a CPU generator heeds, out of two numbers."""
     return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
 
 
-def _rounded(value: Tensor, width: float) -> Tensor:
+def _huber(value: Tensor, width: float) -> Tensor:
     """|value|, its square below `width`, with the same slope there (Huber 1964,
     doi:10.1214/aoms/1177703732).
     """
@@ -111,7 +111,7 @@ class SurfaceTask:
     def _draw(self, window: int) -> None:
         """The samples of a window of steps, a function of seed and window alone."""
         self._window = window
-        self._generator.manual_seed(_mixed(self.seed, window))
+        self._generator.manual_seed(_mixed_seed(self.seed, window))
         on = self._indices(0, len(self.points), self.config.on_surface)
         even = self._indices(0, self.evenly, self.uniform)
         near = self._indices(self.evenly, len(self.space), self.config.off_surface - self.uniform)
@@ -130,7 +130,7 @@ class SurfaceTask:
         on, off = value[:n], value[n:]
         norm = torch.linalg.vector_norm(gradient, dim=1)
         terms = {
-            "surface": _rounded(on, self.rounding).mean(),
+            "surface": _huber(on, self.rounding).mean(),
             "off": torch.exp(-self.config.alpha * off[: batch.uniform].abs()).mean(),
             "eikonal": (norm - 1).abs().mean(),
         }
@@ -207,4 +207,4 @@ class SurfaceTask:
             torch.sign(value, out=slope).mul_(factor)
             return torch.linalg.vector_norm(value, 1)
         torch.mul((value / self.rounding).clamp_(-1, 1), factor, out=slope)
-        return _rounded(value, self.rounding).sum()
+        return _huber(value, self.rounding).sum()

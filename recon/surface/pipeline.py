@@ -37,7 +37,7 @@ from recon.surface.preview import Preview
 from recon.surface.reconstruction import Reconstruction, describe_run, save_scan
 from recon.surface.settings import STANDARD, Config
 from recon.training.callbacks import TensorBoard
-from recon.training.checkpoint import Checkpoint, resumed
+from recon.training.checkpoint import Checkpoint, latest_snapshot
 from recon.training.trainer import Callback, fit
 
 NOISE_PROGRESS, SPACE_PROGRESS = 0.75, 0.85  # of the preparation, at which these stages begin
@@ -63,7 +63,7 @@ def reconstruct(
 ) -> Reconstruction:
     """A signed distance fitted to `cloud` (world, any units).
 
-    run        folder for checkpoints; where it holds the same run, that is taken up again and ends as
+    run        folder for checkpoints; where it holds the same run, that run is resumed and ends as
                if it had never stopped
     device     "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N"
     preview    seconds between coarse meshes of the field so far, in `run`: see `recon.surface.preview`
@@ -89,25 +89,25 @@ def reconstruct(
         cloud, estimated_normals = prepared(cloud, config.scan, threads, first)
         frame = Frame.around(cloud.points, config.scan.margin)
         unit = PointCloud(frame.to_unit(cloud.points), cloud.normals)
-        box, kept = surrounding_box(unit.points, config.scan.margin), _even_share(cloud, config.seed)
+        box, sample = surrounding_box(unit.points, config.scan.margin), _subsampled(cloud, config.seed)
         preparing(NOISE_PROGRESS, "noise and spacing")
         noise = point_noise(unit if unit.normals is not None else estimated(unit, threads), threads)
         log.info("points are about %.3g off the surface (standard deviation)", noise * frame.scale)
         spacing, side = point_spacing(unit.points, threads), float((box[1] - box[0]).max())
         config = config.resolved_for(spacing, noise, side, estimated_normals)
         preparing(SPACE_PROGRESS, "inside and outside")
-        clear = smoothed(unit, noise, spacing, config.seed, threads)
-        if estimated_normals and clear is not unit:
-            unit = with_normals_of(reestimated(clear, threads), unit, threads)
-            clear = smoothed(unit, noise, spacing, config.seed, threads)
-            unit = with_normals_of(clear, unit, threads)
-        space, is_open = _space_samples(clear, box, config, threads, where)
+        denoised = smoothed(unit, noise, spacing, config.seed, threads)
+        if estimated_normals and denoised is not unit:
+            unit = with_normals_of(reestimated(denoised, threads), unit, threads)
+            denoised = smoothed(unit, noise, spacing, config.seed, threads)
+            unit = with_normals_of(denoised, unit, threads)
+        space, is_open = _space_samples(denoised, box, config, threads, where)
         config = config.with_(scan={"open": is_open})
         description = describe_run(config, frame, box, cloud)
         description["origin"] = machine_origin(device_name(where), threads) | dict(origin or {})
         resume = None
-        if run and open_run(Path(run), description, "scan", begin=lambda: save_scan(Path(run), kept)):
-            resume = resumed(Path(run))
+        if run and open_run(Path(run), description, "scan", begin=lambda: save_scan(Path(run), sample)):
+            resume = latest_snapshot(Path(run))
         field = Siren(config.field, generator=torch.Generator().manual_seed(config.seed)).to(where)
         task = SurfaceTask(unit, space, config.surface, config.seed, where)
         preparing(1.0, "")
@@ -116,13 +116,13 @@ def reconstruct(
         if run:
             watchers.append(Checkpoint(Path(run)))
         if preview or board:
-            so_far = partial(Reconstruction, field, frame, box, kept, config, description=description)
+            so_far = partial(Reconstruction, field, frame, box, sample, config, description=description)
             folder = Path(run) if run and preview else None
-            watchers.append(Preview(so_far, kept, preview or IMAGE_SECONDS, folder, board))
+            watchers.append(Preview(so_far, sample, preview or IMAGE_SECONDS, folder, board))
         if board:
             watchers.append(board)  # last, as it closes the file at the end
         snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
-    return Reconstruction(field, frame, box, kept, config, snapshot, description, seconds)
+    return Reconstruction(field, frame, box, sample, config, snapshot, description, seconds)
 
 
 def surrounding_box(points_unit: Float, margin: float) -> Float:
@@ -137,23 +137,23 @@ def _space_samples(
     taken for that of an open surface.
     """
     count, near, seed = config.surface.prior_samples, config.surface.near_share, config.seed
-    taken = config.scan.open
+    is_open = config.scan.open
     if config.surface.prior is None:
-        return uniform_samples(box, count, seed), bool(taken)
+        return uniform_samples(box, count, seed), bool(is_open)
     if unit.normals is None:
         return Walls(unit, box, threads).sample(box, count, near, seed), False
-    is_open = False if config.mesh.trim == "off" else taken
+    is_open = False if config.mesh.trim == "off" else is_open
     around = Surroundings(unit, seed, threads, open=is_open, device=device)
     return around.sample(box, count, near, seed), around.open
 
 
-def _even_share(cloud: PointCloud, seed: int) -> PointCloud:
+def _subsampled(cloud: PointCloud, seed: int) -> PointCloud:
     """What of `cloud` is kept with its reconstruction."""
     cloud = replace(cloud, sensors=None)
     if len(cloud) <= MAX_SCAN_POINTS:
         return cloud
-    kept = np.random.default_rng((seed, 2)).choice(len(cloud), MAX_SCAN_POINTS, replace=False)
-    return cloud.select(np.sort(kept))
+    sample = np.random.default_rng((seed, 2)).choice(len(cloud), MAX_SCAN_POINTS, replace=False)
+    return cloud.select(np.sort(sample))
 
 
 @contextmanager

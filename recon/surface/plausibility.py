@@ -20,7 +20,7 @@ MAX_UNMATCHED_POINTS, MAX_UNSUPPORTED_AREA = 0.1, 0.25  # fractions of the point
 MAX_UNCHECKED_HANDLES, MIN_POINTS_PER_HANDLE = 5, 150  # handles, holes and parts; points of the scan for each
 
 
-def doubts(scan: PointCloud, mesh: Mesh, shape: Topology, size: Measures) -> list[str]:
+def plausibility_warnings(scan: PointCloud, mesh: Mesh, shape: Topology, size: Measures) -> list[str]:
     """What of `mesh` is not what `scan` shows, both in one frame; nothing where all looks well. `shape` and
     `size` are the mesh's.
     """
@@ -40,7 +40,7 @@ def doubts(scan: PointCloud, mesh: Mesh, shape: Topology, size: Measures) -> lis
     around = cover.query_ball_point(asked, radius, return_length=True)
     distance, nearest = tree.query(surface)
     handles = (shape.genus or 0) + (shape.components - 1) + (shape.boundary_loops or 0)
-    return _said(
+    return _warnings(
         handles=handles,
         a_handle=len(scan) / max(handles, 1),
         sheets=float(np.median(around * (size.area / SURFACE_SAMPLES) / (np.pi * radius**2))),
@@ -49,7 +49,7 @@ def doubts(scan: PointCloud, mesh: Mesh, shape: Topology, size: Measures) -> lis
     )
 
 
-def _said(handles: int, a_handle: float, sheets: float, unmet: float, unseen: float) -> list[str]:
+def _warnings(handles: int, a_handle: float, sheets: float, unmet: float, unseen: float) -> list[str]:
     found = []
     if handles > MAX_UNCHECKED_HANDLES and a_handle < MIN_POINTS_PER_HANDLE:
         found.append(

@@ -47,13 +47,13 @@ class Preview:
     ) -> None:
         self.so_far, self.seconds, self.folder, self.board = so_far, seconds, folder, board
         self.camera = fitted(corners(scan), PICTURE_SIZE, *usual_view(scan))
-        self.shown = time.monotonic()
+        self.last_shown = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
-        if progress.ended:
+        if progress.is_last:
             if progress.share < 1:  # stopped: who stops it does not wait
                 return
-        elif time.monotonic() - self.shown < self.seconds:
+        elif time.monotonic() - self.last_shown < self.seconds:
             return
         result, step = self.so_far(progress.snapshot), progress.snapshot.step
         self._show_surface(result, step)
@@ -61,7 +61,7 @@ class Preview:
             slices, unit = axis_slices(result, SLICE_RESOLUTION), result.scan.unit
             self.board.image("slices of Φ", pixels(distance_slices(slices, unit)), step)
             self.board.image("slices of ‖∇Φ‖", pixels(norm_slices(slices, unit)), step)
-        self.shown = time.monotonic()
+        self.last_shown = time.monotonic()
 
     def _show_surface(self, result: Reconstruction, step: int) -> None:
         try:

@@ -137,8 +137,8 @@ class Reconstruction:
         distance = trim_distance(trim)
         radius = None if distance is None else distance / self.frame.scale
         mesh, _ = keep_parts(mesh, parts, scan.points)  # first: ghosts are no openings
-        taken = bool(self.config.scan.open)
-        mesh, was_open = trimmed(mesh, scan, trim, radius, taken, torch.get_num_threads())
+        is_open = bool(self.config.scan.open)
+        mesh, was_open = trimmed(mesh, scan, trim, radius, is_open, torch.get_num_threads())
         floor = FLOOR * Grid.over(self.box, resolution).cell
         if was_open:
             mesh = without_slivers(mesh, floor)

@@ -54,8 +54,8 @@ class SurfaceConfig:
         """
         if self.noise_weight is None:
             return self
-        most = self.noise_weight * (ESTIMATED_SURFACE_FACTOR if estimated else 1.0)
-        surface = self.surface.capped(most / noise**2) if noise > 0 else self.surface
+        max_weight = self.noise_weight * (ESTIMATED_SURFACE_FACTOR if estimated else 1.0)
+        surface = self.surface.capped(max_weight / noise**2) if noise > 0 else self.surface
         rounding = HUBER_SIGMAS * noise if self.rounding is None else self.rounding
         normal = self.normal.times(ESTIMATED_NORMAL_FACTOR) if estimated else self.normal
         return replace(self, surface=surface, normal=normal, rounding=rounding)

@@ -16,29 +16,29 @@ REFRESH_STEPS = 50  # for which residuals are used: at most the steps between tw
 POOL_DRAWS = 4  # draws to choose from
 
 
-class Adaptive:
+class AdaptiveSampler:
     """Draws of `sample`, half of them by residual.
 
-    `sizes` gives the residual's norm (n,) at samples of n rows. It is asked every REFRESH_STEPS steps, so
+    `norms` gives the residual's norm (n,) at samples of n rows. It is asked every REFRESH_STEPS steps, so
     that a training resumed from a snapshot draws the same.
     """
 
-    def __init__(self, sample: Callable[[Draw], Samples], sizes: Callable[[Samples], Tensor]) -> None:
-        self.sample, self.sizes = sample, sizes
-        self._seen = -1
+    def __init__(self, sample: Callable[[Draw], Samples], norms: Callable[[Samples], Tensor]) -> None:
+        self.sample, self.norms = sample, norms
+        self._refresh = -1
         self._pool: Samples = ()
-        self._shares = torch.empty(0)
+        self._probabilities = torch.empty(0)
 
     def __call__(self, draw: Draw) -> Samples:
         plain = self.sample(draw)
-        if draw.step // REFRESH_STEPS != self._seen:
-            self._seen = draw.step // REFRESH_STEPS
+        if draw.step // REFRESH_STEPS != self._refresh:
+            self._refresh = draw.step // REFRESH_STEPS
             draws = [self.sample(draw) for _ in range(POOL_DRAWS)]
             self._pool = tuple(torch.cat(parts) for parts in zip(*draws, strict=True))
-            sizes = self.sizes(self._pool)
-            self._shares = sizes + sizes.mean() + torch.finfo(sizes.dtype).tiny
+            norms = self.norms(self._pool)
+            self._probabilities = norms + norms.mean() + torch.finfo(norms.dtype).tiny
         count = len(plain[0]) // 2
-        chosen = torch.multinomial(self._shares, count, generator=draw.generator)
+        chosen = torch.multinomial(self._probabilities, count, generator=draw.generator)
         return tuple(
             torch.cat((part[count:], pool[chosen])) for part, pool in zip(plain, self._pool, strict=True)
         )

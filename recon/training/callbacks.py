@@ -31,7 +31,7 @@ class ProgressBar:
             terms = " ".join(f"{name} {value:.2g}" for name, value in shown.items())
             text = f"{terms} step {progress.snapshot.step}"
         self.bar.to(progress.share, text)
-        if progress.ended:
+        if progress.is_last:
             self.bar.close()
 
 
@@ -67,7 +67,7 @@ class TensorBoard:
                 self.written = row["step"]
                 for name in row.keys() - {"step"}:
                     self.writer.add_scalar(name, row[name], int(row["step"]))
-        if progress.ended:
+        if progress.is_last:
             self.writer.close()
 
     def image(self, name: str, picture: NDArray[np.uint8], step: int) -> None:

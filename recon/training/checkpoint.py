@@ -43,7 +43,7 @@ def load_snapshot(path: Path) -> Snapshot:
         ) from None
 
 
-def resumed(folder: Path) -> Snapshot | None:
+def latest_snapshot(folder: Path) -> Snapshot | None:
     """Where the training of a run folder is to go on from; None before its first checkpoint."""
     path = folder / CHECKPOINT
     return load_snapshot(path) if path.exists() else None
@@ -70,7 +70,7 @@ class Checkpoint:
         self.written = -math.inf
 
     def __call__(self, progress: Progress) -> None:
-        if progress.ended or time.monotonic() - self.written >= CHECKPOINT_SECONDS:
+        if progress.is_last or time.monotonic() - self.written >= CHECKPOINT_SECONDS:
             save_snapshot(progress.snapshot, self.path)
             save_history(progress.snapshot, self.history)
             self.written = time.monotonic()

@@ -21,7 +21,7 @@ WARM_UP_CALLS = 3  # not recorded: libraries choose their kernels and allocate t
 Work = Callable[[], object]
 
 
-class Recording:
+class CudaGraph:
     """`work` on `device`, recorded as a CUDA graph at the first call after the warm-up, and replayed by every
     later one. It must not read a number back to the host and, apart from what it frees again, touch no memory
     but the tensors it started with.
@@ -53,13 +53,16 @@ class Recording:
 
     def _recorded(self) -> torch.cuda.CUDAGraph:
         graph = torch.cuda.CUDAGraph()
-        with no_collection(), torch.cuda.graph(graph, stream=self.side, capture_error_mode="thread_local"):
+        with (
+            no_garbage_collection(),
+            torch.cuda.graph(graph, stream=self.side, capture_error_mode="thread_local"),
+        ):
             self.work()
         return graph
 
 
 @contextmanager
-def no_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
     """Within it Python looks for no garbage: to free another graph while one is recorded is an error."""
     was = gc.isenabled()
     gc.disable()
@@ -70,23 +73,23 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def stays(batch: Any) -> Any:
+def static_copy(batch: Any) -> Any:
     """A copy of a batch in memory of its own: a tensor, or a dataclass, dict or tuple of such."""
     if isinstance(batch, Tensor):
         return batch.clone()
     if isinstance(batch, dict):
-        return {name: stays(part) for name, part in batch.items()}
+        return {name: static_copy(part) for name, part in batch.items()}
     if isinstance(batch, tuple):
-        return tuple(stays(part) for part in batch)
+        return tuple(static_copy(part) for part in batch)
     if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
-        return dataclasses.replace(batch, **{name: stays(part) for name, part in vars(batch).items()})
+        return dataclasses.replace(batch, **{name: static_copy(part) for name, part in vars(batch).items()})
     return batch
 
 
 def copy_into(batch: Any, fresh: Any) -> None:
     """The tensors of `fresh` into those of `batch`."""
-    for held, new in zip(_tensors(batch), _tensors(fresh), strict=True):
-        held.copy_(new)
+    for static, new in zip(_tensors(batch), _tensors(fresh), strict=True):
+        static.copy_(new)
 
 
 def _tensors(batch: Any) -> Iterator[Tensor]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from recon.field.kernels.parallel_rows import in_shares
-from recon.field.kernels.products import rounded_products
+from recon.field.kernels.products import tf32_products
 from recon.training.settings import FitConfig
 from recon.training.task import Trainable
 
@@ -56,11 +56,11 @@ class Muon:
         return {"state": {0: {name: getattr(self, name) for name in _ADAM_NAMES}}}
 
     @torch.no_grad()
-    def load_state_dict(self, kept: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over numbers that `state_dict` gave, or PyTorch's Adam, of any device. None of them are those
         of a start.
         """
-        state = kept["state"].get(0)
+        state = state_dict["state"].get(0)
         for name, other in _ADAM_NAMES.items():
             held = getattr(self, name)
             if state is None:
@@ -84,7 +84,7 @@ class Muon:
         first.lerp_(gradient, 1 - self.momentum)
         ahead = torch.lerp(gradient, first, self.momentum).view(self.shape)
         size = 0.2 * math.sqrt(max(self.shape[1:]))
-        with rounded_products(flat.device):
+        with tf32_products(flat.device):
             flat.addcmul_(in_shares(orthogonalised, ahead), rate, value=-size)
 
     def _adam_step(self, gradient: Tensor, rate: Tensor) -> None:

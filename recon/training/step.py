@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recon.training.cuda_graph import Recording, Work, copy_into, stays
+from recon.training.cuda_graph import CudaGraph, Work, copy_into, static_copy
 from recon.training.optimizers import make_optimizer
 from recon.training.settings import FitConfig
 from recon.training.task import DerivedTask, Fitted, Task, gradient_by_autograd
@@ -23,7 +23,7 @@ Number = float | Tensor  # on a GPU a tensor without dimensions, which a recordi
 
 
 @dataclass(frozen=True)
-class Moment:
+class StepInputs:
     """What one step is told: its number, learning rate, weights of the terms, and the progress, 0..1."""
 
     step: int
@@ -55,7 +55,7 @@ class Step:
         self.optimizer.step(gradient.div_(over), rate)
         self.sums.add_(torch.stack([terms[name] for name in self.names]))
 
-    def take_held(self, batch: Any, numbers: Tensor) -> None:
+    def take_static(self, batch: Any, numbers: Tensor) -> None:
         """The same, where they are a tensor."""
         self.take(batch, numbers.unbind())
 
@@ -63,7 +63,7 @@ class Step:
 class Steps:
     """The steps that train `field` on `task`, and the optimiser with its state.
 
-    record  what makes of a step one that is quicker to repeat; by default a `Recording` on a GPU
+    record  what makes of a step one that is quicker to repeat; by default a `CudaGraph` on a GPU
     """
 
     def __init__(
@@ -77,29 +77,29 @@ class Steps:
         self.step = Step(field, task, config)  # which knows nothing of its recording: both go with the last
         self.optimizer = self.step.optimizer  # of these Steps, and what they hold of a GPU is free again
         if record is None and field.flat.is_cuda:
-            record = partial(Recording, device=field.flat.device)
+            record = partial(CudaGraph, device=field.flat.device)
         self.record = record
         self._recorded: tuple[Work, Any, Tensor] | None = None
 
-    def window(self, moments: Sequence[Moment]) -> dict[str, float]:
+    def window(self, inputs: Sequence[StepInputs]) -> dict[str, float]:
         """Take these steps. The mean terms."""
         self.step.sums.zero_()
         if self.record:
-            self._repeat(moments, self.record)
+            self._repeat(inputs, self.record)
         else:
-            for now in moments:
+            for now in inputs:
                 self.step.take(self.task.sample(now.step, now.progress), (now.rate, *now.weights))
-        means = (self.step.sums / len(moments)).tolist()
+        means = (self.step.sums / len(inputs)).tolist()
         return dict(zip(self.step.names, means, strict=True))
 
-    def _repeat(self, moments: Sequence[Moment], record: Callable[[Work], Work]) -> None:
-        table = torch.tensor([(now.rate, *now.weights) for now in moments], device=self.step.sums.device)
-        for now, row in zip(moments, table, strict=True):
+    def _repeat(self, inputs: Sequence[StepInputs], record: Callable[[Work], Work]) -> None:
+        table = torch.tensor([(now.rate, *now.weights) for now in inputs], device=self.step.sums.device)
+        for now, row in zip(inputs, table, strict=True):
             batch = self.task.sample(now.step, now.progress)
             if self._recorded is None:
-                held, numbers = stays(batch), row.clone()
-                self._recorded = record(partial(self.step.take_held, held, numbers)), held, numbers
-            work, held, numbers = self._recorded
-            copy_into(held, batch)
+                static, numbers = static_copy(batch), row.clone()
+                self._recorded = record(partial(self.step.take_static, static, numbers)), static, numbers
+            work, static, numbers = self._recorded
+            copy_into(static, batch)
             numbers.copy_(row)
             work()

@@ -21,7 +21,7 @@ from typing import Any
 from recon.errors import FitError
 from recon.field.kernels import fast_kernels
 from recon.training.settings import FitConfig
-from recon.training.step import Moment, Steps
+from recon.training.step import StepInputs, Steps
 from recon.training.task import Fitted, Task, Trainable
 
 WINDOW_STEPS = 50  # steps between two looks at the loss
@@ -57,14 +57,14 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Progress:
-    """What callbacks see after each window, and once more, with `ended`, when the run stops for
+    """What callbacks see after each window, and once more, with `is_last`, when the run stops for
     whatever reason.
     """
 
     share: float
     snapshot: Snapshot
     field: Trainable
-    ended: bool = False
+    is_last: bool = False
 
 
 Callback = Callable[[Progress], None]
@@ -90,8 +90,8 @@ def fit(
         try:
             run.loop()
         finally:
-            run.tell(ended=True)
-    return run.good
+            run.notify(is_last=True)
+    return run.last_good
 
 
 def rate_at(progress: float, step: int, config: FitConfig) -> float:
@@ -114,18 +114,18 @@ class _Run:
         self.field, self.task, self.config, self.callbacks = field, task, config, callbacks
         self.steps = Steps(field, task, config)
         self.initial = self.snapshot(Snapshot(0, 0.0, 1.0, {}, {}))
-        self.good = self.initial
+        self.last_good = self.initial
         if resume:
-            self.go_back_to(resume)
-        self.began = time.monotonic() - self.good.seconds
+            self.restore(resume)
+        self.began = time.monotonic() - self.last_good.seconds
 
     def snapshot(self, values: Snapshot) -> Snapshot:
         """`values` with the present state of field and optimiser."""
         states = copy.deepcopy((self.field.state_dict(), self.steps.optimizer.state_dict()))
         return replace(values, field=states[0], optimizer=states[1])
 
-    def go_back_to(self, snapshot: Snapshot) -> None:
-        self.good = snapshot
+    def restore(self, snapshot: Snapshot) -> None:
+        self.last_good = snapshot
         self.field.load_state_dict(snapshot.field)
         self.steps.optimizer.load_state_dict(snapshot.optimizer)
 
@@ -134,76 +134,76 @@ class _Run:
         if self.config.seconds is None:
             return min(1.0, step / self.config.steps)
         done = time.monotonic() - self.began
-        ahead = (step - self.good.step) * self.good.seconds / max(1, self.good.step)
+        ahead = (step - self.last_good.step) * self.last_good.seconds / max(1, self.last_good.step)
         return min(1.0, (done + ahead) / self.config.seconds)
 
-    def tell(self, ended: bool = False) -> None:
+    def notify(self, is_last: bool = False) -> None:
         for callback in self.callbacks:
-            callback(Progress(self.share(self.good.step), self.good, self.field, ended))
+            callback(Progress(self.share(self.last_good.step), self.last_good, self.field, is_last))
 
     def loop(self) -> None:
-        while (share := self.share(self.good.step)) < 1:
-            first = self.good.step
+        while (share := self.share(self.last_good.step)) < 1:
+            first = self.last_good.step
             last = first + WINDOW_STEPS
             if self.config.seconds is None:
                 last = min(last, self.config.steps)
-            terms = self.steps.window([self.moment(step) for step in range(first, last)])
-            trouble = self.trouble(terms, share)
-            if trouble:
-                self.recover(*trouble)
+            terms = self.steps.window([self.step_inputs(step) for step in range(first, last)])
+            failure = self.failure(terms, share)
+            if failure:
+                self.recover(*failure)
             else:
                 self.accept(last, terms, share)
-            self.tell()
+            self.notify()
 
-    def moment(self, step: int) -> Moment:
+    def step_inputs(self, step: int) -> StepInputs:
         progress = self.share(step)
-        rate = rate_at(progress, step, self.config) * self.good.rate_scale
-        return Moment(step, rate, [weight(progress) for weight in self.task.weights.values()], progress)
+        rate = rate_at(progress, step, self.config) * self.last_good.rate_scale
+        return StepInputs(step, rate, [weight(progress) for weight in self.task.weights.values()], progress)
 
     def loss(self, terms: dict[str, float], share: float) -> float:
-        """The weighted sum at one moment's weights: windows are compared at the same weights."""
+        """The weighted sum at one step_inputs's weights: windows are compared at the same weights."""
         return sum(weight(share) * terms[name] for name, weight in self.task.weights.items())
 
     def accept(self, step: int, terms: dict[str, float], share: float) -> None:
         seconds = time.monotonic() - self.began
         loss = self.loss(terms, share)
-        rate = rate_at(share, step, self.config) * self.good.rate_scale
+        rate = rate_at(share, step, self.config) * self.last_good.rate_scale
         row = {"step": step, "seconds": seconds, "rate": rate, "loss": loss, **terms}
-        best = self.good.best
+        best = self.last_good.best
         if not best or loss < self.loss(best, share):
             best = terms
-        self.good = self.snapshot(
+        self.last_good = self.snapshot(
             replace(
-                self.good,
+                self.last_good,
                 step=step,
                 seconds=seconds,
-                first=self.good.first or terms,
+                first=self.last_good.first or terms,
                 best=best,
-                history=[*self.good.history, row],
+                history=[*self.last_good.history, row],
             )
         )
 
-    def trouble(self, terms: dict[str, float], share: float) -> tuple[str, Snapshot] | None:
+    def failure(self, terms: dict[str, float], share: float) -> tuple[str, Snapshot] | None:
         """What is wrong with a window, and the state to go back to; None where nothing is."""
         for name, value in terms.items():
             if not math.isfinite(value):
-                return f"the term '{name}' became {value}", self.good
-        if not self.good.best or not self.config.watch:
+                return f"the term '{name}' became {value}", self.last_good
+        if not self.last_good.best or not self.config.watch:
             return None
         loss = self.loss(terms, share)
-        best, first = self.loss(self.good.best, share), self.loss(self.good.first, share)
+        best, first = self.loss(self.last_good.best, share), self.loss(self.last_good.first, share)
         if loss > DIVERGENCE_RATIO * best:
-            return f"the loss jumped to {loss / best:.1f} times its best", self.good
+            return f"the loss jumped to {loss / best:.1f} times its best", self.last_good
         if share > STALL_CHECK_PROGRESS and loss > STALL_LOSS_RATIO * first:
             return f"the loss has not come down from its start ({loss / first:.0%} of it)", self.initial
         return None
 
-    def recover(self, trouble: str, state: Snapshot) -> None:
-        scale, count = self.good.rate_scale / 2, self.good.recoveries + 1
+    def recover(self, failure: str, state: Snapshot) -> None:
+        scale, count = self.last_good.rate_scale / 2, self.last_good.recoveries + 1
         if count > MAX_RECOVERIES:
             raise FitError(
                 f"training failed {count} times, last at {2 * scale:g} times the learning rate "
-                f"{self.config.rate:g}: {trouble}; see what `recon info` says of the input"
+                f"{self.config.rate:g}: {failure}; see what `recon info` says of the input"
             )
-        log.warning("%s: back to step %d, at %g times the learning rate", trouble, state.step, scale)
-        self.go_back_to(replace(state, rate_scale=scale, recoveries=count))
+        log.warning("%s: back to step %d, at %g times the learning rate", failure, state.step, scale)
+        self.restore(replace(state, rate_scale=scale, recoveries=count))

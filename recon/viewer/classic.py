@@ -97,12 +97,12 @@ class ClassicWindow:
         return True
 
     def _pressed(self, name: str) -> Callable[[Any], bool]:
-        own = {"R": self.aim, "I": self.save, "H": self._help, "Q": self.window.close}
+        actions = {"R": self.aim, "I": self.save, "H": self._help, "Q": self.window.close}
 
         def work(window: Any) -> bool:
             try:
                 self.stage.press(name)
-                own.get(name, self.refresh)()
+                actions.get(name, self.refresh)()
             except ReconError as error:
                 log.warning("%s", error)
             return True

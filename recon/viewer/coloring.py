@@ -117,7 +117,7 @@ def _nearest(places: Float, cloud: PointCloud) -> tuple[Float, np.ndarray]:
     return distance, rows[index]
 
 
-def _to_scan(places: Float, cloud: PointCloud) -> Float:
+def _distance_to_scan(places: Float, cloud: PointCloud) -> Float:
     """(n,): how far (n, 3) places are from a scan: from the plane of the nearest point, where it has a normal
     and is not far, so that the gaps between points do not count; else from the point.
     """
@@ -151,7 +151,7 @@ def _distance(
             raise UsageError(
                 "the distance to the scan needs the scan: give it, or the run folder, beside the mesh"
             )
-        found = np.min([_to_scan(thing.vertices, cloud) for cloud in clouds], axis=0)
+        found = np.min([_distance_to_scan(thing.vertices, cloud) for cloud in clouds], axis=0)
         return _ranged("distance to the scan", unit, found, PLAIN, low=0.0)
     meshes = [other for other in beside if isinstance(other, Mesh)]
     if not meshes:
@@ -168,9 +168,9 @@ def _curvature(
     if not isinstance(thing, Mesh):
         raise UsageError(f"{thing.source} is points: only meshes can be coloured by curvature")
     found = mean_curvature(thing)
-    most = max(float(np.percentile(np.abs(found), 100 - 2 * TAIL_PERCENT)), np.finfo(float).tiny)
-    beyond = bool((found < -most).any()), bool((found > most).any())
-    return Legend("mean curvature", f"1/{unit or 'scan unit'}", -most, most, SIGNED, beyond), found
+    limit = max(float(np.percentile(np.abs(found), 100 - 2 * TAIL_PERCENT)), np.finfo(float).tiny)
+    beyond = bool((found < -limit).any()), bool((found > limit).any())
+    return Legend("mean curvature", f"1/{unit or 'scan unit'}", -limit, limit, SIGNED, beyond), found
 
 
 def _scalar(thing: Mesh | PointCloud, name: str) -> tuple[Legend, Float]:
@@ -215,11 +215,11 @@ def mean_curvature(mesh: Mesh) -> Float:
     across = np.cross((double / np.maximum(area, 1e-300)[:, None])[:, None], edges)
     turned = 0.5 * (normals[mesh.faces] * across).sum((1, 2))  # the divergence, times the area: no division
     for _ in range(2):
-        turned, area = (_spread(mesh, per_face)[mesh.faces].sum(1) for per_face in (turned, area))
-    return _spread(mesh, turned) / np.maximum(_spread(mesh, area), 1e-300) / scale
+        turned, area = (_sum_to_vertices(mesh, per_face)[mesh.faces].sum(1) for per_face in (turned, area))
+    return _sum_to_vertices(mesh, turned) / np.maximum(_sum_to_vertices(mesh, area), 1e-300) / scale
 
 
-def _spread(mesh: Mesh, per_face: Float) -> Float:
+def _sum_to_vertices(mesh: Mesh, per_face: Float) -> Float:
     """(n,): the sum of (m,) values of the faces around each vertex."""
     count = len(mesh.vertices)
     return np.bincount(mesh.faces.ravel(), np.repeat(per_face, 3), count).astype(np.float64)

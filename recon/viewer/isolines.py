@@ -41,13 +41,13 @@ def cut_of(found: Slice, unit: str | None) -> Cut:
     quads = (number[:-1, :-1], number[:-1, 1:], number[1:, 1:], number[1:, :-1])
     a, b, c, d = (corner.ravel() for corner in quads)
     faces = np.concatenate([np.column_stack([a, b, c]), np.column_stack([a, c, d])])
-    most = max(float(np.abs(found.distance).max()), np.finfo(float).tiny)
-    step = round_step(most / MAX_ISOLINES)
+    limit = max(float(np.abs(found.distance).max()), np.finfo(float).tiny)
+    step = round_step(limit / MAX_ISOLINES)
     unit = f"{unit or 'scan unit'}, a line every {step:g}"
-    legend = Legend("signed distance", unit, -most, most, SIGNED)
+    legend = Legend("signed distance", unit, -limit, limit, SIGNED)
     grid = np.indices((rows, columns)).reshape(2, -1).T
     colors = legend.colors(found.distance.ravel())
-    levels = [k * step for k in range(-math.floor(most / step), math.floor(most / step) + 1)]
+    levels = [k * step for k in range(-math.floor(limit / step), math.floor(limit / step) + 1)]
     return Cut(
         Mesh(_placed(found, grid), faces, colors=colors),
         _lines(found, [level for level in levels if level]),

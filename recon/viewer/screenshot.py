@@ -37,7 +37,7 @@ log = logging.getLogger("recon")
 
 @dataclass(frozen=True)
 class Shot:
-    """How pictures are taken.
+    """How pictures are panels.
 
     size       width and height of each, in pixels
     views      pictures of each thing, at equal angles around it
@@ -107,8 +107,8 @@ def turntable(
     check_writable(path, overwrite)
     check_film_path(path)
     subjects = subjects_of(scene.page(0), shot)
-    taken = _panels(subjects, shot, TURNTABLE_FRAMES, progress)
-    frames = (sheet([row]) for row in zip(*taken, strict=True))
+    panels = _panels(subjects, shot, TURNTABLE_FRAMES, progress)
+    frames = (sheet([row]) for row in zip(*panels, strict=True))
     write_film(frames, path, TURNTABLE_FPS, overwrite=overwrite)
     progress(1.0)
 
@@ -124,9 +124,9 @@ def _panels(
     column = min(legend_width((subject.legend for subject in subjects), height), width // 2)
     panels: list[list[NDArray[np.uint8]]] = [[] for _ in subjects]
     with renderer() as draw:
-        for subject, own in zip(subjects, panels, strict=True):
+        for subject, pictures in zip(subjects, panels, strict=True):
             for camera in subject.cameras((width - column, height), count):
-                own.append(beside(draw(subject.thing, camera), subject.legend, column))
+                pictures.append(beside(draw(subject.thing, camera), subject.legend, column))
                 progress(sum(map(len, panels)) / (count * len(subjects)))
     return panels
 

@@ -138,7 +138,7 @@ from recon.training.checkpoint import Checkpoint
 save = Checkpoint.__call__
 
 def hold(checkpoint, progress):
-    if progress.ended or progress.snapshot.step < 150:
+    if progress.is_last or progress.snapshot.step < 150:
         save(checkpoint, progress)
     else:
         print("held", "torch._dynamo" in sys.modules, flush=True)

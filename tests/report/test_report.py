@@ -177,7 +177,7 @@ def test_survey_coordinates_colours_and_scalars_of_an_open_scan(browser: Browser
 
 def test_a_stopped_run_says_so_and_shows_what_there_is(browser: Browser, tmp_path: Path) -> None:
     def stop(progress: Progress) -> None:
-        if progress.snapshot.step == 150 and not progress.ended:
+        if progress.snapshot.step == 150 and not progress.is_last:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -12,7 +12,7 @@ from shapes import sphere
 
 from recon.errors import ExtractError
 from recon.geometry import Mesh, PointCloud
-from recon.report.scene import MAX_FACES, drawable, surface_of
+from recon.report.scene import MAX_FACES, scene_data, surface_of
 from recon.surface.settings import STANDARD
 
 FAR = np.array([5.0e5, 5.4e6, 100.0])
@@ -41,7 +41,7 @@ def test_positions_normals_and_colours_come_through_at_survey_coordinates() -> N
     normals = np.tile([0.6, 0.0, -0.8], (4, 1))
     mesh = Mesh(FAR + CORNERS, FACES, normals, np.arange(12).reshape(4, 3))
     result = run(PointCloud(FAR + 5 + 5 * ball.points, unit="metre"), mesh)
-    page = drawable(surface_of(result), result)
+    page = scene_data(surface_of(result), result)
     step = page["step"]
     assert step < 40 / 65000 and page["unit"] == "metre"
     for part, truth in ((page["mesh"], mesh.vertices), (page["cloud"], result.scan.points)):
@@ -61,7 +61,7 @@ def test_distances_are_shades_from_zero_to_the_last_percentile() -> None:
     points = np.stack([np.linspace(-1, 1, 201), np.zeros(201), heights], axis=1)
     values = {"odd": np.where(np.arange(201) == 7, np.nan, 3.0), "height": heights}
     result = run(PointCloud(points, values=values, unit="foot"), flat)
-    to_mesh, to_points, odd, height = drawable(surface_of(result), result)["scalars"]
+    to_mesh, to_points, odd, height = scene_data(surface_of(result), result)["scalars"]
     assert (to_mesh["low"], to_mesh["unit"], odd["unit"]) == (0.0, "foot", None)
     assert np.isclose(to_mesh["high"], np.percentile(heights, 99))
     shades = unpacked(to_mesh["cloud"], "<u1")
@@ -73,7 +73,7 @@ def test_distances_are_shades_from_zero_to_the_last_percentile() -> None:
 
 def test_without_a_mesh_there_are_the_points() -> None:
     result = run(sphere(300), None)
-    page = drawable(surface_of(result), result)
+    page = scene_data(surface_of(result), result)
     assert page["mesh"] is None and page["scalars"] == []
     assert len(unpacked(page["cloud"]["positions"], "<u2", 3)) == 300
 

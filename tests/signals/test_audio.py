@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from recon.errors import MissingLibraryError, OutputError, SignalError
-from recon.signals.media.audio import blocks, check_sound_path, held_subtype, open_sound, write_sound
+from recon.signals.media.audio import blocks, check_sound_path, nearest_subtype, open_sound, write_sound
 
 STEPS = {"PCM_S8": 2**-7, "PCM_U8": 2**-7, "PCM_16": 2**-15, "PCM_24": 2**-23, "PCM_32": 2**-23, "FLOAT": 0}
 
@@ -110,7 +110,7 @@ def test_integers_are_clipped_and_floats_are_not(tmp_path: Path) -> None:
 def test_what_a_format_lacks_becomes_the_nearest_it_has(
     tmp_path: Path, name: str, asked: str, held: str
 ) -> None:
-    assert held_subtype(name, asked) == held
+    assert nearest_subtype(name, asked) == held
     write_sound([noise()], tmp_path / name, 8000, asked)
     assert open_sound(tmp_path / name).subtype == held
 

@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 
 from recon.cli.main import main
-from recon.signals.media.collections import find_images, read_squares
+from recon.signals.media.collections import find_images, read_cropped
 from recon.signals.media.images import read_image
-from recon.spaces.image_scores import _alike, errors
+from recon.spaces.image_scores import _nearest_image, errors
 from recon.spaces.learned import load_space
-from recon.spaces.picture_lessons import PictureLessons, Pictures
+from recon.spaces.picture_sampler import Pictures, PictureSampler
 from recon.training.checkpoint import load_snapshot
 
 SMALL = [
@@ -160,7 +160,7 @@ def test_a_learning_that_was_stopped_goes_on_bit_for_bit(folder: Path, tmp_path:
     from recon.training.trainer import Progress
 
     def stop(progress: Progress) -> None:
-        if progress.snapshot.step == 50 and not progress.ended:
+        if progress.snapshot.step == 50 and not progress.is_last:
             raise KeyboardInterrupt
 
     import recon.training.callbacks as callbacks
@@ -213,7 +213,7 @@ def test_a_folder_of_all_kinds_becomes_squares(tmp_path: Path, caplog: pytest.Lo
     Image.fromarray(np.full((20, 20, 3), 90, np.uint8)).save(tmp_path / "small.jpg")
     (tmp_path / "broken.png").write_bytes(b"none")
     (tmp_path / "text.txt").write_text("no picture")
-    squares = read_squares(find_images(tmp_path), 16)
+    squares = read_cropped(find_images(tmp_path), 16)
     assert squares.shape == (3, 16, 16, 1)  # all grey
     assert sorted(squares.mean((1, 2, 3)).round()) == [90, 100, 200]
     assert "broken.png" in caplog.text
@@ -221,7 +221,7 @@ def test_a_folder_of_all_kinds_becomes_squares(tmp_path: Path, caplog: pytest.Lo
 
 def test_lessons_are_the_same_for_the_same_step_and_padded_for_a_gpu() -> None:
     pictures = Pictures(np.random.default_rng(0).integers(0, 255, (20, 8, 8, 3), dtype=np.uint8))
-    lessons, padded = (PictureLessons(pictures, 4, 16, 0.25, seed=0) for _ in range(2))
+    lessons, padded = (PictureSampler(pictures, 4, 16, 0.25, seed=0) for _ in range(2))
     padded.room = 64
     counts = set()
     for step in (7, 0, 3, 3, 30):
@@ -246,7 +246,9 @@ def test_the_nearest_picture_is_nearest_at_the_known_pixels() -> None:
     generator = torch.Generator().manual_seed(0)
     learnt, values = (torch.rand(n, 30, 3, generator=generator) for n in (40, 6))
     places = torch.rand(6, 30, generator=generator).argsort(1)[:, :4]
-    for one, where, found in zip(values, places, _alike(learnt, learnt**2, values, places), strict=True):
+    for one, where, found in zip(
+        values, places, _nearest_image(learnt, learnt**2, values, places), strict=True
+    ):
         assert (learnt[:, where] - one[where]).square().sum((1, 2)).argmin() == found
 
 

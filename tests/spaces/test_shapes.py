@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from recon.spaces.shape_lessons import (
+from recon.spaces.shape_sampler import (
     TRUNCATION,
-    ShapeLessons,
+    ShapeSampler,
     Solids,
     distances,
-    drawn,
-    observed,
+    observe,
     on_surface,
-    signals,
+    random_solids,
+    truncated_distances,
 )
 
 
@@ -55,7 +55,7 @@ def slopes(solids: Solids, x: Tensor) -> Tensor:
 
 def test_distances_grow_at_a_rate_of_one_and_shapes_stay_in_the_box() -> None:
     generator = torch.Generator().manual_seed(0)
-    solids = drawn(200, generator)
+    solids = random_solids(200, generator)
     x = 2 * torch.rand(200, 100, 3, generator=generator) - 1
     rates = slopes(solids, x)
     assert (rates.sub(1).abs() < 1e-3).float().mean() > 0.999
@@ -67,24 +67,26 @@ def test_distances_grow_at_a_rate_of_one_and_shapes_stay_in_the_box() -> None:
 
 def test_observed_points_are_of_the_surface_and_of_one_side() -> None:
     generator = torch.Generator().manual_seed(1)
-    solids = drawn(50, generator)
+    solids = random_solids(50, generator)
     points, normals, on = on_surface(solids, 200, generator)
     assert on.float().mean() > 0.97
     assert distances(solids, points)[on].abs().max() < 2e-3
     ahead = distances(solids, points + 0.01 * normals)
     assert (ahead[on] - 0.01).abs().median() < 1e-4
-    seen = observed(solids, 60, False, generator)
+    seen = observe(solids, 60, False, generator)
     assert seen.known.mean() > 0.99
     spread = seen.points.mean(1).norm(dim=1)
-    assert spread.min() > 0.1 > observed(solids, 400, True, generator).points.mean(1).norm(dim=1).median()
+    assert spread.min() > 0.1 > observe(solids, 400, True, generator).points.mean(1).norm(dim=1).median()
 
 
 def test_lessons_are_of_signed_distances_cut_off_and_the_same_for_the_same_step() -> None:
-    lessons = ShapeLessons(4, 64, 0.5)
+    lessons = ShapeSampler(4, 64, 0.5)
     one, again = (lessons(3, torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(one.values, again.values) and torch.equal(one.seen.points, again.seen.points)
     assert one.values.shape == (4, 64, 1) and one.values.abs().max() <= 1
     assert 0.1 < (one.values < 0).float().mean() < 0.6
-    solids = drawn(3, torch.Generator().manual_seed(0))
+    solids = random_solids(3, torch.Generator().manual_seed(0))
     x = torch.tensor([[0.0, 0.0, 0.99]])
-    assert torch.equal(signals(solids, x)[..., 0], (distances(solids, x) / TRUNCATION).clamp(max=1))
+    assert torch.equal(
+        truncated_distances(solids, x)[..., 0], (distances(solids, x) / TRUNCATION).clamp(max=1)
+    )

@@ -60,11 +60,11 @@ def test_the_sine_is_best_on_value_gradient_and_laplacian() -> None:
         ("gradient", ("gradient",), 1.0),
         ("laplacian", ("laplacian",), 0.1),
     ):
-        ends = study.facts["ends"][mode]
+        ends = study.results["ends"][mode]
         for measure in measures:
             others = [ends[name][measure] for name in names if name != "sine"]
             assert ends["sine"][measure] > max(others) + margin, (mode, measure)
-    assert study.facts["ends"]["image"]["relu"]["laplacian"] == pytest.approx(0.0, abs=1e-6)
+    assert study.results["ends"]["image"]["relu"]["laplacian"] == pytest.approx(0.0, abs=1e-6)
 
 
 @pytest.mark.slow

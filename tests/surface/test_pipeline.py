@@ -150,7 +150,7 @@ def test_a_run_taken_up_again_ends_as_the_one_that_went_on(
     result: recon.Reconstruction, tmp_path: Path
 ) -> None:
     def stop(progress: Progress) -> None:
-        if progress.snapshot.step == 200 and not progress.ended:
+        if progress.snapshot.step == 200 and not progress.is_last:
             raise KeyboardInterrupt
 
     run = tmp_path / "run"
@@ -316,7 +316,7 @@ def test_the_history_is_a_table_from_the_first_checkpoint_on(tmp_path: Path) -> 
 
     def look(progress: Progress) -> None:
         path = tmp_path / "history.csv"
-        if path.exists() and not progress.ended:
+        if path.exists() and not progress.is_last:
             seen.append((progress.snapshot.step, path.read_text().splitlines()))
 
     config = SMALL.with_(field={"width": 16}, fit={"steps": 300})

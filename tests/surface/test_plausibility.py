@@ -12,7 +12,7 @@ from skimage.measure import marching_cubes
 
 from recon.geometry import Float, Mesh, PointCloud
 from recon.meshing.topology import measures, topology
-from recon.surface.plausibility import doubts
+from recon.surface.plausibility import plausibility_warnings
 
 GRID = np.stack(np.meshgrid(*[np.linspace(-1.3, 1.3, 80)] * 3, indexing="ij"), axis=-1)
 RADIUS = np.linalg.norm(GRID, axis=-1)
@@ -27,7 +27,7 @@ def surface(values: Float) -> Mesh:
 
 def said(scan: PointCloud, mesh: Mesh) -> list[str]:
     shape = topology(mesh)
-    return doubts(scan, mesh, shape, measures(mesh, shape))
+    return plausibility_warnings(scan, mesh, shape, measures(mesh, shape))
 
 
 def part(mesh: Mesh, keep: Callable[[Float], Float]) -> Mesh:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from recon.training.adaptive_sampling import POOL_DRAWS, REFRESH_STEPS, Adaptive
+from recon.training.adaptive_sampling import POOL_DRAWS, REFRESH_STEPS, AdaptiveSampler
 from recon.training.constraints import Draw, Samples
 
 
@@ -23,7 +23,7 @@ def left(samples: Samples) -> Tensor:
 
 def test_half_of_the_points_go_where_the_residual_is() -> None:
     """Of these, in proportion to residual plus mean: 0.1 x 1.1 of 0.2 in the left tenth."""
-    points, data = Adaptive(uniform, left)(draw(7))
+    points, data = AdaptiveSampler(uniform, left)(draw(7))
     assert points.shape == (1000, 1)
     assert torch.equal(data, 2 * points)
     share = float((points < 0.1).float().mean())
@@ -31,7 +31,7 @@ def test_half_of_the_points_go_where_the_residual_is() -> None:
 
 
 def test_without_a_residual_all_places_are_alike() -> None:
-    sample = Adaptive(uniform, lambda samples: torch.zeros(len(samples[0])))
+    sample = AdaptiveSampler(uniform, lambda samples: torch.zeros(len(samples[0])))
     points = torch.cat([sample(draw(step))[0] for step in range(20)])
     assert abs(float(points.mean()) - 0.5) < 0.02
 
@@ -44,7 +44,7 @@ def test_residuals_are_looked_at_where_a_training_can_be_taken_up_again() -> Non
         asked.append(len(samples[0]))
         return left(samples)
 
-    whole, later = Adaptive(uniform, sizes), Adaptive(uniform, sizes)
+    whole, later = AdaptiveSampler(uniform, sizes), AdaptiveSampler(uniform, sizes)
     steps = range(2 * REFRESH_STEPS + 3)
     first = [whole(draw(step))[0] for step in steps]
     assert asked == [POOL_DRAWS * 1000] * 3

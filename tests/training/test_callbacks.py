@@ -13,11 +13,11 @@ from recon.training.callbacks import ProgressBar, TensorBoard
 from recon.training.trainer import Progress, Snapshot
 
 
-def progress(step: int, ended: bool = False) -> Progress:
+def progress(step: int, is_last: bool = False) -> Progress:
     history = [
         {"step": s, "seconds": 1.0, "rate": 1e-3, "loss": 2.0, "surface": 0.5} for s in range(1, step + 1)
     ]
-    return Progress(step / 4, Snapshot(step, 1.0, 1.0, {}, {}, history=history), Any, ended)  # type: ignore[arg-type]
+    return Progress(step / 4, Snapshot(step, 1.0, 1.0, {}, {}, history=history), Any, is_last)  # type: ignore[arg-type]
 
 
 def test_the_bar_shows_the_share_and_the_terms(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,14 +25,14 @@ def test_the_bar_shows_the_share_and_the_terms(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == ""
     for step in range(1, 5):
         bar(progress(step))
-    bar(progress(4, ended=True))
+    bar(progress(4, is_last=True))
     shown = capsys.readouterr().err
     assert "fitting   0%" in shown and "fitting 100%" in shown
     assert "surface 0.5 step 4" in shown and "rate" not in shown
 
 
 def test_a_silent_bar_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    ProgressBar(show=False)(progress(1, ended=True))
+    ProgressBar(show=False)(progress(1, is_last=True))
     assert capsys.readouterr().err == ""
 
 
@@ -53,8 +53,8 @@ def test_tensorboard_gets_each_window_once(monkeypatch: pytest.MonkeyPatch, tmp_
     module.SummaryWriter = Writer  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
     board = TensorBoard(tmp_path)
-    for step, ended in ((1, False), (2, False), (2, True)):
-        board(progress(step, ended))
+    for step, is_last in ((1, False), (2, False), (2, True)):
+        board(progress(step, is_last))
     assert [(n, s) for n, _, s in written if n == "surface"] == [("surface", 1), ("surface", 2)]
     assert written[-1][0] == "closed"
 

@@ -15,7 +15,7 @@ from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 from recon.signals.settings import SignalConfig
 from recon.training.constraints import Constraint, ConstraintTask, Draw
-from recon.training.step import Moment, Steps
+from recon.training.step import StepInputs, Steps
 from recon.training.task import DerivedTask, gradient_by_autograd
 
 
@@ -84,7 +84,7 @@ def test_a_recorded_step_reads_fresh_samples_of_every_constraint() -> None:
     for record in (None, lambda work: work):
         field, problem = Siren(FieldConfig(width=16), 2, 2), task()
         moments = [
-            Moment(step, 1e-3, [weight(0.0) for weight in problem.weights.values()]) for step in range(6)
+            StepInputs(step, 1e-3, [weight(0.0) for weight in problem.weights.values()]) for step in range(6)
         ]
         Steps(field, problem, config, record).window(moments)
         ended.append(field.flat.detach().clone())

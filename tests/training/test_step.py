@@ -18,9 +18,9 @@ from recon.geometry import PointCloud
 from recon.scan.preparation.inside import SpaceSamples
 from recon.surface.loss import SurfaceBatch, SurfaceTask
 from recon.surface.settings import SurfaceConfig
-from recon.training.cuda_graph import copy_into, no_collection, stays
+from recon.training.cuda_graph import copy_into, no_garbage_collection, static_copy
 from recon.training.settings import FitConfig
-from recon.training.step import Moment, Steps
+from recon.training.step import StepInputs, Steps
 
 OPTIMIZERS = pytest.mark.parametrize("optimizer", ["muon", "adam"])
 
@@ -42,10 +42,10 @@ def on(batch: SurfaceBatch, device: str) -> SurfaceBatch:
     return dataclasses.replace(batch, **tensors)
 
 
-def moments(steps: range, task: SurfaceTask) -> list[Moment]:
+def moments(steps: range, task: SurfaceTask) -> list[StepInputs]:
     """Rates and weights that change with every step."""
     weights = list(task.weights.values())
-    return [Moment(step, 1e-3 / (1 + step), [weight(step / 20) for weight in weights]) for step in steps]
+    return [StepInputs(step, 1e-3 / (1 + step), [weight(step / 20) for weight in weights]) for step in steps]
 
 
 @OPTIMIZERS
@@ -86,7 +86,7 @@ def test_steps_that_are_over_hold_nothing() -> None:
     steps = Steps(field, task, FitConfig(), lambda work: Kept(work))
     steps.window(moments(range(2), task))
     kept = weakref.ref(steps._recorded[0])
-    with no_collection():
+    with no_garbage_collection():
         assert not gc.isenabled()
         del steps
         assert kept() is None
@@ -107,11 +107,11 @@ class Kept:
 def test_a_step_reads_no_number_back_to_the_host(optimizer: str) -> None:
     """On a device without memory there is none to be read."""
     field, task = ball("cpu")
-    batch = on(stays(task.sample(0)), "meta")
+    batch = on(static_copy(task.sample(0)), "meta")
     step = Steps(field.to("meta"), task, FitConfig(optimizer=optimizer)).step
     row = torch.empty(1 + len(task.weights), device="meta")
     for _ in range(3):
-        step.take_held(batch, row)
+        step.take_static(batch, row)
     assert field.flat.is_meta
     with pytest.raises(NotImplementedError, match="meta tensor"):
         step.sums.tolist()
@@ -120,7 +120,7 @@ def test_a_step_reads_no_number_back_to_the_host(optimizer: str) -> None:
 def test_a_held_batch_takes_over_numbers_not_memory() -> None:
     _, task = ball()
     first, second = task.sample(0), task.sample(1)
-    held = stays(first)
+    held = static_copy(first)
     address = held.points.data_ptr()
     copy_into(held, second)
     assert torch.equal(held.points, second.points) and torch.equal(held.distances, second.distances)

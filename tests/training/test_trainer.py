@@ -81,7 +81,7 @@ def test_a_run_stopped_and_resumed_is_the_run_that_went_on(optimizer: str, tmp_p
     whole, _ = trained(config)
 
     def stop(progress: Progress) -> None:
-        if progress.snapshot.step == 150 and not progress.ended:
+        if progress.snapshot.step == 150 and not progress.is_last:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -136,7 +136,7 @@ def test_callbacks_are_told_the_end_also_of_a_failure() -> None:
         trained(
             FitConfig(steps=100),
             Wave(range(0, 100), forever=True),
-            callbacks=[lambda progress: ends.append(progress.ended)],
+            callbacks=[lambda progress: ends.append(progress.is_last)],
         )
     assert ends[-1] and not any(ends[:-1])
 

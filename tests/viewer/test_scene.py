@@ -111,7 +111,7 @@ def test_a_run_that_is_training_shows_what_it_shows_of_itself(tmp_path: Path) ->
 
     def look(progress: Progress) -> None:
         nonlocal scene
-        if (tmp_path / "checkpoint.pt").exists() and not progress.ended:
+        if (tmp_path / "checkpoint.pt").exists() and not progress.is_last:
             scene = scene or Scene([tmp_path])
             seen.append(scene.stamp(0))
             assert len(scene.page(0).clouds) == 1
@@ -123,7 +123,7 @@ def test_a_run_that_is_training_shows_what_it_shows_of_itself(tmp_path: Path) ->
     assert np.abs(scene.page(0).meshes[0].vertices).max() < 2  # done: the field's own mesh
 
     def stop(progress: Progress) -> None:
-        if not progress.ended:
+        if not progress.is_last:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

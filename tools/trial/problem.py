@@ -25,7 +25,7 @@ from recon.surface.evaluation import evaluate
 from recon.surface.loss import SurfaceTask
 from recon.surface.pipeline import surrounding_box
 from recon.surface.settings import PRESETS, Config
-from recon.training.step import Moment
+from recon.training.step import StepInputs
 from recon.training.trainer import rate_at
 from trial.parts import DATA, ROOT, Trial
 
@@ -83,13 +83,13 @@ def problem(name: str, config: Config, device: str) -> tuple[Siren, SurfaceTask]
     return field, SurfaceTask(unit, space, config.surface, config.seed, device)
 
 
-def moments(steps: range, task: SurfaceTask, config: Config) -> list[Moment]:
+def moments(steps: range, task: SurfaceTask, config: Config) -> list[StepInputs]:
     """What steps of a training are told."""
     found = []
     for step in steps:
         share = step / config.fit.steps
         weights = [weight(share) for weight in task.weights.values()]
-        found.append(Moment(step, rate_at(share, step, config.fit), weights, share))
+        found.append(StepInputs(step, rate_at(share, step, config.fit), weights, share))
     return found
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from recon.field.kernels.parallel_rows import over_rows
-from recon.field.kernels.products import rounded_products
+from recon.field.kernels.products import tf32_products
 from recon.field.kernels.sines import sine_cosine_
 from recon.field.siren import Siren
 
@@ -45,7 +45,7 @@ class Layers:
 
 
 @dataclass(frozen=True)
-class Passed:
+class ForwardCache:
     """What a forward pass leaves for the way back: h_0..h_n, c_1..c_n, (a ∘ h)_1..n, d_1..d_n."""
 
     h: list[Tensor]
@@ -54,7 +54,7 @@ class Passed:
     d: list[Tensor]
 
 
-def forward_rows(x: Tensor, layers: Layers) -> tuple[Tensor, Tensor, Passed]:
+def forward_rows(x: Tensor, layers: Layers) -> tuple[Tensor, Tensor, ForwardCache]:
     """X (n, m) → Φ (n,), ∇Φ (n, m), and what is needed to go back."""
     h, cosines = [x], []
     for scaled, shift in zip(layers.scaled, layers.shifts, strict=True):
@@ -67,31 +67,31 @@ def forward_rows(x: Tensor, layers: Layers) -> tuple[Tensor, Tensor, Passed]:
         a = torch.mm(d[-1], layers.scaled[layer])
         d.append(a * cosines[layer - 1])
         ah.append(a.mul_(h[layer]))
-    return value, torch.mm(d[-1], layers.scaled[0]), Passed(h, cosines, ah[::-1], d[::-1])
+    return value, torch.mm(d[-1], layers.scaled[0]), ForwardCache(h, cosines, ah[::-1], d[::-1])
 
 
-def backward_rows(value_grad: Tensor, gradient_grad: Tensor, layers: Layers, passed: Passed) -> Tensor:
+def backward_rows(value_grad: Tensor, gradient_grad: Tensor, layers: Layers, cache: ForwardCache) -> Tensor:
     """∂L/∂Φ (n,) and ∂L/∂∇Φ (n, m) → ∂L/∂ of all parameters (p,), summed over the rows, in V and
-    β: still to be multiplied by `field.factors`, the chain rule's last. `passed` is used up.
+    β: still to be multiplied by `field.factors`, the chain rule's last. `cache` is used up.
     """
-    with rounded_products(value_grad.device):
-        return _backward_rows(value_grad, gradient_grad, layers, passed)
+    with tf32_products(value_grad.device):
+        return _backward_rows(value_grad, gradient_grad, layers, cache)
 
 
-def _backward_rows(value_grad: Tensor, gradient_grad: Tensor, layers: Layers, passed: Passed) -> Tensor:
+def _backward_rows(value_grad: Tensor, gradient_grad: Tensor, layers: Layers, cache: ForwardCache) -> Tensor:
     flat = torch.empty_like(layers.field.flat)
     weight_grads, bias_grads = layers.field.split(flat)
     a_grad, d_grads = gradient_grad, []
     for layer, scaled in enumerate(layers.scaled):  # the adjoint of the sweep, from input to output
-        torch.mm(passed.d[layer].t(), a_grad, out=weight_grads[layer])
+        torch.mm(cache.d[layer].t(), a_grad, out=weight_grads[layer])
         d_grads.append(torch.mm(a_grad, scaled.t()))
-        a_grad = d_grads[-1] * passed.cosines[layer]
-    torch.sum(a_grad, 0, keepdim=True, out=weight_grads[-1]).addmm_(value_grad[None, :], passed.h[-1])
+        a_grad = d_grads[-1] * cache.cosines[layer]
+    torch.sum(a_grad, 0, keepdim=True, out=weight_grads[-1]).addmm_(value_grad[None, :], cache.h[-1])
     torch.sum(value_grad, 0, keepdim=True, out=bias_grads[-1])
     h_grad = value_grad[:, None] * layers.last
     for layer in reversed(range(len(layers.scaled))):  # the adjoint of the forward pass, back again
-        z_grad = h_grad.mul_(passed.cosines[layer]).addcmul_(d_grads[layer], passed.ah[layer], value=-1)
-        weight_grads[layer].addmm_(z_grad.t(), passed.h[layer])
+        z_grad = h_grad.mul_(cache.cosines[layer]).addcmul_(d_grads[layer], cache.ah[layer], value=-1)
+        weight_grads[layer].addmm_(z_grad.t(), cache.h[layer])
         torch.sum(z_grad, 0, out=bias_grads[layer])
         if layer:
             h_grad = torch.mm(z_grad, layers.scaled[layer])
@@ -102,12 +102,12 @@ def loss_gradient(field: Siren, x: Tensor, loss_of_rows: LossOfRows) -> tuple[Te
     """The parameters' gradient (p,) of a loss that is a sum over the points x (n, m), and its terms (k,)."""
     layers = Layers.of(field)
 
-    def there_and_back(part: slice) -> tuple[Tensor, Tensor]:
-        value, gradient, passed = forward_rows(x[part], layers)
+    def forward_backward(part: slice) -> tuple[Tensor, Tensor]:
+        value, gradient, cache = forward_rows(x[part], layers)
         value_grad, gradient_grad, terms = loss_of_rows(part, value, gradient)
-        return backward_rows(value_grad, gradient_grad, layers, passed), terms
+        return backward_rows(value_grad, gradient_grad, layers, cache), terms
 
-    flats, terms = zip(*over_rows(there_and_back, x), strict=True)
+    flats, terms = zip(*over_rows(forward_backward, x), strict=True)
     return reduce(Tensor.add_, flats).mul_(field.factors), reduce(Tensor.add_, terms)
 
 
@@ -119,7 +119,7 @@ class ValueAndGradient(torch.autograd.Function):
         layers = Layers.of(field)
         rows = over_rows(lambda part: (part, *forward_rows(x[part], layers)), x)
         if any(ctx.needs_input_grad):
-            ctx.layers, ctx.passed = layers, {part.start: passed for part, _, _, passed in rows}
+            ctx.layers, ctx.cache = layers, {part.start: cache for part, _, _, cache in rows}
         return torch.cat([value for _, value, _, _ in rows]), torch.cat([slope for _, _, slope, _ in rows])
 
     @staticmethod
@@ -127,7 +127,7 @@ class ValueAndGradient(torch.autograd.Function):
     def backward(ctx: Any, value_grad: Tensor, gradient_grad: Tensor) -> tuple[Tensor | None, ...]:
         rows = over_rows(
             lambda part: backward_rows(
-                value_grad[part], gradient_grad[part], ctx.layers, ctx.passed.pop(part.start)
+                value_grad[part], gradient_grad[part], ctx.layers, ctx.cache.pop(part.start)
             ),
             value_grad,
         )

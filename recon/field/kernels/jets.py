@@ -29,7 +29,7 @@ from torch.autograd.function import once_differentiable
 
 from recon.field.jet import Jet, Order, Pairs
 from recon.field.kernels.parallel_rows import in_parallel, over_rows
-from recon.field.kernels.products import rounded_products
+from recon.field.kernels.products import tf32_products
 from recon.field.siren import Siren
 
 # (rows, their jet) → the loss these rows add, differentiable in the jet, and what they add to the terms (t,)
@@ -37,7 +37,7 @@ LossOfRows = Callable[[slice, Jet], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
-class _Layer:
+class _LayerCache:
     """What a sine layer leaves for the way back: its input (blocks, n, in), z_a and z_c (blocks - 1, n, out),
     and f', f'', f''' (n, out).
     """
@@ -49,13 +49,13 @@ class _Layer:
 
 def forward_rows(
     x: Tensor, field: Siren, flat: Tensor, order: Order, back: bool
-) -> tuple[Tensor, list[_Layer]]:
+) -> tuple[Tensor, list[_LayerCache]]:
     """X (n, m) → the stack (blocks, n, k) of value and derivatives and, to go `back`, what is needed.
     `flat` is the field's, times its factors.
     """
     axes = x.shape[1]
     weights, biases = field.split(flat)
-    stack, passed = field.encoded(x, order), []
+    stack, cache = field.encoded(x, order), []
     for weight, bias, omega in zip(weights[:-1], biases[:-1], field.omegas, strict=True):
         blocks, n, width = stack.shape
         if blocks == 1:
@@ -66,17 +66,17 @@ def forward_rows(
         found = field.activation.derivatives(z[0], omega, order.highest + int(back))
         slopes = z[1:]
         if back:
-            passed.append(_Layer(stack, slopes, found[1:]))
-        stack = found[0][None] if blocks == 1 else _raise(found, slopes, order, axes)
+            cache.append(_LayerCache(stack, slopes, found[1:]))
+        stack = found[0][None] if blocks == 1 else _propagate(found, slopes, order, axes)
     blocks, n, width = stack.shape
     out = torch.mm(stack.view(-1, width), weights[-1].t()).view(blocks, n, -1)
     out[0] += biases[-1]
     if back:
-        passed.append(_Layer(stack, stack[:0], []))
-    return out, passed
+        cache.append(_LayerCache(stack, stack[:0], []))
+    return out, cache
 
 
-def _raise(found: list[Tensor], slopes: Tensor, order: Order, axes: int) -> Tensor:
+def _propagate(found: list[Tensor], slopes: Tensor, order: Order, axes: int) -> Tensor:
     stack = slopes.new_empty(len(slopes) + 1, *slopes.shape[1:])
     stack[0] = found[0]
     torch.mul(slopes, found[1], out=stack[1:])
@@ -94,19 +94,21 @@ def _products(slopes: Tensor, pairs: Pairs) -> Tensor:
     return total
 
 
-def backward_rows(out_grad: Tensor, field: Siren, flat: Tensor, order: Order, passed: list[_Layer]) -> Tensor:
+def backward_rows(
+    out_grad: Tensor, field: Siren, flat: Tensor, order: Order, cache: list[_LayerCache]
+) -> Tensor:
     """∂L/∂ of the stack (blocks, n, k) → ∂L/∂ of all parameters (p,), summed over the rows, in V and β:
-    still to be multiplied by `field.factors`. `passed` is used up.
+    still to be multiplied by `field.factors`. `cache` is used up.
     """
     result = torch.empty_like(flat)
     weight_grads, bias_grads = field.split(result)
     weights, _ = field.split(flat)
     grad = out_grad
     for layer in range(len(weights) - 1, -1, -1):
-        done = passed.pop()
-        if done.derivatives:
-            grad = _lower(grad, done, order)
-        rows, below = grad.reshape(-1, grad.shape[2]), done.below.view(-1, done.below.shape[2])
+        layer_cache = cache.pop()
+        if layer_cache.derivatives:
+            grad = _backpropagate(grad, layer_cache, order)
+        rows, below = grad.reshape(-1, grad.shape[2]), layer_cache.below.view(-1, layer_cache.below.shape[2])
         torch.mm(rows.t(), below, out=weight_grads[layer])
         torch.sum(grad[0], 0, out=bias_grads[layer])
         if layer:
@@ -114,18 +116,18 @@ def backward_rows(out_grad: Tensor, field: Siren, flat: Tensor, order: Order, pa
     return result
 
 
-def _lower(grad: Tensor, done: _Layer, order: Order) -> Tensor:
+def _backpropagate(grad: Tensor, layer_cache: _LayerCache, order: Order) -> Tensor:
     """∂L/∂ of a layer's output → of its z."""
-    f1 = done.derivatives[0]
+    f1 = layer_cache.derivatives[0]
     if len(grad) == 1:
         return grad.mul_(f1)
-    f2, slopes = done.derivatives[1], done.slopes
+    f2, slopes = layer_cache.derivatives[1], layer_cache.slopes
     axes = len(slopes) - len(order.second)
     bent = f2 * (slopes * grad[1:]).sum(0)
     lowered = grad * f1
     for place, pairs in enumerate(order.second, 1 + axes):
         curved = grad[place]
-        bent.addcmul_(done.derivatives[2], _products(slopes, pairs).mul_(curved))
+        bent.addcmul_(layer_cache.derivatives[2], _products(slopes, pairs).mul_(curved))
         curved = curved * f2
         for a, b in pairs:
             lowered[1 + a].addcmul_(curved, slopes[b])
@@ -134,7 +136,7 @@ def _lower(grad: Tensor, done: _Layer, order: Order) -> Tensor:
     return lowered
 
 
-class Stacked(torch.autograd.Function):
+class JetFunction(torch.autograd.Function):
     """(x (n, m), field, order, its flat (p,)) → the stack (blocks, n, k); differentiable once, in `flat`."""
 
     @staticmethod
@@ -143,16 +145,16 @@ class Stacked(torch.autograd.Function):
         depth = order.blocks(x.shape[1])
         rows = over_rows(lambda part: (part, *forward_rows(x[part], field, scaled, order, back)), x, depth)
         if back:
-            ctx.kept = field, scaled, order, [(part, passed) for part, _, passed in rows]
+            ctx.saved = field, scaled, order, [(part, cache) for part, _, cache in rows]
         return torch.cat([stack for _, stack, _ in rows], dim=1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, out_grad: Tensor) -> tuple[Tensor | None, ...]:
-        field, scaled, order, kept = ctx.kept
-        with rounded_products(out_grad.device):
+        field, scaled, order, saved = ctx.saved
+        with tf32_products(out_grad.device):
             rows = in_parallel(
-                lambda item: backward_rows(out_grad[:, item[0]], field, scaled, order, item[1]), kept
+                lambda item: backward_rows(out_grad[:, item[0]], field, scaled, order, item[1]), saved
             )
         return None, None, None, reduce(Tensor.add_, rows).mul_(field.factors)
 
@@ -168,13 +170,13 @@ def jet_loss_gradient(
     flat = field.flat.detach() * field.factors
 
     def there_and_back(part: slice) -> tuple[Tensor, Tensor]:
-        stack, passed = forward_rows(x[part].reshape(-1, axes), field, flat, order, back=True)
+        stack, cache = forward_rows(x[part].reshape(-1, axes), field, flat, order, back=True)
         with torch.enable_grad():
             stack.requires_grad_()
             loss, terms = loss_of_rows(part, Jet.of(stack, order, axes))
             (grad,) = torch.autograd.grad(loss, [stack])
-        with rounded_products(x.device):
-            return backward_rows(grad, field, flat, order, passed), terms.detach()
+        with tf32_products(x.device):
+            return backward_rows(grad, field, flat, order, cache), terms.detach()
 
     flats, terms = zip(*over_rows(there_and_back, x, points * order.blocks(axes)), strict=True)
     return reduce(Tensor.add_, flats).mul_(field.factors), reduce(Tensor.add_, terms)

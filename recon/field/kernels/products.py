@@ -30,7 +30,7 @@ def fast_products() -> Iterator[None]:
     """
     settings: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     with _precision(torch.backends.cuda.matmul, "ieee"):
-        if not _exact():
+        if not _bf16_mode_is_exact():
             yield
             return
         with _precision(settings, "bf16"):
@@ -38,7 +38,7 @@ def fast_products() -> Iterator[None]:
 
 
 @contextmanager
-def rounded_products(device: torch.device) -> Iterator[None]:
+def tf32_products(device: torch.device) -> Iterator[None]:
     """Within it, float32 products on a GPU may round their operands to TF32."""
     if device.type != "cuda":
         yield
@@ -59,7 +59,7 @@ def _precision(settings: Any, precision: str) -> Iterator[None]:
 
 
 @cache
-def _exact() -> bool:
+def _bf16_mode_is_exact() -> bool:
     if not torch.backends.mkldnn.is_available():
         return False
     settings: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from recon.base.files import check_writable
 from recon.errors import UsageError
 from recon.render.files import write_png
 from recon.render.plots import check_plots, pixels, spectrograms
-from recon.signals.fits.train import Job, finished, trained
+from recon.signals.fits.train import Job, save_summary, train
 from recon.signals.fitted import Fitted, Levels
 from recon.signals.media.audio import Sound, check_sound_path, open_sound, write_sound
 from recon.signals.media.quality import decibels
@@ -34,7 +34,7 @@ def fit_audio(
 
     rate         samples a second of what is written, by default the source's: the field is evaluated there
     spectrogram  write OUT.spectrogram.png, too, of source and fit
-    Memory does not grow with the sound's length: its samples are kept in a file. Raises SignalError for a
+    Memory does not grow with the sound's length: its samples are table in a file. Raises SignalError for a
     file that is no sound, OutputError, UsageError, FitError.
     """
     began = time.monotonic()
@@ -55,11 +55,11 @@ def fit_audio(
             samples[start : start + BLOCK_FRAMES] = block
             power += float(np.square(block, dtype=np.float64).sum())
         loudness = float(np.sqrt(power / samples.size)) or 1.0
-        kept = torch.from_numpy(samples)
+        table = torch.from_numpy(samples)
         task = values_task(
-            grid, lambda i: kept[i] / loudness, job.config.samples.batch, job.config.seed, job.where
+            grid, lambda i: table[i] / loudness, job.config.samples.batch, job.config.seed, job.where
         )
-        fitted = trained(job, "audio", task, grid, Levels(loudness, np.zeros(sound.channels)), [source])
+        fitted = train(job, "audio", task, grid, Levels(loudness, np.zeros(sound.channels)), [source])
         for start in range(0, sound.frames, BLOCK_FRAMES):
             found = _values(fitted, sound, start, min(BLOCK_FRAMES, sound.frames - start), sound.rate)
             error += float(np.square(found - samples[start : start + BLOCK_FRAMES]).sum())
@@ -69,7 +69,7 @@ def fit_audio(
     write_sound(
         _blocks(fitted, sound, count, out_rate), job.out, out_rate, sound.subtype, overwrite=job.overwrite
     )
-    facts: dict[str, Any] = {
+    results: dict[str, Any] = {
         "duration": sound.seconds,
         "rate": out_rate,
         "channels": sound.channels,
@@ -80,8 +80,8 @@ def fit_audio(
         shown = min(sound.frames, round(SPECTROGRAM_SECONDS * sound.rate))
         both = {"input": sound.read(0, shown), "fit": _values(fitted, sound, 0, shown, sound.rate)}
         write_png(pixels(spectrograms(both, sound.rate)), picture, overwrite=job.overwrite)
-        facts["spectrogram"] = str(picture)
-    return fitted, finished(job, fitted, began, facts)
+        results["spectrogram"] = str(picture)
+    return fitted, save_summary(job, fitted, began, results)
 
 
 def _blocks(fitted: Fitted, sound: Sound, count: int, rate: int) -> Iterator[np.ndarray]:

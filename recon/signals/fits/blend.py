@@ -11,7 +11,7 @@ import numpy as np
 from recon.errors import SignalError
 from recon.geometry import Float
 from recon.signals.fits.pictures import View, bits_for, picture_grid
-from recon.signals.fits.train import Job, finished, trained, with_levels
+from recon.signals.fits.train import Job, save_summary, train, with_levels
 from recon.signals.fitted import Fitted, Levels
 from recon.signals.media.images import Picture, check_image_path, read_image, read_mask, write_image
 from recon.signals.tasks.poisson import gradient_of, gradient_task, mixed_gradient
@@ -49,19 +49,19 @@ def fit_blend(
     task = gradient_task(grid, wanted, config.samples.batch, config.seed, job.where)
     levels = Levels(0.5, np.full(below.shape[2], 0.5))
     inputs = [background, inserted, *([] if mask is None else [mask])]
-    fitted = trained(job, "blend", task, grid, levels, inputs)
-    kept = np.ones(grid.counts, bool) if inside is None or inside.all() else ~inside
-    offset = levels.offset + (below - View().of(fitted))[kept].mean(0)
+    fitted = train(job, "blend", task, grid, levels, inputs)
+    background_pixels = np.ones(grid.counts, bool) if inside is None or inside.all() else ~inside
+    offset = levels.offset + (below - View().of(fitted))[background_pixels].mean(0)
     fitted = with_levels(fitted, Levels(0.5, offset), job.run)
     error = np.sqrt(fitted.snapshot.history[-1]["gradient"])
     write_image(view.of(fitted), job.out, bits, overwrite=job.overwrite)
-    facts = {
+    results = {
         "width": grid.counts[1],
         "height": grid.counts[0],
         "mask": None if mask is None else str(mask),
         "gradient_error": float(error),
     }
-    return fitted, finished(job, fitted, began, facts)
+    return fitted, save_summary(job, fitted, began, results)
 
 
 def _size(picture: Picture) -> str:
@@ -71,6 +71,6 @@ def _size(picture: Picture) -> str:
 def _alike(first: Picture, second: Picture) -> tuple[Float, Float]:
     """Both without alpha and, where one of them has colours, in colours."""
     values = [p.values[..., : 3 if p.values.shape[2] > 2 else 1] for p in (first, second)]
-    most = max(part.shape[2] for part in values)
-    below, above = (np.broadcast_to(part, (*part.shape[:2], most)) for part in values)
+    channels = max(part.shape[2] for part in values)
+    below, above = (np.broadcast_to(part, (*part.shape[:2], channels)) for part in values)
     return below, above

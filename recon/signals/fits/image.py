@@ -14,13 +14,13 @@ from recon.render.plots import check_plots
 from recon.signals.fits.pictures import (
     View,
     bits_for,
-    compared,
     derivative_sheet,
     picture_grid,
     picture_levels,
-    refound,
+    quality,
+    restored_levels,
 )
-from recon.signals.fits.train import Job, finished, trained, with_levels
+from recon.signals.fits.train import Job, save_summary, train, with_levels
 from recon.signals.fitted import Fitted
 from recon.signals.media.images import check_image_path, read_image, write_image
 from recon.signals.tasks.poisson import gradient_of, gradient_task, laplacian_of, laplacian_task
@@ -57,14 +57,20 @@ def fit_image(
     else:
         table = torch.tensor(values.reshape(len(grid), -1), dtype=torch.float32)
         task = values_task(grid, table.__getitem__, batch, seed, job.where)
-    fitted = trained(job, mode, task, grid, levels, [source])
-    facts: dict[str, Any] = {"width": grid.counts[1], "height": grid.counts[0], "channels": picture.channels}
+    fitted = train(job, mode, task, grid, levels, [source])
+    results: dict[str, Any] = {
+        "width": grid.counts[1],
+        "height": grid.counts[0],
+        "channels": picture.channels,
+    }
     if mode != "image":
-        fitted = with_levels(fitted, refound(fitted, picture.values, affine=mode == "laplacian"), job.run)
-        facts["fitted_back"] = "a constant" if mode == "gradient" else "a linear function"
-    facts |= compared(fitted, picture)
+        fitted = with_levels(
+            fitted, restored_levels(fitted, picture.values, affine=mode == "laplacian"), job.run
+        )
+        results["fitted_back"] = "a constant" if mode == "gradient" else "a linear function"
+    results |= quality(fitted, picture)
     write_image(view.of(fitted), job.out, bits, overwrite=job.overwrite)
     if derivatives:
         write_png(derivative_sheet(fitted, picture), sheet, overwrite=job.overwrite)
-        facts["derivatives"] = str(sheet)
-    return fitted, finished(job, fitted, began, facts)
+        results["derivatives"] = str(sheet)
+    return fitted, save_summary(job, fitted, began, results)

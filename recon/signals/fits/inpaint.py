@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from recon.errors import SignalError, UsageError
-from recon.signals.fits.pictures import View, bits_for, compared, picture_grid, picture_levels
-from recon.signals.fits.train import Job, finished, trained
+from recon.signals.fits.pictures import View, bits_for, picture_grid, picture_levels, quality
+from recon.signals.fits.train import Job, save_summary, train
 from recon.signals.fitted import Fitted
 from recon.signals.media.images import check_image_path, read_image, read_mask, write_image
 from recon.signals.tasks.inpainting import inpainting_task
@@ -67,8 +67,13 @@ def fit_inpaint(
         device=job.where,
     )
     inputs = [source, *([] if mask is None else [mask])]
-    fitted = trained(job, "inpaint", task, grid, levels, inputs, {"keep": keep})
-    facts = {"width": grid.counts[1], "height": grid.counts[0], "known": len(known), "prior": settings.prior}
-    facts |= compared(fitted, picture, missing)
+    fitted = train(job, "inpaint", task, grid, levels, inputs, {"keep": keep})
+    results = {
+        "width": grid.counts[1],
+        "height": grid.counts[0],
+        "known": len(known),
+        "prior": settings.prior,
+    }
+    results |= quality(fitted, picture, missing)
     write_image(view.of(fitted), job.out, bits, overwrite=job.overwrite)
-    return fitted, finished(job, fitted, began, facts)
+    return fitted, save_summary(job, fitted, began, results)

@@ -81,7 +81,7 @@ def picture_levels(picture: Picture) -> tuple[Levels, Float]:
     return Levels(gain, np.full(values.shape[2], low + gain)), (values - low - gain) / gain
 
 
-def refound(fitted: Fitted, wanted: Float, affine: bool) -> Levels:
+def restored_levels(fitted: Fitted, wanted: Float, affine: bool) -> Levels:
     """The levels of a fit to derivatives of a picture `wanted` (h, w, k) that bring back, by least squares,
     what these have lost: a constant or, where `affine`, a linear function.
     """
@@ -94,7 +94,7 @@ def refound(fitted: Fitted, wanted: Float, affine: bool) -> Levels:
     return Levels(fitted.levels.gain, fitted.levels.offset + found[0], slope)
 
 
-def compared(fitted: Fitted, picture: Picture, missing: NDArray[np.bool_] | None = None) -> dict[str, Any]:
+def quality(fitted: Fitted, picture: Picture, missing: NDArray[np.bool_] | None = None) -> dict[str, Any]:
     """PSNR and SSIM of the fit at the picture's own pixels, and PSNR at those `missing` (h w,) to it, where
     there are any; its peak is the range of the picture's values.
     """
@@ -103,11 +103,11 @@ def compared(fitted: Fitted, picture: Picture, missing: NDArray[np.bool_] | None
     found = View().of(fitted)
     if picture.bits < 32:
         found = found.clip(0, 1)
-    facts: dict[str, Any] = {"psnr": psnr(found, wanted, peak), "ssim": ssim(found, wanted, peak)}
+    results: dict[str, Any] = {"psnr": psnr(found, wanted, peak), "ssim": ssim(found, wanted, peak)}
     if missing is not None and missing.any():
         unseen = missing.reshape(wanted.shape[:2])
-        facts["psnr_missing"] = psnr(found[unseen], wanted[unseen], peak)
-    return facts
+        results["psnr_missing"] = psnr(found[unseen], wanted[unseen], peak)
+    return results
 
 
 def derivative_sheet(fitted: Fitted, picture: Picture) -> np.ndarray:

@@ -22,7 +22,7 @@ from recon.signals.fitted import Fitted, Levels
 from recon.signals.settings import SignalConfig
 from recon.signals.tasks.grid import Grid
 from recon.training.callbacks import TensorBoard
-from recon.training.checkpoint import Checkpoint, resumed
+from recon.training.checkpoint import Checkpoint, latest_snapshot
 from recon.training.constraints import ConstraintTask
 from recon.training.trainer import Callback, fit
 
@@ -52,7 +52,7 @@ class Job:
         return choose_device(self.device)
 
 
-def trained(
+def train(
     job: Job,
     mode: str,
     task: ConstraintTask,
@@ -74,14 +74,14 @@ def trained(
         "mode": mode,
         "outputs": len(levels.offset),
         "grid": dataclasses.asdict(grid),
-        "levels": _plain(levels),
+        "levels": _as_dict(levels),
         "config": config.as_dict(),
     }
     description = json.loads(json.dumps(description))
     machine = machine_origin(device_name(job.where), torch.get_num_threads())
     description["origin"] = {**machine, **job.origin, "inputs": prints}
     before = open_run(job.run, description, "signal", own_run(job.out))
-    resume = resumed(job.run) if before else None
+    resume = latest_snapshot(job.run) if before else None
     generator = torch.Generator().manual_seed(config.seed)
     field = Siren(config.field, len(grid.counts), len(levels.offset), generator).to(job.where)
     watchers: list[Callback] = [*job.callbacks, Checkpoint(job.run)]
@@ -95,18 +95,18 @@ def trained(
 
 def with_levels(fitted: Fitted, levels: Levels, run: Path) -> Fitted:
     """The same with `levels`, in the run folder, too."""
-    description = {**fitted.description, "levels": _plain(levels)}
+    description = {**fitted.description, "levels": _as_dict(levels)}
     save_description(run, description)
     return replace(fitted, levels=levels, description=description)
 
 
-def finished(job: Job, fitted: Fitted, began: float, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The summary of a mode: `facts` and what all have. Plain values, which the run keeps as result.json."""
+def save_summary(job: Job, fitted: Fitted, began: float, results: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary of a mode, `results` and what all modes share, written to the run as result.json."""
     summary = {
         "mode": fitted.mode,
         "input": [entry["path"] for entry in fitted.description["origin"]["inputs"]],
         "output": str(job.out),
-        **facts,
+        **results,
         "activation": fitted.config.field.activation,
         "parameters": len(fitted.field.flat),
         "steps": fitted.snapshot.step,
@@ -118,6 +118,6 @@ def finished(job: Job, fitted: Fitted, began: float, facts: Mapping[str, Any]) -
     return summary
 
 
-def _plain(levels: Levels) -> dict[str, Any]:
+def _as_dict(levels: Levels) -> dict[str, Any]:
     slope = None if levels.slope is None else levels.slope.tolist()
     return {"gain": float(levels.gain), "offset": levels.offset.tolist(), "slope": slope}

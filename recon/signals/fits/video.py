@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from recon.errors import UsageError
-from recon.signals.fits.train import Job, finished, trained
+from recon.signals.fits.train import Job, save_summary, train
 from recon.signals.fitted import Fitted, Levels
 from recon.signals.media.quality import psnr
 from recon.signals.media.video import check_film_path, open_film, write_film
@@ -61,7 +61,7 @@ def fit_video(
 
         task = values_task(grid, table, job.config.samples.batch, job.config.seed, job.where)
         settings = {"frames": [start, stop], "scale": scale}
-        fitted = trained(job, "video", task, grid, levels, [source], settings)
+        fitted = train(job, "video", task, grid, levels, [source], settings)
         each = []
         compared = _frames(fitted, count, (width, height), lambda share: job.writing(share / 2, "comparing"))
         for number, frame in enumerate(compared):
@@ -72,7 +72,7 @@ def fit_video(
     wide = size or (width, height)
     written = _frames(fitted, shown, wide, lambda share: job.writing((1 + share) / 2, "writing"))
     write_film(written, job.out, out_rate, overwrite=job.overwrite)
-    facts = {
+    results = {
         "width": width,
         "height": height,
         "frames": count,
@@ -80,7 +80,7 @@ def fit_video(
         "psnr": float(np.mean(each)),
         "psnr_std": float(np.std(each)),
     }
-    return fitted, finished(job, fitted, began, facts)
+    return fitted, save_summary(job, fitted, began, results)
 
 
 def _decoded(frames: Iterator[np.ndarray], file: Any) -> tuple[np.ndarray, int, int]:
@@ -94,11 +94,11 @@ def _decoded(frames: Iterator[np.ndarray], file: Any) -> tuple[np.ndarray, int, 
 
 
 def _frames(
-    fitted: Fitted, count: int, size: tuple[int, int], told: Callable[[float], None]
+    fitted: Fitted, count: int, size: tuple[int, int], report: Callable[[float], None]
 ) -> Iterator[np.ndarray]:
-    """`count` frames (height, width, 3) uint8 of `size` (width, height), evenly in time; each is told."""
+    """`count` frames (height, width, 3) uint8 of `size` (width, height), evenly in time; each is report."""
     times, rows, columns = fitted.axes((count, size[1], size[0]))
     for number, time_ in enumerate(times, 1):
         values = fitted.on((np.array([time_]), rows, columns))[0]
-        told(number / count)
+        report(number / count)
         yield (255 * values.clip(0, 1)).round().astype(np.uint8)

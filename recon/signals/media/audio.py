@@ -99,7 +99,7 @@ def open_sound(path: str | Path) -> Sound:
     check_readable(path, "a sound file, as .wav or .flac")
     with _opened(path) as file:
         sound = Sound(path, file.samplerate, file.frames, file.channels, file.subtype)
-        cut = _cut(file.extra_info) or _cut_ogg(path)
+        cut = _truncation(file.extra_info) or _ogg_truncation(path)
     if sound.frames < 1 or sound.rate < 1 or sound.channels < 1:
         raise SignalError(
             f"{path} holds {sound.frames} frames of {sound.channels} channels at {sound.rate} Hz, wanted some"
@@ -127,7 +127,7 @@ def check_sound_path(path: str | Path) -> None:
     _soundfile()
 
 
-def held_subtype(path: str | Path, subtype: str) -> str:
+def nearest_subtype(path: str | Path, subtype: str) -> str:
     """The subtype nearest to `subtype` that the format of `path` can hold."""
     return SUBTYPES[Path(path).suffix.lower()].get(subtype, "PCM_16")
 
@@ -147,7 +147,7 @@ def write_sound(
         first = next(remaining, None)
         if first is None:
             raise OutputError(f"cannot write {path}: there is no sound")
-        subtype = held_subtype(path, subtype)
+        subtype = nearest_subtype(path, subtype)
         layout = {"samplerate": rate, "channels": first.shape[1], "subtype": subtype}
         try:
             with soundfile.SoundFile(str(temporary), "w", **layout) as file:
@@ -168,7 +168,7 @@ def _integers(values: NDArray, bits: int) -> NDArray[np.int32]:
     return (steps.astype(np.int64) << (32 - bits)).astype(np.int32)
 
 
-def _cut(notes: str) -> str:
+def _truncation(notes: str) -> str:
     """What is wrong where a header promises more than the file has and a byte of padding; else nothing."""
     for said, there in ((int(a), int(b)) for a, b in LENGTH_NOTE.findall(notes)):
         if said > there + 1 and all(abs(said - length) > 4096 for length in UNKNOWN_LENGTHS):
@@ -176,7 +176,7 @@ def _cut(notes: str) -> str:
     return ""
 
 
-def _cut_ogg(path: Path) -> str:
+def _ogg_truncation(path: Path) -> str:
     """What is wrong where an Ogg file's last page is not whole, or not said to be the last: libsndfile
     takes what is there for all.
     """

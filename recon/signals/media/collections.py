@@ -37,18 +37,18 @@ def find_images(folder: str | Path) -> list[Path]:
     return found
 
 
-def middle_square(picture: Picture) -> tuple[int, int, int]:
+def central_square(picture: Picture) -> tuple[int, int, int]:
     """Top, left and side of the square in the middle of a picture."""
     height, width = picture.values.shape[:2]
     side = min(height, width)
     return (height - side) // 2, (width - side) // 2, side
 
 
-def squared(picture: Picture, size: int) -> NDArray[np.uint8]:
+def cropped(picture: Picture, size: int) -> NDArray[np.uint8]:
     """The square in the middle of a picture, as (size, size, 3); without its alpha. Floats are taken as 0 to
     1.
     """
-    top, left, side = middle_square(picture)
+    top, left, side = central_square(picture)
     values = picture.values[top : top + side, left : left + side]
     values = values[..., : len(picture.channels.removesuffix("A"))]
     bytes_ = np.round(255 * values.clip(0, 1)).astype(np.uint8)
@@ -59,7 +59,7 @@ def squared(picture: Picture, size: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(bytes_).resize((size, size), Image.Resampling.BICUBIC))
 
 
-def read_squares(
+def read_cropped(
     paths: Sequence[Path], size: int, progress: ProgressCallback = no_progress
 ) -> NDArray[np.uint8]:
     """Pictures as squares (n, size, size, c), c 1 where all are grey, else 3. Those that cannot be read are
@@ -69,7 +69,7 @@ def read_squares(
     wrong: list[str] = []
     for place, path in enumerate(paths):
         try:
-            squares[place - len(wrong)] = squared(read_image(path), size)
+            squares[place - len(wrong)] = cropped(read_image(path), size)
         except SignalError as error:
             wrong.append(str(error))
         progress((place + 1) / len(paths), "")

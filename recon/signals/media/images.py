@@ -247,14 +247,14 @@ def _tiff(path: Path, stream: BinaryIO, head: bytes) -> Read:
 def _pillow_quietly(path: Path, stream: BinaryIO, head: bytes) -> Read:
     """Pillow's TIFFs; libtiff below it writes past Python to the standard error what it finds wrong."""
     stream.seek(0)
-    kept = os.dup(2)
+    stderr = os.dup(2)
     try:
         with Path(os.devnull).open("wb") as nothing:
             os.dup2(nothing.fileno(), 2)
         return _pillow(path, stream, head)
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def _decoded(path: Path, codec: str) -> NDArray[np.uint16]:

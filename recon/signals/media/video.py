@@ -81,7 +81,7 @@ def open_film(path: str | Path) -> Film:
     """
     path = Path(path)
     check_readable(path, "a film, as .mp4 or .gif")
-    if _cut_matroska(path):
+    if _is_truncated_matroska(path):
         raise SignalError(f"{path} is cut off: get it again")
     frames, size = 0, (0, 0)
     for frame in _decoded(path):
@@ -237,7 +237,7 @@ def _rgb(frame: Any, height: int, width: int) -> Frame:
     return np.ascontiguousarray(np.rot90(flat, turns))
 
 
-def _cut_matroska(path: Path) -> bool:
+def _is_truncated_matroska(path: Path) -> bool:
     """Is this a Matroska or WebM file shorter than it says? FFmpeg takes its end for the film's."""
     with path.open("rb") as file:
         head = file.read(4096)
@@ -255,9 +255,9 @@ def _variable_length(data: bytes, at: int) -> tuple[int, int]:
     byte tell how many bytes there are.
     """
     count = 9 - data[at].bit_length() if at < len(data) else 1
-    most = (1 << 7 * count) - 1
-    size = int.from_bytes(data[at : at + count], "big") & most
-    return (0 if size == most else size), at + count
+    unknown = (1 << 7 * count) - 1
+    size = int.from_bytes(data[at : at + count], "big") & unknown
+    return (0 if size == unknown else size), at + count
 
 
 def _reason(error: BaseException) -> str:

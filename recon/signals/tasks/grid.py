@@ -60,17 +60,17 @@ class Shuffled:
 
     def __post_init__(self) -> None:
         self.batch = min(self.batch, self.count)
-        self._round, self._order = -1, torch.empty(0, dtype=torch.long)
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
     def __call__(self, draw: Draw) -> Tensor:
         """Indices (batch,) on the CPU."""
         if self.count > MAX_SHUFFLED_SAMPLES:
             where = draw.generator.device
             return torch.randint(self.count, (self.batch,), generator=draw.generator, device=where).cpu()
-        turn, place = divmod(draw.step, self.count // self.batch)
-        if turn != self._round:
-            own = torch.Generator().manual_seed(self.seed * 1_000_003 + turn)
-            self._round, self._order = turn, torch.randperm(self.count, generator=own)
+        epoch, place = divmod(draw.step, self.count // self.batch)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+            self._epoch, self._order = epoch, torch.randperm(self.count, generator=generator)
         return self._order[place * self.batch : (place + 1) * self.batch]
 
 
@@ -78,7 +78,7 @@ Sampler = Callable[[Draw], Samples]
 Table = Callable[[Tensor], Tensor]  # indices (n,) on the CPU → values (n, …) float32
 
 
-def samples_of(grid: Grid, table: Table, batch: int, seed: int, device: torch.device | str) -> Sampler:
+def grid_sampler(grid: Grid, table: Table, batch: int, seed: int, device: torch.device | str) -> Sampler:
     """For a `Constraint`: points of `grid` and their values."""
     shuffled = Shuffled(len(grid), batch, seed)
 

@@ -30,33 +30,36 @@ SHARP_PROGRESS = 0.8  # of the training, from which targets are sharp
 
 def gradient_of(values: Float, grid: Grid) -> Float:
     """∂/∂x and ∂/∂y (2, h, w, k) of samples (h, w, k), in the unit frame of `grid`."""
-    return np.stack([_slope(values, axis) / _pixel(grid, axis) for axis in (1, 0)])
+    return np.stack([_first_derivative(values, axis) / _pixel(grid, axis) for axis in (1, 0)])
 
 
 def laplacian_of(values: Float, grid: Grid) -> Float:
     """∂²/∂x² + ∂²/∂y² (h, w, k), likewise."""
-    return _bend(values, 0) / _pixel(grid, 0) ** 2 + _bend(values, 1) / _pixel(grid, 1) ** 2
+    return (
+        _second_derivative(values, 0) / _pixel(grid, 0) ** 2
+        + _second_derivative(values, 1) / _pixel(grid, 1) ** 2
+    )
 
 
 def _pixel(grid: Grid, axis: int) -> float:
     return 2 * grid.halves[axis] / grid.counts[axis]
 
 
-def _rates(values: Float, axis: int) -> Float:
+def _frequencies(values: Float, axis: int) -> Float:
     """πk/n of the cosines k = 0, 1, … along an axis of n samples."""
     n = values.shape[axis]
     return (np.pi * np.arange(n) / n).reshape([-1 if other == axis else 1 for other in range(values.ndim)])
 
 
-def _slope(values: Float, axis: int) -> Float:
+def _first_derivative(values: Float, axis: int) -> Float:
     """The derivative along an axis, per sample: cosines become sines, whose series begins at k = 1."""
-    sines = np.roll(-_rates(values, axis) * dct(values, axis=axis), -1, axis)
+    sines = np.roll(-_frequencies(values, axis) * dct(values, axis=axis), -1, axis)
     np.moveaxis(sines, axis, 0)[-1] = 0.0
     return idst(sines, axis=axis)
 
 
-def _bend(values: Float, axis: int) -> Float:
-    return idct(-(_rates(values, axis) ** 2) * dct(values, axis=axis), axis=axis)
+def _second_derivative(values: Float, axis: int) -> Float:
+    return idct(-(_frequencies(values, axis) ** 2) * dct(values, axis=axis), axis=axis)
 
 
 def mixed_gradient(background: Float, inserted: Float, mask: NDArray[np.bool_] | None) -> Float:
@@ -70,7 +73,7 @@ def mixed_gradient(background: Float, inserted: Float, mask: NDArray[np.bool_] |
     return np.where(mask[None, :, :, None], inserted, background)
 
 
-class Sharpening:
+class CoarseToFineSampler:
     """Samples of targets (h, w, …) float that are blurred at first, by the longest side over `blurred`, and
     sharp in the last fifth of a training, each over their root mean square: the loss of a derivative is all
     in high frequencies, and what a picture looks like is in low ones. Beside its target, a sample has the
@@ -113,7 +116,7 @@ def gradient_task(
         slopes = jet.gradient.transpose(0, 1).flatten(1)
         return (factor[:, None] * slopes - target).square().sum(1)
 
-    sample = Sharpening(grid, np.moveaxis(gradient, 0, 2), 32, batch, seed, device)
+    sample = CoarseToFineSampler(grid, np.moveaxis(gradient, 0, 2), 32, batch, seed, device)
     return ConstraintTask(
         {"gradient": Constraint(sample, error, Schedule.constant(1.0), GRADIENT)}, seed, device
     )
@@ -123,7 +126,7 @@ def laplacian_task(
     grid: Grid, laplacian: Float, batch: int, seed: int = 0, device: torch.device | str = "cpu"
 ) -> ConstraintTask:
     """ΔΦ = l at the samples of `grid`, l (h, w, k)."""
-    sample = Sharpening(grid, laplacian, 8, batch, seed, device)
+    sample = CoarseToFineSampler(grid, laplacian, 8, batch, seed, device)
     edge = _edge_samples(grid, max(1, batch // INTERIOR_PER_BOUNDARY), device)
 
     def error(jet: Jet, target: Tensor, factor: Tensor) -> Tensor:

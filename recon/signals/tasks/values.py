@@ -7,7 +7,7 @@ from torch import Tensor
 
 from recon.base.settings import Schedule
 from recon.field.jet import Jet
-from recon.signals.tasks.grid import Grid, Table, samples_of
+from recon.signals.tasks.grid import Grid, Table, grid_sampler
 from recon.training.constraints import Constraint, ConstraintTask
 
 
@@ -20,5 +20,5 @@ def values_task(
     grid: Grid, table: Table, batch: int, seed: int = 0, device: torch.device | str = "cpu"
 ) -> ConstraintTask:
     """Φ = f at the samples of `grid`; `table` gives the values (n, k)."""
-    sample = samples_of(grid, table, batch, seed, device)
+    sample = grid_sampler(grid, table, batch, seed, device)
     return ConstraintTask({"data": Constraint(sample, squared_error, Schedule.constant(1.0))}, seed, device)

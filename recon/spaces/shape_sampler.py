@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from recon.spaces.encoders import Observation
-from recon.spaces.task import Lesson
+from recon.spaces.task import SpaceBatch
 
-TRUNCATION = 0.3  # distance at which signals are truncated, unit frame
+TRUNCATION = 0.3  # at which distances are truncated, unit frame
 NEAR_SIGMA = 0.05  # standard deviation of samples around the surface, unit frame
 MIN_KNOWN_POINTS, MAX_KNOWN_POINTS = 30, 400  # in training
 PROJECTION_STEPS, SURFACE_TOLERANCE = 6, 2e-3  # to the surface; distance within which a point counts as on it
@@ -51,7 +51,7 @@ class Solids:
         return len(self.axis)
 
 
-def drawn(count: int, generator: torch.Generator) -> Solids:
+def random_solids(count: int, generator: torch.Generator) -> Solids:
     """Shapes of the family, on the CPU; all within a box from -1 to 1."""
     uniform = torch.rand(count, 10, generator=generator)
     half = 0.2 + 0.45 * uniform[:, :3]
@@ -103,7 +103,7 @@ def _with_slope(solids: Solids, x: Tensor) -> tuple[Tensor, Tensor]:
     return d.detach(), slope / slope.norm(dim=2, keepdim=True).clamp_min(1e-9)
 
 
-def observed(solids: Solids, count: int, whole: bool, generator: torch.Generator) -> Observation:
+def observe(solids: Solids, count: int, whole: bool, generator: torch.Generator) -> Observation:
     """`count` points of each surface with their normals: of all of it or, else, of the side that faces a
     random direction.
     """
@@ -121,12 +121,12 @@ def observed(solids: Solids, count: int, whole: bool, generator: torch.Generator
     return Observation(points.gather(1, where), normals.gather(1, where), known)
 
 
-def signals(solids: Solids, x: Tensor) -> Tensor:
+def truncated_distances(solids: Solids, x: Tensor) -> Tensor:
     """(b, n, 1) from -1 to 1: what fields are to be at x."""
     return (distances(solids, x) / TRUNCATION).clamp(-1, 1)[..., None]
 
 
-class ShapeLessons:
+class ShapeSampler:
     """For a `SpaceTask`: fresh shapes every step; known are few or many points of all of each surface, or of
     one side; compared are points around the surface and in the box.
     """
@@ -135,15 +135,15 @@ class ShapeLessons:
         self.batch, self.targets, self.halves, self.device = batch, targets, halves, device
         self.fixed = torch.device(device).type == "cuda"
 
-    def __call__(self, step: int, generator: torch.Generator) -> Lesson:
-        solids = drawn(self.batch, generator)
+    def __call__(self, step: int, generator: torch.Generator) -> SpaceBatch:
+        solids = random_solids(self.batch, generator)
         solids = Solids(*(part.to(self.device) for part in vars(solids).values()))
         kind, amount = torch.rand(2, generator=generator).tolist()
         low, high = math.log(MIN_KNOWN_POINTS), math.log(MAX_KNOWN_POINTS)
         count = MAX_KNOWN_POINTS if self.fixed else round(math.exp(low + amount * (high - low)))
-        seen = observed(solids, count, kind >= self.halves, generator)
+        seen = observe(solids, count, kind >= self.halves, generator)
         near, _, _ = on_surface(solids, self.targets // 2, generator)
         near = near + NEAR_SIGMA * torch.randn(near.shape, generator=generator).to(near.device)
         far = 2 * torch.rand(near.shape, generator=generator).to(near.device) - 1
         x = torch.cat((near, far), 1).clamp(-1, 1)
-        return Lesson(seen, x, signals(solids, x))
+        return SpaceBatch(seen, x, truncated_distances(solids, x))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from recon.signals.tasks.grid import Grid
 from recon.spaces.encoders import Observation
-from recon.spaces.task import Lesson
+from recon.spaces.task import SpaceBatch
 
 MIN_KNOWN_PIXELS = 5  # in training
 
@@ -60,7 +60,7 @@ def random_places(count: int, total: int, known: int, generator: torch.Generator
     return torch.rand(count, total, generator=generator).argsort(1)[:, :known]
 
 
-class PictureLessons:
+class PictureSampler:
     """For a `SpaceTask`: pictures in a shuffled order, each once before any again, half of them mirrored;
     known are so many random pixels, few or many, or, in a share of the steps, a half of the picture.
 
@@ -72,14 +72,14 @@ class PictureLessons:
         self.batch, self.total = min(batch, len(pictures)), pictures.size**2
         self.targets = min(targets, self.total)
         self.room = self.total if torch.device(pictures.device).type == "cuda" else None
-        self._round, self._order = -1, torch.empty(0, dtype=torch.long)
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
-    def __call__(self, step: int, generator: torch.Generator) -> Lesson:
+    def __call__(self, step: int, generator: torch.Generator) -> SpaceBatch:
         pictures, device = self.pictures, self.pictures.device
-        turn, place = divmod(step, len(pictures) // self.batch)
-        if turn != self._round:
-            own = torch.Generator().manual_seed(self.seed * 1_000_003 + turn)
-            self._round, self._order = turn, torch.randperm(len(pictures), generator=own)
+        epoch, place = divmod(step, len(pictures) // self.batch)
+        if epoch != self._epoch:
+            order_generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+            self._epoch, self._order = epoch, torch.randperm(len(pictures), generator=order_generator)
         which = self._order[place * self.batch : (place + 1) * self.batch].to(device)
         values = pictures.values(which)
         mirrored = values.unflatten(1, (pictures.size, pictures.size)).flip(2).flatten(1, 2)
@@ -94,4 +94,4 @@ class PictureLessons:
             known = random_places(self.batch, self.total, count, generator)
         seen = pictures.observed(values, known, self.room)
         some = torch.randperm(self.total, generator=generator)[: self.targets].to(device)
-        return Lesson(seen, pictures.points[some], values[:, some])
+        return SpaceBatch(seen, pictures.points[some], values[:, some])
