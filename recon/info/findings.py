@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from recon.meshing.topology import Measures, Topology
-from recon.scan.preparation.cleaning import LARGEST, MIN_POINTS
+from recon.scan.preparation.cleaning import MAX_COORDINATE, MIN_POINTS
 from recon.scan.preparation.normal_reliability import NormalCheck
 from recon.surface.settings import STANDARD
 
@@ -172,7 +172,7 @@ def _problems(info: Info) -> list[str]:
         out.append(f"too few points: a surface needs at least {MIN_POINTS} different ones")
     if info.low is not None and info.high is not None:
         largest = max(map(abs, (*info.low, *info.high)))
-        if largest > LARGEST:
+        if largest > MAX_COORDINATE:
             out.append(f"coordinates of {largest:.3g} are too large to compute with")
         elif info.spacing is not None:
             lost = largest * 2.0**-24

@@ -16,7 +16,7 @@ from recon.geometry import Float, Frame, Mesh, PointCloud
 from recon.info.findings import MOST, Info, Survey
 from recon.meshing.topology import Measures, Topology, measures, topology
 from recon.scan.files import read_any
-from recon.scan.preparation.cleaning import LARGEST, clean, first_of_each
+from recon.scan.preparation.cleaning import MAX_COORDINATE, clean, first_of_each
 from recon.scan.preparation.depth_images import seen_from_origin, unrounded
 from recon.scan.preparation.inside import Surroundings
 from recon.scan.preparation.noise import point_noise
@@ -88,7 +88,7 @@ def _chosen(count: int) -> np.ndarray:
 
 
 def _spacing(places: Float, threads: int) -> float | None:
-    if len(places) < 2 or np.abs(places).max() > LARGEST:
+    if len(places) < 2 or np.abs(places).max() > MAX_COORDINATE:
         return None
     centred = places - places[0]
     distance, _ = cKDTree(centred).query(centred[_chosen(len(places))], 2, workers=threads)
@@ -122,7 +122,7 @@ def _looked_at(cloud: PointCloud, threads: int) -> tuple[NormalCheck | None, Sur
     with np.errstate(over="ignore", divide="ignore"):
         density = float(np.float64(point_spacing(unit.points, threads) * frame.scale) ** -2)
     return check, Survey(
-        density=min(density, LARGEST),
+        density=min(density, MAX_COORDINATE),
         noise=None if noise is None else noise * frame.scale,
         outliers=round(float(stray.mean()) * len(unit)),
         closed=closed,

@@ -37,9 +37,9 @@ READERS: dict[str, Callable[[Path], PointCloud | Mesh]] = {
     ".off": read_off,
     ".glb": read_glb,
 }
-GZIP = b"\x1f\x8b"
-# How files of these kinds start; files of the other kinds start like none of them.
-STARTS = {
+GZIP_MAGIC = b"\x1f\x8b"
+# How files of these formats start; no other format starts like one of them.
+MAGIC = {
     ".ply": rb"ply[\r\n]",
     ".pcd": rb"(\s*#[^\n]*\n)*\s*(VERSION|FIELDS)\s",
     ".las": rb"LASF",
@@ -105,13 +105,13 @@ def _reader(path: Path) -> Callable[[Path], PointCloud | Mesh]:
         head = stream.read(4096)
     if not head:
         raise ScanError(f"{path} is empty")
-    if head.startswith(GZIP):
+    if head.startswith(GZIP_MAGIC):
         raise ScanError(f"{path} is compressed by gzip: unpack it first")
-    found = [kind for kind, start in STARTS.items() if re.match(start, head)]
+    found = [kind for kind, start in MAGIC.items() if re.match(start, head)]
     if found and ending not in found:
         kind = found[0]
         raise ScanError(f"{path} is a {kind[1:].upper()} file by its content: give it the ending {kind}")
-    if ending in STARTS and not found:
+    if ending in MAGIC and not found:
         raise ScanError(f"{path} is no {ending[1:].upper()} file: it does not start like one")
     return READERS[ending]
 

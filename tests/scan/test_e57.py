@@ -35,8 +35,8 @@ def write_e57(path: Path, *poses: tuple, **columns: np.ndarray) -> Path:
 def test_scans_stand_in_the_world_of_their_poses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     colors = {f"color{c}": COLORS[:, i] for i, c in enumerate(("Red", "Green", "Blue"))}
     path = write_e57(tmp_path / "s.e57", (TURN, FAR), STAY, intensity=INTENSITY, **colors)
-    for part in (e57.PART, 7):
-        monkeypatch.setattr(e57, "PART", part)
+    for part in (e57.CHUNK_POINTS, 7):
+        monkeypatch.setattr(e57, "CHUNK_POINTS", part)
         cloud = read_cloud(path)
         assert cloud.unit == "metre" and cloud.normals is None
         np.testing.assert_allclose(cloud.points[:N], POINTS[:, [2, 0, 1]] + FAR, rtol=0, atol=2e-9)

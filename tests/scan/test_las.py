@@ -45,8 +45,8 @@ def test_coordinates_are_exact_however_they_are_packed(
 ) -> None:
     path = write_las(tmp_path / f"s.{ending}", kind, intensity=np.arange(N), classification=np.arange(N) % 30)
     told = laspy.read(path)
-    for part in (N, 7, las.PART):
-        monkeypatch.setattr(las, "PART", part)
+    for part in (N, 7, las.CHUNK_POINTS):
+        monkeypatch.setattr(las, "CHUNK_POINTS", part)
         cloud = read_cloud(path)
         np.testing.assert_array_equal(cloud.points, np.stack([told.x, told.y, told.z], axis=1))
         np.testing.assert_array_equal(cloud.points, WHOLE * SCALES + OFFSETS)

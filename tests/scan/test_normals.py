@@ -134,7 +134,7 @@ def test_noise_is_met_with_more_neighbours(
     cloud = ball(8000, noise)
     cosine = lambda: np.abs((estimate_lines(cloud.points) * cloud.normals).sum(1)).mean()  # noqa: E731
     chosen = cosine()
-    monkeypatch.setattr(module, "SCALES", (8,))
+    monkeypatch.setattr(module, "PLANE_NEIGHBOURS", (8,))
     assert chosen > cosine() + gain
     assert chosen > 0.93
 
@@ -143,5 +143,5 @@ def test_without_noise_edges_are_followed(monkeypatch: pytest.MonkeyPatch) -> No
     cloud = cube()
     error = lambda: 1 - np.abs((estimate_lines(cloud.points) * cloud.normals).sum(1)).mean()  # noqa: E731
     chosen = error()
-    monkeypatch.setattr(module, "SCALES", (60,))
+    monkeypatch.setattr(module, "PLANE_NEIGHBOURS", (60,))
     assert chosen < 0.6 * error()

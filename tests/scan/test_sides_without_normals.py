@@ -32,7 +32,7 @@ CLOUDS = {
 
 @pytest.fixture(autouse=True)
 def few_cells(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CELLS", 64)
+    monkeypatch.setattr(module, "GRID_CELLS", 64)
 
 
 @pytest.mark.parametrize("name", CLOUDS)
@@ -67,7 +67,7 @@ def test_a_part_too_thin_to_have_an_inside_is_left_open(
     count: int, cells: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a plate one spacing thick, over a sphere: it is not told to be outside."""
-    monkeypatch.setattr(module, "CELLS", cells)
+    monkeypatch.setattr(module, "GRID_CELLS", cells)
     spacing, centre = 0.6 * np.sqrt(4 * np.pi / count), np.array([0.0, 0.0, 0.75])
     plate = 0.25 * shapes.plate(round(2 * 0.5**2 / spacing**2), 4 * spacing).points + centre
     walls = Walls(PointCloud(np.concatenate([0.6 * shapes.sphere(count).points, plate])), BOX)

@@ -67,7 +67,7 @@ def test_quiet_scans_and_those_without_normals_stay_as_they_are() -> None:
 
 
 def test_of_a_large_scan_a_share_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smoothing, "MOST", 2_000)
+    monkeypatch.setattr(smoothing, "MAX_POINTS", 2_000)
     assert len(smoothed(sphere(3_000, 0.05), 0.05, 0.065)) == 2_000
 
 

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from shapes import sphere, unit
 
 from recon.geometry import Float, PointCloud
-from recon.scan.preparation.thinning import ENOUGH, thinned
+from recon.scan.preparation.thinning import MIN_FILL, thinned
 
 
 def spacings(points: Float) -> Float:
@@ -70,7 +70,7 @@ def test_no_more_are_kept_than_asked_for_all_of_them_the_clouds_own(name: str, m
 
 @pytest.mark.parametrize("name", ["graded sphere", "plane", "line", "volume", "far away"])
 def test_nearly_as_many_are_kept_as_asked_for(name: str) -> None:
-    assert len(thinned(PointCloud(CLOUDS[name]), 5000)) >= ENOUGH * 5000
+    assert len(thinned(PointCloud(CLOUDS[name]), 5000)) >= MIN_FILL * 5000
 
 
 @pytest.mark.parametrize("most", [2000, 5000])

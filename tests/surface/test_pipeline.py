@@ -304,7 +304,7 @@ def test_without_any_normals_a_closed_scan_gives_a_closed_mesh(monkeypatch: pyte
     shape = topology(mesh)
     assert shape.watertight and shape.outward and (shape.components, shape.genus) == (1, 0)
     assert np.abs(np.linalg.norm(mesh.vertices - CENTRE, axis=1) / RADIUS - 1).max() < 0.04
-    monkeypatch.setattr("recon.scan.preparation.sides_without_normals.CELLS", 64)
+    monkeypatch.setattr("recon.scan.preparation.sides_without_normals.GRID_CELLS", 64)
     with pytest.raises(ScanError, match="encloses nothing"):
         half = sphere(6000)
         recon.reconstruct(half.select(half.normals[:, 2] < 0), config)

@@ -11,8 +11,8 @@ from recon.errors import ScanError
 from recon.geometry import Float, PointCloud
 
 MIN_POINTS = 200
-LARGEST = 1e150  # squares of coordinates stay finite
-THIN = 1e-9  # of the longest extent: below it a cloud is a line
+MAX_COORDINATE = 1e150  # squares of coordinates stay finite
+MIN_WIDTH = 1e-9  # of the longest extent: a narrower cloud is a line
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,11 @@ def _check(cloud: PointCloud, report: CleanReport) -> None:
             f"{cloud.source} holds {len(cloud):,} usable points{gone}: a surface needs at least {MIN_POINTS}"
         )
     largest = float(np.abs(cloud.points).max())
-    if largest > LARGEST:
-        raise ScanError(f"{cloud.source} has coordinates of {largest:.3g}, wanted below {LARGEST:g}")
+    if largest > MAX_COORDINATE:
+        raise ScanError(f"{cloud.source} has coordinates of {largest:.3g}, wanted below {MAX_COORDINATE:g}")
     centred = cloud.points - cloud.points.mean(0)
     extent = float(np.abs(centred).max())
     spread = np.linalg.svd(np.linalg.qr(centred / extent, mode="r"), compute_uv=False) / np.sqrt(len(centred))
     rounding = 8 * np.finfo(np.float64).eps * largest / extent
-    if spread[1] < max(THIN, rounding):
+    if spread[1] < max(MIN_WIDTH, rounding):
         raise ScanError(f"all points of {cloud.source} lie on a line: there is no surface to fit")

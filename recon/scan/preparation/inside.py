@@ -29,18 +29,18 @@ from recon.geometry import Float, PointCloud
 
 WINDING_POINTS = 30_000  # enough for the sign of all that is not next to the scan
 DISTANCE_POINTS = 1_000_000
-NEIGHBOURS = 8
-FLAT = 1.5  # in point spacings: within it of the nearest point, the tangent plane stands for the surface
-NEAR = 4.0  # in point spacings: within it, the plane gives the sign, too
-LEVEL_POINTS = 5_000  # where the level is measured
-BESIDE = 2.0  # in point spacings: how far from the surface
-CLOSED = 0.4  # the level of a closed scan, over the fall across its surface, is above this; ideally it is 0.5
-VOTERS = 12
-BEHIND, BEHIND_SPACINGS = 0.05, 8.0  # unit, and spacings: further behind an open surface there may be another
-TRIES = 10
-PAIRS = 1 << 27  # of points and queries at a time: half a GB
-TINY = 1e-6  # unit: nearer than this, a point's own share of the winding number means nothing
-NEAR_SPREAD = 0.005, 0.1  # standard deviations of the samples near the scan, drawn between these
+AREA_NEIGHBOURS = 8
+PLANE_SPACINGS = 1.5  # this near to the nearest point, its tangent plane stands for the surface
+SIGN_SPACINGS = 4.0  # this near, the plane gives the sign, too
+LEVEL_POINTS = 5_000  # at which the level is measured
+LEVEL_SPACINGS = 2.0  # how far from the surface it is measured
+MIN_CLOSED_LEVEL = 0.4  # of a closed scan, over the fall across its surface; ideally 0.5
+VOTE_NEIGHBOURS = 12
+MAX_DEPTH, MAX_DEPTH_SPACINGS = 0.05, 8.0  # behind an open surface, unit and spacings: beyond may be another
+MAX_DRAWS = 10
+CHUNK_PAIRS = 1 << 27  # of points and queries at a time: half a GB
+MIN_DISTANCE = 1e-6  # unit: nearer, a point's own share of the winding number means nothing
+NEAR_SIGMA = 0.005, 0.1  # unit: range of the standard deviations of the samples near the scan
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +87,9 @@ class Surroundings:
         assert cloud.normals is not None
         self.points, self.normals = cloud.points, cloud.normals
         self.tree = cKDTree(self.points)
-        distances, _ = self.tree.query(self.points, NEIGHBOURS + 1, workers=threads)
+        distances, _ = self.tree.query(self.points, AREA_NEIGHBOURS + 1, workers=threads)
         self.spacing = distances[:, 1:5].mean(1)
-        area = np.pi * distances[:, -1] ** 2 / NEIGHBOURS
+        area = np.pi * distances[:, -1] ** 2 / AREA_NEIGHBOURS
         kept = rng.permutation(len(self.points))[:WINDING_POINTS]
         self._dipoles = (
             np.array(self.points[kept]),
@@ -98,11 +98,11 @@ class Surroundings:
         )
         some = rng.permutation(len(self.points))[:LEVEL_POINTS]
         thinned = max(1.0, np.sqrt(len(self.points) / len(kept)))
-        aside = (BESIDE * thinned * self.spacing[some])[:, None] * self.normals[some]
+        aside = (LEVEL_SPACINGS * thinned * self.spacing[some])[:, None] * self.normals[some]
         outside = self._winding(self.points[some] + aside)
         inside = self._winding(self.points[some] - aside)
         self.level = float(np.median(outside + inside)) / 2
-        self.closed = self.level > CLOSED * float(np.median(inside - outside))
+        self.closed = self.level > MIN_CLOSED_LEVEL * float(np.median(inside - outside))
         self.open = not self.closed if open is None else open
 
     def _winding(self, queries: Float) -> Float:
@@ -116,8 +116,8 @@ class Surroundings:
         height = ((queries - self.points[nearest]) * self.normals[nearest]).sum(1)
         aside = np.sqrt(np.maximum(distance**2 - height**2, 0.0))
         spacing = self.spacing[nearest]
-        flat = aside < FLAT * spacing
-        near = flat & (distance < NEAR * spacing)
+        flat = aside < PLANE_SPACINGS * spacing
+        near = flat & (distance < SIGN_SPACINGS * spacing)
         side, far = np.array(height), np.flatnonzero(~near)
         side[far] = self._votes(queries[far]) if self.open else self.level - self._winding(queries[far])
         sign = np.where(side < 0, -1.0, 1.0)
@@ -125,7 +125,7 @@ class Surroundings:
 
     def _votes(self, queries: Float) -> Float:
         """Positive where most of the nearest points see `queries` on their outer side."""
-        near = self.tree.query(queries, min(VOTERS, len(self.points)), workers=self.threads)[1]
+        near = self.tree.query(queries, min(VOTE_NEIGHBOURS, len(self.points)), workers=self.threads)[1]
         ray = queries[:, None] - self.points[near]
         ray /= np.maximum(np.linalg.norm(ray, axis=2, keepdims=True), np.finfo(float).tiny)
         return (ray * self.normals[near]).sum((1, 2))
@@ -138,7 +138,7 @@ class Surroundings:
         distance = self.signed_distance(queries)
         if not self.open:
             return distance
-        behind = max(BEHIND, BEHIND_SPACINGS * float(np.median(self.spacing)))
+        behind = max(MAX_DEPTH, MAX_DEPTH_SPACINGS * float(np.median(self.spacing)))
         return np.where(distance < -behind, np.nan, distance)
 
 
@@ -153,8 +153,8 @@ def winding_number(
     places = where(points)
     offsets = (places * dipoles).sum(1)
     totals = []
-    for part in where(queries).split(max(1, PAIRS // len(points))):
-        away = torch.cdist(part, places, compute_mode="donot_use_mm_for_euclid_dist").clamp_min_(TINY)
+    for part in where(queries).split(max(1, CHUNK_PAIRS // len(points))):
+        away = torch.cdist(part, places, compute_mode="donot_use_mm_for_euclid_dist").clamp_min_(MIN_DISTANCE)
         heights = torch.addmm(offsets, part, dipoles.t(), alpha=-1)
         totals.append(heights.div_(away.pow_(3)).sum(1))
     return torch.cat(totals).double().cpu().numpy()
@@ -169,16 +169,16 @@ def draw_samples(
     seed: int,
 ) -> SpaceSamples:
     """`count` points where `distance` is known (not NaN): a share near the points of the `scan`, at distances
-    from half a hundredth to a tenth, the others uniform in `box` ((2, 3), unit). Fewer where `TRIES` draws of
+    from half a hundredth to a tenth, the others uniform in `box` ((2, 3), unit). Fewer where `MAX_DRAWS` draws of
     so many do not give as many that are known.
     """
     low, high = np.asarray(box, np.float64)
     wanted = count - int(count * near_share), int(count * near_share)
     found: tuple[list[Float], list[Float]] = [], []
-    for attempt in range(TRIES):
+    for attempt in range(MAX_DRAWS):
         rng = np.random.default_rng((seed, 1, attempt) if attempt else (seed, 1))
         even = rng.uniform(low, high, (wanted[0], 3))
-        spread = np.exp(rng.uniform(np.log(NEAR_SPREAD[0]), np.log(NEAR_SPREAD[1]), (wanted[1], 1)))
+        spread = np.exp(rng.uniform(np.log(NEAR_SIGMA[0]), np.log(NEAR_SIGMA[1]), (wanted[1], 1)))
         close = scan[rng.integers(len(scan), size=wanted[1])] + spread * rng.normal(size=(wanted[1], 3))
         for kind, places in enumerate((even, np.clip(close, low, high))):
             if sum(map(len, found[kind])) < wanted[kind]:

@@ -9,10 +9,10 @@ from scipy.spatial import cKDTree
 
 from recon.geometry import PointCloud
 
-SAMPLE = 10_000
-AROUND, NEIGHBOURS = 64, 8  # the nearest in space; of these the nearest along the surface
-SAME_SIDE = 0.5  # cosine of the normals of two points of one sheet
-NORMAL_QUARTILE = 0.6745  # of |x|, x normally distributed: the median in standard deviations
+SAMPLE_POINTS = 10_000
+SPACE_NEIGHBOURS, SURFACE_NEIGHBOURS = 64, 8  # the nearest in space; of these the nearest along the surface
+MIN_SHEET_COSINE = 0.5  # of the normals of two points of one sheet
+GAUSSIAN_MEDIAN = 0.6745  # of |x|, in standard deviations
 
 
 def point_noise(cloud: PointCloud, threads: int = 1) -> float:
@@ -24,15 +24,15 @@ def point_noise(cloud: PointCloud, threads: int = 1) -> float:
     that are nearest in space are the ones with the same error.
     """
     assert cloud.normals is not None
-    chosen = np.arange(0, len(cloud), max(1, len(cloud) // SAMPLE))
-    around = min(AROUND, len(cloud) - 1)
+    chosen = np.arange(0, len(cloud), max(1, len(cloud) // SAMPLE_POINTS))
+    around = min(SPACE_NEIGHBOURS, len(cloud) - 1)
     _, near = cKDTree(cloud.points).query(cloud.points[chosen], around + 1, workers=threads)
     chords = cloud.points[near[:, 1:]] - cloud.points[chosen, None]
     own, other = cloud.normals[chosen, None], cloud.normals[near[:, 1:]]
     aside = (chords**2).sum(2) - (chords * own).sum(2) ** 2
-    aside[(own * other).sum(2) < SAME_SIDE] = np.inf
-    nearest = np.argsort(aside, axis=1)[:, :NEIGHBOURS]
+    aside[(own * other).sum(2) < MIN_SHEET_COSINE] = np.inf
+    nearest = np.argsort(aside, axis=1)[:, :SURFACE_NEIGHBOURS]
     height = np.abs((chords * (own + other) / 2).sum(2))
     rows = np.arange(len(chosen))[:, None]
     counted = height[rows, nearest][np.isfinite(aside[rows, nearest])]
-    return float(np.median(counted)) / (NORMAL_QUARTILE * math.sqrt(2)) if len(counted) else 0.0
+    return float(np.median(counted)) / (GAUSSIAN_MEDIAN * math.sqrt(2)) if len(counted) else 0.0

@@ -10,12 +10,12 @@ from scipy.spatial import cKDTree
 from recon.geometry import Float, PointCloud
 from recon.scan.preparation.orientation import consistent_signs
 
-SAMPLE = 20_000  # points that are looked at
+SAMPLE_POINTS = 20_000
 NEIGHBOURS = 20
-CLOSED = 0.1  # share of the area that the area vectors of a closed surface's points may sum to
-TURNED = 0.04  # share of turned normals that thin parts and noise alone do not reach as a rule
-LARGEST = 3.0  # times the median: the reach of a point that counts
-AGREEMENT = 0.7  # mean cosine that noise alone does not fall below as a rule; 0.5 is chance
+MAX_CLOSED_AREA = 0.1  # length of the sum of the area vectors of a closed surface, over its area
+MAX_FLIPPED_SHARE = 0.04  # of normals: thin parts and noise alone rarely reach it
+MAX_REACH = 3.0  # over the median: points with more distant neighbours do not count
+MIN_AGREEMENT = 0.7  # mean |cosine|: noise alone rarely falls below it; 0.5 is chance
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class NormalCheck:
     @property
     def unfit(self) -> bool:
         """Wrong, as lines already."""
-        return self.agreement < AGREEMENT
+        return self.agreement < MIN_AGREEMENT
 
     @property
     def mixed(self) -> bool:
         """Some turned round, others not, as far as the sample tells."""
-        return self.turned > TURNED
+        return self.turned > MAX_FLIPPED_SHARE
 
 
 def check_normals(cloud: PointCloud, threads: int = 1) -> NormalCheck:
@@ -48,7 +48,7 @@ def check_normals(cloud: PointCloud, threads: int = 1) -> NormalCheck:
     say where outward is.
     """
     assert cloud.normals is not None
-    some = np.unique(np.linspace(0, len(cloud) - 1, min(len(cloud), SAMPLE)).astype(np.int64))
+    some = np.unique(np.linspace(0, len(cloud) - 1, min(len(cloud), SAMPLE_POINTS)).astype(np.int64))
     centre = cloud.points.mean(0)
     points, normals = cloud.points[some] - centre, cloud.normals[some]
     distance, near = cKDTree(points).query(points, min(NEIGHBOURS + 1, len(points)), workers=threads)
@@ -77,10 +77,10 @@ def _outward(
     if sensors is not None:
         towards = ((sensors[some] - centre - points) * normals).sum(1)
         decided = float(np.sign(towards).mean())
-        return bool(decided > 0) if abs(decided) > CLOSED else None
+        return bool(decided > 0) if abs(decided) > MAX_CLOSED_AREA else None
     reach = reach / max(float(np.median(reach)), np.finfo(float).tiny)
-    reach = np.minimum(reach, LARGEST)  # a stray point does not stand for all that is around it
+    reach = np.minimum(reach, MAX_REACH)  # a stray point does not stand for all that is around it
     area = reach[:, None] ** 2 * normals
-    if np.linalg.norm(area.sum(0)) >= CLOSED * (reach**2).sum():
+    if np.linalg.norm(area.sum(0)) >= MAX_CLOSED_AREA * (reach**2).sum():
         return None
     return bool((area * points).sum() > 0)

@@ -17,17 +17,17 @@ from scipy.spatial import cKDTree
 from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.errors import ScanError
 from recon.geometry import Float, Int, PointCloud
-from recon.scan.preparation.normal_reliability import CLOSED, TURNED, check_normals
+from recon.scan.preparation.normal_reliability import MAX_CLOSED_AREA, MAX_FLIPPED_SHARE, check_normals
 from recon.scan.preparation.orientation import consistent_signs
 from recon.scan.settings import ScanConfig
 
-SCALES = (8, 12, 18, 27, 40, 60)  # neighbours that a plane is fitted to
-SMOOTHED = 8  # neighbours that choose their scale together
-VOTERS = 20  # neighbours that a point's sign is compared with
-CHUNK = 1 << 15
-UNDECIDED = 0.1  # how near to a half the file's own votes for a side are no decision
-LINES = 0.6  # share of the time of an estimate until the signs, for the bar
-FLAT = 0.1  # mean cosine of normals and radii below which a part that is open has no inside
+PLANE_NEIGHBOURS = (8, 12, 18, 27, 40, 60)  # that a plane is fitted to: the scales to choose from
+SCALE_NEIGHBOURS = 8  # that choose their scale together
+SIGN_NEIGHBOURS = 20  # that a point's sign is compared with
+CHUNK_POINTS = 1 << 15
+MIN_SIDE_MAJORITY = 0.1  # above a half: with less, the file's normals do not decide on a side
+DIRECTIONS_PROGRESS = 0.6  # share of the time of an estimate until the signs, for the bar
+MIN_MEAN_COSINE = 0.1  # between normals and radii: below it, an open part has no inside
 
 
 log = logging.getLogger("recon")
@@ -61,7 +61,7 @@ def oriented(
     if check.mixed:
         normals = outward(cloud, cloud.normals, threads)
         turned = float(((normals * cloud.normals).sum(1) < 0).mean())
-        if turned > TURNED:
+        if turned > MAX_FLIPPED_SHARE:
             log.info("%.1f %% of the normals are turned round: turned back", 100 * turned)
             return replace(cloud, normals=normals)
     if check.outward is False:
@@ -73,8 +73,8 @@ def oriented(
 def estimated(cloud: PointCloud, threads: int = 1, progress: ProgressCallback = no_progress) -> PointCloud:
     """`cloud` with estimated normals, outward as far as its points tell."""
     log.info("estimating the normals of %s points", f"{len(cloud):,}")
-    lines = estimate_lines(cloud.points, threads, progress_within(progress, 0.0, LINES))
-    progress(LINES, "sides of the normals")
+    lines = estimate_lines(cloud.points, threads, progress_within(progress, 0.0, DIRECTIONS_PROGRESS))
+    progress(DIRECTIONS_PROGRESS, "sides of the normals")
     return replace(cloud, normals=outward(replace(cloud, normals=None), lines, threads))
 
 
@@ -93,16 +93,16 @@ def estimate_lines(points: Float, threads: int = 1, progress: ProgressCallback =
     """
     points = points - points.mean(0)
     tree = cKDTree(points)
-    most = min(SCALES[-1] + 1, len(points))
-    flatness = np.empty((len(points), len(SCALES)), np.float32)
-    lines = np.empty((len(points), len(SCALES), 3), np.float32)
-    close = np.empty((len(points), SMOOTHED), np.int64)
-    for start in range(0, len(points), CHUNK):
-        part = slice(start, start + CHUNK)
+    most = min(PLANE_NEIGHBOURS[-1] + 1, len(points))
+    flatness = np.empty((len(points), len(PLANE_NEIGHBOURS)), np.float32)
+    lines = np.empty((len(points), len(PLANE_NEIGHBOURS), 3), np.float32)
+    close = np.empty((len(points), SCALE_NEIGHBOURS), np.int64)
+    for start in range(0, len(points), CHUNK_POINTS):
+        part = slice(start, start + CHUNK_POINTS)
         progress(start / len(points), "normals")
         _, near = tree.query(points[part], most, workers=threads)
-        close[part] = near[:, :SMOOTHED]
-        for i, count in enumerate(SCALES):
+        close[part] = near[:, :SCALE_NEIGHBOURS]
+        for i, count in enumerate(PLANE_NEIGHBOURS):
             flatness[part, i], lines[part, i] = _plane(points[near[:, : count + 1]])
     best = np.stack([column[close].mean(1) for column in flatness.T], axis=1).argmin(1)
     return lines[np.arange(len(points)), best].astype(np.float64)
@@ -127,13 +127,13 @@ def outward(cloud: PointCloud, lines: Float, threads: int) -> Float:
     if cloud.sensors is not None:
         return lines * _sign(((cloud.sensors - cloud.points) * lines).sum(1))[:, None]
     points = cloud.points - cloud.points.mean(0)
-    near = cKDTree(points).query(points, min(VOTERS + 1, len(points)), workers=threads)[1]
+    near = cKDTree(points).query(points, min(SIGN_NEIGHBOURS + 1, len(points)), workers=threads)[1]
     signs, part = consistent_signs(points, lines, near[:, 1:], given=cloud.normals is not None)
     out = lines * signs[:, None]
     votes, closed = _shape_votes(points, out, near, part)
     if cloud.normals is not None:
         own = np.bincount(part, (out * cloud.normals).sum(1) > 0) / np.bincount(part) - 0.5
-        votes = np.where(closed | (np.abs(own) < UNDECIDED), votes, own)
+        votes = np.where(closed | (np.abs(own) < MIN_SIDE_MAJORITY), votes, own)
     return out * _sign(votes)[part][:, None]
 
 
@@ -150,8 +150,8 @@ def _shape_votes(
     flux = summed(normals) / total
     reach = np.linalg.norm(arm, axis=1, keepdims=True)
     hollow = summed((arm * normals).sum(1, keepdims=True)) / np.maximum(summed(reach), np.finfo(float).tiny)
-    closed = np.linalg.norm(flux, axis=1) < CLOSED
-    return np.where(closed | (np.abs(hollow[:, 0]) > FLAT), hollow[:, 0], flux[:, 2]), closed
+    closed = np.linalg.norm(flux, axis=1) < MAX_CLOSED_AREA
+    return np.where(closed | (np.abs(hollow[:, 0]) > MIN_MEAN_COSINE), hollow[:, 0], flux[:, 2]), closed
 
 
 def _sign(values: Float) -> Float:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from recon.geometry import Float, Int
 
-CHUNK = 1 << 18
-ACROSS = 16.0  # how much less a pair counts that runs along its normals, from one side of a wall to the other
-LOUD = 0.1  # of the mean vote: where votes along a seam are weaker, they cannot be trusted
-MANY, MOST = 30, 0.6  # points, and the share of them on one side, that are sure of their side themselves
-FEW = 0.04  # of all points: fewer than these follow the votes all the same
+CHUNK_POINTS = 1 << 18
+CHORD_PENALTY = 16.0  # on pairs whose chord runs along their normals, from one side of a wall to the other
+MIN_SEAM_VOTE = 0.1  # of the mean vote: weaker votes along a seam cannot be trusted
+MIN_PIECE_POINTS, MIN_PIECE_MAJORITY = 30, 0.6  # a piece that keeps the side of its given normals
+MIN_CONTRARY_SHARE = 0.04  # of all points: if fewer would keep their side, all follow the votes
 
 Votes = tuple[NDArray, NDArray, Float, Float]
 
@@ -59,14 +59,14 @@ def _kept(votes: Votes, signs: Float, part: Int) -> Float:
     that sets them apart is weak votes.
     """
     a, b, net, _ = votes
-    weak = LOUD * float(np.abs(net).mean()) if len(net) else 0.0
+    weak = MIN_SEAM_VOTE * float(np.abs(net).mean()) if len(net) else 0.0
     piece = _merged(votes, len(signs), weak)[1]
     side = np.where(np.bincount(part, signs) < 0, -1.0, 1.0)[part]  # most of the part's
     size = np.bincount(piece)
-    turned = np.bincount(piece, signs != side) > MOST * size
-    contrary = (turned & (size >= MANY))[piece]
+    turned = np.bincount(piece, signs != side) > MIN_PIECE_MAJORITY * size
+    contrary = (turned & (size >= MIN_PIECE_POINTS))[piece]
     seam = contrary[a] != contrary[b]
-    if contrary.mean() < FEW or np.abs(net[seam]).mean() > weak:
+    if contrary.mean() < MIN_CONTRARY_SHARE or np.abs(net[seam]).mean() > weak:
         return signs
     return np.where(contrary, -signs, signs)
 
@@ -75,15 +75,15 @@ def _votes(points: Float, normals: Float, neighbours: Int) -> Votes:
     """The pairs of neighbours (a < b), what each says (positive: equal signs) and how loud it can be."""
     n, k = neighbours.shape
     votes = []
-    for start in range(0, n, CHUNK):
-        near = neighbours[start : start + CHUNK]
-        chord = points[near] - points[start : start + CHUNK, None]
+    for start in range(0, n, CHUNK_POINTS):
+        near = neighbours[start : start + CHUNK_POINTS]
+        chord = points[near] - points[start : start + CHUNK_POINTS, None]
         length = np.linalg.norm(chord, axis=2)
         chord /= np.maximum(length, np.finfo(float).tiny)[..., None]
-        own, other = normals[start : start + CHUNK, None], normals[near]
+        own, other = normals[start : start + CHUNK_POINTS, None], normals[near]
         along, along_other = (own * chord).sum(2), (other * chord).sum(2)
         mirrored = (own * other).sum(2) - 2 * along * along_other
-        votes.append(mirrored * np.abs(mirrored) / (1 + ACROSS * np.maximum(along**2, along_other**2)))
+        votes.append(mirrored * np.abs(mirrored) / (1 + CHORD_PENALTY * np.maximum(along**2, along_other**2)))
     net = np.concatenate(votes).ravel()
     a, b, net, sure = _summed(np.repeat(np.arange(n), k), neighbours.ravel(), (net, np.abs(net)), n)
     return a, b, net, sure

@@ -16,33 +16,33 @@ from scipy.spatial import cKDTree
 
 from recon.geometry import Float, Int
 
-CHUNK = 1 << 17
-WIDE, NEAR, SHEET = 48, 8, 16  # neighbours to compare with; that give the spacing; that show a sheet or not
-DENSE = 0.2  # the quantile of the spacings around that a point is compared with
-LONELY = 3.5  # times that spacing: too far from its neighbours
-SPATIAL = 0.04  # share of the neighbours' least spread from which they fill space; 1/3 is a ball
-PASSES = 20  # outliers next to outliers are found when these are gone
-LINK = 3.0  # times the smaller spacing: how far apart two points of one part are
-CRUMB = 20  # points: parts with fewer are left out
-CLOUD = 0.3  # of all points: a part with fewer, lonely and spatial as a whole, is a cloud of outliers
+CHUNK_POINTS = 1 << 17
+DENSITY_NEIGHBOURS, SPACING_NEIGHBOURS, SHEET_NEIGHBOURS = 48, 8, 16
+DENSITY_QUANTILE = 0.2  # of the spacings around, which a point's own is compared with
+MIN_ISOLATION = 3.5  # a point's spacing over that quantile: an outlier's first mark
+MIN_THICKNESS = 0.04  # share of the least of the neighbours' principal variances: the second; 1/3 is a ball
+MAX_PASSES = 20
+LINK_SPACINGS = 3.0  # the smaller of two points' spacings times this links them to one part
+MIN_PART_POINTS = 20  # smaller parts are left out
+MAX_OUTLIER_PART = 0.3  # of all points: a smaller part that is isolated and thick as a whole is left out
 
 
 def outliers(points: Float, threads: int = 1) -> NDArray[np.bool_]:
     """(n,) whether each of `points` (n, 3), finite and distinct, in any unit, is an outlier."""
     kept = np.arange(len(points))
-    spacing = _spacing(cKDTree(points), kept, threads) if len(kept) > WIDE else np.zeros(0)
+    spacing = _spacing(cKDTree(points), kept, threads) if len(kept) > DENSITY_NEIGHBOURS else np.zeros(0)
     suspects = kept
-    for _ in range(PASSES):
-        if len(kept) <= WIDE:
+    for _ in range(MAX_PASSES):
+        if len(kept) <= DENSITY_NEIGHBOURS:
             break
         stray = _stray(points[kept], spacing, suspects, threads)
         kept, spacing = kept[~stray], spacing[~stray]
-        if not stray.any() or len(kept) <= WIDE:
+        if not stray.any() or len(kept) <= DENSITY_NEIGHBOURS:
             break
         # Outliers among outliers are told when those around them are gone.
-        suspects = np.flatnonzero(spacing > LONELY * np.median(spacing))
+        suspects = np.flatnonzero(spacing > MIN_ISOLATION * np.median(spacing))
         spacing[suspects] = _spacing(cKDTree(points[kept]), suspects, threads)
-    if len(kept) > WIDE:
+    if len(kept) > DENSITY_NEIGHBOURS:
         kept = kept[~_loose_parts(points[kept], spacing, threads)]
     out = np.ones(len(points), bool)
     out[kept] = False
@@ -53,12 +53,12 @@ def _stray(points: Float, spacing: Float, suspects: Int, threads: int) -> NDArra
     """(n,) whether each point is far from its neighbours, among which it fills space; of the `suspects`."""
     tree = cKDTree(points)
     stray = np.zeros(len(points), bool)
-    for start in range(0, len(suspects), CHUNK):
-        part = suspects[start : start + CHUNK]
-        _, near = tree.query(points[part], WIDE + 1, workers=threads)
-        around = np.quantile(spacing[near[:, 1:]], DENSE, axis=1)
-        lonely = np.flatnonzero(spacing[part] > LONELY * around)
-        stray[part[lonely]] = _spread(points[near[lonely, : SHEET + 1]]) > SPATIAL
+    for start in range(0, len(suspects), CHUNK_POINTS):
+        part = suspects[start : start + CHUNK_POINTS]
+        _, near = tree.query(points[part], DENSITY_NEIGHBOURS + 1, workers=threads)
+        around = np.quantile(spacing[near[:, 1:]], DENSITY_QUANTILE, axis=1)
+        lonely = np.flatnonzero(spacing[part] > MIN_ISOLATION * around)
+        stray[part[lonely]] = _spread(points[near[lonely, : SHEET_NEIGHBOURS + 1]]) > MIN_THICKNESS
     return stray
 
 
@@ -67,22 +67,24 @@ def _loose_parts(points: Float, spacing: Float, threads: int) -> NDArray[np.bool
     tree = cKDTree(points)
     number, part = _parts(tree, spacing, threads)
     size = np.bincount(part, minlength=number)
-    loose = size < min(CRUMB, size.max())
+    loose = size < min(MIN_PART_POINTS, size.max())
     largest = np.median(spacing[part == size.argmax()])
-    for small in np.flatnonzero((size < CLOUD * len(points)) & ~loose):
+    for small in np.flatnonzero((size < MAX_OUTLIER_PART * len(points)) & ~loose):
         members = np.flatnonzero(part == small)
-        if np.median(spacing[members]) > LONELY * largest:
-            _, near = tree.query(points[members], SHEET + 1, workers=threads)
-            loose[small] = np.median(_spread(points[near])) > SPATIAL
+        if np.median(spacing[members]) > MIN_ISOLATION * largest:
+            _, near = tree.query(points[members], SHEET_NEIGHBOURS + 1, workers=threads)
+            loose[small] = np.median(_spread(points[near])) > MIN_THICKNESS
     return loose[part]
 
 
 def _parts(tree: cKDTree, spacing: Float, threads: int) -> tuple[int, NDArray[np.int32]]:
     points, links = tree.data, []
-    for start in range(0, len(points), CHUNK):
-        distance, near = tree.query(points[start : start + CHUNK], SHEET + 1, workers=threads)
+    for start in range(0, len(points), CHUNK_POINTS):
+        distance, near = tree.query(
+            points[start : start + CHUNK_POINTS], SHEET_NEIGHBOURS + 1, workers=threads
+        )
         own = np.arange(start, start + len(near))[:, None]
-        linked = distance <= LINK * np.minimum(spacing[own], spacing[near])
+        linked = distance <= LINK_SPACINGS * np.minimum(spacing[own], spacing[near])
         links.append(np.stack([np.broadcast_to(own, near.shape)[linked], near[linked]]).astype(np.int32))
     ends = np.concatenate(links, axis=1)
     graph = coo_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), shape=(len(points), len(points)))
@@ -92,9 +94,11 @@ def _parts(tree: cKDTree, spacing: Float, threads: int) -> tuple[int, NDArray[np
 def _spacing(tree: cKDTree, chosen: Int, threads: int) -> Float:
     """(m,) mean distance of the `chosen` points to their nearest neighbours."""
     out = np.empty(len(chosen))
-    for start in range(0, len(chosen), CHUNK):
-        distance, _ = tree.query(tree.data[chosen[start : start + CHUNK]], NEAR + 1, workers=threads)
-        out[start : start + CHUNK] = distance[:, 1:].mean(1)
+    for start in range(0, len(chosen), CHUNK_POINTS):
+        distance, _ = tree.query(
+            tree.data[chosen[start : start + CHUNK_POINTS]], SPACING_NEIGHBOURS + 1, workers=threads
+        )
+        out[start : start + CHUNK_POINTS] = distance[:, 1:].mean(1)
     return out
 
 

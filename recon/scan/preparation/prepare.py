@@ -16,7 +16,7 @@ from recon.scan.preparation.outliers import outliers
 from recon.scan.preparation.thinning import thinned
 from recon.scan.settings import ScanConfig
 
-OUTLIERS, NORMALS = 0.1, 0.4  # shares of the time at which these stages begin, for the bar
+OUTLIERS_PROGRESS, NORMALS_PROGRESS = 0.1, 0.4  # shares of the time at which these stages begin, for the bar
 
 log = logging.getLogger("recon")
 
@@ -36,7 +36,7 @@ def prepared(
     if len(cloud) > config.most:
         before, cloud = len(cloud), thinned(cloud, config.most)
         log.info("%s of %s points are kept, evenly spaced", f"{len(cloud):,}", f"{before:,}")
-    progress(OUTLIERS, "outliers")
+    progress(OUTLIERS_PROGRESS, "outliers")
     if config.outliers == "auto":
         stray = outliers(cloud.points - cloud.points.mean(0), threads)
         if stray.any():
@@ -44,8 +44,8 @@ def prepared(
             log.info("%s are outliers: left out (--set scan.outliers=off keeps them)", share)
             cloud, _ = clean(cloud.select(~stray))
     own = cloud.normals
-    progress(NORMALS, "normals")
-    cloud = oriented(cloud, config, threads, progress_within(progress, NORMALS, 1.0))
+    progress(NORMALS_PROGRESS, "normals")
+    cloud = oriented(cloud, config, threads, progress_within(progress, NORMALS_PROGRESS, 1.0))
     return cloud, cloud.normals is not None and (own is None or not _same_lines(own, cloud.normals))
 
 

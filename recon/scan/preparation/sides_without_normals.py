@@ -25,10 +25,10 @@ from recon.geometry import Float, PointCloud
 from recon.scan.preparation.inside import SpaceSamples, draw_samples
 from recon.scan.preparation.spacing import point_spacing
 
-CELLS = 128  # along the longest side
-WALLS = (1.5, 2.0, 3.0, 4.5, 7.0)  # thicknesses to try, in point spacings
-RESOLVED = 1.5  # cells from the points
-LEAST = 1e-4  # of the cells of the box: an inside
+GRID_CELLS = 128  # along the longest side
+WALL_SPACINGS = (1.5, 2.0, 3.0, 4.5, 7.0)  # thicknesses to try, in point spacings
+MIN_RESOLVED_CELLS = 1.5  # from the points: nearer, the grid is too coarse to tell the sign
+MIN_INSIDE_SHARE = 1e-4  # of the box's cells: less is not an inside
 
 Mask = NDArray[np.bool_]
 
@@ -41,16 +41,16 @@ class Walls:
         self.points = cloud.points
         self.tree = cKDTree(cloud.points)
         self.low, high = np.asarray(box, np.float64)
-        self.cell = float((high - self.low).max()) / CELLS
+        self.cell = float((high - self.low).max()) / GRID_CELLS
         self.shape = np.ceil((high - self.low) / self.cell).astype(int)
         self.spacing = point_spacing(cloud.points, threads)
         centres = self.low + (np.moveaxis(np.indices(self.shape), 0, -1) + 0.5) * self.cell
-        for thickness in WALLS:
+        for thickness in WALL_SPACINGS:
             wall = max(thickness * self.spacing, 0.9 * self.cell)
             distance = self._distance(centres, wall)
             free = np.isinf(distance)
             inside = _enclosed(free)
-            if inside.mean() > LEAST:
+            if inside.mean() > MIN_INSIDE_SHARE:
                 self.sign = _sides(distance, inside, free & ~inside)
                 return
         raise ScanError(
@@ -74,7 +74,7 @@ class Walls:
         index = ((queries - self.low) / self.cell).astype(np.int64).clip(0, self.shape - 1) + 1
         sign = self.sign[tuple(index.T)]
         square = distance**2 - self.spacing**2 / 4
-        certain = (sign != 0) & (square > 0) & (distance > RESOLVED * self.cell)
+        certain = (sign != 0) & (square > 0) & (distance > MIN_RESOLVED_CELLS * self.cell)
         return np.where(certain, sign * np.sqrt(np.maximum(square, 0.0)), np.nan)
 
     def sample(self, box: Float, count: int, near_share: float, seed: int = 0) -> SpaceSamples:

@@ -15,29 +15,29 @@ from scipy.spatial import cKDTree
 from recon.geometry import Float, PointCloud
 
 NEIGHBOURS = 120
-AGREE = 0.3  # 1 - cosine of two normals at which a neighbour counts 1/e
-ROUNDS = 2  # of averaging the normals; of fitting, the second with less weight for what is far off the first
-FAR = 3.0  # mean residuals at which a neighbour counts half
-NOISY = 0.25  # of the point spacing: noise from which a scan is smoothed
-SAME = 4  # smoothed points that a point may take its normal from
-MOST = 200_000  # points that stand for a larger scan
-CHUNK = 1 << 13
+NORMAL_FALLOFF = 0.3  # 1 - cosine between two normals at which a neighbour's weight falls to 1/e
+ITERATIONS = 2  # of averaging the normals, and of the reweighted fit
+CAUCHY_SCALE = 3.0  # in mean residuals: where a neighbour's weight falls to a half
+MIN_NOISE_TO_SPACING = 0.25  # less noisy scans are not smoothed
+NORMAL_CANDIDATES = 4  # nearest smoothed points that a point may take its normal from
+MAX_POINTS = 200_000  # larger scans are sampled
+CHUNK_POINTS = 1 << 13
 
 
 def smoothed(cloud: PointCloud, noise: float, spacing: float, seed: int = 0, threads: int = 1) -> PointCloud:
     """`cloud`, whose points are `spacing` apart and off their surface by `noise` along their normals, in its
-    unit; where that is much, at most `MOST` of the points and their normals, both smoothed, nothing else.
+    unit; where that is much, at most `MAX_POINTS` of the points and their normals, both smoothed, nothing else.
     """
-    if noise < NOISY * spacing or len(cloud) <= NEIGHBOURS or cloud.normals is None:
+    if noise < MIN_NOISE_TO_SPACING * spacing or len(cloud) <= NEIGHBOURS or cloud.normals is None:
         return cloud
-    if len(cloud) > MOST:
-        kept = np.random.default_rng((seed, 3)).choice(len(cloud), MOST, replace=False)
+    if len(cloud) > MAX_POINTS:
+        kept = np.random.default_rng((seed, 3)).choice(len(cloud), MAX_POINTS, replace=False)
         cloud = cloud.select(np.sort(kept))
     assert cloud.normals is not None
     tree = cKDTree(cloud.points)
     points, normals = np.empty_like(cloud.points), np.empty_like(cloud.normals)
-    for start in range(0, len(points), CHUNK):
-        part = slice(start, start + CHUNK)
+    for start in range(0, len(points), CHUNK_POINTS):
+        part = slice(start, start + CHUNK_POINTS)
         distance, near = tree.query(cloud.points[part], NEIGHBOURS + 1, workers=threads)
         radius = np.maximum(distance[:, -1:], np.finfo(float).tiny)
         around = (cloud.points[near] - cloud.points[part, None]) / radius[..., None]
@@ -52,7 +52,7 @@ def with_normals_of(clear: PointCloud, cloud: PointCloud, threads: int = 1) -> P
     are on the same side of it; their own where those next to them are not.
     """
     assert clear.normals is not None and cloud.normals is not None
-    _, near = cKDTree(clear.points).query(cloud.points, SAME, workers=threads)
+    _, near = cKDTree(clear.points).query(cloud.points, NORMAL_CANDIDATES, workers=threads)
     normals = cloud.normals.copy()
     for column in near.T[::-1]:
         other = clear.normals[column]
@@ -65,7 +65,7 @@ def _on_quadric(around: Float, normals: Float, own: Float, closeness: Float) -> 
     """For g groups of k neighbours, `around` (g, k, 3) from a point with normal `own` (g, 3), with `normals`
     (g, k, 3) and weights `closeness` (g, k): how far the point moves (g, 3), and its normal then (g, 3).
     """
-    for _ in range(ROUNDS):
+    for _ in range(ITERATIONS):
         own = (_agreeing(own, normals, closeness)[..., None] * normals).sum(1)
         own /= np.maximum(np.linalg.norm(own, axis=1, keepdims=True), np.finfo(float).tiny)
     weight = _agreeing(own, normals, closeness) + 1e-9
@@ -74,14 +74,14 @@ def _on_quadric(around: Float, normals: Float, own: Float, closeness: Float) -> 
     up = np.cross(own, side)
     x, y, z = ((around * axis[:, None]).sum(2) for axis in (side, up, own))
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=2)
-    for _ in range(ROUNDS):
+    for _ in range(ITERATIONS):
         weighted = weight[..., None] * terms
         small = 1e-6 * weight.sum(1)[:, None, None] * np.eye(terms.shape[2])
         fit = np.linalg.solve(
             terms.transpose(0, 2, 1) @ weighted + small, weighted.transpose(0, 2, 1) @ z[..., None]
         )
         off = np.abs(z - (terms @ fit)[..., 0])
-        scale = FAR * (weight * off).sum(1, keepdims=True) / weight.sum(1, keepdims=True)
+        scale = CAUCHY_SCALE * (weight * off).sum(1, keepdims=True) / weight.sum(1, keepdims=True)
         weight = weight / (1 + (off / np.maximum(scale, np.finfo(float).tiny)) ** 2)
     normal = own - fit[:, 1] * side - fit[:, 2] * up
     return fit[:, 0] * own, normal / np.linalg.norm(normal, axis=1, keepdims=True)
@@ -89,4 +89,4 @@ def _on_quadric(around: Float, normals: Float, own: Float, closeness: Float) -> 
 
 def _agreeing(own: Float, normals: Float, closeness: Float) -> Float:
     """The weights `closeness` (g, k), less where `normals` (g, k, 3) differ from `own` (g, 3)."""
-    return closeness * np.exp(-(((1 - (normals * own[:, None]).sum(2)) / AGREE) ** 2))
+    return closeness * np.exp(-(((1 - (normals * own[:, None]).sum(2)) / NORMAL_FALLOFF) ** 2))

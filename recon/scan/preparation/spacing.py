@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from recon.geometry import Float
 
-SAMPLE = 10_000
+SAMPLE_POINTS = 10_000
 NEIGHBOURS = 8
 
 
@@ -17,6 +17,6 @@ def point_spacing(points: Float, threads: int = 1) -> float:
     """The side of the square that a point has to itself, the median over a sample of `points` (n, 3), in
     their unit: from the disc that its nearest neighbours share.
     """
-    sample = points[:: max(1, len(points) // SAMPLE)]
+    sample = points[:: max(1, len(points) // SAMPLE_POINTS)]
     distance, _ = cKDTree(points).query(sample, NEIGHBOURS + 1, workers=threads)
     return float(np.median(distance[:, -1])) * math.sqrt(math.pi / NEIGHBOURS)

@@ -6,8 +6,8 @@ import numpy as np
 
 from recon.geometry import Float, Int, PointCloud
 
-ENOUGH = 0.8  # of the wanted number
-FINEST = 1e-12  # of the longest extent: points that no larger cell tells apart are one
+MIN_FILL = 0.8  # of the maximum number of points
+MIN_CELL = 1e-12  # of the longest extent: no finer grid is tried
 
 
 def thinned(cloud: PointCloud, most: int) -> PointCloud:
@@ -23,7 +23,7 @@ def thinned(cloud: PointCloud, most: int) -> PointCloud:
     while True:
         cells = _cells(points, cell)
         count = len(np.unique(cells))
-        if count <= most and (count >= ENOUGH * most or cell < FINEST * extent):
+        if count <= most and (count >= MIN_FILL * most or cell < MIN_CELL * extent):
             break
         low, high = (cell, high) if count > most else (low, cell)
         if high < np.inf and high - low < 1e-3 * high:  # no size gives a number in between

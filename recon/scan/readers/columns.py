@@ -14,15 +14,15 @@ from numpy.typing import DTypeLike, NDArray
 from recon.errors import ScanError
 from recon.geometry import Bytes, Float, PointCloud
 
-PREFIXES = ("n", "n_", "normal_", "normals_", "normal", "normals")
-NORMALS = [(f"{prefix}x", f"{prefix}y", f"{prefix}z") for prefix in PREFIXES]
-COLORS = [("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue")]
-SENSORS = [("vx", "vy", "vz"), ("vp_x", "vp_y", "vp_z")]
-OPACITY = ("alpha", "a", "diffuse_alpha")
-DIGITS = 30  # of a count; Python refuses numbers of thousands
-LINE = 200  # characters
-PART = 1 << 18  # colours
-UNIT = 0.02  # how far lengths may be off 1 in a column of unit normals written with few digits
+NORMAL_PREFIXES = ("n", "n_", "normal_", "normals_", "normal", "normals")
+NORMAL_NAMES = [(f"{prefix}x", f"{prefix}y", f"{prefix}z") for prefix in NORMAL_PREFIXES]
+COLOR_NAMES = [("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue")]
+SENSOR_NAMES = [("vx", "vy", "vz"), ("vp_x", "vp_y", "vp_z")]
+OPACITY_NAMES = ("alpha", "a", "diffuse_alpha")
+MAX_COUNT_DIGITS = 30  # Python refuses to convert thousands
+MAX_MESSAGE_CHARACTERS = 200
+CHUNK_COLORS = 1 << 18
+UNIT_LENGTH_TOLERANCE = 0.02  # of unit normals written with few digits
 
 
 def from_columns(path: Path, columns: Mapping[str, NDArray]) -> PointCloud:
@@ -33,9 +33,11 @@ def from_columns(path: Path, columns: Mapping[str, NDArray]) -> PointCloud:
     left = {name: array for name, array in columns.items() if array.ndim == 1 and array.dtype.kind in "fiub"}
     points = _triple(left, [("x", "y", "z")])
     if points is None:
-        raise ScanError(f"{path} has no columns x, y and z, only: {', '.join(left)[:LINE] or 'none'}")
-    normals, sensors = _triple(left, NORMALS), _triple(left, SENSORS)
-    colors = _triple(left, COLORS, np.result_type)
+        raise ScanError(
+            f"{path} has no columns x, y and z, only: {', '.join(left)[:MAX_MESSAGE_CHARACTERS] or 'none'}"
+        )
+    normals, sensors = _triple(left, NORMAL_NAMES), _triple(left, SENSOR_NAMES)
+    colors = _triple(left, COLOR_NAMES, np.result_type)
     with np.errstate(invalid="ignore"):  # some kinds of NaN
         return PointCloud(
             points,
@@ -43,7 +45,7 @@ def from_columns(path: Path, columns: Mapping[str, NDArray]) -> PointCloud:
             None if colors is None else as_colors(colors),
             str(path),
             sensors,
-            {name: array for name, array in left.items() if name.lower() not in OPACITY},
+            {name: array for name, array in left.items() if name.lower() not in OPACITY_NAMES},
         )
 
 
@@ -66,9 +68,9 @@ def as_colors(values: NDArray) -> Bytes:
     """Colours (n, 3) as uint8: shares of 1 and 16-bit numbers are scaled, the rest is clipped to 0..255."""
     if values.dtype.kind == "u":  # as below, in little memory
         out = values.astype(np.uint8)
-        for at in range(0, len(out) if values.max(initial=0) > 255 else 0, PART):
-            part = np.minimum(values[at : at + PART], 0xFFFF).astype(np.uint32)
-            out[at : at + PART] = (part + 128) // 257
+        for at in range(0, len(out) if values.max(initial=0) > 255 else 0, CHUNK_COLORS):
+            part = np.minimum(values[at : at + CHUNK_COLORS], 0xFFFF).astype(np.uint32)
+            out[at : at + CHUNK_COLORS] = (part + 128) // 257
         return out
     values = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     largest = values.max(initial=0.0)
@@ -105,7 +107,7 @@ def _kind(triple: NDArray) -> str | None:
     triple = triple[np.isfinite(triple).all(1)]
     if len(triple) == 0:
         return None
-    unit = np.abs(np.linalg.norm(triple.astype(np.float64), axis=1) - 1.0) < UNIT
+    unit = np.abs(np.linalg.norm(triple.astype(np.float64), axis=1) - 1.0) < UNIT_LENGTH_TOLERANCE
     if 2 * np.count_nonzero(unit) > len(triple):
         return "normals"
     low, high, whole = triple.min(), triple.max(), not (triple % 1).any()
@@ -150,13 +152,13 @@ def load_rows(path: Path, lines: Lines, limit: int | None = None) -> Float:
 
 def whole(word: str | bytes) -> int | None:
     """The whole number, not negative and no larger than a file's counts can be, that `word` is, if so."""
-    return int(word) if word.isdigit() and word.isascii() and len(word) <= DIGITS else None
+    return int(word) if word.isdigit() and word.isascii() and len(word) <= MAX_COUNT_DIGITS else None
 
 
 def reason(error: BaseException) -> str:
     """What a library's error says, in a line of bearable length."""
     lines = str(error).splitlines()
-    return lines[0][:LINE] if lines else type(error).__name__
+    return lines[0][:MAX_MESSAGE_CHARACTERS] if lines else type(error).__name__
 
 
 def cut_short(path: Path, promised: int, what: str, there: int) -> ScanError:

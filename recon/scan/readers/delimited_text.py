@@ -28,13 +28,13 @@ from recon.scan.readers.join import join
 
 SEPARATORS = bytes.maketrans(b",;\t", b"   ")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-SHORTEST = 6  # bytes of a line of three numbers
-COMMENTS = (b"#", b"//", b"!")
-HEAD_LIMIT = 1 << 20
-DEFLATE = 1032  # bytes that one byte of a zip file can hold at most
-# What numpy raises at files that are not as their headers say; of a zip file also NotImplementedError and
+MIN_LINE_BYTES = 6  # three digits and what ends each
+COMMENT_MARKS = (b"#", b"//", b"!")
+MAX_PREAMBLE_BYTES = 1 << 20
+MAX_DEFLATE_RATIO = 1032
+# What numpy raises for files that are not as their headers say; of a zip file also NotImplementedError and
 # RuntimeError, where a damaged byte names a compression or a cipher that zipfile does not have.
-DAMAGED = (
+DAMAGED_FILE_ERRORS = (
     *(ValueError, EOFError, OverflowError, KeyError, NotImplementedError, SyntaxError, tokenize.TokenError),
     *(zipfile.BadZipFile, zlib.error, RuntimeError),
 )
@@ -52,7 +52,7 @@ def read_text(path: Path) -> PointCloud:
     Raises ScanError with the number of the line that is wrong.
     """
     with path.open("rb") as stream:
-        head = stream.read(HEAD_LIMIT)
+        head = stream.read(MAX_PREAMBLE_BYTES)
         mark = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
         before, count, names, first = _preamble(path, head[mark:])
         stream.seek(mark)
@@ -75,7 +75,7 @@ def read_pts(path: Path) -> PointCloud:
     and other columns are told by their values. Raises ScanError with the number of the line that is wrong.
     """
     with path.open("rb") as stream:
-        head = stream.read(HEAD_LIMIT)
+        head = stream.read(MAX_PREAMBLE_BYTES)
         mark = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
         before, count, names, first = _preamble(path, head[mark:])
         if count is None or names or b"," in first or b";" in first:
@@ -84,7 +84,7 @@ def read_pts(path: Path) -> PointCloud:
         lines = Lines(islice(stream, before, None), before)
         clouds: list[PointCloud] = []
         while count is not None:
-            room = path.stat().st_size // SHORTEST + 1  # the last line may have no end
+            room = path.stat().st_size // MIN_LINE_BYTES + 1  # the last line may have no end
             if count > room:
                 raise cut_short(path, count, "points", room)
             table = load_rows(path, lines, count)
@@ -123,7 +123,7 @@ def _preamble(path: Path, head: bytes) -> tuple[int, int | None, list[str], byte
     names: list[str] = []
     for number, line in enumerate(head.splitlines()):
         words = line.translate(SEPARATORS).split()
-        comment = line.lstrip().startswith(COMMENTS)
+        comment = line.lstrip().startswith(COMMENT_MARKS)
         if comment or not words:
             continue
         if b"," in line and b";" in line:
@@ -141,7 +141,7 @@ def read_npy(path: Path) -> PointCloud:
     """An array (n, k) as `from_table`, or records with fields x, y, z and more."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except DAMAGED as error:
+    except DAMAGED_FILE_ERRORS as error:
         raise ScanError(f"{path} is cut short or damaged, or holds objects: {reason(error)}") from None
     return _from_array(path, np.asarray(array))
 
@@ -159,7 +159,7 @@ def read_npz(path: Path) -> PointCloud:
             }
             single = file[file.files[0]] if len(file.files) == 1 else None
             there = ", ".join(file.files)
-    except DAMAGED as error:
+    except DAMAGED_FILE_ERRORS as error:
         raise ScanError(f"{path} is cut short or damaged, or holds objects: {reason(error)}") from None
     if "points" not in arrays:
         if single is None:
@@ -188,7 +188,7 @@ def _check_members(path: Path) -> None:
             wanted = dtype.itemsize
             for length in shape:
                 wanted *= int(length)
-            there = min(member.file_size, DEFLATE * member.compress_size)
+            there = min(member.file_size, MAX_DEFLATE_RATIO * member.compress_size)
             if wanted > there:
                 raise cut_short(path, wanted, f"bytes of '{member.filename}'", there)
 

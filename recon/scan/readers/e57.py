@@ -18,12 +18,12 @@ from recon.geometry import Float, PointCloud
 from recon.scan.readers.columns import cut_short, reason
 from recon.scan.readers.join import join
 
-PART = 1 << 18  # points
+CHUNK_POINTS = 1 << 18
 CARTESIAN = ("cartesianX", "cartesianY", "cartesianZ")
 SPHERICAL = ("sphericalRange", "sphericalAzimuth", "sphericalElevation")
 COLORS = ("colorRed", "colorGreen", "colorBlue")
 NORMALS = ("normalX", "normalY", "normalZ")  # of an extension: a prefix and a colon stand before them
-GRID = {"rowIndex", "columnIndex"}
+GRID_FIELDS = {"rowIndex", "columnIndex"}
 
 
 def read_e57(path: Path) -> PointCloud:
@@ -71,7 +71,7 @@ def _read(path: Path, libe57: Any, file: Any, scan: Any, moved: bool) -> PointCl
     state = axes[0].removesuffix("X").removesuffix("Range") + "InvalidState"
     extras = [names for names in (NORMALS, COLORS, ("intensity",)) if plain.keys() >= {*names}]
     names = [name for group in (axes, (state,), *extras) for name in group if name in plain]
-    parts = {name: np.empty(min(count, PART)) for name in names}
+    parts = {name: np.empty(min(count, CHUNK_POINTS)) for name in names}
     buffers = libe57.VectorSourceDestBuffer()
     for name, part in parts.items():
         buffers.append(libe57.SourceDestBuffer(file, plain[name], part, len(part), True, True))
@@ -97,7 +97,7 @@ def _read(path: Path, libe57: Any, file: Any, scan: Any, moved: bool) -> PointCl
         if intensity is not None:
             intensity[to] = here["intensity"]
         at = to.stop
-    known = moved or axes is SPHERICAL or plain.keys() >= GRID
+    known = moved or axes is SPHERICAL or plain.keys() >= GRID_FIELDS
     return PointCloud(
         points[:at],
         None if normals is None else normals[:at],

@@ -21,17 +21,17 @@ from recon.scan.readers.units import unit_of_geotiff, unit_of_wkt
 
 log = logging.getLogger("recon")
 
-PART = 1 << 18  # points
-VALUES = ("intensity", "classification", "return_number", "number_of_returns")
+CHUNK_POINTS = 1 << 18
+SCALARS = ("intensity", "classification", "return_number", "number_of_returns")
 COLORS = ("red", "green", "blue")
-HEADER_SIZES = (227, 227, 227, 235, 375, 393)  # by the minor version
-RECORD = 54  # bytes of the head of a variable length record
-COMPRESSED = 0x80  # the bit of the point format that says so
+HEADER_SIZES = (227, 227, 227, 235, 375, 393)  # bytes, by the minor version
+VLR_HEADER_BYTES = 54  # of a variable length record
+COMPRESSED_BIT = 0x80  # of the point format
 
 
 def read_las(path: Path) -> PointCloud:
     """The points of a LAS or LAZ file, but for those it flags as withheld, which means deleted; with
-    colours, and with those of `VALUES` that are not zero throughout. Raises ScanError.
+    colours, and with those of `SCALARS` that are not zero throughout. Raises ScanError.
     """
     import laspy
 
@@ -64,9 +64,9 @@ def _check_header(path: Path, stream: BinaryIO) -> None:
     start, records, kind, length, count = struct.unpack_from("<IIBHI", head, 96)
     if minor >= 4:
         (count,) = struct.unpack_from("<Q", head, 247)
-    if start > size or wanted + RECORD * records > start:
+    if start > size or wanted + VLR_HEADER_BYTES * records > start:
         raise cut_short(path, start, f"bytes before the points, with {records:,} records", min(start, size))
-    if not kind & COMPRESSED and count * length > size - start:
+    if not kind & COMPRESSED_BIT and count * length > size - start:
         raise cut_short(path, count, "points", (size - start) // max(length, 1))
 
 
@@ -122,9 +122,9 @@ def _read(path: Path, reader: Any) -> PointCloud:
     count, names = header.point_count, set(header.point_format.dimension_names)
     points, withheld = np.empty((count, 3)), np.empty(count, bool)
     colors = np.empty((count, 3), np.uint16) if names.issuperset(COLORS) else None
-    values = {name: np.empty(count) for name in VALUES}
+    values = {name: np.empty(count) for name in SCALARS}
     at = 0
-    for part in reader.chunk_iterator(PART):
+    for part in reader.chunk_iterator(CHUNK_POINTS):
         to = slice(at, at + len(part))
         with np.errstate(all="ignore"):  # a damaged file's scales
             for axis, name in enumerate("XYZ"):  # scaled, then moved: as the format defines it

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from recon.errors import ScanError
 from recon.geometry import Bytes, Float, Int, Mesh, PointCloud
+from recon.scan.preparation.cleaning import MAX_COORDINATE
 from recon.scan.readers.columns import Lines, as_colors, cut_short, from_table, load_rows, reason, whole
 
-LARGEST = 1e150  # squares of coordinates stay finite
-LARGEST_INDEX = 1 << 53  # that float64 tells from its neighbours
+MAX_INDEX = 1 << 53  # that float64 holds exactly
 
 
 def sample_surface(mesh: Mesh, count: int, seed: int = 0, source: str = "the mesh") -> PointCloud:
@@ -26,7 +26,7 @@ def sample_surface(mesh: Mesh, count: int, seed: int = 0, source: str = "the mes
     those of the corners where it has any. Raises ScanError for a mesh without area.
     """
     used = mesh.vertices[mesh.faces]
-    if not (np.abs(used) < LARGEST).all():
+    if not (np.abs(used) < MAX_COORDINATE).all():
         raise ScanError(f"{source} has faces at vertices that are not finite, or huge: mend the mesh")
     origin = used[0, 0].copy()
     size = np.abs(used - origin).max() or 1.0
@@ -153,7 +153,7 @@ def _off_faces(path: Path, stream: BinaryIO, lines: Lines, count: int) -> NDArra
         rows = load_rows(path, lines, count)
     except ScanError:
         rows = np.zeros((0, 0))  # they differ in length, or hold what the slow way below will name
-    if len(rows) and (np.abs(rows) < LARGEST_INDEX).all():
+    if len(rows) and (np.abs(rows) < MAX_INDEX).all():
         corners = int(rows[0, 0])
         if (rows[:, 0] == corners).all() and 0 < corners < rows.shape[1]:
             return rows[:, 1 : 1 + corners].astype(np.int64)
@@ -166,11 +166,7 @@ def _off_faces(path: Path, stream: BinaryIO, lines: Lines, count: int) -> NDArra
             continue
         length, *polygon = map(whole, words)
         polygon = polygon[:length]
-        if (
-            not length
-            or len(polygon) < length
-            or not all(i is not None and i < LARGEST_INDEX for i in polygon)
-        ):
+        if not length or len(polygon) < length or not all(i is not None and i < MAX_INDEX for i in polygon):
             raise ScanError(f"{path}, line {lines.number}: a face should stand here")
         polygons.append(np.array(polygon, np.int64))
     return np.fromiter(polygons, object, len(polygons))

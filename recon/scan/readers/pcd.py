@@ -16,8 +16,8 @@ from recon.errors import ScanError
 from recon.geometry import PointCloud
 from recon.scan.readers.columns import Lines, cut_short, from_columns, load_rows, reason
 
-HEADER_LIMIT = 1 << 16
-LZF_RATIO = 88  # a reference of 3 bytes stands for 264 at most
+MAX_HEADER_BYTES = 1 << 16
+MAX_LZF_RATIO = 88  # a reference of 3 bytes stands for 264 at most
 
 
 def read_pcd(path: Path) -> PointCloud:
@@ -26,7 +26,7 @@ def read_pcd(path: Path) -> PointCloud:
     in the library's own estimate of normals. Raises ScanError.
     """
     with path.open("rb") as stream:
-        head = stream.read(HEADER_LIMIT)
+        head = stream.read(MAX_HEADER_BYTES)
     header, start = _header(path, head)
     try:
         row = _row_type(header)
@@ -40,9 +40,9 @@ def read_pcd(path: Path) -> PointCloud:
     if count == 0:
         raise ScanError(f"{path} holds no points")
     kind = header["DATA"][0].lower()
-    if kind not in KINDS:
-        raise ScanError(f"{path}: DATA is '{kind[:20]}', wanted one of {', '.join(KINDS)}")
-    columns = KINDS[kind](path, row, count, start, head[:start].count(b"\n"))
+    if kind not in ROW_READERS:
+        raise ScanError(f"{path}: DATA is '{kind[:20]}', wanted one of {', '.join(ROW_READERS)}")
+    columns = ROW_READERS[kind](path, row, count, start, head[:start].count(b"\n"))
     for name in ("rgb", "rgba"):
         if name in columns:
             columns |= _unpacked(columns.pop(name), row[name])
@@ -114,8 +114,8 @@ def _compressed(path: Path, row: np.dtype, count: int, start: int, _: int) -> di
         room = max(path.stat().st_size - start - 8, 0)
         if packed_size > room:
             raise cut_short(path, packed_size, "compressed bytes", room)
-        if size != count * row.itemsize or size > LZF_RATIO * packed_size:
-            raise cut_short(path, count, "points", min(size, LZF_RATIO * packed_size) // row.itemsize)
+        if size != count * row.itemsize or size > MAX_LZF_RATIO * packed_size:
+            raise cut_short(path, count, "points", min(size, MAX_LZF_RATIO * packed_size) // row.itemsize)
         data = unpack_lzf(path, stream.read(packed_size), size)
     columns, at = {}, 0
     for name in row.names or ():
@@ -172,4 +172,4 @@ def _unpacked(column: NDArray, kind: np.dtype) -> dict[str, NDArray]:
     return {name: bits >> shift & 255 for name, shift in (("red", 16), ("green", 8), ("blue", 0))}
 
 
-KINDS = {"ascii": _text, "binary": _binary, "binary_compressed": _compressed}
+ROW_READERS = {"ascii": _text, "binary": _binary, "binary_compressed": _compressed}

@@ -22,11 +22,11 @@ from plyfile import PlyData, PlyListProperty, PlyParseError
 from recon.errors import ScanError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.scan.readers.columns import Lines, cut_short, from_columns, load_rows, reason, whole
-from recon.scan.readers.mesh_scans import LARGEST_INDEX, fans, mesh_of
+from recon.scan.readers.mesh_scans import MAX_INDEX, fans, mesh_of
 
-HEADER_LIMIT = 1 << 20
-CAMERA = ("view_px", "view_py", "view_pz")
-CORNERS = ("vertex_indices", "vertex_index")
+MAX_HEADER_BYTES = 1 << 20
+CAMERA_PLACE = ("view_px", "view_py", "view_pz")
+FACE_LISTS = ("vertex_indices", "vertex_index")
 Columns = dict[str, NDArray]
 
 
@@ -63,7 +63,7 @@ def read_ply(path: Path) -> PointCloud | Mesh:
     cloud = from_columns(path, tables.get("vertex", {}))
     if "face" in wanted:
         faces = tables.get("face", {})
-        corners = next((faces[name] for name in CORNERS if name in faces), None)
+        corners = next((faces[name] for name in FACE_LISTS if name in faces), None)
         if corners is None or (corners.ndim != 2 and corners.dtype != object):
             raise ScanError(f"{path} has faces without a list 'vertex_indices'")
         return mesh_of(path, cloud.points, fans(corners), cloud.normals, cloud.colors, cloud.values)
@@ -74,9 +74,9 @@ def read_ply(path: Path) -> PointCloud | Mesh:
 
 def _camera(columns: Columns, count: int) -> Float | None:
     """Where the camera stands, `count` times; None for one that is only the default at the origin."""
-    if not columns.keys() >= {*CAMERA, "viewporty"}:
+    if not columns.keys() >= {*CAMERA_PLACE, "viewporty"}:
         return None
-    place = np.array([columns[name][0] for name in CAMERA], np.float64)
+    place = np.array([columns[name][0] for name in CAMERA_PLACE], np.float64)
     turned = any(columns[f"{axis}_axis{axis}"][0] != 1 for axis in "xyz" if f"{axis}_axis{axis}" in columns)
     known = place.any() or turned or columns["viewporty"][0] > 1  # a grid of points is one sensor's
     return np.broadcast_to(place, (count, 3)) if known and np.isfinite(place).all() else None
@@ -84,7 +84,7 @@ def _camera(columns: Columns, count: int) -> Float | None:
 
 def _read_header(path: Path) -> _Header:
     with path.open("rb") as stream:
-        head = stream.read(HEADER_LIMIT)
+        head = stream.read(MAX_HEADER_BYTES)
     newline = b"\r\n" if head[3:5] == b"\r\n" else head[3:4]
     text, end, _ = head.partition(newline + b"end_header" + newline)
     if not end:
@@ -211,7 +211,7 @@ def _text_columns(path: Path, element: Any, count: int, lines: Lines) -> Columns
             raise _Ragged
         length = int(rows[0, at])
         values = rows[:, at + 1 : at + 1 + length]
-        if not (np.abs(values) < LARGEST_INDEX).all():
+        if not (np.abs(values) < MAX_INDEX).all():
             raise ScanError(f"{path} is damaged: a list of '{element.name}' holds what is no index")
         columns[prop.name] = values
         at += 1 + length

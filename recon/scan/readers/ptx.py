@@ -16,9 +16,9 @@ from recon.geometry import Float, PointCloud
 from recon.scan.readers.columns import Lines, as_colors, cut_short, load_rows, whole
 from recon.scan.readers.join import join
 
-HEADER = (1, 1, 3, 3, 3, 3, 4, 4, 4, 4)  # numbers a line
-WIDTHS = (4, 7)
-SHORTEST = 8  # bytes of a line of four numbers
+HEADER_NUMBERS = (1, 1, 3, 3, 3, 3, 4, 4, 4, 4)  # on each line
+COLUMN_COUNTS = (4, 7)
+MIN_LINE_BYTES = 8  # four digits and what ends each
 
 
 def read_ptx(path: Path) -> PointCloud:
@@ -32,12 +32,12 @@ def read_ptx(path: Path) -> PointCloud:
         while (header := _header(path, lines)) is not None:
             columns, rows, *_, turn_x, turn_y, turn_z, move = header
             count = int(columns[0]) * int(rows[0])
-            if count > size // SHORTEST:
-                raise cut_short(path, count, "points", size // SHORTEST)
+            if count > size // MIN_LINE_BYTES:
+                raise cut_short(path, count, "points", size // MIN_LINE_BYTES)
             table = load_rows(path, lines, count)
             if len(table) < count:
                 raise cut_short(path, count, "points", len(table))
-            if count and table.shape[1] not in WIDTHS:
+            if count and table.shape[1] not in COLUMN_COUNTS:
                 raise ScanError(f"{path} has {table.shape[1]} numbers a point, wanted x y z i [r g b]")
             table = table[table[:, :3].any(1)] if count else np.zeros((0, 4))
             with np.errstate(all="ignore"):  # a damaged file's matrix
@@ -64,7 +64,7 @@ def _header(path: Path, lines: Lines) -> list[Float] | None:
         words = line.split()
         if not words and not header:
             continue
-        wanted = HEADER[len(header)]
+        wanted = HEADER_NUMBERS[len(header)]
         try:
             header.append(np.array(words, np.float64).reshape(wanted))
             if wanted == 1 and whole(words[0]) is None:
@@ -72,7 +72,7 @@ def _header(path: Path, lines: Lines) -> list[Float] | None:
         except ValueError:
             what = "a whole number" if wanted == 1 else f"{wanted} numbers"
             raise ScanError(f"{path}, line {lines.number}: {what} should stand here") from None
-        if len(header) == len(HEADER):
+        if len(header) == len(HEADER_NUMBERS):
             return header
     if header:
         raise ScanError(f"{path} is cut short: it ends in the head of a scan")

@@ -12,23 +12,25 @@ from typing import Any
 
 log = logging.getLogger("recon")
 
-METRES = {"metre": 1.0, "foot": 0.3048, "US survey foot": 1200 / 3937}
-ROUNDED = 1e-7  # relative: what files round the factors to; the two feet differ by 2e-6
-MODEL, HORIZONTAL, VERTICAL = 1024, 3076, 4099  # keys of GeoTIFF
-GEOGRAPHIC = 2  # a model of longitudes and latitudes
+METRES_PER_UNIT = {"metre": 1.0, "foot": 0.3048, "US survey foot": 1200 / 3937}
+FACTOR_TOLERANCE = 1e-7  # relative: files round the factors; the two feet differ by 2e-6
+MODEL_TYPE_KEY, PROJECTED_UNIT_KEY, VERTICAL_UNIT_KEY = 1024, 3076, 4099  # of GeoTIFF
+GEOGRAPHIC_MODEL = 2  # longitudes and latitudes
 GEOTIFF_UNITS = {9001: "metre", 9002: "foot", 9003: "US survey foot"}
-PROJECTED = {"PROJCS", "PROJCRS", "PROJECTEDCRS"}
-UPRIGHT = {"VERT_CS", "VERTCRS", "VERTICALCRS"}
-ANGULAR = {"GEOGCS", "GEOGCRS", "GEOGRAPHICCRS", "GEODCRS"}
-DEEPEST = 30  # brackets in brackets
+PROJECTED_CRS = {"PROJCS", "PROJCRS", "PROJECTEDCRS"}
+VERTICAL_CRS = {"VERT_CS", "VERTCRS", "VERTICALCRS"}
+GEOGRAPHIC_CRS = {"GEOGCS", "GEOGCRS", "GEOGRAPHICCRS", "GEODCRS"}
+MAX_DEPTH = 30  # of nested brackets
 TOKEN = re.compile(r'"((?:[^"]|"")*)"|([\[(])|([\])])|,|([^\s,\[\]()"]+)')
 
 
 def unit_of_geotiff(keys: Mapping[int, int]) -> str | None:
     """The unit that GeoTIFF's `keys` state for the plane; None where they do not."""
-    if keys.get(MODEL) == GEOGRAPHIC:
+    if keys.get(MODEL_TYPE_KEY) == GEOGRAPHIC_MODEL:
         return "degree"
-    return _same(GEOTIFF_UNITS.get(keys.get(HORIZONTAL, 0)), GEOTIFF_UNITS.get(keys.get(VERTICAL, 0)))
+    return _same(
+        GEOTIFF_UNITS.get(keys.get(PROJECTED_UNIT_KEY, 0)), GEOTIFF_UNITS.get(keys.get(VERTICAL_UNIT_KEY, 0))
+    )
 
 
 def unit_of_wkt(text: str) -> str | None:
@@ -36,10 +38,10 @@ def unit_of_wkt(text: str) -> str | None:
     not.
     """
     nodes = list(_nodes(text))
-    plane = next((node for node in nodes if node[0] in PROJECTED), None)
+    plane = next((node for node in nodes if node[0] in PROJECTED_CRS), None)
     if plane is None:
-        return "degree" if any(node[0] in ANGULAR for node in nodes) else None
-    return _same(_unit(plane), next((_unit(node) for node in nodes if node[0] in UPRIGHT), None))
+        return "degree" if any(node[0] in GEOGRAPHIC_CRS for node in nodes) else None
+    return _same(_unit(plane), next((_unit(node) for node in nodes if node[0] in VERTICAL_CRS), None))
 
 
 def _same(plane: str | None, height: str | None) -> str | None:
@@ -55,7 +57,7 @@ def _nodes(text: str) -> list[list[Any]]:
     open_nodes: list[list[Any]] = [[]]
     for quoted, begin, end, word in TOKEN.findall(text):
         inner = open_nodes[-1]
-        if begin and inner and isinstance(inner[-1], str) and len(open_nodes) < DEEPEST:
+        if begin and inner and isinstance(inner[-1], str) and len(open_nodes) < MAX_DEPTH:
             node = [inner.pop().upper()]
             inner.append(node)
             nodes.append(node)
@@ -76,6 +78,10 @@ def _unit(node: list[Any]) -> str | None:
                 factor = float(part[2])
             except (TypeError, ValueError):
                 continue
-            near = (name for name, metres in METRES.items() if abs(factor / metres - 1) < ROUNDED)
+            near = (
+                name
+                for name, metres in METRES_PER_UNIT.items()
+                if abs(factor / metres - 1) < FACTOR_TOLERANCE
+            )
             return next(near, str(part[1]))
     return None
