@@ -9,9 +9,9 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-LAYOUT = "{desc} {percentage:3.0f}% |{bar}| {elapsed}<{remaining}{postfix}"
+BAR_FORMAT = "{desc} {percentage:3.0f}% |{bar}| {elapsed}<{remaining}{postfix}"
 ProgressCallback = Callable[[float, str], None]  # as `Bar.to`: what tells how far a piece of work is
-TERMINAL, LOG = 0.1, 10.0  # seconds between two states of a bar: one that moves, one that fills a file
+TERMINAL_INTERVAL, LOG_INTERVAL = 0.1, 10.0  # seconds between two states of a bar
 
 
 class Bar:
@@ -27,11 +27,11 @@ class Bar:
     def to(self, share: float, text: str = "") -> None:
         """Go to `share`, 0..1, which may be less than before."""
         if self._bar is None:
-            every = TERMINAL if sys.stderr.isatty() else LOG
+            every = TERMINAL_INTERVAL if sys.stderr.isatty() else LOG_INTERVAL
             self._bar = tqdm(
                 total=1.0,
                 desc=self.title,
-                bar_format=LAYOUT,
+                bar_format=BAR_FORMAT,
                 disable=not self.show,
                 mininterval=every,
                 miniters=0,

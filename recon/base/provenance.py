@@ -13,9 +13,15 @@ from typing import Any
 
 from recon.version import VERSION
 
-SUMMARY = "summary.csv"  # of a batch, beside its meshes
-CHUNK = 1 << 20
-PARTS = ("torch", "numpy", "scipy", "libigl", "scikit-image")  # whose version can change a result
+SUMMARY_FILE = "summary.csv"  # of a batch, beside its meshes
+CHUNK_BYTES = 1 << 20
+VERSIONED_PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "libigl",
+    "scikit-image",
+)  # whose version can change a result
 
 
 def command_origin(arguments: Sequence[str], preset: str) -> dict[str, Any]:
@@ -30,7 +36,7 @@ def machine_origin(device: str, threads: int) -> dict[str, Any]:
         "versions": {
             "python": platform.python_version(),
             "recon": VERSION,
-            **{name: _version(name) for name in PARTS},
+            **{name: _version(name) for name in VERSIONED_PACKAGES},
         },
         "system": platform.platform(),
         "device": device,
@@ -49,7 +55,7 @@ def fingerprint(path: str | Path) -> dict[str, Any]:
     """A file's name, its size in bytes and its SHA-256."""
     sha256, size = hashlib.sha256(), 0
     with Path(path).open("rb") as stream:
-        while chunk := stream.read(CHUNK):
+        while chunk := stream.read(CHUNK_BYTES):
             sha256.update(chunk)
             size += len(chunk)
     return {"path": str(path), "bytes": size, "sha256": sha256.hexdigest()}

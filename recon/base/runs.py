@@ -15,8 +15,8 @@ from typing import Any
 from recon.base.files import atomic_path
 from recon.errors import OtherRunError, OutputError, ReconError, ScanError
 
-RUN, CHECKPOINT, HISTORY = "run.json", "checkpoint.pt", "history.csv"
-PREVIEW, RESULT = "preview.ply", "result.json"
+RUN_FILE, CHECKPOINT_FILE, HISTORY_FILE = "run.json", "checkpoint.pt", "history.csv"
+PREVIEW_FILE, RESULT_FILE = "preview.ply", "result.json"
 
 
 def own_run(out: Path) -> Path:
@@ -39,14 +39,14 @@ def open_run(
     begin    writes what a new folder keeps beside its description
     Raises OtherRunError, as `check_same_run`, and OutputError where the disk refuses.
     """
-    if (folder / RUN).exists():
+    if (folder / RUN_FILE).exists():
         try:
             check_same_run(folder, wanted, subject)
         except OtherRunError:
             if folder != own:
                 raise
             shutil.rmtree(folder)
-    before = (folder / RUN).exists()
+    before = (folder / RUN_FILE).exists()
     if not before:
         make_folder(folder)
         begin()
@@ -86,12 +86,12 @@ def _difference(stage: str, before: object, now: object) -> str:
 
 def save_description(folder: Path, description: Mapping[str, Any]) -> None:
     """Write run.json."""
-    _write(folder / RUN, description)
+    _write(folder / RUN_FILE, description)
 
 
 def save_result(folder: Path, summary: Mapping[str, Any]) -> None:
     """Write result.json."""
-    _write(folder / RESULT, summary)
+    _write(folder / RESULT_FILE, summary)
 
 
 def _write(path: Path, values: Mapping[str, Any]) -> None:
@@ -102,21 +102,23 @@ def _write(path: Path, values: Mapping[str, Any]) -> None:
 def read_description(folder: Path) -> dict[str, Any]:
     """The contents of run.json. Raises ScanError where there is none, or it is not one."""
     try:
-        found = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        found = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ScanError(
-            f"{folder} is no run folder: it has no {RUN}; `recon mesh SCAN --run DIR` makes one"
+            f"{folder} is no run folder: it has no {RUN_FILE}; `recon mesh SCAN --run DIR` makes one"
         ) from None
     except (OSError, ValueError) as error:
-        raise ScanError(f"{folder / RUN} cannot be read ({error}): remove the folder to start over") from None
+        raise ScanError(
+            f"{folder / RUN_FILE} cannot be read ({error}): remove the folder to start over"
+        ) from None
     if not isinstance(found, dict):
-        raise ScanError(f"{folder / RUN} is not of this program: remove the folder to start over")
+        raise ScanError(f"{folder / RUN_FILE} is not of this program: remove the folder to start over")
     return found
 
 
-def kept_state(folder: Path, error: type[ReconError], name: str = CHECKPOINT) -> Path:
+def kept_state(folder: Path, error: type[ReconError], name: str = CHECKPOINT_FILE) -> Path:
     """The file of the folder that holds the trained parameters. Raises `error` where it is not there yet."""
     if not (folder / name).is_file():
-        what = "its first checkpoint" if name == CHECKPOINT else "its end"
+        what = "its first checkpoint" if name == CHECKPOINT_FILE else "its end"
         raise error(f"{folder} holds a run that was stopped before {what}: start it again")
     return folder / name

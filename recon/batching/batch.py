@@ -21,21 +21,29 @@ from recon.base.files import remove_leftovers
 from recon.base.runs import own_run
 from recon.batching.config_file import settings_from
 from recon.batching.find import find_scans
-from recon.batching.index import INDEX, write_index
+from recon.batching.index import INDEX_FILE, write_index
 from recon.batching.job import FAILED, Job, lock_path, read_manifest, write_manifest
 from recon.batching.local import LocalPool, places
 from recon.batching.lock import locked
 from recon.batching.process import Limits, Message
 from recon.batching.progress import Progress, work
-from recon.batching.summary import CSV, JSON, KEPT, UNFINISHED, Result, how_many, write_summary
+from recon.batching.summary import (
+    CSV_FILE,
+    DONE_BEFORE,
+    JSON_FILE,
+    UNFINISHED,
+    Result,
+    how_many,
+    write_summary,
+)
 from recon.errors import OutputError, UsageError
 from recon.meshing.files import check_mesh_path
 from recon.surface.settings import STANDARD, Config
 from recon.training.callbacks import check_tensorboard
 
-LOCK = ".recon-batch.lock"
-HASHED_AT_ONCE = 4  # files
-REFRESH = 10.0  # seconds between two states of the index and the summary
+LOCK_FILE = ".recon-batch.lock"
+HASHING_THREADS = 4
+REFRESH_SECONDS = 10.0  # between two states of the index and the summary
 
 Pool = AbstractContextManager[Iterable[tuple[Job, Message]]]
 
@@ -153,14 +161,14 @@ def _results(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {out}: {error.strerror}") from None
-    with locked(out / LOCK, str(out)):
+    with locked(out / LOCK_FILE, str(out)):
         before = {job.name: read_manifest(job.mesh) for job in jobs}
-        with ThreadPoolExecutor(HASHED_AT_ONCE) as pool:
+        with ThreadPoolExecutor(HASHING_THREADS) as pool:
             reasons = dict(
                 zip(before, pool.map(lambda job: job.left_to_do(before[job.name]), jobs), strict=True)
             )
         results = {
-            job.name: Result.of(job, UNFINISHED if reasons[job.name] else KEPT, before[job.name])
+            job.name: Result.of(job, UNFINISHED if reasons[job.name] else DONE_BEFORE, before[job.name])
             for job in jobs
         }
         results = dict(sorted((results | {fault.scan: fault for fault in faults}).items()))
@@ -169,7 +177,7 @@ def _results(
             log.warning("%s failed: %s", result.scan, result.error)
             yield result
         for result in list(results.values()):
-            if result.state == KEPT:
+            if result.state == DONE_BEFORE:
                 # of a process that was killed when all was done
                 shutil.rmtree(own_run(result.mesh), ignore_errors=True)
                 lock_path(result.mesh).unlink(missing_ok=True)
@@ -184,7 +192,7 @@ def _results(
                     if manifest:
                         results[job.name] = result = Result.of(job, manifest["state"], manifest)
                         yield result
-                        if time.monotonic() - written > REFRESH:
+                        if time.monotonic() - written > REFRESH_SECONDS:
                             _write(list(results.values()), folder, out)
                             written = time.monotonic()
         finally:
@@ -232,7 +240,7 @@ def _manifest(job: Job, message: Message, before: Message | None) -> Message | N
 
 
 def _write(results: Sequence[Result], folder: Path, out: Path) -> None:
-    for path in (out / name for name in (INDEX, CSV, JSON)):
+    for path in (out / name for name in (INDEX_FILE, CSV_FILE, JSON_FILE)):
         remove_leftovers(path)
     try:
         write_summary(results, folder, out)

@@ -22,15 +22,15 @@ from uuid import uuid4
 
 from recon.base.files import atomic_path
 from recon.batching.job import Job, check_own, manifest_path, picture_path, read_manifest
-from recon.batching.process import ENDS, GRACE, Limits, Message, failed, run_job
+from recon.batching.process import FINAL_MESSAGES, GRACE_SECONDS, Limits, Message, failed, run_job
 from recon.errors import FitError, MissingLibraryError, OutputError, UsageError
 from recon.surface.conversion import run_folder
 
-REPORT = 1.0  # seconds between two messages of a worker on one stage
-ANSWER = 30  # seconds in which a scheduler must answer
-AHEAD = 2  # scans that are sent per thread of the cluster, where their contents travel
-LOGGERS = "distributed", "distributed.client"  # what they say of lost workers is no news to a user
-GPU = {"GPU": 1}  # the resource that a scan on a GPU asks for
+REPORT_SECONDS = 1.0  # between two messages of a worker on one stage
+CONNECT_SECONDS = 30  # in which a scheduler must answer
+SCANS_PER_THREAD = 2  # of the cluster, sent ahead where their contents travel
+SILENCED_LOGGERS = "distributed", "distributed.client"  # lost workers' scans are done elsewhere
+GPU_RESOURCE = {"GPU": 1}  # that a scan on a GPU asks for
 
 Files = dict[str, bytes]  # the contents of a result, by what is added to the mesh's name, manifest last
 
@@ -52,11 +52,11 @@ class ClusterPool:
     def __enter__(self) -> ClusterPool:
         self.cluster, self.client = _connected(self.address)
         gpus = self.client.run_on_scheduler(_has_gpus) if self.device == "auto" else "cuda" in self.device
-        self.resources = GPU if gpus else None
+        self.resources = GPU_RESOURCE if gpus else None
         if self.device == "auto":
             self.device = "cuda" if gpus else "auto"
         self.client.subscribe_topic(self.topic, self._heard)
-        ahead = AHEAD * max(1, sum(self.client.nthreads().values()))
+        ahead = SCANS_PER_THREAD * max(1, sum(self.client.nthreads().values()))
         for _ in range(ahead if self.gather else len(self.waiting)):
             self._send_next()
         return self
@@ -108,7 +108,7 @@ class ClusterPool:
             self._note(name, message)
             if "left" in message:
                 continue
-            if any(end in message for end in ENDS):
+            if any(end in message for end in FINAL_MESSAGES):
                 if "stopped" in message:
                     self.futures.clear()  # nobody is there to cancel them,
                     self.running.clear()  # or to say how they end
@@ -121,7 +121,7 @@ class ClusterPool:
     def _note(self, name: str, message: Message) -> None:
         if "stage" in message:
             self.running.add(name)
-        elif "left" in message or any(end in message for end in ENDS):
+        elif "left" in message or any(end in message for end in FINAL_MESSAGES):
             self.running.discard(name)
 
     def __exit__(
@@ -129,7 +129,7 @@ class ClusterPool:
     ) -> None:
         try:
             self.client.cancel(list(self.futures.values()))
-            deadline = time.monotonic() + GRACE
+            deadline = time.monotonic() + GRACE_SECONDS
             while self.running and time.monotonic() < deadline:  # they are saving what they have
                 try:
                     name, message = self.said.get(timeout=0.5)
@@ -151,7 +151,7 @@ def _connected(address: str) -> tuple[Any, Any]:
         raise MissingLibraryError(
             "Dask is not installed: pip install distributed (or bash tools/setup cluster)"
         ) from None
-    for name in LOGGERS:
+    for name in SILENCED_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if address.startswith("local:"):
         count = address.removeprefix("local:")
@@ -168,7 +168,7 @@ def _connected(address: str) -> tuple[Any, Any]:
         )
         return cluster, Client(cluster)
     try:
-        return None, Client(address, timeout=ANSWER)
+        return None, Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"no Dask scheduler answers at {address} ({error}): wanted tcp://HOST:PORT"
@@ -197,7 +197,7 @@ def convert_on_worker(
 
     def tell(message: Message) -> None:
         now = time.monotonic()
-        if "stage" not in message or message["stage"] != said["stage"] or now - said["at"] > REPORT:
+        if "stage" not in message or message["stage"] != said["stage"] or now - said["at"] > REPORT_SECONDS:
             said.update(stage=message.get("stage", said["stage"]), at=now)
             worker.log_event(topic, (job.name, message))
 

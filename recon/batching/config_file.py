@@ -16,8 +16,8 @@ from recon.surface.options import STAGE_OF, add_setting_options, config_from
 from recon.surface.settings import STANDARD, Config
 
 OPTIONS = ("preset", *STAGE_OF, "seed", "set")
-PATTERNS = "patterns"
-SIZES = {"cell", "resolution"}  # two words for one thing
+PATTERNS_KEY = "patterns"
+CELL_SIZE_OPTIONS = {"cell", "resolution"}  # one replaces the other
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Settings:
             if unknown := changes.keys() - set(OPTIONS):
                 raise UsageError(f"no option is called '{min(unknown)}'; there are {', '.join(OPTIONS)}")
             given = {name: value for name, value in changes.items() if value is not None}
-            if SIZES & given.keys():
-                options = {name: value for name, value in options.items() if name not in SIZES}
+            if CELL_SIZE_OPTIONS & given.keys():
+                options = {name: value for name, value in options.items() if name not in CELL_SIZE_OPTIONS}
             given["set"] = [*options.get("set", ()), *given.get("set", ())]
             options |= given
         return config_from(options, self.base)
@@ -63,7 +63,7 @@ def read_rules(path: Path) -> list[tuple[str, dict[str, Any]]]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no YAML file: {' '.join(str(error).split())}") from None
     content = _mapping(path, content or {})
-    patterns = _mapping(path, content.pop(PATTERNS, None) or {})
+    patterns = _mapping(path, content.pop(PATTERNS_KEY, None) or {})
     rules = [
         ("*", content),
         *((pattern, _mapping(path, options or {})) for pattern, options in patterns.items()),
@@ -82,7 +82,7 @@ def _parsed(path: Path, options: dict[str, Any]) -> dict[str, Any]:
     words = []
     for name, value in options.items():
         if name not in OPTIONS:
-            wanted = ", ".join((*OPTIONS, PATTERNS))
+            wanted = ", ".join((*OPTIONS, PATTERNS_KEY))
             raise UsageError(f"{path}: no option is called '{name}'; there are {wanted}")
         if name == "set":
             words += [f"--set={setting}={text(value)}" for setting, value in _mapping(path, value).items()]

@@ -12,12 +12,12 @@ from urllib.parse import quote
 
 from recon.base.files import atomic_path
 from recon.batching.job import manifest_path, picture_path
-from recon.batching.summary import CSV, HEADER, JSON, Result, cells, counts, how_many
+from recon.batching.summary import CSV_FILE, JSON_FILE, TABLE_HEADER, Result, cells, counts, how_many
 
-INDEX = "index.html"
-NUMBERS = ("points", "seconds", "faces", "scan_to_mesh")  # columns 1 to 4, sorted by value
+INDEX_FILE = "index.html"
+NUMERIC = ("points", "seconds", "faces", "scan_to_mesh")  # columns 1 to 4, sorted by value
 
-PAGE = """<!doctype html>
+PAGE_TEMPLATE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
@@ -76,20 +76,20 @@ for (const button of document.querySelectorAll("th button")) button.onclick = ()
 def write_index(results: Sequence[Result], folder: Path, out: Path) -> None:
     """The page, with the pictures that are there now. Raises OutputError where the disk refuses."""
     header = "".join(
-        f"<th{' class=number' if 1 <= column <= len(NUMBERS) else ''}><button>{escape(name)}</button></th>"
-        for column, name in enumerate(HEADER)
+        f"<th{' class=number' if 1 <= column <= len(NUMERIC) else ''}><button>{escape(name)}</button></th>"
+        for column, name in enumerate(TABLE_HEADER)
     )
     numbers = ", ".join(f"{number} {state}" for state, number in counts(results).items() if number)
-    page = PAGE.format(
+    page = PAGE_TEMPLATE.format(
         title=escape(f"{how_many(len(results))} of {folder.name or folder.resolve().name}"),
         counts=escape(numbers),
         folder=escape(str(folder.absolute())),
-        csv=CSV,
-        json=JSON,
+        csv=CSV_FILE,
+        json=JSON_FILE,
         header=header,
         rows="\n".join(_row(result, folder, out) for result in results),
     )
-    with atomic_path(out / INDEX, overwrite=True) as temporary:
+    with atomic_path(out / INDEX_FILE, overwrite=True) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
@@ -102,7 +102,7 @@ def _row(result: Result, folder: Path, out: Path) -> str:
     if result.manifest:
         links.append(_link(manifest_path(result.mesh).relative_to(out), "details"))
     columns = [f"<td class=name>{name}<small>{' · '.join(links)}</small></td>"]
-    columns += [_number(row[column], shown) for column, shown in zip(NUMBERS, numbers, strict=True)]
+    columns += [_number(row[column], shown) for column, shown in zip(NUMERIC, numbers, strict=True)]
     columns += [f"<td>{watertight}</td>", f'<td class="state {escape(result.state)}">{state}</td>']
     return f"<tr><td class=picture>{_picture(result)}</td>{''.join(columns)}</tr>"
 

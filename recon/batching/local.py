@@ -16,10 +16,10 @@ import torch
 
 from recon.base.device import choose_device
 from recon.batching.job import Job
-from recon.batching.process import ENDS, Limits, Message, run_job
+from recon.batching.process import FINAL_MESSAGES, Limits, Message, run_job
 from recon.errors import UsageError
 
-MEMORY = 2 << 30  # bytes that a scan may need, by which the default number of jobs is limited
+MEMORY_PER_SCAN = 2 << 30  # bytes: limits the default number of jobs
 
 
 def cores() -> int:
@@ -43,7 +43,7 @@ def places(device: str, jobs: int | None, threads: int | None) -> tuple[list[str
         threads = threads or max(1, cores() // len(devices))
     else:
         threads = threads or 1
-        room = psutil.virtual_memory().available // MEMORY
+        room = psutil.virtual_memory().available // MEMORY_PER_SCAN
         count = jobs or max(1, min(cores() // threads, room))
     return [devices[i % len(devices)] for i in range(count)], threads
 
@@ -80,7 +80,7 @@ class LocalPool:
             said = self.said.get()
             if isinstance(said, BaseException):
                 raise said
-            self.left -= any(end in said[1] for end in ENDS)
+            self.left -= any(end in said[1] for end in FINAL_MESSAGES)
             yield said
 
     def __enter__(self) -> LocalPool:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from recon.errors import OutputError
 
-UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
-PAUSE = 0.2  # seconds between two attempts
+UNSUPPORTED_ERRORS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+RETRY_SECONDS = 0.2
 
 log = logging.getLogger("recon")
 
@@ -31,7 +31,7 @@ def locked(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
         if time.monotonic() >= deadline:
             holder = _holder(path)
             raise OutputError(f"{what} is in use by {holder}: wait for it to end, or stop it")
-        time.sleep(PAUSE)
+        time.sleep(RETRY_SECONDS)
     try:
         os.truncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
@@ -54,7 +54,7 @@ def _attempt(path: Path, what: str) -> int | None:
     except FileNotFoundError:  # its last holder has just removed it: what we hold is no longer there
         pass
     except OSError as error:
-        if error.errno in UNSUPPORTED:
+        if error.errno in UNSUPPORTED_ERRORS:
             log.warning("%s: this file system has no locks; see to it that only one batch works here", what)
             return descriptor
         if not isinstance(error, BlockingIOError):

@@ -20,10 +20,10 @@ import psutil
 
 from recon.batching.job import Job, read_manifest
 
-LOOK = 0.25  # seconds between two looks at limits
-GRACE = 60.0  # seconds to save a checkpoint in
-KEPT = 60  # lines of what a process says before it dies
-ENDS = ("done", "failed", "stopped")
+POLL_SECONDS = 0.25  # between two looks at limits
+GRACE_SECONDS = 60.0  # for saving a checkpoint
+MAX_ERROR_LINES = 60  # of a process's last standard error
+FINAL_MESSAGES = ("done", "failed", "stopped")
 
 Message = dict[str, Any]
 
@@ -57,7 +57,7 @@ def run_job(
     )
     assert process.stdin and process.stdout and process.stderr
     messages: queue.Queue[Message | None] = queue.Queue()
-    said: deque[str] = deque(maxlen=KEPT)
+    said: deque[str] = deque(maxlen=MAX_ERROR_LINES)
     readers = [
         threading.Thread(target=_read_messages, args=(process.stdout, messages), daemon=True),
         threading.Thread(target=said.extend, args=(process.stderr,), daemon=True),
@@ -99,20 +99,20 @@ def _followed(
         return None
     while True:
         try:
-            message = messages.get(timeout=LOOK)
+            message = messages.get(timeout=POLL_SECONDS)
         except queue.Empty:
             message = {}
         now = time.monotonic()
         if message is None:
             return None if told_to_stop is None else {"stopped": True}
-        if any(end in message for end in ENDS):
+        if any(end in message for end in FINAL_MESSAGES):
             return message
         if message:
             tell(message)
         if told_to_stop is None and unwanted():
             told_to_stop = now
             process.send_signal(signal.SIGINT)
-        if told_to_stop is not None and now - told_to_stop > GRACE:
+        if told_to_stop is not None and now - told_to_stop > GRACE_SECONDS:
             return {"stopped": True}
         if limits.seconds and now - began > limits.seconds:
             return failed(

@@ -9,12 +9,12 @@ from types import TracebackType
 
 from recon.base.progress import Bar
 from recon.batching.job import Job
-from recon.batching.process import ENDS, Message
+from recon.batching.process import FINAL_MESSAGES, Message
 
-# Seconds on one core, roughly: of a scan, of a byte of it, of a product in the field at one sample of a step.
-START, BYTE, PRODUCT = 8.0, 1e-6, 1e-10
-# Where in the work of a scan a stage begins, and its length.
-STAGES = {"preparing": (0.0, 0.1), "training": (0.1, 0.75), "meshing": (0.85, 0.1), "drawing": (0.95, 0.0)}
+# Roughly, on one core; products are those in the field at each sample of each step.
+SECONDS_PER_SCAN, SECONDS_PER_BYTE, SECONDS_PER_PRODUCT = 8.0, 1e-6, 1e-10
+# Where each stage begins and how long it is, as shares of the work on a scan.
+SPANS = {"preparing": (0.0, 0.1), "training": (0.1, 0.75), "meshing": (0.85, 0.1), "drawing": (0.95, 0.0)}
 
 log = logging.getLogger("recon")
 
@@ -27,7 +27,11 @@ def work(job: Job) -> float:
         size = Path(job.scan).stat().st_size
     except OSError:
         size = 0
-    return START + BYTE * size + (fit["seconds"] or PRODUCT * fit["steps"] * products)
+    return (
+        SECONDS_PER_SCAN
+        + SECONDS_PER_BYTE * size
+        + (fit["seconds"] or SECONDS_PER_PRODUCT * fit["steps"] * products)
+    )
 
 
 class Progress:
@@ -42,13 +46,13 @@ class Progress:
 
     def heard(self, job: Job, message: Message) -> None:
         if "stage" in message:
-            begin, length = STAGES.get(message["stage"], (0.0, 0.0))
+            begin, length = SPANS.get(message["stage"], (0.0, 0.0))
             self.shares[job.name] = begin + length * message["share"]
             share = f" {message['share']:.0%}" if length else ""
             self.running[job.name] = f"{job.name} {message['stage']}{share}"
         elif "warning" in message:
             log.warning("%s: %s", job.name, message["warning"])
-        elif any(end in message for end in ENDS):
+        elif any(end in message for end in FINAL_MESSAGES):
             self._end(job, message)
         done = sum(self.shares[name] * self.work[name] for name in self.work)
         now = f"; {', '.join(self.running.values())}" if self.running else ""

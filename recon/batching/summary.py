@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from recon.base.files import atomic_path
-from recon.base.provenance import SUMMARY
+from recon.base.provenance import SUMMARY_FILE
 from recon.batching.job import DONE, FAILED, Job
 
-KEPT, UNFINISHED = "done before", "unfinished"
-STATES = (DONE, KEPT, FAILED, UNFINISHED)
-COLUMNS = (
+DONE_BEFORE, UNFINISHED = "done before", "unfinished"
+STATES = (DONE, DONE_BEFORE, FAILED, UNFINISHED)
+CSV_COLUMNS = (
     *("scan", "mesh", "state", "points", "faces", "seconds"),
     *("scan_to_mesh", "scan_to_mesh_p95", "scan_to_mesh_largest", "diagonal", "unit"),
     *("watertight", "components", "genus", "area", "volume", "peak_memory", "error"),
 )
-CSV, JSON = SUMMARY, "summary.json"
+CSV_FILE, JSON_FILE = SUMMARY_FILE, "summary.json"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Result:
     @property
     def is_there(self) -> bool:
         """Whether the mesh is."""
-        return self.state in (DONE, KEPT)
+        return self.state in (DONE, DONE_BEFORE)
 
     @property
     def error(self) -> str | None:
@@ -57,12 +57,12 @@ class Result:
         return error["message"] if error else self.unread
 
     def row(self, out: Path) -> dict[str, Any]:
-        """By `COLUMNS`; the mesh's path below `out`, None where there is no value."""
-        row: dict[str, Any] = dict.fromkeys(COLUMNS)
+        """By `CSV_COLUMNS`; the mesh's path below `out`, None where there is no value."""
+        row: dict[str, Any] = dict.fromkeys(CSV_COLUMNS)
         row |= {"scan": self.scan, "state": self.state, "error": self.error}
         if self.is_there and self.manifest:
             result, run = self.manifest["result"], self.manifest["run"]
-            row |= {name: result[name] for name in COLUMNS if name in result}
+            row |= {name: result[name] for name in CSV_COLUMNS if name in result}
             away = result["scan_to_mesh"]
             row |= {"scan_to_mesh": away["mean"], "scan_to_mesh_p95": away["p95"]}
             row |= {"scan_to_mesh_largest": away["largest"], "mesh": self.mesh.relative_to(out).as_posix()}
@@ -86,13 +86,13 @@ def report(results: Sequence[Result], folder: Path, out: Path) -> dict[str, Any]
 def write_summary(results: Sequence[Result], folder: Path, out: Path) -> None:
     """summary.csv and summary.json in `out`. Raises OutputError where the disk refuses."""
     content = report(results, folder, out)
-    with atomic_path(out / JSON, overwrite=True) as temporary:
+    with atomic_path(out / JSON_FILE, overwrite=True) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     with (
-        atomic_path(out / CSV, overwrite=True) as temporary,
+        atomic_path(out / CSV_FILE, overwrite=True) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
-        rows = csv.DictWriter(file, COLUMNS)
+        rows = csv.DictWriter(file, CSV_COLUMNS)
         rows.writeheader()
         rows.writerows(content["scans"])
 
@@ -102,11 +102,11 @@ def how_many(scans: int) -> str:
     return f"{scans} scan{'' if scans == 1 else 's'}"
 
 
-HEADER = ("scan", "points", "seconds", "faces", "scan to mesh", "watertight", "state")
+TABLE_HEADER = ("scan", "points", "seconds", "faces", "scan to mesh", "watertight", "state")
 
 
 def cells(row: dict[str, Any]) -> tuple[str, ...]:
-    """A row as it is read, under `HEADER`; empty where there is nothing to say."""
+    """A row as it is read, under `TABLE_HEADER`; empty where there is nothing to say."""
     unit = f" {row['unit']}" if row["unit"] else ""
     return (
         row["scan"],
@@ -121,8 +121,8 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 def table(results: Sequence[Result], out: Path) -> list[str]:
     """Lines to read: one a scan, and a last one that counts them."""
-    rows = [HEADER, *(cells(result.row(out)) for result in results)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADER))]
+    rows = [TABLE_HEADER, *(cells(result.row(out)) for result in results)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(TABLE_HEADER))]
     lines = []
     for row in rows:
         line = [

@@ -29,8 +29,8 @@ from recon.errors import OutputError, ReconError, ScanError
 if TYPE_CHECKING:
     from recon.training.trainer import Progress
 
-BETWEEN = 0.25  # seconds between two messages on how far a stage is
-PICTURE = (240, 180)
+REPORT_SECONDS = 0.25  # between two messages on one stage
+PICTURE_SIZE = (240, 180)  # pixels
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -75,7 +75,7 @@ class Messages:
 
     def stage_is(self, stage: str, share: float = 0.0) -> None:
         now = time.monotonic()
-        if stage != self.stage or now - self.said >= BETWEEN:
+        if stage != self.stage or now - self.said >= REPORT_SECONDS:
             self.stage, self.said = stage, now
             self({"stage": stage, "share": share})
 
@@ -207,7 +207,7 @@ def _draw(surface: Any, path: Path) -> None:
     from recon.render.ray_casting import picture
 
     try:
-        drawn = picture(surface, PICTURE)
+        drawn = picture(surface, PICTURE_SIZE)
     except Exception:  # noqa: BLE001 a surface that cannot be drawn is a result all the same
         logging.getLogger("recon").warning("no picture could be drawn of the mesh")
         path.unlink(missing_ok=True)

@@ -11,9 +11,9 @@ from recon.scan.preparation.cleaning import MAX_COORDINATE, MIN_POINTS
 from recon.scan.preparation.normal_reliability import NormalCheck
 from recon.surface.settings import STANDARD
 
-MOST = STANDARD.scan.most
-ROUNDING = 1e-6  # of the spacing: less noise is the computer's
-FLOAT32_LOSS = 0.1  # of the spacing: single precision that moves points further spoils the scan
+MAX_POINTS = STANDARD.scan.most
+MIN_NOISE = 1e-6  # of the spacing: less comes from rounding
+MAX_FLOAT32_LOSS = 0.1  # of the spacing: if single precision moves points further, it spoils the scan
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Survey:
     def lines(self) -> list[str]:
         """Some of that for people."""
         out = []
-        if self.noise is not None and self.noise < ROUNDING / math.sqrt(self.density):
+        if self.noise is not None and self.noise < MIN_NOISE / math.sqrt(self.density):
             out.append("noise     none that neighbours show (neither do rounded coordinates)")
         elif self.noise is not None:
             out.append(f"noise     points are about {self.noise:.3g} off the surface (standard deviation)")
@@ -176,7 +176,7 @@ def _problems(info: Info) -> list[str]:
             out.append(f"coordinates of {largest:.3g} are too large to compute with")
         elif info.spacing is not None:
             lost = largest * 2.0**-24
-            if lost > FLOAT32_LOSS * info.spacing:
+            if lost > MAX_FLOAT32_LOSS * info.spacing:
                 out.append(
                     f"coordinates up to {largest:.9g} are large against the spacing: they are kept in double "
                     f"precision, but programs in single precision move points by up to {lost:.2g}"
@@ -226,7 +226,7 @@ def _notes(info: Info) -> list[str]:
     if info.survey is None:
         return out
     if info.survey.thinned:
-        most = f"{MOST:,} points at most, evenly spaced"
+        most = f"{MAX_POINTS:,} points at most, evenly spaced"
         out.append(f"recon mesh keeps {most} (--set scan.most=N keeps N)")
     if info.survey.depth_image:
         rounded = ", and draws its rounded depths anew between the steps" if info.survey.rounded else ""

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from recon.errors import ScanError
 from recon.geometry import Float, Frame, Mesh, PointCloud
-from recon.info.findings import MOST, Info, Survey
+from recon.info.findings import MAX_POINTS, Info, Survey
 from recon.meshing.topology import Measures, Topology, measures, topology
 from recon.scan.files import read_any
 from recon.scan.preparation.cleaning import MAX_COORDINATE, clean, first_of_each
@@ -26,9 +26,9 @@ from recon.scan.preparation.outliers import outliers
 from recon.scan.preparation.spacing import point_spacing
 from recon.surface.settings import STANDARD
 
-SAMPLE = 20_000  # points whose neighbours are looked at
-SURVEYED = 30_000  # points by which outliers, noise and openings are found
-LARGEST_CUBED = 1e90  # volumes of coordinates stay finite
+SPACING_SAMPLE_POINTS = 20_000
+SURVEY_SAMPLE_POINTS = 30_000  # for outliers, noise and openings
+MAX_VOLUME_COORDINATE = 1e90  # cubes of coordinates stay finite
 
 
 def inspect(path: str | Path, *, threads: int = 1) -> Info:
@@ -75,7 +75,7 @@ def inspect(path: str | Path, *, threads: int = 1) -> Info:
 
 def _shape(mesh: Mesh) -> tuple[Topology, Measures | None]:
     """Of a mesh whose volume may be beyond computing: `outward` and the measures are then None."""
-    if (np.abs(mesh.vertices) < LARGEST_CUBED).all():
+    if (np.abs(mesh.vertices) < MAX_VOLUME_COORDINATE).all():
         shape = topology(mesh)
         return shape, measures(mesh, shape)
     with np.errstate(all="ignore"):
@@ -84,7 +84,7 @@ def _shape(mesh: Mesh) -> tuple[Topology, Measures | None]:
 
 def _chosen(count: int) -> np.ndarray:
     """Some of `count` points, spread over the file."""
-    return np.unique(np.linspace(0, count - 1, min(count, SAMPLE)).astype(np.int64))
+    return np.unique(np.linspace(0, count - 1, min(count, SPACING_SAMPLE_POINTS)).astype(np.int64))
 
 
 def _spacing(places: Float, threads: int) -> float | None:
@@ -114,8 +114,8 @@ def _looked_at(cloud: PointCloud, threads: int) -> tuple[NormalCheck | None, Sur
         sensors=None if sensors is None else frame.to_unit(sensors),
     )
     chosen = np.arange(len(unit))
-    if len(unit) > SURVEYED:  # not evenly spaced: that would be another noise
-        chosen = np.sort(np.random.default_rng(0).choice(chosen, SURVEYED, replace=False))
+    if len(unit) > SURVEY_SAMPLE_POINTS:  # not evenly spaced: that would be another noise
+        chosen = np.sort(np.random.default_rng(0).choice(chosen, SURVEY_SAMPLE_POINTS, replace=False))
     some = unit.select(chosen)
     stray = outliers(some.points, threads)
     check, noise, closed = _without_outliers(some.select(~stray), threads)
@@ -128,8 +128,8 @@ def _looked_at(cloud: PointCloud, threads: int) -> tuple[NormalCheck | None, Sur
         closed=closed,
         depth_image=depth_image,
         rounded=anew is not None,
-        thinned=len(unit) > MOST,
-        sampled=len(unit) > SURVEYED,
+        thinned=len(unit) > MAX_POINTS,
+        sampled=len(unit) > SURVEY_SAMPLE_POINTS,
     )
 
 

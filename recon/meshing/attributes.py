@@ -6,9 +6,9 @@ sharp as the scan has them, and no point enters or leaves with a jump. The fit i
 (Cleveland 1979, "Robust locally weighted regression and smoothing scatterplots", doi:10.2307/2286407), which
 takes out what a one-sided neighbourhood would add, and is held within the values of the points it is made of.
 
-Points are near where both place and normal are: the next face of a sharp edge counts as 1.4 `TURN` spacings
-away, the back of a thin wall as two, and that has next to no weight. Colours are averaged as they are stored,
-sRGB-encoded: equal steps of it look and are about equally noisy, and viewers interpolate between vertices so;
+Points are near where both place and normal are: the next face of a sharp edge counts as 1.4 `NORMAL_WEIGHT`
+spacings away, the back of a thin wall as two, and has next to no weight. Colours are averaged as stored, in
+sRGB: equal steps of it look and are about equally noisy, and viewers interpolate between vertices so;
 in linear light the bright side of an edge would grow, and one bright outlier would outweigh its neighbours.
 """
 
@@ -24,10 +24,10 @@ from recon.geometry import Float, Mesh, PointCloud
 from recon.scan.preparation.spacing import point_spacing
 
 NEIGHBOURS = 16
-TURN = 3.0  # point spacings that a unit of difference between normals counts for
-FAINT = 1e-9  # the weight of what counts only where nothing else does
-RIDGE = 1e-3  # of the neighbourhood's spread: a direction with less of it has no slope
-CHUNK = 1 << 14  # vertices at a time
+NORMAL_WEIGHT = 3.0  # point spacings that a unit of distance between normals counts for
+MIN_WEIGHT = 1e-9  # of points that count only where no others do
+RELATIVE_RIDGE = 1e-3  # of the neighbourhood's spread: flattens the fit in directions with less
+CHUNK_VERTICES = 1 << 14
 
 
 def with_attributes(mesh: Mesh, scan: PointCloud, threads: int = 1) -> Mesh:
@@ -54,7 +54,7 @@ def _carried(mesh: Mesh, scan: PointCloud, table: Float, threads: int) -> Float:
     """The columns of `table` (n, c), which are on the points of `scan`, on the vertices of `mesh` (m, c)."""
     origin, turn = scan.points[0], 0.0
     if scan.normals is not None and mesh.normals is not None and len(scan) > NEIGHBOURS:
-        turn = TURN * point_spacing(scan.points - origin, threads)
+        turn = NORMAL_WEIGHT * point_spacing(scan.points - origin, threads)
 
     def placed(points: Float, normals: Float | None) -> Float:
         points = points - origin
@@ -66,27 +66,27 @@ def _carried(mesh: Mesh, scan: PointCloud, table: Float, threads: int) -> Float:
     out = np.empty((len(mesh.vertices), table.shape[1]))
 
     def carry(start: int) -> None:
-        part = slice(start, start + CHUNK)
+        part = slice(start, start + CHUNK_VERTICES)
         normals = None if mesh.normals is None else mesh.normals[part]
         vertices = placed(mesh.vertices[part], normals)
         distance, near = tree.query(vertices, range(1, count + 1))
         around = points[near]
         agreeing = np.einsum("nki,ni->nk", around[..., 3:], vertices[:, 3:]) / turn**2 if turn else 1.0
         measured = table[near]
-        kernel = _kernel(distance) * (np.maximum(agreeing, 0) + FAINT)
+        kernel = _kernel(distance) * (np.maximum(agreeing, 0) + MIN_WEIGHT)
         weight = _linear(kernel, vertices[:, :3], around[..., :3], normals)
         fitted = np.einsum("nk,nkc->nc", weight, measured)
         out[part] = fitted.clip(measured.min(1), measured.max(1))
 
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(carry, range(0, len(out), CHUNK)))
+        list(pool.map(carry, range(0, len(out), CHUNK_VERTICES)))
     return out
 
 
 def _kernel(distance: Float) -> Float:
     """Weights (n, k) of points at `distance` (n, k), which rises along a row."""
     radius = np.maximum(distance[:, -1:], np.finfo(float).tiny)
-    return (1 - (distance / radius) ** 2) ** 2 + FAINT  # where all are as far, all count
+    return (1 - (distance / radius) ** 2) ** 2 + MIN_WEIGHT  # where all are as far, all count
 
 
 def _linear(kernel: Float, vertices: Float, around: Float, normals: Float | None) -> Float:
@@ -100,7 +100,7 @@ def _linear(kernel: Float, vertices: Float, around: Float, normals: Float | None
         offset = offset - np.einsum("nki,ni->nk", offset, normals)[..., None] * normals[:, None]
         shift = shift - (shift * normals).sum(1, keepdims=True) * normals
     spread = np.einsum("nki,nkj->nij", weight[..., None] * offset, offset)
-    ridge = RIDGE * np.trace(spread, axis1=1, axis2=2) + np.finfo(float).tiny
+    ridge = RELATIVE_RIDGE * np.trace(spread, axis1=1, axis2=2) + np.finfo(float).tiny
     slope = np.linalg.solve(spread + ridge[:, None, None] * np.eye(3), shift[..., None])[..., 0]
     beyond = (slope * shift).sum(1)  # squared, in the neighbourhood's own spread: above 1 it is extrapolation
     slope = slope / np.sqrt(np.maximum(beyond, 1))[:, None]

@@ -23,20 +23,20 @@ from scipy.spatial import cKDTree
 
 from recon.geometry import Float, Int, Mesh, PointCloud, vertex_normals
 
-LONG = 100.0  # the shortest rim that is drawn anew: few points lie around those of small holes
-STEP = 0.5  # from node to node of the outline
-SMOOTH = 18  # rounds of smoothing the rim that it starts from
-TURN = 6.0  # what a turn by one radian costs, in points: bays longer than 4 √TURN are followed
-BEYOND = 0.13  # from the outline around the points to the edge that they were drawn from
-BAND = 3.0  # how deep inside points are asked; those outside, half that
-FARTHEST = 0.4  # of the radius r of trimming: how far the outline may leave the rim, and `BAND` at most
-CERTAIN = 0.75  # of r: deeper inside or outside nothing changes
-AROUND = 32  # points around a node, whose median spacing is not that of the rim alone
-SHARPEST = 0.05  # noise of the points, at least
-BENT = 0.02  # radians that count as no turn
-TIED = 0.03  # to the line that it starts from, weight of the square
-ROUNDS, ITERATIONS, CLOSE = 2, 40, 1e-3
-PARTS = 8  # of a side of the outline, to find the nearest
+MIN_RIM_LENGTH = 100.0  # shorter rims stay: few points lie around small holes
+NODE_STEP = 0.5  # along the outline
+SMOOTHING_PASSES = 18  # of the rim that the outline starts from
+TURNING_COST_PER_RADIAN = 6.0  # in points: bays longer than 4 times its root are followed
+EDGE_OFFSET = 0.13  # from the outline to the edge of what was scanned
+BAND_DEPTH = 3.0  # inside the outline; outside, points count within half of it
+MAX_OFFSET = 0.4  # of the outline from the rim, in radii r of trimming; at most `BAND_DEPTH`
+CERTAIN_DEPTH = 0.75  # in r: deeper inside or outside nothing changes
+SPACING_POINTS = 32  # whose median is the spacing at a node, not that of the rim alone
+MIN_NOISE = 0.05
+MIN_ANGLE = 0.02  # radians: smoothes the cost of turning at 0
+TIE_WEIGHT = 0.03  # of the squared offset from the line that the outline starts from
+FIT_ROUNDS, MAX_NEWTON_STEPS, TOLERANCE = 2, 40, 1e-3
+SIDE_PARTS = 8  # of a side of the outline, for finding the nearest
 
 
 Spacing = Callable[[Int], Float]
@@ -79,19 +79,19 @@ def rim_level(
     if start is None:
         return level
     nodes, after, before, around = start
-    farthest = np.minimum(FARTHEST * reach[vertices.query(nodes)[1]] / around, BAND)
+    farthest = np.minimum(MAX_OFFSET * reach[vertices.query(nodes)[1]] / around, BAND_DEPTH)
     points, facing = scan.points, scan.normals
-    close = np.isfinite(cKDTree(nodes).query(points, distance_upper_bound=BAND * around.max())[0])
+    close = np.isfinite(cKDTree(nodes).query(points, distance_upper_bound=BAND_DEPTH * around.max())[0])
     points, facing = points[close], None if facing is None else facing[close]
     _, below = vertices.query(points)
     height = ((points - mesh.vertices[below]) * normals[below]).sum(1)
-    for _ in range(ROUNDS):
+    for _ in range(FIT_ROUNDS):
         outline = Outline(nodes, after, before, around, normals[vertices.query(nodes)[1]])
         outward = outline.outward(nodes[after] - nodes[before])
         moved = _moved(outline, outward, points, facing, height)
         nodes = nodes + (np.clip(moved, -farthest, farthest) * around)[:, None] * outward
     outward = outline.outward(nodes[after] - nodes[before])
-    outline = Outline(nodes + BEYOND * around[:, None] * outward, after, before, around, outline.normal)
+    outline = Outline(nodes + EDGE_OFFSET * around[:, None] * outward, after, before, around, outline.normal)
     return _tidy(mesh.faces, _level(mesh, normals, outline, level, reach), level, reach)
 
 
@@ -100,18 +100,18 @@ def _start(first: Mesh, tree: cKDTree, spacing: Spacing) -> tuple[Float, Int, In
     lines, sizes = [], []
     for line in _loops(first.faces):
         corners = first.vertices[line]
-        _, near = tree.query(corners, min(AROUND, tree.n))
+        _, near = tree.query(corners, min(SPACING_POINTS, tree.n))
         around = np.median(spacing(near), axis=1)
         following = np.append(around[1:], around[0])
         length = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1) * 2 / (around + following)
         at = np.append(0.0, np.cumsum(length))
-        if at[-1] < LONG:
+        if at[-1] < MIN_RIM_LENGTH:
             continue
-        count = max(round(at[-1] / STEP), 8)
+        count = max(round(at[-1] / NODE_STEP), 8)
         asked = np.arange(count) * at[-1] / count
         both = np.column_stack([corners, around])
         nodes = np.stack([np.interp(asked, at, np.append(a, a[0])) for a in both.T], axis=1)
-        for _ in range(SMOOTH):
+        for _ in range(SMOOTHING_PASSES):
             nodes = 0.5 * nodes + 0.25 * (np.roll(nodes, 1, axis=0) + np.roll(nodes, -1, axis=0))
         lines.append(nodes)
         sizes.append(count)
@@ -151,7 +151,7 @@ def _moved(outline: Outline, outward: Float, points: Float, facing: Float | None
     nodes, spacing = outline.nodes, outline.spacing
     away, near = cKDTree(nodes).query(points)
     scale = spacing[near]
-    asked = (away < BAND * scale) & (np.abs(height) < BAND * scale)
+    asked = (away < BAND_DEPTH * scale) & (np.abs(height) < BAND_DEPTH * scale)
     if facing is not None:
         asked &= (facing * outline.normal[near]).sum(1) > 0
     points, near, scale = points[asked], near[asked], scale[asked]
@@ -163,7 +163,7 @@ def _moved(outline: Outline, outward: Float, points: Float, facing: Float | None
     line = (1 - share) * nodes[near] + share * nodes[other]
     direction = (1 - share) * outward[near] + share * outward[other]
     beyond = ((points - line) * direction).sum(1) / scale
-    asked[asked] = inside = (beyond > -BAND) & (beyond < BAND / 2)
+    asked[asked] = inside = (beyond > -BAND_DEPTH) & (beyond < BAND_DEPTH / 2)
     rows, count = np.arange(np.count_nonzero(inside)), len(nodes)
     share = share[inside, 0]
     there = coo_array(
@@ -174,12 +174,14 @@ def _moved(outline: Outline, outward: Float, points: Float, facing: Float | None
         shape=(len(rows), count),
     ).tocsr()
     noise = 1.4826 * float(np.median(np.abs(height[asked] / scale[inside]))) if len(rows) else 0.0
-    return _least(outline, outward, there, beyond[inside], max(noise * np.sqrt(3) / np.pi, SHARPEST))
+    return _least(outline, outward, there, beyond[inside], max(noise * np.sqrt(3) / np.pi, MIN_NOISE))
 
 
 def _least(outline: Outline, outward: Float, there: coo_array, beyond: Float, noise: float) -> Float:
-    """(n,) e that is least in area, turning, and points outside: the sum of e over the nodes' steps, `TURN`
-    times the sum of the angles, and -log of the logistic function of (`there` e - `beyond`) / `noise`.
+    """Offsets (n,) that are least in area, turning and points outside, by Newton's method.
+
+    The cost is the sum of e over the nodes' steps, `TURNING_COST_PER_RADIAN` times the sum of the angles, and
+    -log of the logistic function of (`there` e - `beyond`) / `noise`.
     """
     nodes, after, before = outline.nodes, outline.after, outline.before
     length = np.linalg.norm(nodes[after] - nodes, axis=1) / outline.spacing
@@ -200,21 +202,30 @@ def _least(outline: Outline, outward: Float, there: coo_array, beyond: Float, no
     bend = ((nodes[after] - 2 * nodes + nodes[before]) * outward).sum(1) / outline.spacing / length
 
     def cost(e: Float) -> tuple[float, Float, Float]:
-        inside, turn = (there @ e - beyond) / noise, np.hypot(turning @ e + bend, BENT)
-        total = length @ e + np.logaddexp(0, -inside).sum() + TURN * turn.sum() + TIED / 2 * (e @ e)
+        inside, turn = (there @ e - beyond) / noise, np.hypot(turning @ e + bend, MIN_ANGLE)
+        total = (
+            length @ e
+            + np.logaddexp(0, -inside).sum()
+            + TURNING_COST_PER_RADIAN * turn.sum()
+            + TIE_WEIGHT / 2 * (e @ e)
+        )
         return float(total), inside, turn
 
     e = np.zeros(len(nodes))
     now, inside, turn = cost(e)
-    for _ in range(ITERATIONS):
+    for _ in range(MAX_NEWTON_STEPS):
         pull = 1 / (1 + np.exp(np.clip(inside, -50, 50)))
-        slope = length - there.T @ (pull / noise) + TIED * e
-        slope += TURN * (turning.T @ ((turning @ e + bend) / turn))
+        slope = length - there.T @ (pull / noise) + TIE_WEIGHT * e
+        slope += TURNING_COST_PER_RADIAN * (turning.T @ ((turning @ e + bend) / turn))
         curve = there.T @ diags_array(pull * (1 - pull) / noise**2) @ there
-        curve = curve + TURN * (turning.T @ diags_array(1 / turn) @ turning) + TIED * eye_array(len(e))
+        curve = (
+            curve
+            + TURNING_COST_PER_RADIAN * (turning.T @ diags_array(1 / turn) @ turning)
+            + TIE_WEIGHT * eye_array(len(e))
+        )
         step = spsolve(csc_array(curve), -slope)
         share, before_it = 1.0, now
-        while share > CLOSE:
+        while share > TOLERANCE:
             now, inside, turn = cost(e + share * step)
             if now < before_it - 1e-4 * share * abs(slope @ step):
                 break
@@ -222,7 +233,7 @@ def _least(outline: Outline, outward: Float, there: coo_array, beyond: Float, no
         else:
             break
         e = e + share * step
-        if before_it - now < CLOSE:
+        if before_it - now < TOLERANCE:
             break
     return e
 
@@ -231,15 +242,15 @@ def _level(mesh: Mesh, normals: Float, outline: Outline, level: Float, reach: Fl
     """`level`, and near its edge the distance to `outline`."""
     above = level > 0
     crossed = mesh.faces[above[mesh.faces].any(1) & ~above[mesh.faces].all(1)]
-    near = np.abs(level) < CERTAIN * reach
+    near = np.abs(level) < CERTAIN_DEPTH * reach
     near[crossed] = True
     asked = np.flatnonzero(near)
-    at = ((np.arange(PARTS) + 0.5) / PARTS)[:, None]
+    at = ((np.arange(SIDE_PARTS) + 0.5) / SIDE_PARTS)[:, None]
     side = outline.nodes[outline.after] - outline.nodes
     outward = outline.outward(side)
     dense = (outline.nodes[:, None] + at * side[:, None]).reshape(-1, 3)
     away, nearest = cKDTree(dense).query(mesh.vertices[asked])
-    of = nearest // PARTS
+    of = nearest // SIDE_PARTS
     from_node, from_there = (mesh.vertices[asked] - a for a in (outline.nodes[of], dense[nearest]))
     across = (from_node * outward[of]).sum(1)
     along = (from_node * side[of]).sum(1) / (side[of] ** 2).sum(1)
@@ -255,7 +266,7 @@ def _tidy(faces: Int, level: Float, before: Float, reach: Float) -> Float:
     """`level` (n,) without specks and pinholes: of what it keeps or cuts, a patch stays where the level
     `before` was certain about one of its vertices, or surer than about the rest of a patch of its own.
     """
-    certain = np.abs(before) >= CERTAIN * reach
+    certain = np.abs(before) >= CERTAIN_DEPTH * reach
     patch = _patches(faces, before > 0)
     order = np.lexsort((np.abs(before), patch))
     certain[order[np.append(np.diff(patch[order]) > 0, True)]] = True

@@ -24,16 +24,16 @@ from torch import Tensor
 
 Progress = Callable[[float], None]
 
-BLOCK = 8  # bricks along the side of a block, the coarse level of the table
-CHUNK = 1 << 16  # bricks gathered at a time
-FIRST_CUBES = 16  # along the longest side, where the way from coarse to fine begins
+BLOCK_BRICKS = 8  # along the side of a block, the coarse level of the table
+CHUNK_BRICKS = 1 << 16  # gathered at a time
+COARSEST_CUBES = 16  # along the longest side of the box, at the coarsest level
 BOUND_SAMPLES, BOUND_MARGIN = 4096, 1.1
-# An interpolated value is trusted if it is this many times the error that second differences foretell.
-TRUST, TRUSTED_FROM = 4.0, 0.05  # the latter in cells
-CENTRE, AXES = 7, (4, 2, 1)  # which of OFFSETS
+# An interpolated value's sign is trusted above this many times the predicted error, plus a share of a cell.
+TRUST_FACTOR, MIN_TRUSTED_VALUE = 4.0, 0.05
+CENTRE_OFFSET, AXIS_OFFSETS = 7, (4, 2, 1)  # indices into CORNER_OFFSETS
 
-OFFSETS = list(product((0, 1), repeat=3))
-PLACES = list(product((0, 1, 2), repeat=3))  # of the 27 samples of a brick
+CORNER_OFFSETS = list(product((0, 1), repeat=3))
+SAMPLE_PLACES = list(product((0, 1, 2), repeat=3))  # of the 27 samples of a brick
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,17 @@ class Bricks:
     places  (n, 3) int32; brick 0 is none, and stands for all that are not stored
     values  (n, 8) float32: Φ at the samples that each brick owns, in cells; NaN where not taken
     active  (n,) bool: all 27 samples are there, 8 of its own, 19 of its upper neighbours
-    upper   (n, 8) int32: the numbers of an active brick and its 7 upper neighbours, in the order of OFFSETS
+    upper   (n, 8) int32: numbers of an active brick and its 7 upper neighbours, ordered as CORNER_OFFSETS
     """
 
     def __init__(self, shape: tuple[int, int, int], device: torch.device | str) -> None:
         self.shape = torch.tensor(shape, device=device)
         self.device = torch.device(device)
-        self._offsets = torch.tensor(OFFSETS, dtype=torch.int32, device=device)
-        blocks = [n // BLOCK + 1 for n in shape]
+        self._offsets = torch.tensor(CORNER_OFFSETS, dtype=torch.int32, device=device)
+        blocks = [n // BLOCK_BRICKS + 1 for n in shape]
         self._strides = torch.tensor([blocks[1] * blocks[2], blocks[2], 1], device=device)
         self._blocks = torch.zeros(blocks[0] * blocks[1] * blocks[2], dtype=torch.int32, device=device)
-        self._numbers = torch.zeros((1, BLOCK**3), dtype=torch.int32, device=device)  # block 0: none
+        self._numbers = torch.zeros((1, BLOCK_BRICKS**3), dtype=torch.int32, device=device)  # block 0: none
         self.places = torch.full((1, 3), -2, dtype=torch.int32, device=device)
         self.values = torch.full((1, 8), torch.nan, device=device)
         self.active = torch.zeros(1, dtype=torch.bool, device=device)
@@ -84,8 +84,8 @@ class Bricks:
         self.active[own] = True
         self._wanted[own] = True
         self.upper[own, 0] = own.int()
-        for number, offset in enumerate(OFFSETS[1:], start=1):
-            shared = [k for k, local in enumerate(OFFSETS) if not any(map(int.__and__, local, offset))]
+        for number, offset in enumerate(CORNER_OFFSETS[1:], start=1):
+            shared = [k for k, local in enumerate(CORNER_OFFSETS) if not any(map(int.__and__, local, offset))]
             there = self._there(places + self._offsets[number])
             self.upper[own, number] = there.int()
             for k in shared:
@@ -100,15 +100,19 @@ class Bricks:
         value = self.values.new_full((len(self.places),), torch.nan)  # and so is all that follows from it
         value[numbers] = centres
         before, error = self._behind(value)
-        for some in self._wanted.any(1).nonzero().squeeze(1).split(CHUNK):
-            for k, local in enumerate(OFFSETS):
+        for some in self._wanted.any(1).nonzero().squeeze(1).split(CHUNK_BRICKS):
+            for k, local in enumerate(CORNER_OFFSETS):
                 around = [some]  # the bricks whose centres are around the sample
                 for axis, at_centre in enumerate(local):
                     if not at_centre:
                         around += [before[one, axis].long() for one in around]
                 mean = torch.stack([value[one] for one in around]).mean(0)
                 errors = torch.stack([error[one] for one in around]).amax(0)
-                sure = ~mean.isnan() if k == CENTRE else mean.abs() > TRUST * errors + TRUSTED_FROM
+                sure = (
+                    ~mean.isnan()
+                    if k == CENTRE_OFFSET
+                    else mean.abs() > TRUST_FACTOR * errors + MIN_TRUSTED_VALUE
+                )
                 self.values[some, k] = torch.where(sure & self._wanted[some, k], mean, torch.nan)
 
     def _behind(self, centres: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,7 +121,7 @@ class Bricks:
         """
         before = torch.zeros((len(centres), 3), dtype=torch.int32, device=self.device)
         error = torch.zeros_like(centres)
-        for axis, k in enumerate(AXES):
+        for axis, k in enumerate(AXIS_OFFSETS):
             after = torch.empty(len(centres), dtype=torch.int32, device=self.device)
             for part in _chunks(len(centres)):
                 after[part] = self.find(self.places[part] + self._offsets[k]).int()
@@ -134,17 +138,17 @@ class Bricks:
         missing = self._wanted & self.values.isnan()
         total, done = int(missing.sum()), 0
         for k in range(8):
-            for some in missing[:, k].nonzero().squeeze(1).split(CHUNK):
+            for some in missing[:, k].nonzero().squeeze(1).split(CHUNK_BRICKS):
                 self.values[some, k] = field.values(2 * self.places[some] + self._offsets[k])
                 done += len(some)
                 progress(done / total)
 
     def neighbourhoods(self, numbers: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """In chunks of the bricks `numbers`: those, themselves and their upper neighbours (c, 8), and their
-        samples (c, 27) in the order of PLACES.
+        samples (c, 27) in the order of SAMPLE_PLACES.
         """
         flat = self.values.view(-1)
-        for some in numbers.split(CHUNK):
+        for some in numbers.split(CHUNK_BRICKS):
             upper = self.upper[some].long()
             own = upper * 8
             columns = [flat[own[:, k] + local] for k, local in _OWNERS]
@@ -152,9 +156,9 @@ class Bricks:
 
     def complete(self) -> None:
         """Give those that are not active the neighbours across which their edges can lead."""
-        for numbers in (~self.active).nonzero().squeeze(1).split(CHUNK):
+        for numbers in (~self.active).nonzero().squeeze(1).split(CHUNK_BRICKS):
             self.upper[numbers, 0] = numbers.int()
-            for k in AXES:
+            for k in AXIS_OFFSETS:
                 self.upper[numbers, k] = self.find(self.places[numbers] + self._offsets[k]).int()
 
     def _there(self, places: Tensor) -> Tensor:
@@ -167,7 +171,7 @@ class Bricks:
         self._blocks[blocks] = torch.arange(
             len(self._numbers), len(self._numbers) + len(blocks), dtype=torch.int32, device=self.device
         )
-        self._numbers = torch.cat([self._numbers, self._numbers.new_zeros((len(blocks), BLOCK**3))])
+        self._numbers = torch.cat([self._numbers, self._numbers.new_zeros((len(blocks), BLOCK_BRICKS**3))])
         count = len(self.places)
         given = torch.arange(count, count + len(fresh), device=self.device)
         self._numbers[self._blocks[block].long(), cell] = given.int()
@@ -180,19 +184,19 @@ class Bricks:
         return numbers
 
     def _address(self, places: Tensor) -> tuple[Tensor, Tensor]:
-        block = (places // BLOCK * self._strides).sum(1)
-        x, y, z = (places % BLOCK).unbind(1)
-        return block, ((x * BLOCK + y) * BLOCK + z).long()
+        block = (places // BLOCK_BRICKS * self._strides).sum(1)
+        x, y, z = (places % BLOCK_BRICKS).unbind(1)
+        return block, ((x * BLOCK_BRICKS + y) * BLOCK_BRICKS + z).long()
 
 
 def _chunks(n: int) -> Iterator[slice]:
-    return (slice(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK))
+    return (slice(start, min(start + CHUNK_BRICKS, n)) for start in range(0, n, CHUNK_BRICKS))
 
 
-# Of each of the 27 samples: whose it is, an index into OFFSETS, and which of its owner's 8.
+# Of each of the 27 samples: whose it is, an index into CORNER_OFFSETS, and which of its owner's 8.
 _OWNERS = [
-    (OFFSETS.index(tuple(p // 2 for p in place)), OFFSETS.index(tuple(p % 2 for p in place)))
-    for place in PLACES
+    (CORNER_OFFSETS.index(tuple(p // 2 for p in place)), CORNER_OFFSETS.index(tuple(p % 2 for p in place)))
+    for place in SAMPLE_PLACES
 ]
 
 
@@ -223,10 +227,10 @@ def _near_surface(
     the field's sign at the coarsest samples.
     """
     bricks = torch.tensor(shape, dtype=torch.int32, device=device)
-    size = 1 << max(0, (max(shape) // FIRST_CUBES).bit_length() - 1)  # of a cube, in bricks
+    size = 1 << max(0, (max(shape) // COARSEST_CUBES).bit_length() - 1)  # of a cube, in bricks
     sides = [torch.arange(-(-n // size), dtype=torch.int32, device=device) for n in shape]
     cubes = torch.cartesian_prod(*sides)
-    children = torch.tensor(OFFSETS, dtype=torch.int32, device=device)
+    children = torch.tensor(CORNER_OFFSETS, dtype=torch.int32, device=device)
     sign = 0
     while True:
         low, high = cubes * size, torch.minimum((cubes + 1) * size, bricks)
@@ -260,7 +264,7 @@ def _run_into(bricks: Bricks, numbers: Tensor) -> Tensor:
     for some, _, samples in bricks.neighbourhoods(numbers):
         inside = samples < 0
         for axis, side in product(range(3), (0, 2)):
-            face = inside[:, [k for k, place in enumerate(PLACES) if place[axis] == side]]
+            face = inside[:, [k for k, place in enumerate(SAMPLE_PLACES) if place[axis] == side]]
             crossed = face.any(1) & ~face.all(1)
             behind = bricks.places[some[crossed]]
             behind[:, axis] += side - 1

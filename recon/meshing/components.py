@@ -10,12 +10,12 @@ from scipy.spatial import cKDTree
 
 from recon.geometry import Float, Mesh
 
-CHUNK, JOINED = 1 << 18, 1 << 21  # faces at a time
-CRUMB = 2e-3  # of the largest part's area
-SUPPORT = 4.0  # in the cloud's point spacings: how near a scan point supports a vertex
-SUPPORTED = 0.25  # the share of supported vertices from which a part counts as scanned
-ALONE = 5e-3  # the share of the points from which it does where no other part is near them
-SAMPLE = 20_000  # points of the scan that are asked
+AREA_CHUNK_FACES, LABEL_CHUNK_FACES = 1 << 18, 1 << 21
+MIN_PART_AREA = 2e-3  # of the largest part's area
+SUPPORT_SPACINGS = 4.0  # how near a scan point supports a vertex
+MIN_SUPPORTED_SHARE = 0.25  # of a part's vertices: from it on, the part counts as scanned
+MIN_SOLE_SHARE = 5e-3  # of the scan's points: a part that is alone near so many counts as scanned, too
+SUPPORT_SAMPLE_POINTS = 20_000
 
 
 def keep_parts(mesh: Mesh, parts: str, points: Float) -> tuple[Mesh, int]:
@@ -33,12 +33,12 @@ def keep_parts(mesh: Mesh, parts: str, points: Float) -> tuple[Mesh, int]:
     if count == 1:
         return mesh, 0
     area = np.zeros(count)
-    for start in range(0, len(mesh.faces), CHUNK):
-        faces = mesh.faces[start : start + CHUNK]
+    for start in range(0, len(mesh.faces), AREA_CHUNK_FACES):
+        faces = mesh.faces[start : start + AREA_CHUNK_FACES]
         a, b, c = (mesh.vertices[faces[:, k]] for k in range(3))
         area += np.bincount(label[faces[:, 0]], np.linalg.norm(np.cross(b - a, c - a), axis=1), count)
     if parts == "auto":
-        kept = area >= CRUMB * area.max()
+        kept = area >= MIN_PART_AREA * area.max()
         if kept.sum() > 1:
             kept &= _supported(mesh, label, count, points)
             kept[area.argmax()] = True
@@ -53,8 +53,8 @@ def _labels(mesh: Mesh) -> NDArray[np.int64]:
     """The part that each vertex belongs to, from 0: chunk by chunk, parts that a face joins become one."""
     label = np.arange(len(mesh.vertices), dtype=np.int32 if len(mesh.vertices) < 2**31 else np.int64)
     number = np.zeros_like(label)
-    for start in range(0, len(mesh.faces), JOINED):
-        faces = label[mesh.faces[start : start + JOINED]]
+    for start in range(0, len(mesh.faces), LABEL_CHUNK_FACES):
+        faces = label[mesh.faces[start : start + LABEL_CHUNK_FACES]]
         seen = np.zeros(len(label), bool)
         seen[faces.ravel()] = True
         old = np.flatnonzero(seen)
@@ -81,13 +81,13 @@ def _supported(mesh: Mesh, label: NDArray, count: int, points: Float) -> NDArray
     members = np.split(order, np.cumsum(np.bincount(label, minlength=count))[:-1])
     for part, vertices in enumerate(members):
         some = rng.choice(vertices, min(len(vertices), 1000), replace=False)
-        distance, _ = tree.query(mesh.vertices[some], distance_upper_bound=SUPPORT * spacing)
-        out[part] = np.isfinite(distance).mean() >= SUPPORTED
-    asked = points[:: max(1, len(points) // SAMPLE)]
-    left = asked[_far(asked, mesh.vertices[out[label]], SUPPORT * spacing)]
+        distance, _ = tree.query(mesh.vertices[some], distance_upper_bound=SUPPORT_SPACINGS * spacing)
+        out[part] = np.isfinite(distance).mean() >= MIN_SUPPORTED_SHARE
+    asked = points[:: max(1, len(points) // SUPPORT_SAMPLE_POINTS)]
+    left = asked[_far(asked, mesh.vertices[out[label]], SUPPORT_SPACINGS * spacing)]
     for part in sorted(np.flatnonzero(~out).tolist(), key=lambda part: -len(members[part])):
-        far = _far(left, mesh.vertices[members[part]], SUPPORT * spacing)
-        if np.count_nonzero(~far) >= ALONE * len(asked):
+        far = _far(left, mesh.vertices[members[part]], SUPPORT_SPACINGS * spacing)
+        if np.count_nonzero(~far) >= MIN_SOLE_SHARE * len(asked):
             out[part], left = True, left[far]
     return out
 

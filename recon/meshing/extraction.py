@@ -4,7 +4,7 @@
 2. `marching_cubes.py` marches over their cells.
 3. Vertices move along the field's gradient onto the zero set (Newton's method, less than half a
    cell), which leaves the error of the flat triangles alone, and take their normals from it.
-4. Where that leaves a triangle lower than `FLOOR` of a cell, its vertices go back to where they can.
+4. Where that leaves a triangle lower than `MIN_TRIANGLE_HEIGHT`, its vertices go back as far as they must.
 
 All of it runs on the field's device.
 """
@@ -23,15 +23,15 @@ from recon.errors import ExtractError
 from recon.geometry import Mesh
 from recon.meshing.bricks import Bricks, Field, Progress, bricks_around_surface
 from recon.meshing.marching_cubes import march
-from recon.meshing.slivers import FLOOR, heights
+from recon.meshing.slivers import MIN_TRIANGLE_HEIGHT, heights
 
 Sdf = Callable[[Tensor], Tensor]
 ValueAndGradient = Callable[[Tensor], tuple[Tensor, Tensor]]
 
-CPU_CHUNK, GPU_CHUNK = 1 << 14, 1 << 18  # points at a time: with gradients 2 GB for 128 units a layer
+CPU_CHUNK_POINTS, GPU_CHUNK_POINTS = 1 << 14, 1 << 18  # with gradients 2 GB at 128 units a layer
 NEWTON_STEPS = 2
-SMALL_STEP = 0.02  # in cells: after a first step below it, what is left of Φ is of its square
-LEAST_SHARE = 0.25  # of a vertex's way to the zero set: if it cannot go this far, it stays where it was
+MAX_SAFE_STEP = 0.02  # in cells: a shorter first step leaves a Φ of the order of its square
+MIN_STEP_SHARE = 0.25  # of a vertex's way to the zero set: it goes this far, or stays where it was
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def extract(
     points, normals = _onto_zero_set(
         gradient, start, grid.cell, dtype, lambda share: progress(0.7 + 0.3 * share)
     )
-    _keep_height(points, start, faces, FLOOR * grid.cell)
+    _keep_height(points, start, faces, MIN_TRIANGLE_HEIGHT * grid.cell)
     return Mesh(points.cpu().numpy(), faces.cpu().numpy().astype(np.int64), normals.cpu().numpy())
 
 
@@ -130,7 +130,7 @@ def central_differences(sdf: Sdf, step: float) -> ValueAndGradient:
 
 
 def _chunk(device: torch.device) -> int:
-    return CPU_CHUNK if device.type == "cpu" else GPU_CHUNK
+    return CPU_CHUNK_POINTS if device.type == "cpu" else GPU_CHUNK_POINTS
 
 
 def _on_grid(sdf: Sdf, gradient: ValueAndGradient, grid: Grid, dtype: torch.dtype) -> Field:
@@ -169,7 +169,7 @@ def _onto_zero_set(
         with torch.no_grad():
             value, slope = gradient(start)
             x, step = _newton(start, start, value, slope, cell)
-            doubtful = (step > SMALL_STEP * cell).nonzero().squeeze(1)
+            doubtful = (step > MAX_SAFE_STEP * cell).nonzero().squeeze(1)
             if len(doubtful):
                 x[doubtful], slope[doubtful] = _guarded(
                     gradient, start[doubtful], value[doubtful], slope[doubtful], cell
@@ -198,7 +198,7 @@ def _guarded(
     left = torch.arange(len(x), device=x.device)
     for _ in range(NEWTON_STEPS):
         trial, step = _newton(start[left], x[left], value[left], slope[left], cell)
-        small = step <= SMALL_STEP * cell
+        small = step <= MAX_SAFE_STEP * cell
         x[left[small]] = trial[small]
         left, trial = left[~small], trial[~small]
         trial_value, trial_slope = gradient(trial)
@@ -218,7 +218,7 @@ def _keep_height(points: Tensor, start: Tensor, faces: Tensor, floor: float) -> 
     whole, share = points.clone(), torch.ones(len(points), dtype=points.dtype, device=points.device)
     while len(low):
         corners = low.unique()
-        share[corners] = torch.where(share[corners] > LEAST_SHARE, share[corners] / 2, 0.0)
+        share[corners] = torch.where(share[corners] > MIN_STEP_SHARE, share[corners] / 2, 0.0)
         points[corners] = torch.lerp(start[corners], whole[corners], share[corners, None])
         touched = torch.zeros(len(points), dtype=torch.bool, device=points.device)
         touched[corners] = True

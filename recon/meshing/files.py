@@ -23,9 +23,9 @@ from recon.errors import OutputError, ScanError, UsageError
 from recon.geometry import Float, Mesh
 from recon.scan.files import read_any
 
-CHUNK = 100_000  # lines of text made at a time
-COARSE = 1e-6  # of the mesh's diagonal, a tenth of a triangle's least height: more rounding is too much
-MERGED = 1e-8  # programs take vertices that are equal when rounded to it for one, whatever the unit
+CHUNK_LINES = 100_000
+MAX_ROUNDING = 1e-6  # of the mesh's diagonal: a tenth of a triangle's minimum height
+MERGE_DISTANCE = 1e-8  # in any unit: other programs merge vertices that are equal when rounded to it
 
 log = logging.getLogger("recon")
 
@@ -124,8 +124,8 @@ def _off(mesh: Mesh, stream: BinaryIO) -> None:
 
 def _write_lines(stream: BinaryIO, line: bytes, rows: NDArray) -> None:
     """`line` filled with each row; %r is the shortest text that reads back as the same number."""
-    for i in range(0, len(rows), CHUNK):
-        part = rows[i : i + CHUNK]
+    for i in range(0, len(rows), CHUNK_LINES):
+        part = rows[i : i + CHUNK_LINES]
         stream.write(line * len(part) % tuple(part.ravel().tolist()))
 
 
@@ -163,19 +163,19 @@ def _stl_offset(vertices: Float) -> Float:
 def _is_far(vertices: Float) -> bool:
     """Whether they are so far from the origin that single precision is too coarse there."""
     lost = 0.5 * float(np.spacing(np.float32(np.abs(vertices).max())))
-    return lost > COARSE * float(np.linalg.norm(np.ptp(vertices, axis=0))) > 0
+    return lost > MAX_ROUNDING * float(np.linalg.norm(np.ptp(vertices, axis=0))) > 0
 
 
 def _warn_of_merging(vertices: Float) -> None:
     """Say so where programs that merge near vertices would change the mesh."""
-    if not np.abs(vertices).max() < MERGED * 2.0**53:
+    if not np.abs(vertices).max() < MERGE_DISTANCE * 2.0**53:
         return  # doubles are further apart, or not finite
-    if count := _meeting(vertices, np.rint(vertices / MERGED).astype(np.int64)):
+    if count := _meeting(vertices, np.rint(vertices / MERGE_DISTANCE).astype(np.int64)):
         log.warning(
             "%d vertices are so near to others that many programs (trimesh: %g, whatever the unit) take them "
             "for one, and holes may open; a scan in a smaller unit (millimetres for metres) is meshed safely",
             count,
-            MERGED,
+            MERGE_DISTANCE,
         )
 
 

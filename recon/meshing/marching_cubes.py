@@ -18,10 +18,10 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from recon.meshing.bricks import OFFSETS, PLACES, Bricks
+from recon.meshing.bricks import CORNER_OFFSETS, SAMPLE_PLACES, Bricks
 
-# The corners of a cube are OFFSETS. Its faces: four corners, counter-clockwise seen from outside.
-FACES = (
+# The corners of a cube are CORNER_OFFSETS. Its faces: four corners, counter-clockwise seen from outside.
+CUBE_FACES = (
     (0b000, 0b001, 0b011, 0b010),
     (0b100, 0b110, 0b111, 0b101),
     (0b000, 0b100, 0b101, 0b001),
@@ -29,12 +29,12 @@ FACES = (
     (0b000, 0b010, 0b110, 0b100),
     (0b001, 0b101, 0b111, 0b011),
 )
-EDGES = [(a, b) for a, b in product(range(8), repeat=2) if b - a in (4, 2, 1) and a & (b - a) == 0]
-EDGE_OF = {frozenset(ends): number for number, ends in enumerate(EDGES)}
-AXES = [{4: 0, 2: 1, 1: 2}[b - a] for a, b in EDGES]
-MIDDLE = len(EDGES)  # stands for the vertex in the middle of a loop; there is at most one in a cell
-# Of an edge: how near a vertex may come to its ends, so that no triangle is lower than `INSET` / √2.
-INSET = 0.1
+CUBE_EDGES = [(a, b) for a, b in product(range(8), repeat=2) if b - a in (4, 2, 1) and a & (b - a) == 0]
+EDGE_OF = {frozenset(ends): number for number, ends in enumerate(CUBE_EDGES)}
+EDGE_AXES = [{4: 0, 2: 1, 1: 2}[b - a] for a, b in CUBE_EDGES]
+LOOP_CENTRE = len(CUBE_EDGES)  # the number of the vertex in the middle of a loop; a cell has at most one
+# Of an edge, between a vertex and the ends: no triangle is lower than this over √2 cells.
+MIN_EDGE_SHARE = 0.1
 Triangle = tuple[int, int, int]
 
 
@@ -46,10 +46,10 @@ def march(bricks: Bricks) -> tuple[Tensor, Tensor]:
     for _, around, samples in bricks.neighbourhoods(bricks.active.nonzero().squeeze(1)):
         brick, cell, entry = table.crossed_cells(samples)
         triangle, of = table.triangles_of(entry)
-        edge = cell[of, None] * (MIDDLE + 1) + triangle
+        edge = cell[of, None] * (LOOP_CENTRE + 1) + triangle
         owner = around[brick[of, None], table.owner[edge]]
         face = crossings.vertex(owner, table.slot[edge]).int()
-        fan = (triangle[:, 2] == MIDDLE).nonzero().squeeze(1)
+        fan = (triangle[:, 2] == LOOP_CENTRE).nonzero().squeeze(1)
         if len(fan):
             middles, number = torch.unique(of[fan], return_inverse=True)
             sums = face.new_zeros((len(middles), 3), dtype=torch.float64)
@@ -89,9 +89,9 @@ def _crossings(bricks: Bricks) -> _Crossings:
             crossed = low * high < 0  # false also where one was not taken
             below.append(crossed.int() << slot)
             row = crossed.nonzero().squeeze(1)
-            place = (2 * at[row] + torch.tensor(PLACES[start], device=bricks.device)).double()
+            place = (2 * at[row] + torch.tensor(SAMPLE_PLACES[start], device=bricks.device)).double()
             share = low[row] / (low[row] - high[row])
-            place[:, slot % 3] += share.clamp(INSET, 1 - INSET).double()
+            place[:, slot % 3] += share.clamp(MIN_EDGE_SHARE, 1 - MIN_EDGE_SHARE).double()
             places.append((row, place))
         mask = torch.stack(below).sum(0, dtype=torch.int32)
         counts = _bit_count(mask)
@@ -116,13 +116,16 @@ def _bit_count(x: Tensor) -> Tensor:
 
 # Columns of a brick's 27 samples: where the edge of each slot starts and ends; the corners of its 8 cells.
 _SLOTS = [
-    (PLACES.index(place), PLACES.index(tuple(p + (a == axis) for a, p in enumerate(place))))
-    for place in OFFSETS
+    (SAMPLE_PLACES.index(place), SAMPLE_PLACES.index(tuple(p + (a == axis) for a, p in enumerate(place))))
+    for place in CORNER_OFFSETS
     for axis in range(3)
 ]
 _CORNERS = [
-    [PLACES.index(tuple(a + b for a, b in zip(cell, corner, strict=True))) for corner in OFFSETS]
-    for cell in OFFSETS
+    [
+        SAMPLE_PLACES.index(tuple(a + b for a, b in zip(cell, corner, strict=True)))
+        for corner in CORNER_OFFSETS
+    ]
+    for cell in CORNER_OFFSETS
 ]
 
 
@@ -135,7 +138,7 @@ class _Table:
     weight     (256, 6) what a face whose insides are joined adds to it; 0 for a face with one way only
     count      (entries,) how many triangles
     triangles  (entries, most, 3) edges of the cell
-    owner      (8 * 13,) whose edge an edge of a cell is: an index into OFFSETS; the 13th stands for none
+    owner      (8 * 13,) whose edge an edge of a cell is: an index into CORNER_OFFSETS; the 13th is none
     slot       (8 * 13,) and at which slot of that brick
     """
 
@@ -172,7 +175,7 @@ def _joined(corners: Tensor) -> Tensor:
     """Whether the saddle of each face's bilinear interpolant is inside: (n, 8) → (n, 6). It is where the
     product of the two diagonal corners inside is larger than that of the other two.
     """
-    a, b, c, d = corners[:, torch.tensor(FACES, device=corners.device)].unbind(2)
+    a, b, c, d = corners[:, torch.tensor(CUBE_FACES, device=corners.device)].unbind(2)
     return torch.where(a < 0, a * c > b * d, b * d > a * c)
 
 
@@ -183,7 +186,7 @@ def _table(device: torch.device) -> _Table:
     entries: list[list[Triangle]] = []
     for case in range(256):
         inside = [bool(case >> corner & 1) for corner in range(8)]
-        twofold = [inside[a] == inside[c] != inside[b] == inside[d] for a, b, c, d in FACES]
+        twofold = [inside[a] == inside[c] != inside[b] == inside[d] for a, b, c, d in CUBE_FACES]
         start.append(len(entries))
         ranks = [sum(twofold[:face]) for face in range(6)]
         weight.append([twofold[face] << ranks[face] for face in range(6)])
@@ -194,10 +197,10 @@ def _table(device: torch.device) -> _Table:
     padded = [entry + [(0, 0, 0)] * (most - len(entry)) for entry in entries]
     owner, slot = [], []
     for cell in range(8):
-        for (corner, _), axis in zip(EDGES, AXES, strict=True):
-            place = PLACES[_CORNERS[cell][corner]]
-            owner.append(OFFSETS.index(tuple(p // 2 for p in place)))
-            slot.append(3 * OFFSETS.index(tuple(p % 2 for p in place)) + axis)
+        for (corner, _), axis in zip(CUBE_EDGES, EDGE_AXES, strict=True):
+            place = SAMPLE_PLACES[_CORNERS[cell][corner]]
+            owner.append(CORNER_OFFSETS.index(tuple(p // 2 for p in place)))
+            slot.append(3 * CORNER_OFFSETS.index(tuple(p % 2 for p in place)) + axis)
         owner.append(0)
         slot.append(0)
     columns = (_CORNERS, start, weight, [len(e) for e in entries], padded, owner, slot)
@@ -209,7 +212,7 @@ def _loops(inside: list[bool], joins: list[bool]) -> list[list[int]]:
     what is inside, seen from outside it.
     """
     following: dict[int, int] = {}
-    for face, join in zip(FACES, joins, strict=True):
+    for face, join in zip(CUBE_FACES, joins, strict=True):
         border = [(a, face[(k + 1) % 4]) for k, a in enumerate(face)]
         cuts = [
             (EDGE_OF[frozenset(side)], inside[side[1]])
@@ -235,7 +238,7 @@ def _loops(inside: list[bool], joins: list[bool]) -> list[list[int]]:
 
 def triangulated(loop: list[int]) -> list[Triangle]:
     """Triangles over the polygon through the edges of `loop`, no diagonal of which lies in a face."""
-    fan = [(a, loop[(k + 1) % len(loop)], MIDDLE) for k, a in enumerate(loop)]
+    fan = [(a, loop[(k + 1) % len(loop)], LOOP_CENTRE) for k, a in enumerate(loop)]
     return _triangulated(tuple(loop)) or fan
 
 
@@ -252,5 +255,5 @@ def _triangulated(loop: tuple[int, ...]) -> list[Triangle] | None:
 
 
 def _on_a_face(one: int, other: int) -> bool:
-    ends = {*EDGES[one], *EDGES[other]}
-    return any(ends <= set(face) for face in FACES)
+    ends = {*CUBE_EDGES[one], *CUBE_EDGES[other]}
+    return any(ends <= set(face) for face in CUBE_FACES)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from recon.base.settings import setting
 from recon.errors import UsageError
 
-CELLS, COARSEST = 6, 128  # cells of the mesh from a point of the scan to the next; samples a side, at least
+CELLS_PER_SPACING, MIN_RESOLUTION = 6, 128  # grid cells a point spacing; samples along the longest side
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,14 @@ class MeshConfig:
     )
 
     def resolved_for(self, spacing: float, side: float) -> MeshConfig:
-        """With the resolution for points `spacing` apart in a box with this longest `side`, where it is not
-        given: `CELLS` cells from a point to the next; finer ones would show the field alone, not the scan.
+        """The same with a resolution, by default from the points' `spacing` and the box's longest `side`.
+
+        Finer cells than `CELLS_PER_SPACING` would show the field alone, not the scan.
         """
         if self.resolution is not None:
             return self
-        wanted = 1 + math.ceil(CELLS * side / spacing)
-        return replace(self, resolution=min(max(wanted, COARSEST), self.finest))
+        wanted = 1 + math.ceil(CELLS_PER_SPACING * side / spacing)
+        return replace(self, resolution=min(max(wanted, MIN_RESOLUTION), self.finest))
 
 
 def trim_distance(trim: str) -> float | None:

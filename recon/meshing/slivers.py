@@ -21,9 +21,9 @@ from recon.geometry import Float, Int, Mesh
 
 log = logging.getLogger("recon")
 
-FLOOR = 0.02  # of a cell of the grid that a mesh comes from: no triangle is lower
-CHUNK = 1 << 18  # faces at a time
-ROUNDS = 10  # most of them: what is mended may make the triangle beside it lower
+MIN_TRIANGLE_HEIGHT = 0.02  # in cells of the grid that a mesh comes from
+CHUNK_FACES = 1 << 18
+MAX_ROUNDS = 10  # mending a triangle may make the one beside it lower
 Triangle = tuple[int, int, int]
 
 
@@ -32,7 +32,7 @@ def heights(vertices: Tensor, faces: Tensor) -> Tensor:
     at least as long, and its angles at least the arcsine of it over the longest.
     """
     out, places = vertices.new_empty(len(faces)), vertices.t().contiguous()
-    for part, low in zip(faces.split(CHUNK), out.split(CHUNK), strict=True):
+    for part, low in zip(faces.split(CHUNK_FACES), out.split(CHUNK_FACES), strict=True):
         u, v = [], []
         for place in places:  # axis by axis, a third of the time of rows
             a, b, c = (place.index_select(0, corner) for corner in part.t().contiguous())
@@ -55,7 +55,7 @@ def without_slivers(mesh: Mesh, floor: float) -> Mesh:
     """
     faces = mesh.faces.copy()
     places, asked = torch.tensor(mesh.vertices), np.arange(len(faces))
-    for left in reversed(range(ROUNDS)):
+    for left in reversed(range(MAX_ROUNDS)):
         asked = asked[faces[asked, 0] != faces[asked, 1]]
         low = asked[heights(places, torch.from_numpy(faces[asked])).numpy() < floor]
         changed = _Patch.around(mesh.vertices, faces, low, floor).mend(low) if left and len(low) else {}

@@ -11,8 +11,8 @@ from scipy.sparse.csgraph import connected_components
 
 from recon.geometry import Float, Int, Mesh
 
-NAMED = 3  # holes, for people
-FACE_CHUNK = 500_000  # faces at a time in the volume, where whole arrays of corners would be large
+LISTED_HOLES = 3  # in the summary
+CHUNK_FACES = 500_000
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ class Measures:
         """The same for people, in a unit of this name."""
         of = lambda power: f" {unit}{power}" if unit else ""  # noqa: E731
         volume = "" if self.volume is None else f", volume {self.volume:.6g}{of('³')}"
-        boxes = [" x ".join(f"{side:.3g}" for side in hole.size) for hole in self.holes[:NAMED]]
+        boxes = [" x ".join(f"{side:.3g}" for side in hole.size) for hole in self.holes[:LISTED_HOLES]]
         rims = [f"{hole.length:.4g} ({box})" for hole, box in zip(self.holes, boxes, strict=False)]
-        more = ["…"] if len(self.holes) > NAMED else []
+        more = ["…"] if len(self.holes) > LISTED_HOLES else []
         kind = "hole, its rim" if len(self.holes) == 1 else "holes, their rims"
         holes = f"; {len(self.holes):,} {kind}{of('')} {', '.join(rims + more)}" if rims else ""
         return f"area {self.area:.6g}{of('²')}{volume}{holes}"
@@ -213,8 +213,8 @@ def _components(nodes: int, a: NDArray, b: NDArray) -> tuple[int, NDArray]:
 def _area_and_volume(vertices: Float, faces: Int) -> tuple[float, float]:
     """The volume is signed, and means something where the faces are a closed surface."""
     area = volume = 0.0
-    for i in range(0, len(faces), FACE_CHUNK):
-        part = faces[i : i + FACE_CHUNK]
+    for i in range(0, len(faces), CHUNK_FACES):
+        part = faces[i : i + CHUNK_FACES]
         a, b, c = (vertices[part[:, k]] for k in range(3))
         cross = np.cross(b - a, c - a)
         area += 0.5 * float(np.sqrt(np.einsum("ij,ij->i", cross, cross)).sum())

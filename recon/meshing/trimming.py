@@ -26,16 +26,19 @@ from recon.meshing.boundary import rim_level
 
 log = logging.getLogger("recon")
 
-CHUNK = 1 << 17
-REACH = 4.0  # point spacings: the radius r
-BEYOND = 0.1  # point spacings from the outermost points to the edge that they were drawn from
-NEAREST, BACK = 16, -0.2  # points whose mean cosine with a vertex's normal tells that it is at their back
-SMOOTH = 12  # points whose distance gives the spacing
-WIDE, FOLD = 0.3, 2.0  # of r: radius of the smallest patch that counts without support, or behind the points
-SNAP = 1e-9  # of the largest level: nearer to the edge, a vertex is on it
-ROUNDS = 4  # of smoothing the edge
-SAMPLE = 20_000  # vertices that tell whether there is anything to cut
-OPEN = 0.02  # share of a surface without support from which a scan counts as open
+CHUNK_VERTICES = 1 << 17
+RADIUS_SPACINGS = 4.0  # the radius r
+EDGE_SPACINGS = 0.1  # from the outermost points to the edge of what was scanned
+SIDE_NEIGHBOURS, MIN_SIDE_COSINE = (
+    16,
+    -0.2,
+)  # below this mean cosine of normals, a vertex is behind the points
+SPACING_NEIGHBOURS = 12
+MIN_GAP_RADIUS, MIN_BACK_RADIUS = 0.3, 2.0  # in r, of a disc as large as the smallest patch that is cut
+SNAP_TOLERANCE = 1e-9  # of the largest level: nearer to the edge, a vertex is on it
+SMOOTHING_PASSES = 4
+SAMPLE_VERTICES = 20_000
+MIN_OPEN_SHARE = 0.02  # of the surface without support: from it on, a scan counts as open
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Support:
     """The points of a scan, with their normals where it has any, and how far they support a surface.
 
     scan    in the frame of the meshes that are asked about
-    radius  r, in that frame; without it `REACH` point spacings
+    radius  r, in that frame; without it `RADIUS_SPACINGS` point spacings
     """
 
     scan: PointCloud
@@ -52,7 +55,9 @@ class Support:
 
     def share(self, mesh: Mesh) -> float:
         """The share of `mesh`'s surface that has no point near, by a sample of its vertices."""
-        chosen = np.random.default_rng(0).choice(len(mesh.vertices), min(len(mesh.vertices), SAMPLE), False)
+        chosen = np.random.default_rng(0).choice(
+            len(mesh.vertices), min(len(mesh.vertices), SAMPLE_VERTICES), False
+        )
         away, spacing = self._nearest(replace(mesh, normals=None), chosen)
         return float((away > self._reach(spacing)).mean())
 
@@ -60,17 +65,17 @@ class Support:
         """The part of `mesh` that the points support."""
         away, spacing = self._nearest(mesh, np.arange(len(mesh.vertices)))
         reach = self._reach(spacing)
-        far = _wide(mesh, away > reach, np.where(np.isinf(away), FOLD, WIDE) * reach)
+        far = _wide(mesh, away > reach, np.where(np.isinf(away), MIN_BACK_RADIUS, MIN_GAP_RADIUS) * reach)
         if not far.any():
             return mesh
         # How far inside the edge each vertex lies, r at most; negative outside.
         inset = _along_surface(mesh, far, away - reach, 2 * reach)
-        depth = _smoothed(mesh.faces, inset - reach + BEYOND * spacing)
+        depth = _smoothed(mesh.faces, inset - reach + EDGE_SPACINGS * spacing)
         first = cut(mesh, depth)
         return cut(mesh, rim_level(mesh, first, depth, reach, self.scan, self._tree, self._spacing))
 
     def _reach(self, spacing: Float) -> Float:
-        return np.full(len(spacing), self.radius) if self.radius else REACH * spacing
+        return np.full(len(spacing), self.radius) if self.radius else RADIUS_SPACINGS * spacing
 
     @cached_property
     def _tree(self) -> cKDTree:
@@ -85,23 +90,25 @@ class Support:
         asked = np.zeros(len(self.scan), bool)
         asked[index.ravel()] = True
         asked = np.flatnonzero(asked & np.isnan(self._known))
-        for start in range(0, len(asked), CHUNK):
-            part = asked[start : start + CHUNK]
-            distance, _ = self._tree.query(self.scan.points[part], SMOOTH + 1, workers=self.threads)
-            self._known[part] = distance[:, -1] * np.sqrt(np.pi / SMOOTH)
+        for start in range(0, len(asked), CHUNK_VERTICES):
+            part = asked[start : start + CHUNK_VERTICES]
+            distance, _ = self._tree.query(
+                self.scan.points[part], SPACING_NEIGHBOURS + 1, workers=self.threads
+            )
+            self._known[part] = distance[:, -1] * np.sqrt(np.pi / SPACING_NEIGHBOURS)
         return self._known[index]
 
     def _nearest(self, mesh: Mesh, chosen: Int) -> tuple[Float, Float]:
         """The distance of each vertex to the nearest point, infinite behind the surface, and the spacing."""
         away, around = np.empty(len(chosen)), np.empty(len(chosen))
-        for start in range(0, len(chosen), CHUNK):
-            part = chosen[start : start + CHUNK]
-            distance, near = self._tree.query(mesh.vertices[part], NEAREST, workers=self.threads)
-            around[start : start + CHUNK] = np.median(self._spacing(near), axis=1)
+        for start in range(0, len(chosen), CHUNK_VERTICES):
+            part = chosen[start : start + CHUNK_VERTICES]
+            distance, near = self._tree.query(mesh.vertices[part], SIDE_NEIGHBOURS, workers=self.threads)
+            around[start : start + CHUNK_VERTICES] = np.median(self._spacing(near), axis=1)
             if mesh.normals is not None and self.scan.normals is not None:
                 cosine = (mesh.normals[part, None] * self.scan.normals[near]).sum(2).mean(1)
-                distance[cosine < BACK] = np.inf
-            away[start : start + CHUNK] = distance[:, 0]
+                distance[cosine < MIN_SIDE_COSINE] = np.inf
+            away[start : start + CHUNK_VERTICES] = distance[:, 0]
         return away, around
 
 
@@ -125,7 +132,7 @@ def trimmed(
     support = Support(scan, radius, threads)
     if radius is None:
         share = support.share(mesh)
-        if share < OPEN and not is_open:
+        if share < MIN_OPEN_SHARE and not is_open:
             if share > 0:
                 log.info("closed: %.1f %% of the surface fills holes of the scan", 100 * share)
             return mesh, False
@@ -183,7 +190,7 @@ def _smoothed(faces: Int, level: Float) -> Float:
     graph = coo_array((np.ones(faces.size), ends), shape=(len(level), len(level))).tocsr()
     graph = graph + graph.T
     degree = np.maximum(np.asarray(graph.sum(1)).ravel(), 1.0)
-    for _ in range(ROUNDS):
+    for _ in range(SMOOTHING_PASSES):
         level = 0.5 * level + 0.5 * (graph @ level) / degree
     return level
 
@@ -192,7 +199,7 @@ def cut(mesh: Mesh, level: Float) -> Mesh:
     """The part of `mesh` where `level` (n,), linear on each face, is positive; faces that the edge crosses
     are divided there, and vertex normals with them.
     """
-    level = np.where(np.abs(level) < SNAP * np.abs(level).max(), -0.0, level)
+    level = np.where(np.abs(level) < SNAP_TOLERANCE * np.abs(level).max(), -0.0, level)
     above = level > 0
     inside = above[mesh.faces].sum(1)
     whole = mesh.faces[inside == 3]

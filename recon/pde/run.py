@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from recon.base.files import atomic_path
 from recon.base.progress import ProgressCallback, no_progress
 from recon.base.provenance import fingerprint
-from recon.base.runs import RUN, save_result
+from recon.base.runs import RUN_FILE, save_result
 from recon.errors import OutputError, SignalError
 from recon.pde.media import Map, named_medium
 from recon.pde.problem import Problem
@@ -54,9 +54,9 @@ class SolveJob:
         gives up; MissingLibraryError where no picture can be made.
         """
         check_plots()
-        if self.overwrite and (self.out / RUN).exists():
+        if self.overwrite and (self.out / RUN_FILE).exists():
             shutil.rmtree(self.out)
-        if self.out.exists() and not (self.out / RUN).exists():
+        if self.out.exists() and not (self.out / RUN_FILE).exists():
             if not self.out.is_dir():
                 raise OutputError(f"{self.out} is a file, wanted a folder to write")
             if any(self.out.iterdir()):

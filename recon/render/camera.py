@@ -15,14 +15,12 @@ from scipy.spatial.transform import Rotation
 from recon.errors import UsageError
 from recon.geometry import Float, Mesh, PointCloud
 
-FIELD_OF_VIEW = 30.0  # degrees, up and down
-MARGIN = 0.06  # of the picture's width and height that stays free on each side
+FIELD_OF_VIEW = 30.0  # degrees, vertical
+PICTURE_MARGIN = 0.06  # of its width and height, on each side
 FROM_FRONT, FROM_ABOVE = (-1.0, -2.0, 1.0), (-1.0, -2.0, 2.0)
-OPEN = 0.25  # length of the mean normal above which a thing has a side to be seen from; 0 is closed
-FLAT = 0.2  # height over length of what is a terrain, not a relief
-ENOUGH = (
-    20_000  # faces or points that tell a thing's side; points that a camera which goes round is fitted to
-)
+MIN_OPEN_NORMAL = 0.25  # length of the mean normal of what has a front; 0 is closed
+MAX_TERRAIN_RATIO = 0.2  # height over length: above it, a thing with z up is a relief
+SAMPLE_SIZE = 20_000  # faces or points
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +92,9 @@ def usual_view(thing: Mesh | PointCloud) -> tuple[Float, Float]:
     side, extent = mean_normal(_few(thing)), np.ptp(corners(thing), axis=0)
     up = np.array([0.0, 0.0, 1.0])
     axis = int(np.abs(side).argmax())
-    if extent[2] < FLAT * extent.max() and not side[2] < -OPEN:
+    if extent[2] < MAX_TERRAIN_RATIO * extent.max() and not side[2] < -MIN_OPEN_NORMAL:
         return np.array(FROM_ABOVE), up
-    if np.abs(side[axis]) < OPEN:
+    if np.abs(side[axis]) < MIN_OPEN_NORMAL:
         return np.array(FROM_FRONT), up
     front = np.sign(side[axis]) * np.eye(3)[axis]
     if axis == 2:
@@ -107,8 +105,8 @@ def usual_view(thing: Mesh | PointCloud) -> tuple[Float, Float]:
 def _few(thing: Mesh | PointCloud) -> Mesh | PointCloud:
     """An even share of a thing's faces or points, all where there are few."""
     if isinstance(thing, Mesh):
-        return Mesh(thing.vertices, thing.faces[:: max(1, len(thing.faces) // ENOUGH)])
-    return thing.select(np.arange(0, len(thing), max(1, len(thing) // ENOUGH)))
+        return Mesh(thing.vertices, thing.faces[:: max(1, len(thing.faces) // SAMPLE_SIZE)])
+    return thing.select(np.arange(0, len(thing), max(1, len(thing) // SAMPLE_SIZE)))
 
 
 def asked(
@@ -172,7 +170,7 @@ def fitted(
     up: Sequence[float] | Float,
 ) -> Camera:
     """The camera in `direction` that has all of `points` (n, 3), world, in its picture, and is as near as it
-    can be with `MARGIN` around them.
+    can be with `PICTURE_MARGIN` around them.
     """
     right, upward, forward = axes(direction, up)
     middle = (points.min(0) + points.max(0)) / 2
@@ -180,7 +178,7 @@ def fitted(
     offset = points - middle
     ahead = offset @ forward
     back, place = [], []
-    for axis, half in zip((right, upward), flat.half * (1 - 2 * MARGIN), strict=True):
+    for axis, half in zip((right, upward), flat.half * (1 - 2 * PICTURE_MARGIN), strict=True):
         along = offset @ axis
         low, high = (half * ahead + along).min(), (half * ahead - along).min()
         back.append((low + high) / (2 * half))
@@ -196,7 +194,7 @@ def around(
     """`count` cameras on a circle around `points` (n, 3) and the axis `up`, at equal angles from `start`
     on, all as far away as the one that must be furthest.
     """
-    points = points[:: max(1, len(points) // ENOUGH)]
+    points = points[:: max(1, len(points) // SAMPLE_SIZE)]
     cameras = [fitted(points, size, direction, up) for direction in directions(start, up, count)]
     middle = (points.min(0) + points.max(0)) / 2
     focus = max(_centred(points - middle, camera) for camera in cameras)
@@ -205,7 +203,7 @@ def around(
 
 def _centred(offset: Float, camera: Camera) -> float:
     """The distance from which `camera`, looking at the origin, has all of `offset` (n, 3) in its picture."""
-    half = camera.half * (1 - 2 * MARGIN)
+    half = camera.half * (1 - 2 * PICTURE_MARGIN)
     across = np.stack([np.abs(offset @ camera.right), np.abs(offset @ camera.upward)], axis=1) / half
     return float((across.max(1) - offset @ camera.forward).max())
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from recon.geometry import Float
 from recon.render.files import write_png
-from recon.render.palette import PLAIN, SIGNED, table
+from recon.render.palette import DIVERGING, SEQUENTIAL, table
 from recon.render.plots import colormap, new_figure, pixels
 
-PANEL = 2.7  # inches of one of them
-FRAME = 400  # pixels a side of a film's frame, at least
+PANEL_INCHES = 2.7  # along a side
+MIN_FRAME_PIXELS = 400  # along a side
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ def write_panels(rows: Sequence[Sequence[Panel]], path: Path) -> None:
     Replaces `path`.
     """
     columns = max(len(row) for row in rows)
-    with new_figure((columns * (PANEL + 0.7), len(rows) * PANEL + 0.3)) as drawn:
+    with new_figure((columns * (PANEL_INCHES + 0.7), len(rows) * PANEL_INCHES + 0.3)) as drawn:
         places = drawn.subplots(len(rows), columns, squeeze=False)
         for row, shown in zip(places, rows, strict=True):
             for axes in row[len(shown) :]:
@@ -47,7 +47,7 @@ def write_panels(rows: Sequence[Sequence[Panel]], path: Path) -> None:
                 low = -panel.most if panel.signed else panel.least
                 image = axes.imshow(
                     panel.values,
-                    colormap(SIGNED if panel.signed else PLAIN),
+                    colormap(DIVERGING if panel.signed else SEQUENTIAL),
                     origin="lower",
                     extent=[side * panel.half for side in (-1, 1, -1, 1)],
                     vmin=low,
@@ -61,8 +61,8 @@ def write_panels(rows: Sequence[Sequence[Panel]], path: Path) -> None:
 
 def frames(films: Sequence[Float], most: float) -> Iterator[NDArray[np.uint8]]:
     """Frames (h, w, 3) uint8 of films (t, n, n) side by side, white at zero, y upwards."""
-    colors = table(SIGNED)
-    larger = max(1, -(-FRAME // films[0].shape[1]))
+    colors = table(DIVERGING)
+    larger = max(1, -(-MIN_FRAME_PIXELS // films[0].shape[1]))
     for parts in zip(*films, strict=True):
         beside = np.concatenate([part[::-1] for part in parts], 1)
         shown = colors[(127.5 + 127.5 * beside / most).round().clip(0, 255).astype(np.uint8)]

@@ -11,7 +11,7 @@ from recon.geometry import Bytes, Float
 Colors = tuple[tuple[int, int, int], ...]  # RGB, at equal steps from the lowest to the highest
 
 # cividis of matplotlib (CC0), dark blue to yellow: Nunez et al. 2018, doi:10.1371/journal.pone.0199239.
-PLAIN: Colors = (
+SEQUENTIAL: Colors = (
     (0, 34, 78),
     (0, 46, 106),
     (26, 56, 111),
@@ -31,7 +31,7 @@ PLAIN: Colors = (
     (254, 232, 56),
 )
 # PuOr of ColorBrewer, purple through white to orange, where a sign counts: Harrower and Brewer 2003.
-SIGNED: Colors = (
+DIVERGING: Colors = (
     (45, 0, 75),
     (83, 38, 135),
     (128, 115, 172),

@@ -16,41 +16,38 @@ import numpy as np
 
 from recon.errors import MissingLibraryError
 from recon.geometry import Float
-from recon.render.palette import PLAIN, SIGNED, Colors, table
+from recon.render.palette import DIVERGING, SEQUENTIAL, Colors, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe and Ito 2008, "Color universal design", without the yellow, which is too pale for lines.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
-INK, PALE = "#333333", "#d9d9d9"
+CURVE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+CURVE_DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
+LINE_COLOR, GRID_COLOR = "#333333", "#d9d9d9"
 STYLE = {
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
+    "axes.edgecolor": LINE_COLOR,
+    "axes.labelcolor": LINE_COLOR,
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "font.size": 9,
-    "grid.color": PALE,
+    "grid.color": GRID_COLOR,
     "grid.linewidth": 0.6,
     "legend.frameon": False,
     "svg.hashsalt": "recon",  # the same plot is the same file
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
+    "text.color": LINE_COLOR,
+    "xtick.color": LINE_COLOR,
+    "ytick.color": LINE_COLOR,
 }
 PERCENTILES = (50, 95, 99)
-BINS, SHOWN = 80, 99.5  # of a histogram; the percentile where its axis ends
-ISOLINES = 8  # to each side of zero
-PANELS, BESIDE = 11.0, 3.2  # width of the figures of slices; what of it is taken by labels
-WINDOW, LEVELS = (
-    0.025,
-    90.0,
-)  # seconds of a spectrogram's window; dB from its loudest level to its darkest colour
-NORMS = (0.0, 2.0)  # the lengths of gradients that have colours of their own
+HISTOGRAM_BINS, MAX_PERCENTILE = 80, 99.5  # the latter where axes and scales of colours end
+ISOLINES_PER_SIGN = 8
+SLICES_WIDTH, LABELS_WIDTH = 11.0, 3.2  # inches
+SPECTROGRAM_WINDOW, SPECTROGRAM_RANGE = 0.025, 90.0  # seconds; dB below the loudest level
+NORM_RANGE = (0.0, 2.0)  # of ‖∇Φ‖
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +74,13 @@ def history(rows: Sequence[Mapping[str, float]]) -> Figure:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         steps = [row["step"] for row in rows]
         terms = [name for name in rows[0] if name not in ("step", "seconds", "rate", "loss")]
-        for name, color, dashes in zip(terms, cycle(COLORS), cycle(DASHES), strict=False):
+        for name, color, dashes in zip(terms, cycle(CURVE_COLORS), cycle(CURVE_DASHES), strict=False):
             values = _positive([row[name] for row in rows])
             above.plot(steps, values, linestyle=dashes, color=color, label=name)
         above.set_yscale("log")
         above.set_ylabel("mean of a term, unweighted")
         above.legend(ncols=len(terms), loc="lower left", bbox_to_anchor=(0, 1), handlelength=3)
-        below.plot(steps, [row["rate"] for row in rows], color=INK)
+        below.plot(steps, [row["rate"] for row in rows], color=LINE_COLOR)
         below.set_ylabel("rate")
         below.set_ylim(bottom=0)
         below.set_xlabel("step")
@@ -97,12 +94,14 @@ def histogram(distances: Float, unit: str | None) -> Figure:
     """How many of the scan's points are how far from the mesh, `distances` (n,) in `unit`."""
     with new_figure((7.4, 3.2)) as figure:
         axes = figure.subplots()
-        top = float(np.percentile(distances, SHOWN)) or float(distances.max()) or 1.0
-        axes.hist(distances.clip(max=top), bins=BINS, range=(0.0, top), color=COLORS[0], alpha=0.75)
-        for percentile, dashes in zip(PERCENTILES, DASHES[1:], strict=False):
+        top = float(np.percentile(distances, MAX_PERCENTILE)) or float(distances.max()) or 1.0
+        axes.hist(
+            distances.clip(max=top), bins=HISTOGRAM_BINS, range=(0.0, top), color=CURVE_COLORS[0], alpha=0.75
+        )
+        for percentile, dashes in zip(PERCENTILES, CURVE_DASHES[1:], strict=False):
             value = float(np.percentile(distances, percentile))
             label = f"{percentile} % below {value:.3g}"
-            axes.axvline(value, color=COLORS[1], linestyle=dashes, label=label)
+            axes.axvline(value, color=CURVE_COLORS[1], linestyle=dashes, label=label)
         beyond = int((distances > top).sum())
         axes.set_xlabel(_with_unit("distance from a point of the scan to the mesh", unit))
         axes.set_ylabel("points")
@@ -120,16 +119,16 @@ def histogram(distances: Float, unit: str | None) -> Figure:
 def distance_slices(slices: Sequence[Slice], unit: str | None) -> Figure:
     """Φ with its isolines, the one at zero thick: the surface."""
     most = max(float(np.abs(part.distance).max()) for part in slices) or 1.0
-    levels = np.linspace(-most, most, 2 * ISOLINES + 1)
+    levels = np.linspace(-most, most, 2 * ISOLINES_PER_SIGN + 1)
     with new_figure(_panels_size(slices)) as figure:
         for axes, part in _side_by_side(figure, slices):
-            image = _image(axes, part, part.distance, SIGNED, (-most, most), unit)
+            image = _image(axes, part, part.distance, DIVERGING, (-most, most), unit)
             low, high = part.distance.min(), part.distance.max()
             for wanted, width in ((levels, 0.4), (np.zeros(1), 1.6)):
                 inside = wanted[(low < wanted) & (wanted < high)]
                 if len(inside):
                     extent = image.get_extent()
-                    axes.contour(part.distance, inside, extent=extent, colors=INK, linewidths=width)
+                    axes.contour(part.distance, inside, extent=extent, colors=LINE_COLOR, linewidths=width)
         bar = figure.colorbar(image, ax=figure.axes, shrink=0.8)
         bar.set_label(_with_unit("Φ, negative inside", unit))
     return figure
@@ -139,7 +138,7 @@ def norm_slices(slices: Sequence[Slice], unit: str | None) -> Figure:
     """‖∇Φ‖, 1 where Φ is a distance."""
     with new_figure(_panels_size(slices)) as figure:
         for axes, part in _side_by_side(figure, slices):
-            image = _image(axes, part, part.norm, PLAIN, NORMS, unit)
+            image = _image(axes, part, part.norm, SEQUENTIAL, NORM_RANGE, unit)
         bar = figure.colorbar(image, ax=figure.axes, shrink=0.8, extend="max")
         bar.set_label("‖∇Φ‖, 1 for a distance")
     return figure
@@ -158,9 +157,9 @@ def derivatives(rows: Mapping[str, Sequence[Float]]) -> Figure:
         panels = figure.subplots(len(rows), len(titles), squeeze=False)
         for column, title in enumerate(titles):
             shown = [row[column] for row in rows.values()]
-            most = float(np.percentile(np.abs(shown), SHOWN)) or 1.0
+            most = float(np.percentile(np.abs(shown), MAX_PERCENTILE)) or 1.0
             for axes, name, values in zip(panels[:, column], rows, shown, strict=True):
-                colors, low, high = (colormap(SIGNED), -most, most) if column else ("gray", 0.0, 1.0)
+                colors, low, high = (colormap(DIVERGING), -most, most) if column else ("gray", 0.0, 1.0)
                 image = axes.imshow(values, colors, vmin=low, vmax=high)
                 axes.set(xticks=[], yticks=[])
                 axes.set_title(f"{name}: {title}")
@@ -174,7 +173,7 @@ def spectrograms(sounds: Mapping[str, Float], rate: int) -> Figure:
     from scipy.signal import ShortTimeFFT
     from scipy.signal.windows import hann
 
-    window = max(16, round(WINDOW * rate))
+    window = max(16, round(SPECTROGRAM_WINDOW * rate))
     transform = ShortTimeFFT(hann(window), max(1, window // 4), rate)
     with new_figure((7.4, 2.4 * len(sounds) + 0.4)) as figure:
         panels = figure.subplots(len(sounds), 1, sharex=True, squeeze=False)[:, 0]
@@ -187,11 +186,11 @@ def spectrograms(sounds: Mapping[str, Float], rate: int) -> Figure:
             extent = (0, max(len(sound), window) / rate, 0, rate / 2000)
             image = axes.imshow(
                 level,
-                colormap(PLAIN),
+                colormap(SEQUENTIAL),
                 origin="lower",
                 aspect="auto",
                 extent=extent,
-                vmin=top - LEVELS,
+                vmin=top - SPECTROGRAM_RANGE,
                 vmax=top,
             )
             axes.set_title(name)
@@ -258,7 +257,7 @@ def _sides(slices: Sequence[Slice]) -> tuple[list[float], list[float]]:
 def _panels_size(slices: Sequence[Slice]) -> tuple[float, float]:
     """The size of a figure for slices side by side, all in one scale."""
     widths, heights = _sides(slices)
-    return PANELS, min(max((PANELS - BESIDE) * max(heights) / sum(widths), 1.5), 6.0) + 0.9
+    return SLICES_WIDTH, min(max((SLICES_WIDTH - LABELS_WIDTH) * max(heights) / sum(widths), 1.5), 6.0) + 0.9
 
 
 def _side_by_side(figure: Figure, slices: Sequence[Slice]) -> Iterator[tuple[Axes, Slice]]:

@@ -16,18 +16,18 @@ from recon.geometry import Float, Int, Mesh, PointCloud, vertex_normals
 from recon.render.camera import Camera, asked, corners, fitted, usual_view
 from recon.scan.preparation.spacing import point_spacing
 
-SIZE = (700, 700)
+PICTURE_SIZE = (700, 700)  # pixels
 SUPERSAMPLING = 2  # rays along each side of a pixel
-BACKGROUND = np.array([1.0, 1.0, 1.0])
-BODY = np.array([0.60, 0.71, 0.83])
-INSIDE, BEHIND = np.array([0.88, 0.50, 0.38]), np.array([0.36, 0.42, 0.50])  # backs of faces, of points
-KEY, FILL = 0.55, 0.25  # light from above the camera's left, and from the camera
-BELOW, ABOVE = 0.22, 0.40  # light from everywhere
-MOST_DISCS = 500_000  # more are no longer told apart
-CORNERS = 6  # of a disc
-SHARP = 0.75  # cosine between a face's normal and a corner's below which the corner lies on an edge
-FAR = 1e6  # over the distance of what the camera looks at: the background
-RELIEF = 30.0  # how dark a pixel is that lies behind its neighbours, where points have no normals
+BACKGROUND_COLOR = np.array([1.0, 1.0, 1.0])
+BODY_COLOR = np.array([0.60, 0.71, 0.83])
+FACE_BACK_COLOR, POINT_BACK_COLOR = np.array([0.88, 0.50, 0.38]), np.array([0.36, 0.42, 0.50])
+KEY_LIGHT, FILL_LIGHT = 0.55, 0.25  # from above the camera's left, and from the camera
+GROUND_LIGHT, SKY_LIGHT = 0.22, 0.40  # ambient
+MAX_DISCS = 500_000  # more cannot be told apart
+DISC_CORNERS = 6
+MIN_SMOOTH_COSINE = 0.75  # between a face's normal and a corner's: below it, the corner lies on an edge
+MAX_DEPTH = 1e6  # in focus distances: the background
+EYE_DOME_STRENGTH = 30.0  # darkens pixels behind their neighbours, where points have no normals
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class Hits:
 
 def picture(
     thing: Mesh | PointCloud,
-    size: tuple[int, int] = SIZE,
+    size: tuple[int, int] = PICTURE_SIZE,
     direction: Sequence[float] | Float | None = None,
     up: Sequence[float] | Float | None = None,
 ) -> NDArray[np.uint8]:
@@ -66,7 +66,7 @@ def mask(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.bool_]:
 
 def camera_for(
     thing: Mesh | PointCloud,
-    size: tuple[int, int] = SIZE,
+    size: tuple[int, int] = PICTURE_SIZE,
     direction: Sequence[float] | Float | None = None,
     up: Sequence[float] | Float | None = None,
 ) -> Camera:
@@ -85,7 +85,9 @@ def drawn(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.uint8]:
     if surface.colors is not None:
         body = np.einsum("kc,kci->ki", hits.weights, surface.colors[corner] / 255.0)
     else:
-        body = np.where(from_front, BODY, INSIDE if isinstance(thing, Mesh) else BEHIND)
+        body = np.where(
+            from_front, BODY_COLOR, FACE_BACK_COLOR if isinstance(thing, Mesh) else POINT_BACK_COLOR
+        )
     if isinstance(thing, PointCloud) and thing.normals is None:
         shade = _relief(surface, corner, hits, fine)
     else:
@@ -93,7 +95,7 @@ def drawn(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.uint8]:
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
         shade = _shade(np.where(from_front, normals, -normals), fine)
     color = np.empty((*hits.found.shape, 3))
-    color[:] = BACKGROUND
+    color[:] = BACKGROUND_COLOR
     color[hits.found] = (body * shade[:, None]).clip(0, 1)
     return averaged(color)
 
@@ -129,7 +131,7 @@ def surface_of(thing: Mesh | PointCloud, camera: Camera) -> Mesh:
 def discs(cloud: PointCloud, camera: Camera) -> Mesh:
     """A small disc for every point, facing along its normal, or the camera where it has none."""
     rows = np.flatnonzero(np.isfinite(cloud.points).all(1))
-    rows = rows[:: -(-len(rows) // MOST_DISCS)]
+    rows = rows[:: -(-len(rows) // MAX_DISCS)]
     points = cloud.points[rows]
     normals = camera.eye - points if cloud.normals is None else np.nan_to_num(cloud.normals[rows])
     normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
@@ -138,13 +140,13 @@ def discs(cloud: PointCloud, camera: Camera) -> Mesh:
     side = np.cross(normals, np.where(np.abs(normals[:, :1]) < 0.9, [1.0, 0, 0], [0.0, 1, 0]))
     side /= np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-300)
     other = np.cross(normals, side)
-    angles = np.arange(CORNERS) * 2 * np.pi / CORNERS
+    angles = np.arange(DISC_CORNERS) * 2 * np.pi / DISC_CORNERS
     ring = side[:, None] * np.cos(angles)[:, None] + other[:, None] * np.sin(angles)[:, None]
     vertices = (points[:, None] + radius * ring).reshape(-1, 3)
-    fan = np.array([[0, k, k + 1] for k in range(1, CORNERS - 1)])
-    faces = (CORNERS * np.arange(len(points))[:, None, None] + fan).reshape(-1, 3)
-    colors = None if cloud.colors is None else np.repeat(cloud.colors[rows], CORNERS, axis=0)
-    return Mesh(vertices, faces, np.repeat(normals, CORNERS, axis=0), colors)
+    fan = np.array([[0, k, k + 1] for k in range(1, DISC_CORNERS - 1)])
+    faces = (DISC_CORNERS * np.arange(len(points))[:, None, None] + fan).reshape(-1, 3)
+    colors = None if cloud.colors is None else np.repeat(cloud.colors[rows], DISC_CORNERS, axis=0)
+    return Mesh(vertices, faces, np.repeat(normals, DISC_CORNERS, axis=0), colors)
 
 
 def _face_normals(surface: Mesh, face: Int) -> Float:
@@ -165,7 +167,7 @@ def parted_at_edges(mesh: Mesh) -> Mesh:
     normals = vertex_normals(mesh)
     flat = _face_normals(mesh, np.arange(len(mesh.faces)))
     agreement = np.stack([(normals[mesh.faces[:, k]] * flat).sum(1) for k in range(3)], axis=1)
-    face, corner = np.nonzero(agreement < SHARP)
+    face, corner = np.nonzero(agreement < MIN_SMOOTH_COSINE)
     source, faces = mesh.faces[face, corner], mesh.faces.copy()
     faces[face, corner] = len(mesh.vertices) + np.arange(len(face))
     colors = None if mesh.colors is None else np.concatenate([mesh.colors, mesh.colors[source]])
@@ -176,9 +178,9 @@ def parted_at_edges(mesh: Mesh) -> Mesh:
 def _shade(normals: Float, camera: Camera) -> Float:
     """(k,): how bright surfaces with these normals (k, 3), towards the camera, are."""
     key = -camera.forward + 0.8 * camera.upward - 0.6 * camera.right
-    sky = BELOW + (ABOVE - BELOW) * (1 + normals @ camera.upward) / 2
-    lit = KEY * np.clip(normals @ (key / np.linalg.norm(key)), 0, 1)
-    return sky + lit + FILL * np.clip(normals @ -camera.forward, 0, 1)
+    sky = GROUND_LIGHT + (SKY_LIGHT - GROUND_LIGHT) * (1 + normals @ camera.upward) / 2
+    lit = KEY_LIGHT * np.clip(normals @ (key / np.linalg.norm(key)), 0, 1)
+    return sky + lit + FILL_LIGHT * np.clip(normals @ -camera.forward, 0, 1)
 
 
 def _relief(surface: Mesh, corner: Int, hits: Hits, camera: Camera) -> Float:
@@ -186,12 +188,14 @@ def _relief(surface: Mesh, corner: Int, hits: Hits, camera: Camera) -> Float:
     in the picture, as in Boucheny's eye-dome lighting (2009).
     """
     place = np.einsum("kc,kci->ki", hits.weights, surface.vertices[corner])
-    depth = np.full(hits.found.shape, np.log(2 * FAR))
-    depth[hits.found] = np.log(np.maximum((place - camera.eye) @ camera.forward / camera.focus, 1 / FAR))
+    depth = np.full(hits.found.shape, np.log(2 * MAX_DEPTH))
+    depth[hits.found] = np.log(
+        np.maximum((place - camera.eye) @ camera.forward / camera.focus, 1 / MAX_DEPTH)
+    )
     padded = np.pad(depth, SUPERSAMPLING, mode="edge")
     rows, columns = camera.size[1], camera.size[0]
     behind = np.zeros_like(depth)
     for i, j in ((0, 1), (2, 1), (1, 0), (1, 2), (0, 0), (0, 2), (2, 0), (2, 2)):
         down, right = SUPERSAMPLING * i, SUPERSAMPLING * j
         behind += np.maximum(depth - padded[down : down + rows, right : right + columns], 0) / 8
-    return np.exp(-RELIEF * behind[hits.found])
+    return np.exp(-EYE_DOME_STRENGTH * behind[hits.found])

@@ -17,12 +17,12 @@ from typing import Any
 
 from recon.base.device import choose_device
 from recon.base.files import atomic_path, check_writable
-from recon.base.runs import RESULT, RUN
+from recon.base.runs import RESULT_FILE, RUN_FILE
 from recon.errors import ScanError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import directions, usual_view
 from recon.render.files import png
-from recon.render.palette import PLAIN, table
+from recon.render.palette import SEQUENTIAL, table
 from recon.render.plots import check_plots, distance_slices, histogram, history, norm_slices, pixels, svg
 from recon.render.ray_casting import picture
 from recon.report.scene import Surface, scene_data, surface_of
@@ -48,7 +48,7 @@ def write_report(
     """
     run = Path(run)
     out = run / REPORT_FILE if out is None else Path(out)
-    if (run / "index.html").is_file() and not (run / RUN).exists():
+    if (run / "index.html").is_file() and not (run / RUN_FILE).exists():
         raise ScanError(f"{run} is the folder of a batch: {run / 'index.html'} is its report")
     check_plots()
     result = load(run, choose_device("auto"))
@@ -93,7 +93,7 @@ def page(
         css=_text("page.css"),
         three=_text("vendor/three.js"),
         licence=escape(_text("vendor/LICENSE")),
-        palette=json.dumps(table(PLAIN).tolist()),
+        palette=json.dumps(table(SEQUENTIAL).tolist()),
         scene=json.dumps(scene_data(surface, result)).replace("<", "\\u003c"),
         js=_text("page.js"),
     )
@@ -145,7 +145,7 @@ def _url(image: Any) -> str:
 def _summary(run: Path) -> dict[str, Any]:
     """What `recon mesh` kept of its last mesh; nothing where it made none, or something else lies there."""
     try:
-        result = json.loads((run / RESULT).read_text(encoding="utf-8"))
+        result = json.loads((run / RESULT_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return result if isinstance(result, dict) else {}

@@ -17,8 +17,8 @@ from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 from recon.geometry import Float
-from recon.render.palette import PLAIN
-from recon.render.plots import COLORS, INK, colormap, new_figure, pixels
+from recon.render.palette import SEQUENTIAL
+from recon.render.plots import CURVE_COLORS, LINE_COLOR, colormap, new_figure, pixels
 from recon.signals.tasks.grid import Grid
 from recon.signals.tasks.values import values_task
 from recon.studies.fits import decibels_over, train_measured
@@ -111,7 +111,7 @@ def _maps(rows: list[dict[str, float]]) -> Any:
         panels = figure.subplots(1, len(REGIONS), sharey=True)
         for axes, place in zip(panels, REGIONS, strict=True):
             table = np.array([row[place] for row in rows]).reshape(len(OMEGAS), len(CYCLES))
-            image = axes.imshow(table, colormap(PLAIN), vmin=-10, vmax=60, origin="lower", aspect="auto")
+            image = axes.imshow(table, colormap(SEQUENTIAL), vmin=-10, vmax=60, origin="lower", aspect="auto")
             for (row, column), value in np.ndenumerate(table):
                 axes.text(
                     column,
@@ -119,7 +119,7 @@ def _maps(rows: list[dict[str, float]]) -> Any:
                     f"{value:.0f}",
                     ha="center",
                     va="center",
-                    color="white" if value < 30 else INK,
+                    color="white" if value < 30 else LINE_COLOR,
                 )
             axes.set_xticks(range(len(CYCLES)), [str(c) for c in CYCLES])
             axes.set_yticks(range(len(OMEGAS)), [f"{o:g}" for o in OMEGAS])
@@ -136,7 +136,7 @@ def _curves(fields: dict[float, Siren]) -> Any:
         panels = figure.subplots(len(fields), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (omega, field) in zip(panels, fields.items(), strict=True):
             axes.plot(x, signal(x, EXAMPLE_CYCLES), color="#aaaaaa", linewidth=3)
-            axes.plot(x, at(field, x), color=COLORS[1], linewidth=1)
+            axes.plot(x, at(field, x), color=CURVE_COLORS[1], linewidth=1)
             axes.axvspan(-1 - EXTRAPOLATION, -1, color="#eeeeee")
             axes.axvspan(1, 1 + EXTRAPOLATION, color="#eeeeee")
             axes.set_title(f"ω = {omega:g}")

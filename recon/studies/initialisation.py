@@ -25,7 +25,7 @@ from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 from recon.geometry import Float
-from recon.render.plots import COLORS, DASHES, new_figure, pixels
+from recon.render.plots import CURVE_COLORS, CURVE_DASHES, new_figure, pixels
 from recon.signals.media.quality import psnr
 from recon.signals.tasks.grid import Grid
 from recon.signals.tasks.values import values_task
@@ -229,8 +229,10 @@ def _distributions(found: dict[str, list[Layer]]) -> Any:
             for place, depth in enumerate(depths):
                 layer = found[name][depth - 1]
                 left, right = row[2 * place], row[2 * place + 1]
-                left.hist(layer.products, 60, range=(-4, 4), density=True, color=COLORS[0], alpha=0.6)
-                right.hist(layer.activations, 60, range=(-1, 1), density=True, color=COLORS[4], alpha=0.6)
+                left.hist(layer.products, 60, range=(-4, 4), density=True, color=CURVE_COLORS[0], alpha=0.6)
+                right.hist(
+                    layer.activations, 60, range=(-1, 1), density=True, color=CURVE_COLORS[4], alpha=0.6
+                )
                 left.plot(z, norm.pdf(z), color="k", linewidth=1)
                 right.plot(h, arcsine(-1, 2).pdf(h), color="k", linewidth=1)
                 left.set_title(f"ωWh, depth {depth}" if name == shown[0] else "")
@@ -246,7 +248,7 @@ def _by_depth(rows: list[dict[str, Any]]) -> Any:
     with new_figure((11, 3.6)) as figure:
         panels = figure.subplots(1, len(names))
         for axes, quantity in zip(panels, names, strict=True):
-            for name, color, dashes in zip(INITIALISATIONS, COLORS, DASHES, strict=True):
+            for name, color, dashes in zip(INITIALISATIONS, CURVE_COLORS, CURVE_DASHES, strict=True):
                 selected = [row for row in rows if row["initialisation"] == name]
                 values = np.maximum([row[quantity] for row in selected], 1e-12)
                 axes.plot(
@@ -265,7 +267,7 @@ def _by_depth(rows: list[dict[str, Any]]) -> Any:
 def _curves(curves: dict[str, list[dict[str, float]]]) -> Any:
     with new_figure((7.4, 3.6)) as figure:
         axes = figure.subplots()
-        for (name, curve), color, dashes in zip(curves.items(), COLORS, DASHES, strict=True):
+        for (name, curve), color, dashes in zip(curves.items(), CURVE_COLORS, CURVE_DASHES, strict=True):
             axes.plot(
                 [row["step"] for row in curve],
                 [row["psnr"] for row in curve],

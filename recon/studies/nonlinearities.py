@@ -21,8 +21,8 @@ from recon.field.jet import laplacian_order
 from recon.field.settings import ACTIVATIONS
 from recon.field.siren import Siren
 from recon.geometry import Float
-from recon.render.palette import SIGNED
-from recon.render.plots import COLORS, DASHES, colormap, new_figure, pixels
+from recon.render.palette import DIVERGING
+from recon.render.plots import CURVE_COLORS, CURVE_DASHES, colormap, new_figure, pixels
 from recon.signals.media.quality import psnr
 from recon.signals.settings import STANDARD
 from recon.signals.tasks.grid import Grid
@@ -166,7 +166,7 @@ def _pictures(target: Target, mode: str, fields: dict[str, Siren]) -> Any:
         for place, (name, (value, slopes, bend)) in enumerate(columns.items()):
             panels[0, place].imshow(value, "gray", vmin=-1, vmax=1)
             panels[1, place].imshow(np.hypot(*slopes), "gray_r", vmin=0, vmax=steepest)
-            panels[2, place].imshow(bend, colormap(SIGNED), vmin=-limit, vmax=limit)
+            panels[2, place].imshow(bend, colormap(DIVERGING), vmin=-limit, vmax=limit)
             panels[0, place].set_title(name)
             found = target.measured(fields[name], mode) if name in fields else None
             for axes, measure in zip(panels[:, place], MEASURES, strict=True):
@@ -180,7 +180,7 @@ def _pictures(target: Target, mode: str, fields: dict[str, Siren]) -> Any:
 
 def _curves(curves: dict[tuple[str, str], list[dict[str, float]]]) -> Any:
     modes = list(dict.fromkeys(mode for mode, _ in curves))
-    colors, dashes = [*COLORS, COLORS[0]], [*DASHES, DASHES[3]]
+    colors, dashes = [*CURVE_COLORS, CURVE_COLORS[0]], [*CURVE_DASHES, CURVE_DASHES[3]]
     with new_figure((11, 3.6)) as figure:
         panels = figure.subplots(1, len(modes), squeeze=False)[0]
         for axes, mode in zip(panels, modes, strict=True):

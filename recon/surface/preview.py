@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from recon.base.runs import PREVIEW
+from recon.base.runs import PREVIEW_FILE
 from recon.errors import ExtractError
 from recon.geometry import PointCloud
 from recon.meshing.files import write_mesh
@@ -72,6 +72,6 @@ class Preview:
         image = drawn(mesh, self.camera)
         if self.folder:
             write_png(image, self.folder / PICTURE_FILE, overwrite=True)
-            write_mesh(mesh, self.folder / PREVIEW, overwrite=True)
+            write_mesh(mesh, self.folder / PREVIEW_FILE, overwrite=True)
         if self.board:
             self.board.image("preview", image, step)

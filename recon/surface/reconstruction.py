@@ -14,7 +14,14 @@ import numpy as np
 import torch
 
 from recon.base.files import atomic_path
-from recon.base.runs import CHECKPOINT, HISTORY, kept_state, make_folder, read_description, save_description
+from recon.base.runs import (
+    CHECKPOINT_FILE,
+    HISTORY_FILE,
+    kept_state,
+    make_folder,
+    read_description,
+    save_description,
+)
 from recon.errors import ScanError, UsageError
 from recon.field.derivatives import value_and_gradient
 from recon.field.kernels import fast_kernels
@@ -25,7 +32,7 @@ from recon.meshing.components import keep_parts
 from recon.meshing.extraction import Grid, extract
 from recon.meshing.settings import trim_distance
 from recon.meshing.simplification import simplify
-from recon.meshing.slivers import FLOOR, without_slivers
+from recon.meshing.slivers import MIN_TRIANGLE_HEIGHT, without_slivers
 from recon.meshing.trimming import trimmed
 from recon.surface.settings import Config
 from recon.training.checkpoint import load_snapshot, save_history, save_snapshot
@@ -139,7 +146,7 @@ class Reconstruction:
         mesh, _ = keep_parts(mesh, parts, scan.points)  # first: ghosts are no openings
         is_open = bool(self.config.scan.open)
         mesh, was_open = trimmed(mesh, scan, trim, radius, is_open, torch.get_num_threads())
-        floor = FLOOR * Grid.over(self.box, resolution).cell
+        floor = MIN_TRIANGLE_HEIGHT * Grid.over(self.box, resolution).cell
         if was_open:
             mesh = without_slivers(mesh, floor)
             mesh, _ = keep_parts(mesh, parts, scan.points)
@@ -166,8 +173,8 @@ class Reconstruction:
         make_folder(folder)
         save_scan(folder, self.scan)
         save_description(folder, self.description)
-        save_snapshot(self.snapshot, folder / CHECKPOINT)
-        save_history(self.snapshot, folder / HISTORY)
+        save_snapshot(self.snapshot, folder / CHECKPOINT_FILE)
+        save_history(self.snapshot, folder / HISTORY_FILE)
 
 
 def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstruction:

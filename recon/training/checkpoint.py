@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from recon.base.files import atomic_path
-from recon.base.runs import CHECKPOINT, HISTORY
+from recon.base.runs import CHECKPOINT_FILE, HISTORY_FILE
 from recon.errors import FitError
 from recon.training.trainer import Progress, Snapshot
 
@@ -45,7 +45,7 @@ def load_snapshot(path: Path) -> Snapshot:
 
 def latest_snapshot(folder: Path) -> Snapshot | None:
     """Where the training of a run folder is to go on from; None before its first checkpoint."""
-    path = folder / CHECKPOINT
+    path = folder / CHECKPOINT_FILE
     return load_snapshot(path) if path.exists() else None
 
 
@@ -66,7 +66,7 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path, self.history = folder / CHECKPOINT, folder / HISTORY
+        self.path, self.history = folder / CHECKPOINT_FILE, folder / HISTORY_FILE
         self.written = -math.inf
 
     def __call__(self, progress: Progress) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from recon.errors import MissingLibraryError, ReconError
 from recon.render.files import free_path, write_png
-from recon.render.palette import PLAIN, SIGNED
+from recon.render.palette import DIVERGING, SEQUENTIAL
 from recon.viewer.open3d_parts import import_open3d, lines, points, triangles
 from recon.viewer.requirements import SCREENSHOT_HINT
 from recon.viewer.stage import KEYS, PICTURE_FILE, POLL_SECONDS, Stage
@@ -21,7 +21,7 @@ from recon.viewer.stage import KEYS, PICTURE_FILE, POLL_SECONDS, Stage
 ARROW_KEY_CODES = {"RIGHT": 262, "LEFT": 263, "DOWN": 264, "UP": 265}  # GLFW's; those of letters are ASCII
 WINDOW_WIDTH, WINDOW_HEIGHT = 1280, 860  # pixels
 FRAME_SECONDS = 0.02
-COLORMAP_DESCRIPTIONS = {PLAIN: "dark to yellow", SIGNED: "purple over white to brown"}
+COLORMAP_DESCRIPTIONS = {SEQUENTIAL: "dark to yellow", DIVERGING: "purple over white to brown"}
 log = logging.getLogger("recon")
 
 

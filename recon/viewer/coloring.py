@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from recon.errors import UsageError
 from recon.geometry import Bytes, Float, Mesh, PointCloud, vertex_normals
-from recon.render.palette import PLAIN, SIGNED, Colors, at
+from recon.render.palette import DIVERGING, SEQUENTIAL, Colors, at
 from recon.scan.preparation.spacing import NEIGHBOURS, point_spacing
 from recon.surface.evaluation import distance_to_mesh
 
@@ -139,7 +139,7 @@ def _height(
         (f"{'-' if s < 0 else ''}{c}" for c, s in zip("xyz", axis, strict=True) if abs(s) > 0.999), None
     )
     title = f"height along {name or ','.join(f'{part:.2g}' for part in axis)}"
-    return _ranged(title, unit, _places(thing) @ axis, PLAIN, tail=0.0)
+    return _ranged(title, unit, _places(thing) @ axis, SEQUENTIAL, tail=0.0)
 
 
 def _distance(
@@ -152,14 +152,14 @@ def _distance(
                 "the distance to the scan needs the scan: give it, or the run folder, beside the mesh"
             )
         found = np.min([_distance_to_scan(thing.vertices, cloud) for cloud in clouds], axis=0)
-        return _ranged("distance to the scan", unit, found, PLAIN, low=0.0)
+        return _ranged("distance to the scan", unit, found, SEQUENTIAL, low=0.0)
     meshes = [other for other in beside if isinstance(other, Mesh)]
     if not meshes:
         raise UsageError("the distance to the mesh needs a mesh: give it beside the scan")
     known = np.isfinite(thing.points).all(1)
     found = np.full(len(thing), np.nan)
     found[known] = np.min([distance_to_mesh(thing.points[known], mesh) for mesh in meshes], axis=0)
-    return _ranged("distance to the mesh", unit, found, PLAIN, low=0.0)
+    return _ranged("distance to the mesh", unit, found, SEQUENTIAL, low=0.0)
 
 
 def _curvature(
@@ -170,14 +170,14 @@ def _curvature(
     found = mean_curvature(thing)
     limit = max(float(np.percentile(np.abs(found), 100 - 2 * TAIL_PERCENT)), np.finfo(float).tiny)
     beyond = bool((found < -limit).any()), bool((found > limit).any())
-    return Legend("mean curvature", f"1/{unit or 'scan unit'}", -limit, limit, SIGNED, beyond), found
+    return Legend("mean curvature", f"1/{unit or 'scan unit'}", -limit, limit, DIVERGING, beyond), found
 
 
 def _scalar(thing: Mesh | PointCloud, name: str) -> tuple[Legend, Float]:
     if name not in thing.values:
         known = ", ".join(modes(thing))
         raise UsageError(f"nothing is called '{name}' to colour by: {known}")
-    return _ranged(name, "", thing.values[name], PLAIN)
+    return _ranged(name, "", thing.values[name], SEQUENTIAL)
 
 
 def _ranged(

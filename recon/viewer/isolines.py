@@ -9,7 +9,7 @@ import numpy as np
 from skimage.measure import find_contours
 
 from recon.geometry import Float, Mesh
-from recon.render.palette import SIGNED
+from recon.render.palette import DIVERGING
 from recon.render.plots import Slice
 from recon.viewer.coloring import Legend
 
@@ -44,7 +44,7 @@ def cut_of(found: Slice, unit: str | None) -> Cut:
     limit = max(float(np.abs(found.distance).max()), np.finfo(float).tiny)
     step = round_step(limit / MAX_ISOLINES)
     unit = f"{unit or 'scan unit'}, a line every {step:g}"
-    legend = Legend("signed distance", unit, -limit, limit, SIGNED)
+    legend = Legend("signed distance", unit, -limit, limit, DIVERGING)
     grid = np.indices((rows, columns)).reshape(2, -1).T
     colors = legend.colors(found.distance.ravel())
     levels = [k * step for k in range(-math.floor(limit / step), math.floor(limit / step) + 1)]

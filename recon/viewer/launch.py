@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from recon.base.runs import PREVIEW
+from recon.base.runs import PREVIEW_FILE
 from recon.viewer.requirements import check_screen
 
 WINDOW_KINDS = ("modern", "classic")
@@ -44,7 +44,7 @@ class LiveWindow:
         self.process: subprocess.Popen[bytes] | None = None
 
     def __call__(self, progress: object) -> None:
-        if self.process is None and (self.run / PREVIEW).exists():
+        if self.process is None and (self.run / PREVIEW_FILE).exists():
             command = [sys.executable, "-m", "recon", "view", "--", str(self.run)]
             self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import FIELD_OF_VIEW, Camera, mean_normal
-from recon.render.ray_casting import BODY, INSIDE, SUPERSAMPLING, averaged, surface_of
+from recon.render.ray_casting import BODY_COLOR, FACE_BACK_COLOR, SUPERSAMPLING, averaged, surface_of
 from recon.viewer.open3d_parts import PICTURE_LUX, faces_of, light, tensor
 
 SRGB_LEVELS = np.arange(256) / 255
@@ -135,7 +135,7 @@ def painted(surface: Mesh) -> Mesh:
     """
     if surface.colors is not None:
         return surface
-    body, inside = (np.rint(255 * color).astype(np.uint8) for color in (BODY, INSIDE))
+    body, inside = (np.rint(255 * color).astype(np.uint8) for color in (BODY_COLOR, FACE_BACK_COLOR))
     count = len(surface.vertices)
     colors = np.tile(body, (count, 1))
     if np.linalg.norm(mean_normal(surface)) < MAX_CLOSED_MEAN_NORMAL:

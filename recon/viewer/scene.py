@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recon.base.provenance import SUMMARY
-from recon.base.runs import CHECKPOINT, PREVIEW, RESULT, RUN
+from recon.base.provenance import SUMMARY_FILE
+from recon.base.runs import CHECKPOINT_FILE, PREVIEW_FILE, RESULT_FILE, RUN_FILE
 from recon.errors import ExtractError, ScanError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import corners, usual_view
@@ -95,7 +95,7 @@ class Scene:
         for path in map(Path, paths):
             if not path.exists():
                 raise ScanError(f"there is no file {path}")
-            if path.is_dir() and not (path / RUN).exists():
+            if path.is_dir() and not (path / RUN_FILE).exists():
                 found = below(path)
                 if not found:
                     raise ScanError(f"{path} holds no mesh, scan or run folder")
@@ -131,7 +131,10 @@ class Scene:
         found = []
         for path in self._paths(number):
             if path.is_dir():
-                found += [_time(path / PREVIEW) or _time(path / CHECKPOINT), _time(path / RESULT)]
+                found += [
+                    _time(path / PREVIEW_FILE) or _time(path / CHECKPOINT_FILE),
+                    _time(path / RESULT_FILE),
+                ]
             else:
                 found.append(_time(path))
         return tuple(found)
@@ -165,10 +168,10 @@ def _time(path: Path) -> int:
 
 def _mesh_of(folder: Path, run: Reconstruction) -> list[Mesh]:
     """The mesh of a run folder that none is given for; none where its field has no surface yet."""
-    if run.trained < 1 and (folder / PREVIEW).exists():
+    if run.trained < 1 and (folder / PREVIEW_FILE).exists():
         from recon.meshing.files import read_mesh
 
-        return [read_mesh(folder / PREVIEW)]
+        return [read_mesh(folder / PREVIEW_FILE)]
     try:
         return [run.mesh(min(run.config.mesh.resolution or MAX_VIEW_RESOLUTION, MAX_VIEW_RESOLUTION))]
     except ExtractError:
@@ -186,7 +189,7 @@ def below(folder: Path) -> list[Path]:
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            found += [path] if (path / RUN).exists() else below(path)
-        elif path.suffix.lower() in READERS and path.name != SUMMARY:
+            found += [path] if (path / RUN_FILE).exists() else below(path)
+        elif path.suffix.lower() in READERS and path.name != SUMMARY_FILE:
             found.append(path)
     return found

@@ -18,7 +18,7 @@ from recon.errors import UsageError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import Camera, around, asked, corners, fitted
 from recon.render.files import sheet, write_png
-from recon.render.ray_casting import SIZE, drawn
+from recon.render.ray_casting import PICTURE_SIZE, drawn
 from recon.signals.media.video import check_film_path, write_film
 from recon.viewer.coloring import Legend, colored
 from recon.viewer.legend import beside, legend_width
@@ -46,7 +46,7 @@ class Shot:
     color      see `recon.viewer.coloring.colored`
     """
 
-    size: tuple[int, int] = SIZE
+    size: tuple[int, int] = PICTURE_SIZE
     views: int = 1
     direction: tuple[float, ...] | None = None
     up: tuple[float, ...] | None = None

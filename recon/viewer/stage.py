@@ -10,7 +10,7 @@ import numpy as np
 from recon.errors import ReconError, UsageError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import asked, corners
-from recon.render.ray_casting import BEHIND, parted_at_edges
+from recon.render.ray_casting import POINT_BACK_COLOR, parted_at_edges
 from recon.viewer.coloring import COLOR_MODES, Legend, colored, modes
 from recon.viewer.isolines import Cut, cut_of
 from recon.viewer.offscreen import painted
@@ -243,7 +243,9 @@ class Stage:
         thing = self._painted(k)[0]
         places = thing.vertices if isinstance(thing, Mesh) else thing.points
         known = np.isfinite(places).all(1)
-        colors = np.rint(255 * BEHIND).astype(np.uint8) if thing.colors is None else thing.colors[known]
+        colors = (
+            np.rint(255 * POINT_BACK_COLOR).astype(np.uint8) if thing.colors is None else thing.colors[known]
+        )
         lit = None if thing.normals is None else np.nan_to_num(thing.normals[known]).astype(np.float32)
         return Piece("points", self.to_stage(places[known]), colors, lit, width=3.0)
 

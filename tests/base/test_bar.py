@@ -37,7 +37,7 @@ def test_in_a_file_it_says_little(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_on_a_terminal_it_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
-    monkeypatch.setattr("recon.base.progress.TERMINAL", 0.0)
+    monkeypatch.setattr("recon.base.progress.TERMINAL_INTERVAL", 0.0)
     with Bar("walking") as bar:
         for step in range(10):
             bar.to(step / 9)
@@ -64,7 +64,7 @@ def on_screen(shown: str) -> list[str]:
 @pytest.mark.parametrize("show", [True, False])
 def test_log_lines_have_lines_of_their_own(show: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
-    monkeypatch.setattr("recon.base.progress.TERMINAL", 0.0)
+    monkeypatch.setattr("recon.base.progress.TERMINAL_INTERVAL", 0.0)
     log = logging.Logger("of this test")
     log.addHandler(LinesBesideBars())
     log.warning("before")

@@ -165,7 +165,7 @@ def test_a_wrong_address_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(cluster, "ANSWER", 1)
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     assert main(["batch", str(done.scans), str(tmp_path / "out"), "--quiet", *arguments]) == code
     shown = capsys.readouterr()
     assert shown.err.startswith("recon: error: ") and shown.err.count("\n") == 1 and words in shown.err

@@ -108,8 +108,8 @@ def test_noise_and_outliers_are_measured_in_the_files_unit(
 
 
 def test_a_large_scan_is_told_by_a_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recon.info.inspection.SURVEYED", 5000)
-    monkeypatch.setattr("recon.info.inspection.MOST", 10_000)
+    monkeypatch.setattr("recon.info.inspection.SURVEY_SAMPLE_POINTS", 5000)
+    monkeypatch.setattr("recon.info.inspection.MAX_POINTS", 10_000)
     n = fibonacci(20_000)
     strewn = np.random.default_rng(0).uniform(-3, 3, (400, 3))
     survey = inspect(save(tmp_path / "s.npy", np.vstack([n, strewn]))).survey

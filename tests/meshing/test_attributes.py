@@ -125,7 +125,7 @@ def test_far_from_the_origin_and_in_other_units_it_is_the_same() -> None:
 def test_chunks_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     cloud = measured(scan(3_000), x=np.random.default_rng(4).random(3_000))
     whole = with_attributes(MESH, cloud).values["x"]
-    monkeypatch.setattr(attributes, "CHUNK", 100)
+    monkeypatch.setattr(attributes, "CHUNK_VERTICES", 100)
     assert np.array_equal(with_attributes(MESH, cloud, threads=3).values["x"], whole)
 
 

@@ -52,7 +52,7 @@ def test_parts_are_the_same_however_many_faces_are_joined_at_a_time(monkeypatch:
     mesh = balls((0, 0.1), (2, 1.0), (5, 0.5))
     shuffled = Mesh(mesh.vertices, np.random.default_rng(0).permutation(mesh.faces))
     whole, _ = keep_parts(shuffled, "largest", np.zeros((0, 3)))
-    monkeypatch.setattr(components, "JOINED", 100)
+    monkeypatch.setattr(components, "LABEL_CHUNK_FACES", 100)
     pieces, dropped = keep_parts(shuffled, "largest", np.zeros((0, 3)))
     assert dropped == 2
     assert np.array_equal(pieces.vertices, whole.vertices) and np.array_equal(pieces.faces, whole.faces)

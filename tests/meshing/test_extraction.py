@@ -72,7 +72,7 @@ def test_a_sphere_is_closed_outward_and_as_large_as_it_is() -> None:
 def dense_mesh(field: Field, resolution: int, monkeypatch: pytest.MonkeyPatch) -> Mesh:
     """The plain version: every sample of the grid evaluated."""
     with monkeypatch.context() as patch:
-        patch.setattr(bricks, "TRUST", np.inf)
+        patch.setattr(bricks, "TRUST_FACTOR", np.inf)
         return doubles(field, resolution, lipschitz=1e9)
 
 
@@ -85,7 +85,7 @@ def test_it_is_the_dense_grids_mesh(field: Field, resolution: int, monkeypatch: 
     assert topology(dense).watertight
     for lipschitz in (None, 0.3):
         with monkeypatch.context() as patch:
-            patch.setattr(bricks, "TRUST", np.inf)
+            patch.setattr(bricks, "TRUST_FACTOR", np.inf)
             sparse = doubles(field, resolution, lipschitz=lipschitz)
         assert same_triangles(sparse, dense)
         fast = doubles(field, resolution, lipschitz=lipschitz)
@@ -105,7 +105,7 @@ def test_at_160_it_has_the_size_and_topology_of_the_dense_grids_mesh(monkeypatch
 def test_its_vertices_are_those_of_another_marching_cubes(
     field: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(marching, "INSET", 0.0)
+    monkeypatch.setattr(marching, "MIN_EDGE_SHARE", 0.0)
     monkeypatch.setattr(module, "_onto_zero_set", lambda gradient, points, *rest: (points, points))
     monkeypatch.setattr(module, "_keep_height", lambda *rest: None)
     mesh = dense_mesh(field, 65, monkeypatch)

@@ -18,7 +18,7 @@ from recon.geometry import Float, Int, Mesh
 from recon.meshing.extraction import Grid, extract
 from recon.meshing.files import WRITERS, read_mesh, write_mesh
 from recon.meshing.simplification import simplify
-from recon.meshing.slivers import FLOOR, without_slivers
+from recon.meshing.slivers import MIN_TRIANGLE_HEIGHT, without_slivers
 from recon.meshing.topology import topology
 
 BOX, RESOLUTION = [[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]], 40
@@ -36,7 +36,7 @@ def rings(x: Tensor) -> Tensor:
 
 def meshes() -> dict[str, Mesh]:
     raw = extract(rings, BOX, RESOLUTION)
-    floor = FLOOR * Grid.over(BOX, RESOLUTION).cell
+    floor = MIN_TRIANGLE_HEIGHT * Grid.over(BOX, RESOLUTION).cell
     return {"raw": raw, "simplified": without_slivers(simplify(raw, 2500), floor)}
 
 

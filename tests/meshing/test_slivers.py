@@ -14,10 +14,10 @@ from torch import Tensor
 import recon.meshing.extraction as module
 from recon.geometry import Float, Mesh
 from recon.meshing import marching_cubes as marching
-from recon.meshing.bricks import OFFSETS
+from recon.meshing.bricks import CORNER_OFFSETS
 from recon.meshing.extraction import extract
 from recon.meshing.simplification import simplify
-from recon.meshing.slivers import FLOOR, heights, without_slivers
+from recon.meshing.slivers import MIN_TRIANGLE_HEIGHT, heights, without_slivers
 from recon.meshing.topology import Topology, topology
 from recon.meshing.trimming import cut
 from recon.surface.evaluation import distance_to_mesh
@@ -53,22 +53,24 @@ def test_heights_are_those_of_the_triangle() -> None:
 def test_marching_cubes_has_no_triangle_lower_than_its_inset_over_the_root_of_two() -> None:
     """All 256 cases, both ways through each face that has two, vertices anywhere on their edges."""
     table, rng = marching._table(torch.device("cpu")), np.random.default_rng(0)
-    ends = np.array([[OFFSETS[a], OFFSETS[b]] for a, b in marching.EDGES], float)
+    ends = np.array([[CORNER_OFFSETS[a], CORNER_OFFSETS[b]] for a, b in marching.EDGES], float)
     least = np.inf
     for triangles, count in zip(table.triangles.tolist(), table.count.tolist(), strict=True):
         if not count:
             continue
         used = np.array(triangles[:count])
-        share = rng.uniform(marching.INSET, 1 - marching.INSET, (300, 12, 1))
+        share = rng.uniform(marching.MIN_EDGE_SHARE, 1 - marching.MIN_EDGE_SHARE, (300, 12, 1))
         extreme = rng.integers(3, size=share.shape)
-        share = np.select([extreme == 0, extreme == 1], [marching.INSET, 1 - marching.INSET], share)
+        share = np.select(
+            [extreme == 0, extreme == 1], [marching.MIN_EDGE_SHARE, 1 - marching.MIN_EDGE_SHARE], share
+        )
         places = ends[:, 0] + share * (ends[:, 1] - ends[:, 0])
         loop = np.unique(used[(used == marching.MIDDLE).any(1)])
         middle = places[:, loop[:-1]].mean(1, keepdims=True) if len(loop) else places[:, :1]
         corners = np.concatenate([places, middle], axis=1)[:, used].reshape(-1, 3)
         found = heights(torch.tensor(corners), torch.arange(len(corners)).reshape(-1, 3))
         least = min(least, float(found.min()))
-    assert least == pytest.approx(marching.INSET / np.sqrt(2), rel=1e-6)
+    assert least == pytest.approx(marching.MIN_EDGE_SHARE / np.sqrt(2), rel=1e-6)
 
 
 @pytest.mark.parametrize("bound", [True, False])
@@ -81,20 +83,20 @@ def test_random_fields_keep_the_floor_and_every_face(
     field, cell = waves(frequency, bound), 2 / (resolution - 1)
     meshed = lambda: extract(field, BOX, resolution, dtype=torch.float64, lipschitz=1e9)  # noqa: E731
     mesh = meshed()
-    assert lowest(mesh).min() >= FLOOR * cell
+    assert lowest(mesh).min() >= MIN_TRIANGLE_HEIGHT * cell
     assert topology(mesh).watertight is bound and topology(mesh).nonmanifold_edges == 0
-    monkeypatch.setattr(marching, "INSET", 0.0)
+    monkeypatch.setattr(marching, "MIN_EDGE_SHARE", 0.0)
     monkeypatch.setattr(module, "_keep_height", lambda *rest: None)
     plain = meshed()
     assert np.array_equal(plain.faces, mesh.faces)
-    assert lowest(plain).min() < FLOOR * cell / 10
+    assert lowest(plain).min() < MIN_TRIANGLE_HEIGHT * cell / 10
     off = [np.abs(field(torch.tensor(m.vertices)).numpy()) / cell for m in (mesh, plain)]
     assert np.mean(off[0] < 1e-3) > np.mean(off[1] < 1e-3) - 0.02
     if frequency == 200 and not bound:
         side = torch.linspace(-1, 1, resolution, dtype=torch.float64)
         inside = (field(torch.cartesian_prod(side, side, side)) < 0).reshape(3 * [resolution]).long()
         steps = [slice(a, resolution - 1 + a) for a in (0, 1)]
-        case = sum(inside[steps[x], steps[y], steps[z]] << k for k, (x, y, z) in enumerate(OFFSETS))
+        case = sum(inside[steps[x], steps[y], steps[z]] << k for k, (x, y, z) in enumerate(CORNER_OFFSETS))
         assert len(torch.unique(torch.as_tensor(case))) == 256
 
 
@@ -137,7 +139,7 @@ def test_a_rim_drawn_anywhere_keeps_the_floor() -> None:
 @pytest.mark.parametrize("faces", [27000, 13500])
 def test_simplified_meshes_keep_the_floor_of_their_cells(faces: int) -> None:
     mesh = extract(waves(12, True), BOX, 50, dtype=torch.float64)
-    small, floor = simplify(mesh, faces), FLOOR * 2 / 49
+    small, floor = simplify(mesh, faces), MIN_TRIANGLE_HEIGHT * 2 / 49
     better = without_slivers(small, floor)
     assert lowest(small).min() < floor <= lowest(better).min()
     assert kind(better) == kind(small) == kind(mesh)

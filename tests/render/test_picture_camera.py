@@ -8,7 +8,7 @@ from shapes import depth_image, half_sphere, plane, sphere
 
 from recon.errors import UsageError
 from recon.geometry import PointCloud
-from recon.render.camera import MARGIN, Camera, around, asked, directions, fitted, usual_view
+from recon.render.camera import PICTURE_MARGIN, Camera, around, asked, directions, fitted, usual_view
 
 SIZE = (320, 200)
 
@@ -28,16 +28,18 @@ def test_a_fitted_camera_sees_everything_and_is_as_near_as_it_can(seed: int, sca
     direction, up = rng.normal(size=(2, 3))
     place = shares(fitted(points, SIZE, direction, up), points)
     low, high = place.min(0), place.max(0)
-    assert (low >= MARGIN - 1e-6).all()
-    assert (high <= 1 - MARGIN + 1e-6).all()
-    touching = np.isclose(low, MARGIN, atol=1e-6) & np.isclose(high, 1 - MARGIN, atol=1e-6)
+    assert (low >= PICTURE_MARGIN - 1e-6).all()
+    assert (high <= 1 - PICTURE_MARGIN + 1e-6).all()
+    touching = np.isclose(low, PICTURE_MARGIN, atol=1e-6) & np.isclose(high, 1 - PICTURE_MARGIN, atol=1e-6)
     assert touching.any()  # both sides, or above and below
 
 
 def test_a_point_and_a_line_have_a_camera() -> None:
     assert np.allclose(shares(fitted(np.ones((1, 3)), SIZE, (1, 0, 0), (0, 0, 1)), np.ones((1, 3))), 0.5)
     line = np.array([[0.0, 0, 0], [0, 0, 5]])
-    assert np.allclose(shares(fitted(line, SIZE, (1, 0, 0), (0, 0, 1)), line)[:, 1], [1 - MARGIN, MARGIN])
+    assert np.allclose(
+        shares(fitted(line, SIZE, (1, 0, 0), (0, 0, 1)), line)[:, 1], [1 - PICTURE_MARGIN, PICTURE_MARGIN]
+    )
 
 
 def test_right_is_right_and_up_is_up() -> None:
@@ -68,8 +70,8 @@ def test_a_camera_goes_round_at_one_distance_and_height() -> None:
     assert np.allclose([camera.eye[2] for camera in cameras], cameras[0].eye[2])
     for camera in cameras:
         place = shares(camera, points)
-        assert (place > MARGIN - 1e-9).all()
-        assert (place < 1 - MARGIN + 1e-9).all()
+        assert (place > PICTURE_MARGIN - 1e-9).all()
+        assert (place < 1 - PICTURE_MARGIN + 1e-9).all()
 
 
 def test_directions_are_at_equal_angles() -> None:

@@ -12,7 +12,7 @@ from shapes import half_sphere, sphere
 
 from recon.errors import OutputError
 from recon.geometry import Mesh, PointCloud
-from recon.render.camera import MARGIN
+from recon.render.camera import PICTURE_MARGIN
 from recon.render.files import sheet, write_png
 from recon.render.ray_casting import camera_for, mask, picture
 
@@ -36,7 +36,7 @@ def shown(image: np.ndarray) -> np.ndarray:
 def test_a_sphere_has_the_area_of_a_disc() -> None:
     size = (300, 200)
     image = picture(ball(), size, FRONT, UP)
-    diameter = (1 - 2 * MARGIN) * 200
+    diameter = (1 - 2 * PICTURE_MARGIN) * 200
     found = shown(image)
     assert image.shape == (200, 300, 3)
     assert found.sum() == pytest.approx(np.pi / 4 * diameter**2, rel=0.02)

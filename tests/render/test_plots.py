@@ -46,22 +46,22 @@ def tilted(axis: int = 0, offset: float = 0.0) -> Slice:
 
 @pytest.mark.parametrize("eyes", BLIND)
 def test_curves_are_told_apart_by_everybody(eyes: str) -> None:
-    rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in plots.COLORS]) / 255
+    rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in plots.CURVE_COLORS]) / 255
     lab = seen(rgb, eyes)
     nearest = min(deltaE_ciede2000(a, b) for a, b in itertools.combinations(lab, 2))
     assert nearest > 5  # twice what is just seen side by side; and no two have the same dashes
-    assert len(set(plots.DASHES)) == len(plots.DASHES) >= len(plots.COLORS)
+    assert len(set(plots.CURVE_DASHES)) == len(plots.CURVE_DASHES) >= len(plots.CURVE_COLORS)
 
 
 @pytest.mark.parametrize("eyes", BLIND)
 def test_the_palette_grows_lighter_for_everybody(eyes: str) -> None:
-    lightness = seen(palette.at(palette.PLAIN, np.linspace(0, 1, 33)) / 255, eyes)[:, 0]
+    lightness = seen(palette.at(palette.SEQUENTIAL, np.linspace(0, 1, 33)) / 255, eyes)[:, 0]
     assert (np.diff(lightness) > 0).all() and np.ptp(lightness) > 60
 
 
 @pytest.mark.parametrize("eyes", BLIND)
 def test_signs_are_told_apart_by_everybody(eyes: str) -> None:
-    lab = seen(palette.at(palette.SIGNED, np.linspace(0, 1, 33)) / 255, eyes)
+    lab = seen(palette.at(palette.DIVERGING, np.linspace(0, 1, 33)) / 255, eyes)
     assert (np.diff(lab[:17, 0]) > 0).all() and (np.diff(lab[16:, 0]) < 0).all()  # white at zero
     apart = [deltaE_ciede2000(a, b) for a, b in zip(lab[:13], lab[:-14:-1], strict=True)]
     assert min(apart) > 10  # as far from zero on either side

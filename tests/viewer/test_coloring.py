@@ -9,7 +9,7 @@ from shapes import sphere
 
 from recon.errors import UsageError
 from recon.geometry import Mesh, PointCloud
-from recon.render.palette import PLAIN
+from recon.render.palette import SEQUENTIAL
 from recon.viewer.coloring import COLOR_MODES, Legend, colored, mean_curvature, modes
 from recon.viewer.legend import beside, legend_picture, legend_width
 
@@ -80,7 +80,7 @@ def test_heights_run_along_up() -> None:
     assert legend.title == "height along y"
     top = ball().vertices[:, 1].argmax()
     assert painted.colors is not None
-    assert tuple(painted.colors[top]) == PLAIN[-1]
+    assert tuple(painted.colors[top]) == SEQUENTIAL[-1]
 
 
 def test_normals_are_red_green_and_blue() -> None:
@@ -122,21 +122,21 @@ def test_a_constant_has_a_legend_too() -> None:
 
 
 def test_a_legend_has_the_colours_of_its_numbers_and_ink() -> None:
-    legend = Legend("distance to the scan", "metre", 0.0, 0.25, PLAIN, (False, True))
+    legend = Legend("distance to the scan", "metre", 0.0, 0.25, SEQUENTIAL, (False, True))
     assert [text for _, text in legend.ticks(3)] == ["0", "0.125", "> 0.25"]
     image = legend_picture(legend, 200)
     pixels = {tuple(pixel) for pixel in image.reshape(-1, 3)}
-    assert {PLAIN[0], PLAIN[-1]} <= pixels
+    assert {SEQUENTIAL[0], SEQUENTIAL[-1]} <= pixels
     inked = (image < 100).all(2)
     assert inked[:40].any()  # the title
     assert inked[:, -30:].any()  # the numbers
     assert not inked[:, -2:].any()  # and they fit
-    rows = [int(np.flatnonzero((image == PLAIN[k]).all(2).any(1))[0]) for k in (0, -1)]
+    rows = [int(np.flatnonzero((image == SEQUENTIAL[k]).all(2).any(1))[0]) for k in (0, -1)]
     assert rows[0] > rows[1]  # large is up
 
 
 def test_a_legend_stands_beside_the_picture() -> None:
-    legend = Legend("height along z", "foot", -1.0, 1.0, PLAIN)
+    legend = Legend("height along z", "foot", -1.0, 1.0, SEQUENTIAL)
     picture = np.full((300, 200, 3), 9, np.uint8)
     width = legend_width([None, legend], 300)
     both = beside(picture, legend, width)

@@ -17,7 +17,7 @@ import recon.viewer.screenshot as module
 from recon.cli.main import main
 from recon.geometry import Mesh, PointCloud
 from recon.meshing.files import write_mesh
-from recon.render.palette import PLAIN
+from recon.render.palette import SEQUENTIAL
 from recon.render.ray_casting import camera_for, mask
 from recon.viewer.offscreen import Offscreen, OffscreenError, painted
 from recon.viewer.scene import Scene
@@ -163,7 +163,7 @@ def test_the_legend_is_in_the_picture_and_the_picture_keeps_its_size(tmp_path: P
     scene = Scene([tmp_path / "bowl.ply"])
     image = screenshot(scene, tmp_path / "a.png", Shot((500, 300), color="height"))
     assert image.shape == (300, 500, 3)
-    assert {PLAIN[0], PLAIN[-1]} <= {tuple(pixel) for pixel in image[:, 350:].reshape(-1, 3)}
+    assert {SEQUENTIAL[0], SEQUENTIAL[-1]} <= {tuple(pixel) for pixel in image[:, 350:].reshape(-1, 3)}
 
 
 @pytest.mark.slow

@@ -168,9 +168,10 @@ def draw_samples(
     near_share: float,
     seed: int,
 ) -> SpaceSamples:
-    """`count` points where `distance` is known (not NaN): a share near the points of the `scan`, at distances
-    from half a hundredth to a tenth, the others uniform in `box` ((2, 3), unit). Fewer where `MAX_DRAWS` draws of
-    so many do not give as many that are known.
+    """`count` points of space where `distance` is known (not NaN), or as many as `MAX_DRAWS` draws find.
+
+    A `near_share` of them is scattered around the points of the `scan` by `NEAR_SIGMA`, the others are
+    uniform in `box` ((2, 3), unit).
     """
     low, high = np.asarray(box, np.float64)
     wanted = count - int(count * near_share), int(count * near_share)

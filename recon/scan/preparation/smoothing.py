@@ -25,8 +25,14 @@ CHUNK_POINTS = 1 << 13
 
 
 def smoothed(cloud: PointCloud, noise: float, spacing: float, seed: int = 0, threads: int = 1) -> PointCloud:
-    """`cloud`, whose points are `spacing` apart and off their surface by `noise` along their normals, in its
-    unit; where that is much, at most `MAX_POINTS` of the points and their normals, both smoothed, nothing else.
+    """`cloud`, or, if it is noisy, at most `MAX_POINTS` of its points and normals, both smoothed.
+
+    Args:
+        cloud: oriented points, in any unit.
+        noise: standard deviation of the points along their normals, in that unit.
+        spacing: between neighbours, in that unit.
+        seed: of the choice of points.
+        threads: of the search for neighbours.
     """
     if noise < MIN_NOISE_TO_SPACING * spacing or len(cloud) <= NEIGHBOURS or cloud.normals is None:
         return cloud
