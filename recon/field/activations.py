@@ -1,18 +1,16 @@
-"""The nonlinearities a field can have, with their first three derivatives and the initialisation each needs.
+"""Nonlinearities of a field, with their first three derivatives and the initialisation each needs.
 
-A layer computes f(z) of z = ω(Wh + b). Where ω has no meaning for a function it is 1. Initial weights are
-uniform, `U(±bound)`; those of the sine are of Sitzmann et al. 2020, section 3.2 (arXiv:2006.09661), the
-others of He et al. 2015 (arXiv:1502.01852) and Glorot and Bengio 2010 (PMLR 9:249); the Gaussian's, twice a
-SIREN's, keep differences between points the same through 8 layers, where a SIREN's lose nine tenths in four.
+A layer computes f(z) of z = ω(Wh + b); ω is 1 where it has no meaning. Initial weights are uniform,
+`U(±bound)`: the sine's as in Sitzmann et al. 2020, section 3.2 (arXiv:2006.09661), the others' as in He et
+al. 2015 (arXiv:1502.01852) and Glorot and Bengio 2010 (PMLR 9:249). The Gaussian's are twice a SIREN's: they
+keep differences between points through 8 layers, where a SIREN's lose nine tenths in four.
 
     sine            sin z
     finer           sin((|Wh + b| + 1) z)      Liu et al. 2024, "FINER", arXiv:2312.02434
-    truncated-sine  sin z, within ±π/2, ±1 beyond: a sine that is not periodic, as in Parascandolo et al. 2017
-    gauss           exp(-z²/2)                 Ramasinghe and Lucey 2022, arXiv:2111.15135; ω is one over its
-                    width
+    truncated-sine  sin z within ±π/2, ±1 beyond: not periodic, as in Parascandolo et al. 2017
+    gauss           exp(-z²/2), of width 1/ω   Ramasinghe and Lucey 2022, arXiv:2111.15135
     relu, tanh, softplus
-    relu-pe         relu, its coordinates as sines and cosines of octaves: Mildenhall et al. 2020,
-                    arXiv:2003.08934
+    relu-pe         relu of positional encodings: Mildenhall et al. 2020, arXiv:2003.08934
 """
 
 from __future__ import annotations
@@ -37,13 +35,16 @@ Derivatives = Callable[[Tensor, float, int], list[Tensor]]
 
 @dataclass(frozen=True)
 class Activation:
-    """derivatives  see above
-    plain        (z, ω) → f(z), as autograd follows it
-    periodic     weights are initialised as a SIREN's, and ω counts
-    gain         of the weights of all but a SIREN's first layer: times a SIREN's; of those that are not
-                 periodic, their standard deviation times sqrt(fan-in)
-    encoded      coordinates come as sines and cosines
-    bias         of the first layer: half its initial range, by default one over the root of its inputs
+    """A nonlinearity and its initialisation.
+
+    Attributes:
+        derivatives: see `Derivatives`.
+        plain: (z, ω) → f(z), followed by autograd.
+        periodic: whether weights are initialised as a SIREN's, and ω applies.
+        gain: of the weights of all but a SIREN's first layer: relative to a SIREN's; of those that are not
+            periodic, their standard deviation times sqrt(fan-in).
+        encoded: whether coordinates are encoded as sines and cosines.
+        bias: half the initial range of the first layer's; 1/sqrt(fan-in) by default.
     """
 
     derivatives: Derivatives

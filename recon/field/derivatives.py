@@ -1,7 +1,7 @@
 """Values, gradients, Jacobians, Hessians and Laplacians of a field in closed form.
 
-Derivatives are carried through the layers, never taken by a graph over the input, so each result
-is an ordinary function of the parameters that autograd differentiates once.
+Derivatives are propagated through the layers, not taken by a graph over the input, so each result is an
+ordinary function of the parameters that autograd differentiates once.
 
 Shapes: n points, m coordinates, k outputs. Derivatives are in the frame of the points.
 """
@@ -18,8 +18,10 @@ from recon.field.siren import Siren
 
 
 def value_and_gradient(field: Siren, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Φ (n,) and ∇Φ (n, m) of a scalar SIREN at x (n, m), the fast way; differentiable once, in the
-    parameters only. Raises ValueError for a field with several outputs.
+    """Φ (n,) and ∇Φ (n, m) of a scalar SIREN at x (n, m); differentiable once, in the parameters only.
+
+    Raises:
+        ValueError: for a field with several outputs.
     """
     if len(field.biases[-1]) != 1:
         raise ValueError(f"the gradient of {len(field.biases[-1])} outputs: use `value_and_jacobian`")
@@ -27,9 +29,7 @@ def value_and_gradient(field: Siren, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def jet(field: Siren, x: Tensor, order: Order) -> Jet:
-    """Φ and the derivatives that `order` names at x (n, m), the fast way; differentiable once, in the
-    parameters only.
-    """
+    """Φ and the derivatives in `order` at x (n, m); differentiable once, in the parameters only."""
     return Jet.of(JetFunction.apply(x, field, order, field.flat), order, x.shape[1])
 
 
@@ -56,7 +56,7 @@ def laplacian(field: Siren, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def jet_plain(field: Siren, x: Tensor, order: Order) -> Jet:
-    """What `jet` gives, by autograd alone: what every fast version is tested against."""
+    """The same as `jet` by autograd alone: the reference for the fast versions."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         value = field(x)

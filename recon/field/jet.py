@@ -11,17 +11,18 @@ Pairs = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True)
 class Order:
-    """Which derivatives are asked for: all first ones or none, and sums of second ones over pairs of axes."""
+    """Which derivatives to compute: all first ones or none, and sums of second ones over pairs of axes."""
 
     first: bool = False
     second: tuple[Pairs, ...] = ()
 
     @property
     def highest(self) -> int:
+        """The highest order among them, 0 to 2."""
         return 2 if self.second else int(self.first)
 
     def blocks(self, axes: int) -> int:
-        """Value and derivatives, counted."""
+        """The number of values and derivatives for this many `axes`."""
         return 1 + (axes if self.first else 0) + len(self.second)
 
 
@@ -42,9 +43,10 @@ def hessian_order(axes: int) -> Order:
 class Jet:
     """Φ and derivatives at n points: k outputs, m axes, c sums of second derivatives.
 
-    value     (n, k)
-    gradient  (m, n, k), empty where it was not asked for
-    second    (c, n, k), likewise
+    Attributes:
+        value: (n, k).
+        gradient: (m, n, k), empty if not in the order.
+        second: (c, n, k), likewise.
     """
 
     value: Tensor
@@ -53,6 +55,6 @@ class Jet:
 
     @classmethod
     def of(cls, stack: Tensor, order: Order, axes: int) -> Jet:
-        """Of all of them in one tensor (blocks, n, k)."""
+        """The jet stacked in one tensor (blocks, n, k)."""
         first = 1 + (axes if order.first else 0)
         return cls(stack[0], stack[1:first], stack[first:])

@@ -38,10 +38,11 @@ class FieldConfig:
     )
 
     def resolved_for(self, spacing: float, noise: float = 0.0) -> FieldConfig:
-        """With the spread for points `spacing` apart and `noise` off their surface, where it is not given:
-        the highest frequency turns by at most `PHASE_PER_SPACING` rad over the root of the summed squares of
-        spacing and `NOISE_TO_SPACING` times the noise; 1 to `MAX_SPREAD`. The highest octave turns by π from
-        a point to the next.
+        """With spread and octaves for points `spacing` apart, with `noise` off their surface; unit frame.
+
+        The highest frequency turns by at most `PHASE_PER_SPACING` rad over the root of the summed squares of
+        spacing and `NOISE_TO_SPACING` times the noise. The highest octave turns by π from a point to the
+        next.
         """
         spread, octaves = self.spread, self.octaves
         if spread is None:

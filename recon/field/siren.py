@@ -1,9 +1,9 @@
-"""The function: a multilayer perceptron with sine activations.
+"""The field: a multilayer perceptron with sine activations.
 
     h_0 = x,   h_{i+1} = sin(ω_i (W_i h_i + b_i)),   Φ(x) = W_n h_n + b_n
 
-Sitzmann, Martel, Bergman, Lindell, Wetzstein, "Implicit Neural Representations with Periodic
-Activation Functions", NeurIPS 2020, arXiv:2006.09661, sections 3.1-3.2.
+Sitzmann, Martel, Bergman, Lindell, Wetzstein, "Implicit Neural Representations with Periodic Activation
+Functions", NeurIPS 2020, arXiv:2006.09661, sections 3.1-3.2.
 """
 
 from __future__ import annotations
@@ -23,21 +23,19 @@ from recon.field.settings import FieldConfig
 class Siren(nn.Module):
     """A SIREN `Φ: R^m → R^k` on coordinates of the unit frame.
 
-    flat     (p,) the one parameter: the hidden layers' weights, first, then all else
-    weights  n + 1 views of it (out, in); all but the last belong to sine layers
-    biases   n + 1 views of it (out,)
-    omegas   n floats, the frequency factor of each sine layer
-    factors  (p,) the one that belongs to each number of `flat`: its layer's ω, 1 in the linear layer
+    Initialised as in the paper's section 3.2: the first layer `U(±1/m)`, every other `U(±sqrt(6/fan_in)/ω)`,
+    so that ωWh is N(0, 1) at any depth; biases `U(±1/sqrt(fan_in))`, as in its code. With a `spread` above
+    one, the rows of the first layer's weights are multiplied by 1 .. spread, in geometric steps.
 
-    Initialised as the paper's section 3.2 says: the first layer `U(±1/m)`, every other
-    `U(±sqrt(6/fan_in)/ω)`, so that ωWh is N(0, 1) at any depth. Biases, of which the paper
-    does not speak, are `U(±1/sqrt(fan_in))`, as in its code.
+    `generator` draws the weights (a CPU generator; None: seed 0), in float64 and then rounded, so that a seed
+    gives the same field on every device and in every precision.
 
-    With a `spread` above one, the first layer's units take evenly spaced octaves: the rows of its
-    weights are those of the paper times 1 .. spread, in geometric steps.
-
-    `generator` draws the weights (a CPU generator; None: a fresh one with seed 0), in float64 and
-    then rounded, so that a seed names the same field on every device and in every precision.
+    Attributes:
+        flat: (p,) the only parameter: the hidden layers' weights, then all others.
+        weights: n + 1 views of it (out, in); all but the last belong to sine layers.
+        biases: n + 1 views of it (out,).
+        omegas: n floats, the frequency factor of each sine layer.
+        factors: (p,) the layer's ω for each number of `flat`, 1 in the linear layer.
     """
 
     def __init__(
@@ -77,10 +75,12 @@ class Siren(nn.Module):
 
     @property
     def weights(self) -> list[Tensor]:
+        """Views of `flat`, one (out, in) a layer."""
         return self.split(self.flat)[0]
 
     @property
     def biases(self) -> list[Tensor]:
+        """Views of `flat`, one (out,) a layer."""
         return self.split(self.flat)[1]
 
     @property
@@ -89,9 +89,7 @@ class Siren(nn.Module):
         return len(self._shapes) - 2, *self._shapes[1]
 
     def split(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Views of a vector (p,), or several (…, p), laid out as `flat`: weights (…, out, in), biases (…,
-        out).
-        """
+        """Views of vectors (…, p) laid out as `flat`: weights (…, out, in), biases (…, out)."""
         pieces = flat.split(self._lengths, -1)
         hidden = len(self._shapes) - 2
         weights = [pieces[hidden], *pieces[:hidden], pieces[hidden + 1]]
@@ -100,7 +98,7 @@ class Siren(nn.Module):
         return shaped, list(pieces[hidden + 2 :])
 
     def scaled(self) -> tuple[list[Tensor], list[Tensor]]:
-        """What points meet: ωW and ωb of the sine layers, and the linear layer's W and b."""
+        """Weights and biases as applied: ωW and ωb of the sine layers, W and b of the linear one."""
         return self.split(self.flat * self.factors)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -113,7 +111,7 @@ class Siren(nn.Module):
 
     @torch.no_grad()
     def values(self, x: Tensor) -> Tensor:
-        """The same without gradients, the fast way."""
+        """The same as `forward` without gradients, by the fast kernels."""
         weights, biases = self.scaled()
 
         def rows(part: slice) -> Tensor:
@@ -125,7 +123,7 @@ class Siren(nn.Module):
         return torch.cat(over_rows(rows, x))
 
     def encoded(self, x: Tensor, order: Order = VALUE) -> Tensor:
-        """What the first layer meets at x (n, m), and its derivatives: (blocks, n, features)."""
+        """The first layer's input at x (n, m), and its derivatives: (blocks, n, features)."""
         n, axes = x.shape
         stack = x.new_zeros(order.blocks(axes), n, axes, 1 + 2 * (self.octaves or 0))
         stack[0, ..., 0] = x

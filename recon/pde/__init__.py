@@ -1,10 +1,10 @@
-"""What a boundary-value problem is declared and solved with: docs/pde.md shows one.
+"""Boundary-value problems, declared and solved; docs/pde.md shows one.
 
-from recon import pde
-solution = pde.solve(pde.Problem(box, outputs, {"name": pde.Equation(...), ...}), seconds=30)
-solution.at(points)
+    from recon import pde
+    solution = pde.solve(pde.Problem(box, outputs, {"name": pde.Equation(...), ...}), seconds=30)
+    solution.at(points)
 
-Names load what they need when they are first used: importing the settings is to be quick.
+Names load what they need when they are first used: importing the settings is quick.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The end of a training on a linear problem: the last layer's weights and biases are what is linear in it, so
-that the best ones for the layers below are a least-squares solution (Golub, Pereyra 1973, "The
-differentiation of pseudo-inverses and nonlinear least squares problems whose variables separate",
-doi:10.1137/0710036).
+"""The last layer of a field on a linear problem, solved for by linear least squares (variable projection).
+
+Golub, Pereyra 1973, "The differentiation of pseudo-inverses and nonlinear least squares problems whose
+variables separate", doi:10.1137/0710036.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ FIRST_UNSEEN_STEP = 1 << 20  # number of the first of them: samples that no trai
 
 @torch.no_grad()
 def solve_last_layer(field: Siren, problem: Problem, seed: int = 0) -> bool:
-    """Replace the last layer's weights and biases by those with the least loss at the weights of the
-    training's end. False, and the field as it was, where that is no better on other samples: where the
-    problem is not linear, or was solved before.
+    """Replace the last layer by the one with the least loss at the weights of the training's end.
+
+    Returns False, with the field unchanged, if that is no better on other samples: if the problem is not
+    linear, or was solved before.
     """
     task = problem.task(seed, field.flat.device)
     weight, bias = field.weights[-1], field.biases[-1]
@@ -64,7 +65,7 @@ def _linear(field: Siren, problem: Problem, name: str, batch: tuple[Tensor, ...]
 
 
 def _loss(field: Siren, problem: Problem, seed: int) -> float:
-    """On samples of its own."""
+    """The loss on samples of its own."""
     task = problem.task(seed, field.flat.device)
     total = 0.0
     for step in range(FIRST_UNSEEN_STEP + SAMPLE_STEPS, FIRST_UNSEEN_STEP + SAMPLE_STEPS + 4):

@@ -1,4 +1,4 @@
-"""How fast waves run where: a map of the slowness 1/c over a square."""
+"""Media: maps of the slowness 1/c over a square."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ MAP_CELLS, SAMPLES_PER_CELL = 256, 8  # a side of an inclusion's map; a side of 
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """Values over the square of half-width `half` around zero; those at its sides go on outside.
+    """Values over the square of half-width `half` around zero; those at its sides continue outside.
 
-    table  (n, n) float64 at the centres of n² cells, rows along y
+    `table` is (n, n) float64 at the centres of n² cells, rows along y.
     """
 
     table: Float
     half: float
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """(n,) at coordinates (n,), bilinear between the cells' centres."""
+        """The values (n,) at coordinates (n,), bilinear between the cells' centres."""
         table = torch.as_tensor(self.table).to(x)
         places = torch.stack((x, y), -1)[None, None] / self.half
         return torch.nn.functional.grid_sample(

@@ -1,4 +1,4 @@
-"""A boundary-value problem as it is declared: a box, the unknowns, and equations that hold on parts of it.
+"""A boundary-value problem as it is declared: a box, the unknowns, and equations on parts of it.
 
     F_m(x, Φ, ∇Φ, ∇²Φ) = 0 on Ω_m,     loss = Σ_m w_m · mean over Ω_m of |F_m|²
 
@@ -30,8 +30,9 @@ Box = tuple[tuple[float, float], ...]  # (low, high) of each coordinate
 class Units:
     """Between a problem's coordinates and unknowns and the unit frame and outputs of a field.
 
-    box   of the m coordinates; its longest side becomes -1 to 1, by one scale for all of them
-    size  of the unknowns, one for all or one for each of k: what makes the field's outputs about one
+    Attributes:
+        box: of the m coordinates; its longest side becomes -1 to 1, by one scale for all of them.
+        size: of the unknowns, one for all or one for each of k: what makes the field's outputs about one.
     """
 
     box: Box
@@ -39,6 +40,7 @@ class Units:
 
     @property
     def half(self) -> float:
+        """Half the longest side of the box."""
         return max(high - low for low, high in self.box) / 2
 
     def to_unit(self, points: Tensor) -> Tensor:
@@ -57,14 +59,15 @@ class Units:
 class Equation:
     """F = 0 on a part of the box, its boundary or some points.
 
-    sample    draws points (n, m), and data of n rows each if there are any, always as many: `inside`,
-              `at_points`, or a function of one's own
-    residual  (jet, points, *data) → F, (n,) or (n, r) real; the jet's tensors are (n, k) and (·, n, k), in
-              the problem's coordinates and units
-    weight    of |F|², a number or a schedule
-    adaptive  whether half of a step's points are drawn where |F| is large
-    order     the derivatives that the residual reads: VALUE, GRADIENT, laplacian_order(m), hessian_order(m)
-              or another `Order`
+    Attributes:
+        sample: draws points (n, m), and data of n rows each, if any, always as many: `inside`, `at_points`,
+            or a function of one's own.
+        residual: (jet, points, *data) → F, (n,) or (n, r) real; the jet's tensors are (n, k) and (·, n, k),
+            in the problem's coordinates and units.
+        weight: of |F|², a number or a schedule.
+        order: the derivatives the residual reads: VALUE, GRADIENT, laplacian_order(m), hessian_order(m) or
+            another `Order`.
+        adaptive: draw half of a step's points where |F| is large.
     """
 
     sample: Callable[[Draw], Tensor | Samples]
@@ -76,13 +79,17 @@ class Equation:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be solved. Raises UsageError where it makes no sense.
+    """What is to be solved.
 
-    box        (low, high) of each of the m coordinates
-    outputs    k, how many real unknowns there are; a complex one is two
-    equations  by name
-    size       of the unknowns, one for all or one for each
-    linear     the equations are linear in the unknowns: the last layer is then solved for exactly
+    Attributes:
+        box: (low, high) of each of the m coordinates.
+        outputs: k, the number of real unknowns; a complex one is two.
+        equations: by name.
+        size: magnitude of the unknowns, one for all or one for each.
+        linear: whether the equations are linear in the unknowns; the last layer is then solved for exactly.
+
+    Raises:
+        UsageError: if it makes no sense.
     """
 
     box: Box
@@ -103,19 +110,18 @@ class Problem:
 
     @property
     def units(self) -> Units:
+        """The units of box and unknowns."""
         return Units(self.box, self.size)
 
     def task(
         self, seed: int = 0, device: torch.device | str = "cpu", field: Siren | None = None
     ) -> ConstraintTask:
-        """What the trainer is given; with `field`, whose residuals adaptive equations look at."""
+        """The trainer's task; adaptive equations look at the residuals of `field`."""
         constraints = {name: self._constraint(name, field) for name in self.equations}
         return ConstraintTask(constraints, seed, device)
 
     def residual(self, name: str, unit: Jet, points: Tensor, *data: Tensor) -> Tensor:
-        """F (n, r) of an equation, from the field's jet. Raises UsageError for a residual of another
-        shape.
-        """
+        """F (n, r) of an equation, from the field's jet. Raises UsageError for another shape."""
         found = self.equations[name].residual(self.units.jet(unit), points, *data)
         if found.shape[:1] != points.shape[:1] or found.dim() > 2 or found.is_complex():
             raise UsageError(
@@ -150,11 +156,11 @@ class Problem:
 
 
 def inside(box: Box, count: int, reach: Callable[[float], Box] | None = None) -> Callable[[Draw], Tensor]:
-    """Draws `count` points evenly from a box, or from the box that `reach` gives for the progress, 0..1.
+    """Draws `count` points uniformly from a box, or from the box that `reach` gives for the progress, 0..1.
 
-    They are a lattice with irrational steps, moved at random each time: closer to the mean than independent
-    ones (Cranley, Patterson 1976, doi:10.1137/0713071; steps by Roberts 2018, "The unreasonable effectiveness
-    of quasirandom sequences").
+    They are a randomly shifted lattice with irrational steps, whose means are better than those of
+    independent points (Cranley, Patterson 1976, doi:10.1137/0713071; steps by Roberts 2018, "The unreasonable
+    effectiveness of quasirandom sequences").
     """
     axes = len(box)
     root = 2.0
@@ -173,5 +179,5 @@ def inside(box: Box, count: int, reach: Callable[[float], Box] | None = None) ->
 
 
 def at_points(points: Tensor, *data: Tensor) -> Callable[[Draw], Samples]:
-    """These points (n, m), with what is known at them, n rows each."""
+    """Draws these points (n, m), with the data known there, n rows each."""
     return lambda draw: tuple(part.to(draw.generator.device) for part in (points, *data))

@@ -1,6 +1,4 @@
-"""What the named problems share: their folder, what is written there, how far a solution is from a
-reference.
-"""
+"""Shared by the named problems: their folder, what is written there, errors against a reference."""
 
 from __future__ import annotations
 
@@ -34,11 +32,12 @@ MAX_MAP_SIDE = 4096  # values
 
 @dataclass(frozen=True)
 class SolveJob:
-    """What every problem is told beside its own parameters.
+    """What every problem needs besides its own parameters.
 
-    out        the folder that is written; where it holds the same run, that is taken up again
-    device     "auto", "cpu", "cuda" or "cuda:N"
-    reference  is told of the reference solution's progress
+    Attributes:
+        out: the folder to write; the same run in it is resumed.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        reference: called with the progress of the reference solution.
     """
 
     out: Path
@@ -50,8 +49,11 @@ class SolveJob:
     reference: ProgressCallback = no_progress
 
     def begin(self) -> None:
-        """Raises OutputError for a folder that holds other things, and removes a run there that `overwrite`
-        gives up; MissingLibraryError where no picture can be made.
+        """Check the folder, and remove a run there that `overwrite` gives up.
+
+        Raises:
+            OutputError: if the folder holds other things.
+            MissingLibraryError: if no picture can be made.
         """
         check_plots()
         if self.overwrite and (self.out / RUN_FILE).exists():
@@ -63,7 +65,7 @@ class SolveJob:
                 raise OutputError(f"{self.out} holds files that are no run's: give another folder")
 
     def solve(self, problem: Problem, what: Mapping[str, Any]) -> Solution:
-        """Its solution; `what` tells the problem from others."""
+        """Solve `problem`, which `what` identifies."""
         return solve(
             problem,
             self.config,
@@ -77,7 +79,7 @@ class SolveJob:
     def finish(
         self, solution: Solution, began: float, results: Mapping[str, Any], arrays: Mapping[str, NDArray]
     ) -> dict[str, Any]:
-        """Write `arrays` and the summary, of `results` and what all problems have; give the summary."""
+        """Write `arrays` and the summary, `results` and what all problems have; return the summary."""
         with atomic_path(self.out / ARRAYS_FILE, overwrite=True) as temporary:
             np.savez_compressed(temporary, allow_pickle=False, **arrays)
         summary = {
@@ -95,9 +97,7 @@ class SolveJob:
 
 
 def read_map(path: str | Path, half: float, what: str) -> Map:
-    """A square array of finite numbers in a .npy file, over the square of half-width `half`; `what` it holds
-    is for errors. Raises SignalError.
-    """
+    """A map from a square array in a .npy file, of `what`. Raises SignalError for anything else."""
     check_readable(path, f"a .npy file with {what}")
     try:
         table = np.load(path, allow_pickle=False)
@@ -117,8 +117,11 @@ def read_map(path: str | Path, half: float, what: str) -> Map:
 
 
 def read_medium(medium: str, half: float) -> tuple[Map, Any]:
-    """The slowness of a named medium, or of a .npy file; and what tells it from others. Raises UsageError,
-    SignalError.
+    """The slowness of a named medium, or of a .npy file; and what identifies it.
+
+    Raises:
+        UsageError: for another name.
+        SignalError: for a file that is no map of values above 0.
     """
     if not medium.lower().endswith(".npy"):
         return named_medium(medium, half), medium
@@ -129,5 +132,5 @@ def read_medium(medium: str, half: float) -> tuple[Map, Any]:
 
 
 def relative_error(found: NDArray, wanted: NDArray) -> float:
-    """The L2 norm of the difference over that of what was wanted."""
+    """The L2 norm of the difference over that of `wanted`."""
     return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))

@@ -1,6 +1,4 @@
-"""The settings of `recon solve`: one configuration a problem and preset. Values are what docs/pde.md
-found.
-"""
+"""The settings of `recon solve`, by problem and preset; docs/pde.md explains the values."""
 
 from __future__ import annotations
 

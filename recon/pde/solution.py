@@ -1,6 +1,4 @@
-"""What a problem is once it is solved: unknowns that can be evaluated anywhere, with derivatives, and
-saved.
-"""
+"""A solved problem: unknowns that can be evaluated anywhere, with derivatives."""
 
 from __future__ import annotations
 
@@ -30,11 +28,7 @@ CHUNK_POINTS = 1 << 14  # points evaluated at once
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """The unknowns of a problem.
-
-    snapshot  the training's end
-    exact     whether the last layer was solved for after it
-    """
+    """The unknowns of a problem; `exact` if the last layer was solved for after the training."""
 
     field: Siren
     units: Units
@@ -47,7 +41,7 @@ class Solution:
         return self.jet(points, VALUE).value.double().cpu().numpy()
 
     def jet(self, points: ArrayLike, order: Order) -> Jet:
-        """And their derivatives there, in the problem's coordinates and units, float32."""
+        """The unknowns and their derivatives there, in the problem's coordinates and units, float32."""
         where = torch.as_tensor(np.asarray(points, np.float64))
         unit = self.units.to_unit(where).float().to(self.field.flat.device)
         with torch.no_grad(), fast_kernels():
@@ -61,14 +55,17 @@ class Solution:
         return self.at(np.stack([part.ravel() for part in mesh], 1)).reshape(*mesh[0].shape, -1)
 
     def save(self, folder: Path) -> None:
-        """Write the field into the run folder, from which `load_solution` takes it."""
+        """Write the field into the run folder, where `load_solution` finds it."""
         state = {name: value.cpu() for name, value in self.field.state_dict().items()}
         save_snapshot(dataclasses.replace(self.snapshot, field=state, optimizer={}), folder / FIELD_FILE)
 
 
 def load_solution(folder: str | Path, device: str | torch.device = "cpu") -> Solution:
-    """The solution that `recon solve -o FOLDER` or `recon.solve(…, run=FOLDER)` left. Raises SignalError
-    where there is none, FitError where its field is damaged.
+    """The solution that `recon solve -o FOLDER` or `recon.pde.solve(…, run=FOLDER)` left.
+
+    Raises:
+        SignalError: if there is none.
+        FitError: if its field is damaged.
     """
     folder = Path(folder)
     try:

@@ -1,4 +1,4 @@
-"""The field of sources in a medium, beside the direct solver's and, in a uniform one, the closed form."""
+"""The field of sources in a medium, compared with the direct solver's and, if uniform, the closed form."""
 
 from __future__ import annotations
 
@@ -32,12 +32,17 @@ def solve_helmholtz(
     places: Sequence[tuple[float, float]] = ((0.0, 0.0),),
     width: float = 0.05,
 ) -> tuple[Solution, dict[str, Any]]:
-    """The complex field of the sources at `places` together, and a summary.
+    """Solve for the complex field of the sources; returns a summary, too.
 
-    medium      uniform, square, circle, or a .npy file with the slowness over the region, ±0.5 in x and y
-    wavenumber  where the slowness is one
-    width       of the sources, Gaussians: their σ
-    Raises UsageError, SignalError, OutputError, FitError.
+    Args:
+        job: folder and settings.
+        medium: uniform, square, circle, or a .npy file with the slowness over the region, ±0.5 in x and y.
+        wavenumber: where the slowness is one.
+        places: x, y of the sources, which radiate together.
+        width: σ of the sources, Gaussians.
+
+    Raises:
+        ReconError: UsageError, SignalError, OutputError or FitError.
     """
     began = time.monotonic()
     layer = Layer()
@@ -91,7 +96,7 @@ def solve_helmholtz(
 def _reference(
     slowness: Map, wavenumber: float, places: Sequence[tuple[float, float]], width: float, layer: Layer
 ) -> Complex:
-    """By the direct solver, on the region's points."""
+    """The direct solver's field, on the region's points."""
     turned = wavenumber * float(slowness.table.max()) * 2 * layer.region / OUTPUT_CELLS
     finer = min(MAX_REFINEMENT, math.ceil(turned / MAX_PHASE_PER_CELL))
     rim = round(layer.width / (2 * layer.region) * finer * OUTPUT_CELLS)  # cells of the layer

@@ -1,6 +1,4 @@
-"""An unknown slowness from recorded waves: of a file, or of a known medium by finite differences, with
-noise.
-"""
+"""An unknown slowness from recorded waves: from a file, or simulated in a known medium, with noise."""
 
 from __future__ import annotations
 
@@ -40,13 +38,21 @@ def solve_inverse(
     noise: float = 0.01,
     data: str | Path | None = None,
 ) -> tuple[Solution, dict[str, Any]]:
-    """The slowness over the region, ±0.5 in x and y, and a summary.
+    """Solve for the slowness over the region, ±0.5 in x and y; returns a summary, too.
 
-    medium   what is recorded: square, circle, uniform, or a .npy file with the slowness, one outside the ring
-    noise    of the recording, a standard deviation, as a share of the recorded waves' root mean square
-    data     a .npz file with the recording instead: arrays sources (s, 2), receivers (r, 2), wavenumbers (f,)
-             and scattered (f, s, r) complex
-    Raises UsageError, SignalError, OutputError, FitError.
+    Args:
+        job: folder and settings.
+        medium: what is recorded: square, circle, uniform, or a .npy file with the slowness, 1 outside the
+            ring.
+        wavenumbers: of the recorded waves.
+        sources: how many.
+        receivers: how many.
+        noise: standard deviation, as a fraction of the recorded waves' root mean square.
+        data: a .npz file with the recording instead: arrays sources (s, 2), receivers (r, 2), wavenumbers
+            (f,) and scattered (f, s, r) complex.
+
+    Raises:
+        ReconError: UsageError, SignalError, OutputError or FitError.
     """
     began = time.monotonic()
     layer = Layer()
@@ -109,7 +115,7 @@ def _check(wavenumbers: tuple[float, ...], sources: int, receivers: int, noise: 
 
 
 def read_recording(path: str | Path) -> Recording:
-    """The recording in a .npz file. Raises SignalError where it is none."""
+    """The recording in a .npz file. Raises SignalError for any other file."""
     check_readable(path, "a .npz file with a recording")
     names = ("sources", "receivers", "wavenumbers", "scattered")
     try:
@@ -137,7 +143,7 @@ def _recorded(
     noise: float,
     job: SolveJob,
 ) -> Recording:
-    """By the direct solver, wavenumber by wavenumber, with noise that the seed draws."""
+    """A recording by the direct solver, wavenumber by wavenumber, with noise drawn by the seed."""
     ring = RING_FRACTION * layer.region
     stands, hears = _circle(sources, 0.0, ring), _circle(receivers, 0.5, ring)
     axis = np.linspace(-layer.half, layer.half, RECORDING_CELLS + 1)
@@ -182,7 +188,7 @@ def _sampled(fields: Complex, places: Float) -> Complex:
 
 
 def _misfit(solution: Solution, recording: Recording) -> float:
-    """What the recording differs from the solution at the receivers, relative to it."""
+    """The relative difference of the solution from the recording at the receivers."""
     found = solution.at(recording.receivers)[:, :-1].reshape(len(recording.receivers), -1, 2) @ np.array(
         [1, 1j]
     )
@@ -191,7 +197,7 @@ def _misfit(solution: Solution, recording: Recording) -> float:
 
 
 def _centre(slowness: Float, x: Float, y: Float) -> Float:
-    """Of what differs from one by more than half the largest difference."""
+    """The centroid of what differs from one by more than half the largest difference."""
     differs = np.abs(slowness - 1)
     weight = differs * (differs > differs.max() / 2)
     return np.array([(weight * x).sum(), (weight * y).sum()]) / weight.sum()

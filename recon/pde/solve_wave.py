@@ -1,4 +1,4 @@
-"""Waves in a medium over time, beside those of finite differences."""
+"""Waves in a medium over time, compared with those of finite differences."""
 
 from __future__ import annotations
 
@@ -38,14 +38,21 @@ def solve_wave(
     count: int = 41,
     film: str = "gif",
 ) -> tuple[Solution, dict[str, Any]]:
-    """The wave u(t, x, y) over ±1 in x and y from time 0 to `until`, and a summary.
+    """Solve for the wave u(t, x, y) over ±1 in x and y from time 0 to `until`; returns a summary, too.
 
-    medium    uniform, square, circle, or a .npy file with the slowness over the square
-    initial   gaussian, of σ = `width` in the middle, or a .npy file with u at time 0
-    velocity  a .npy file with ∂u/∂t at time 0; zero without one
-    sides     open: waves leave; fixed: u is zero there
-    count     frames that are written, as an array and as a film, gif or mp4
-    Raises UsageError, SignalError, OutputError, FitError, MissingLibraryError.
+    Args:
+        job: folder and settings.
+        medium: uniform, square, circle, or a .npy file with the slowness over the square.
+        initial: gaussian, of σ = `width` in the middle, or a .npy file with u at time 0.
+        velocity: a .npy file with ∂u/∂t at time 0; zero without one.
+        width: of a Gaussian.
+        until: the end of the time.
+        sides: open: waves leave; fixed: u is zero there.
+        count: frames written, as an array and as a film.
+        film: gif or mp4.
+
+    Raises:
+        ReconError: UsageError, SignalError, OutputError, FitError or MissingLibraryError.
     """
     began = time.monotonic()
     _check(until, sides, count)
@@ -103,20 +110,20 @@ def _check(until: float, sides: str, count: int) -> None:
 
 
 def _velocity(path: str | None) -> tuple[Map, Any]:
-    """∂u/∂t at time 0, and what tells it from others; zero without a file."""
+    """∂u/∂t at time 0, and what identifies it; zero without a file."""
     if path is None:
         return Map(np.zeros((1, 1)), HALF_WIDTH), None
     return read_map(path, HALF_WIDTH, "∂u/∂t at time 0"), fingerprint(path)["sha256"]
 
 
 def _cells_a_sample(maps: Sequence[Map]) -> int:
-    """How many cells of the reference there are from one written sample to the next."""
+    """How many cells the reference has from one written sample to the next."""
     cells = max(len(part.table) for part in maps)
     return min(MAX_CELLS_PER_SAMPLE, max(MIN_CELLS_PER_SAMPLE, math.ceil(2 * cells / (OUTPUT_SAMPLES - 1))))
 
 
 def _initial(initial: str, width: float) -> tuple[Map, Any]:
-    """U at time 0, and what tells it from others."""
+    """The wave u at time 0, and what identifies it."""
     if initial.lower().endswith(".npy"):
         return read_map(initial, HALF_WIDTH, "u at time 0"), fingerprint(initial)["sha256"]
     if initial != "gaussian":
@@ -129,7 +136,7 @@ def _initial(initial: str, width: float) -> tuple[Map, Any]:
 
 
 def _curvature(values: Float, spacing: float) -> float:
-    """The size of Δu over that of u (n, n), no less than that of a wave as long as the square."""
+    """The magnitude of Δu relative to u (n, n), at least that of a wave as long as the square."""
     bends = [np.gradient(np.gradient(values, spacing, axis=axis), spacing, axis=axis) for axis in (0, 1)]
     size = float(np.linalg.norm(values))
     return max(float(np.linalg.norm(sum(bends))) / size if size else 0.0, (math.pi / HALF_WIDTH) ** 2)

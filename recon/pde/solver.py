@@ -1,4 +1,4 @@
-"""A declared problem to its solution."""
+"""From a declared problem to its solution."""
 
 from __future__ import annotations
 
@@ -37,12 +37,21 @@ def solve(
 ) -> Solution:
     """Train a field on `problem`.
 
-    config   settings; `seconds` is a budget instead of its steps
-    run      a folder that keeps checkpoints; where it holds the same run, that is taken up again
-    device   "auto", "cpu", "cuda" or "cuda:N"
-    what     plain values that tell this problem from others, which `run` is checked for; its box and unknowns
-             are anyway. Equations are not: they are code
-    Raises UsageError for a run folder of another problem or settings, OutputError, FitError.
+    Args:
+        problem: its equations, on parts of a box.
+        config: the settings.
+        seconds: a time budget instead of their steps.
+        run: a folder that keeps checkpoints; the same run in it is resumed.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        callbacks: of the training.
+        what: plain values that identify this problem, which `run` is checked for, as are its box and
+            unknowns. Equations are not: they are code.
+        origin: for the run folder.
+
+    Raises:
+        UsageError: for a run folder of another problem or settings.
+        OutputError: if the folder cannot be written.
+        FitError: if training fails.
     """
     config = config or SolveConfig()
     if seconds is not None:

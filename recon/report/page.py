@@ -1,7 +1,7 @@
-"""`recon report`: a run as one HTML page that needs nothing else, no network and no server.
+"""`recon report`: a run as one self-contained HTML page that needs no network and no server.
 
-page.html is the page with gaps, page.css how it looks, page.js the view in 3-D, drawn with three.js
-(`vendor/`). The page itself forbids the browser to load anything.
+page.html is the template, page.css its style, page.js the 3-D view, drawn with three.js (`vendor/`). The page
+itself forbids the browser to load anything.
 """
 
 from __future__ import annotations
@@ -42,9 +42,21 @@ def write_report(
     overwrite: bool = False,
     progress: Callable[[float, str], None] = lambda share, text: None,
 ) -> Path:
-    """Write the page of a run folder, finished or not, to `out`, by default report.html in it; returns where.
-    `progress` is told the share that is done and what comes next. Raises ScanError for a folder without a
-    run, OutputError where the page cannot be written, MissingLibraryError without matplotlib.
+    """Write the page of a run folder, finished or not.
+
+    Args:
+        run: the run folder.
+        out: the page, report.html in it by default.
+        overwrite: replace `out` if it exists.
+        progress: called with the fraction done and the next stage.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        ScanError: for a folder without a run.
+        OutputError: if the page cannot be written.
+        MissingLibraryError: without matplotlib.
     """
     run = Path(run)
     out = run / REPORT_FILE if out is None else Path(out)
@@ -63,7 +75,7 @@ def write_report(
 def page(
     name: str, result: Reconstruction, summary: dict[str, Any], progress: Callable[[float, str], None]
 ) -> str:
-    """The page of the run `name`; `summary` is what its last command said at its end, or empty."""
+    """The page of the run `name`; `summary` is the last command's, or empty."""
     origin = result.description.get("origin", {})
     progress(0.0, "meshing")
     surface = surface_of(result)
@@ -143,7 +155,7 @@ def _url(image: Any) -> str:
 
 
 def _summary(run: Path) -> dict[str, Any]:
-    """What `recon mesh` kept of its last mesh; nothing where it made none, or something else lies there."""
+    """The summary that `recon mesh` wrote of its last mesh; empty if there is none."""
     try:
         result = json.loads((run / RESULT_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

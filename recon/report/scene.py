@@ -1,4 +1,4 @@
-"""Mesh and scan for the page: in few bytes, as steps from a corner, which loses no survey digits."""
+"""Mesh and scan for the page, quantised from a corner, which keeps survey coordinates exact."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ MAX_SCALARS = 8
 class Surface:
     """What a report measures and shows, world.
 
-    mesh   the mesh as `recon mesh` makes it, None where the field has no surface yet
-    shown  the same with few triangles, for the page
-    cloud  an even share of the scan, for the page
-    distances   (len(cloud),) distances of its points to `mesh`, empty without one
+    Attributes:
+        mesh: as `recon mesh` makes it; None if the field has no surface yet.
+        shown: the same with few triangles, for the page.
+        cloud: a uniform sample of the scan, for the page.
+        distances: (len(cloud),) of its points to `mesh`, empty without one.
     """
 
     mesh: Mesh | None
@@ -96,8 +97,9 @@ def _mesh(mesh: Mesh, positions: Any) -> dict[str, Any]:
 
 
 def _scalars(surface: Surface, result: Reconstruction) -> list[dict[str, Any]]:
-    """What the page can colour by: a name, its unit, the values at both ends of the colours, and 0 to 255 for
-    each vertex and each point, or None where it says nothing of these.
+    """What the page can colour by: name, unit, the values at the colours' ends, 0 to 255 for each element.
+
+    Vertices or points without the scalar have None.
     """
     mesh, cloud, distances, out = surface.shown, surface.cloud, surface.distances, []
     if mesh is not None:

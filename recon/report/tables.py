@@ -1,4 +1,4 @@
-"""The words and figures of the page: tiles, settings, where the run comes from. All of it as HTML."""
+"""The figures of the page as HTML: tiles, settings, and where the run comes from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from recon.surface.settings import PRESETS, STANDARD, Config
 
 
 def tiles(stats: Mapping[str, Any], result: Reconstruction) -> str:
-    """The mesh in figures: `stats` as `recon.surface.conversion.mesh_statistics` makes them."""
+    """The mesh in figures: `stats` as `recon.surface.conversion.mesh_statistics` returns them."""
     unit, distances = stats["unit"], stats["scan_to_mesh"]
     closed = "watertight" if stats["watertight"] else "open"
     parts = "1 part" if stats["components"] == 1 else f"{stats['components']:,} parts"
@@ -69,7 +69,7 @@ def _quantity(value: float, unit: str | None, power: str = "") -> str:
 
 
 def settings(config: Config, preset: str) -> str:
-    """Every setting, those marked that are not the preset's."""
+    """Every setting; those that differ from the preset's are marked."""
     usual, rows = PRESETS.get(preset, STANDARD), []
     for stage in dataclasses.fields(config):
         if stage.name == "seed":

@@ -1,4 +1,4 @@
-"""What a signal is once it is fitted: a field that can be evaluated anywhere, and saved."""
+"""A fitted signal: a field that can be evaluated anywhere."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ CHUNK_POINTS = 1 << 14  # points evaluated at once
 class Levels:
     """From the field's outputs to the signal's values: gain Φ + offset + slope · x.
 
-    gain    one number for all outputs
-    offset  (k,), and slope (k, m): what a fit to derivatives alone has lost, found by comparison
+    Attributes:
+        gain: one number for all outputs.
+        offset: (k,).
+        slope: (k, m); with the offset, what a fit to derivatives alone has lost.
     """
 
     gain: float
@@ -47,9 +49,10 @@ class Levels:
 class Fitted:
     """A field fitted to a signal on `grid`.
 
-    mode      image, gradient, laplacian, blend, inpaint, audio or video
-    levels    from outputs to values: of an image 0 to 1, of audio as in its file
-    config    the settings it was made with, what was left to the signal decided
+    Attributes:
+        mode: image, gradient, laplacian, blend, inpaint, audio or video.
+        levels: from outputs to values: 0 to 1 for images, as in the file for audio.
+        config: the settings, those that depend on the signal resolved.
     """
 
     field: Siren
@@ -62,9 +65,7 @@ class Fitted:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def at(self, points: Float) -> Float:
-        """The signal's values (n, k) float64 at points (n, m) of the unit frame: (t) of audio, (x, y) of a
-        picture, (x, y, t) of a film.
-        """
+        """The signal's values (n, k) float64 at points (n, m) of the unit frame: (t), (x, y) or (x, y, t)."""
         found = self.jet(points, VALUE).value.double().cpu().numpy()
         return self.levels.values(found, np.asarray(points, np.float64))
 
@@ -79,9 +80,7 @@ class Fitted:
         return Jet(*stacked)
 
     def on(self, axes: Sequence[Float]) -> Float:
-        """The values (…, k) on the product of `axes`, coordinates in the order of an array's axes: rows
-        before columns.
-        """
+        """The values (…, k) on the product of `axes`, in the order of an array's: rows before columns."""
         mesh = np.meshgrid(*axes, indexing="ij")
         points = np.stack([part.ravel() for part in reversed(mesh)], axis=1)
         return self.at(points).reshape(*mesh[0].shape, -1)
@@ -89,9 +88,7 @@ class Fitted:
     def axes(
         self, counts: Sequence[int] | None = None, box: Sequence[tuple[float, float]] | None = None
     ) -> list:
-        """Coordinates of the centres of `counts` cells of `box`, one (low, high) an axis in samples of the
-        signal; by default of the signal's samples. For `on`.
-        """
+        """For `on`: the centres of `counts` cells of `box`, (low, high) an axis in samples."""
         counts = counts or self.grid.counts
         box = box or [(0.0, float(count)) for count in self.grid.counts]
         found = []
@@ -104,8 +101,11 @@ class Fitted:
 
 
 def load_fit(folder: str | Path, device: str | torch.device = "cpu") -> Fitted:
-    """The fit of a run folder that `recon fit --run` made, finished or not. Raises SignalError where it is
-    none, FitError where its checkpoint is damaged.
+    """The fit of a run folder of `recon fit --run`, finished or not.
+
+    Raises:
+        SignalError: if `folder` is not one.
+        FitError: if its checkpoint is damaged.
     """
     folder = Path(folder)
     try:

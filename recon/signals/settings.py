@@ -1,4 +1,4 @@
-"""The settings of `recon fit`: one configuration a mode and preset. Values are what docs/signals.md found."""
+"""The settings of `recon fit`, by mode and preset; docs/signals.md explains the values."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ class SignalConfig(StagedConfig):
     fit: FitConfig = FitConfig(steps=1000, rate=1e-3, warmup=20, watch=False)
 
     def resolved_for(self, spacing: float, axes: int) -> SignalConfig:
-        """With all that is left to the signal decided; its samples are `spacing` apart in the unit frame of
-        `axes` axes.
-        """
+        """With the settings that depend on the signal; its samples are `spacing` apart in the unit frame."""
         field = self.field
         if axes == 1 and field.spread is None:
             spread = AUDIO_PHASE_PER_SAMPLE / (field.omega_first * spacing)

@@ -43,15 +43,27 @@ def complete_image(
     seed: int = 0,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """The square in the middle of the picture `source`, as the space completes it from a part, written to
-    `out`; a summary.
+    """Complete the central square of the picture `source` from a part and write it to `out`.
 
-    keep     known: so many of its pixels, drawn; or those that `mask`, of the size of `source`, leaves dark;
-             or all
-    size     (width, height) written, or `zoom` times the square's side; by default the square's own size
-    between  another picture: write a strip of `pictures` on the way to it through latent vectors
-    refine   steps in which the predicted field is fitted to the known pixels
-    Raises SignalError, OutputError, UsageError.
+    Args:
+        space: of pictures.
+        source: a picture.
+        out: the file to write.
+        keep: how many randomly drawn pixels are known; all by default.
+        mask: instead: a picture of the size of `source`, dark where pixels are known.
+        size: (width, height) of the output, by default the square's.
+        zoom: instead: a factor of the square's side.
+        between: another picture: write a strip of interpolations to it by latent vectors.
+        pictures: how many of them.
+        refine: steps in which the predicted field is fitted to the known pixels.
+        seed: of the draw.
+        overwrite: replace `out` if it exists.
+
+    Returns:
+        A summary.
+
+    Raises:
+        ReconError: SignalError, OutputError or UsageError.
     """
     began = time.monotonic()
     if keep is not None and mask is not None:
@@ -102,7 +114,7 @@ def complete_image(
 def _written_size(
     picture: Picture, size: tuple[int, int] | None, zoom: float | None, count: int
 ) -> tuple[int, int]:
-    """Of each of `count` pictures, (width, height). Raises UsageError."""
+    """(width, height) of each of `count` pictures. Raises UsageError."""
     if zoom is not None and not 0 < zoom < float("inf"):
         raise UsageError(f"zoom {zoom:g}, wanted above 0")
     side = central_square(picture)[2]
@@ -117,7 +129,7 @@ def _written_size(
 
 
 def _random_mask(keep: int, trained: int, seed: int) -> NDArray[np.bool_]:
-    """(trained²,): `keep` of its pixels."""
+    """(trained²,) with `keep` pixels True. Raises UsageError."""
     if not 1 <= keep <= trained**2:
         raise UsageError(
             f"{keep} pixels to keep, wanted 1 to {trained**2}: the space has {trained} x {trained}"
@@ -136,7 +148,7 @@ def picture_of(space: Learned, weights: Tensor, width: int, height: int) -> Floa
 
 
 def refined(space: Learned, weights: Tensor, seen: Observation, steps: int) -> Tensor:
-    """Parameters (b, p) fitted to what is known, from predicted ones on, and not far from these."""
+    """Parameters (b, p) fitted to the known pixels, starting from and staying close to predicted ones."""
     moved = torch.zeros_like(weights, requires_grad=True)
     adam = Muon(moved, beta2=0.999)
     with fast_kernels():
@@ -150,7 +162,7 @@ def refined(space: Learned, weights: Tensor, seen: Observation, steps: int) -> T
 
 
 def _values(space: Learned, picture: Picture) -> tuple[Pictures, Tensor]:
-    """A picture as the space sees it: its square, shrunk, and the values (1, n, c) of its pixels."""
+    """A picture as the space sees it: its square, resized, and the values (1, n, c) of its pixels."""
     square = cropped(picture, space.config.learning.size)
     if space.description["space"]["channels"] == 1:
         square = np.round(square.mean(2, keepdims=True)).astype(np.uint8)
@@ -159,8 +171,9 @@ def _values(space: Learned, picture: Picture) -> tuple[Pictures, Tensor]:
 
 
 def _without(picture: Picture, missing: NDArray[np.bool_], size: int) -> tuple[Picture, NDArray[np.bool_]]:
-    """The picture with the mean of its known pixels where they are missing, and which pixels (size²,) of its
-    shrunk square are known: those not half missing.
+    """The picture with missing pixels filled by the known ones' mean, and which pixels (size²,) are known.
+
+    Pixels of the resized square are known if less than half missing.
     """
     values = picture.values.copy()
     if not missing.all():
@@ -170,9 +183,7 @@ def _without(picture: Picture, missing: NDArray[np.bool_], size: int) -> tuple[P
 
 
 def _compared(found: Tensor, wanted: Tensor, known: NDArray[np.bool_] | None) -> dict[str, float]:
-    """Mean squared errors of values from 0 to 1: of all pixels and of those not known, where the picture has
-    these.
-    """
+    """Mean squared errors, values from 0 to 1: of all pixels and of the unknown ones."""
     if known is None:
         return {}
     errors = ((found - wanted)[0].square().mean(1) / 4).cpu().numpy()

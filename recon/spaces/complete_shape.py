@@ -33,12 +33,13 @@ def complete_shape(
     seed: int = 0,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """The surface that the points in `source` are a part of, as a mesh in `out`; a summary. The points have
-    normals, and lie where the family has them, in the box from -1 to 1: a part does not tell how large the
-    whole is.
+    """Complete the surface of which `source` has some points and write its mesh to `out`; returns a summary.
 
-    keep  look at so many of them, drawn
-    Raises ScanError, OutputError, UsageError, and ExtractError where the completed field has no surface.
+    The points have normals, and are placed as the family is, in the box from -1 to 1: a part does not tell
+    the size of the whole. `keep` uses as many of them, randomly drawn.
+
+    Raises:
+        ReconError: ScanError, OutputError, UsageError, or ExtractError if the completed field has no surface.
     """
     began = time.monotonic()
     check_mesh_path(out)

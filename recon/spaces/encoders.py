@@ -1,10 +1,9 @@
-"""From some samples of a signal to a latent vector: what a space of functions is driven by.
+"""Encoders: from some samples of a signal to a latent vector.
 
-set-sine, set-relu   each sample by itself through a perceptron, then the mean over all (Garnelo et al.
-2018,
+set-sine, set-relu   each sample by itself through a perceptron, then the mean over all (Garnelo et al. 2018,
                      "Conditional neural processes", arXiv:1807.01613)
-cnn                  a picture whose unknown pixels are zero, and which these are, through convolutions
-partial-conv         convolutions that see known pixels only (Liu et al. 2018, arXiv:1804.07723)
+cnn                  a picture with zeros for unknown pixels, and the mask of known ones, through convolutions
+partial-conv         convolutions over known pixels only (Liu et al. 2018, arXiv:1804.07723)
 """
 
 from __future__ import annotations
@@ -28,9 +27,10 @@ MIN_FEATURE_MAP_SIDE = 4  # pixels, of the last one
 class Observation:
     """What is known of b signals, n samples each.
 
-    points  (b, n, m) in the unit frame
-    values  (b, n, c)
-    known   (b, n), 1 or 0 for a row that only fills up, at least one of them 1
+    Attributes:
+        points: (b, n, m) in the unit frame.
+        values: (b, n, c).
+        known: (b, n), 1, or 0 for a padding row; at least one is 1.
     """
 
     points: Tensor
@@ -39,9 +39,7 @@ class Observation:
 
 
 class SetEncoder(nn.Module):
-    """Samples (m + c numbers each) → (b, latent), whatever their order and number; `omega`: of sines, None:
-    relu.
-    """
+    """Samples (m + c numbers each) in any order and number → (b, latent); `omega` of sines, None: relu."""
 
     def __init__(self, features: int, width: int, layers: int, latent: int, omega: float | None) -> None:
         super().__init__()
@@ -50,6 +48,7 @@ class SetEncoder(nn.Module):
         self.omega = omega
 
     def reset(self, generator: torch.Generator) -> None:
+        """Draw the weights."""
         for place, layer in enumerate(self.layers):
             fan_in = layer.weight.shape[1]
             bound = math.sqrt(6 / fan_in)
@@ -59,6 +58,7 @@ class SetEncoder(nn.Module):
             layer.bias.uniform_(-1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in), generator=generator)
 
     def forward(self, seen: Observation) -> Tensor:
+        """(b, latent) of what is known."""
         h = torch.cat((seen.points, seen.values), dim=-1)
         for layer in self.layers[:-1]:
             h = torch.sin(self.omega * layer(h)) if self.omega else layer(h).relu()
@@ -69,10 +69,9 @@ class SetEncoder(nn.Module):
 class ConvEncoder(nn.Module):
     """Pixels of pictures (size, size, c) → (b, latent).
 
-    partial  convolutions see known pixels only; else zeros for unknown ones, and which are known
-
-    What goes into the last layer is divided by the root of its length: thousands of numbers that all move at
-    once would change the latent vector too much in a step of Adam.
+    With `partial`, convolutions see known pixels only; else zeros for unknown ones, and the mask. The input
+    of the last layer is divided by the root of its length: thousands of numbers that all move at once would
+    change the latent vector too much in a step of Adam.
     """
 
     def __init__(self, channels: int, size: int, latent: int, partial: bool) -> None:
@@ -91,6 +90,7 @@ class ConvEncoder(nn.Module):
         self.share = 1 / math.sqrt(widths[-1] * side**2)
 
     def reset(self, generator: torch.Generator) -> None:
+        """Draw the weights."""
         for layer in self.layers:
             nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
             layer.bias.zero_()
@@ -98,7 +98,7 @@ class ConvEncoder(nn.Module):
         self.out.bias.zero_()
 
     def picture(self, seen: Observation) -> tuple[Tensor, Tensor]:
-        """Values (b, c, size, size), zero where unknown, and which are known (b, 1, size, size)."""
+        """Values (b, c, size, size), zero where unknown, and the mask (b, 1, size, size) of known ones."""
         places = ((seen.points + 1) * (self.size / 2)).floor().long().clamp(0, self.size - 1)
         flat = places[..., 1] * self.size + places[..., 0]
         rows = torch.cat((seen.values, torch.ones_like(seen.values[..., :1])), dim=-1) * seen.known[..., None]
@@ -109,6 +109,7 @@ class ConvEncoder(nn.Module):
         return canvas[:, :-1], canvas[:, -1:]
 
     def forward(self, seen: Observation) -> Tensor:
+        """(b, latent) of what is known."""
         h, known = self.picture(seen)
         if not self.partial:
             h = torch.cat((h, known), dim=1)
@@ -134,5 +135,5 @@ def make_encoder(config: EncoderConfig, axes: int, channels: int, size: int) -> 
 
 
 def bare_linear(inputs: int, outputs: int) -> nn.Linear:
-    """A linear layer whose numbers are not drawn yet."""
+    """A linear layer, its weights not drawn yet."""
     return nn.utils.skip_init(nn.Linear, inputs, outputs)

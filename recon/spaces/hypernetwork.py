@@ -1,10 +1,10 @@
-"""A space of functions: an encoder of some samples, a latent vector, a hypernetwork, a SIREN for each signal.
+"""A space of functions: an encoder of samples, a latent vector, a hypernetwork, a SIREN for each signal.
 
     z = encoder(samples),   θ = s ⊙ (W relu(V z + v) + w),   Φ_θ(x)
 
-Sitzmann, Martel, Bergman, Lindell, Wetzstein 2020, section 4.4 (arXiv:2006.09661); hypernetworks, Ha et al.
-2017 (arXiv:1609.09106). What a SIREN is at its start counts: w is such a start over s, W is small, and s has
-each parameter's size at the start, so that all of them move alike.
+Sitzmann, Martel, Bergman, Lindell, Wetzstein 2020, section 4.4 (arXiv:2006.09661); hypernetworks: Ha et al.
+2017 (arXiv:1609.09106). To start as SIRENs, w is a SIREN's initialisation over s, W is small, and s is each
+parameter's initial magnitude, so that all of them move alike.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ INITIAL_VARIATION = 0.1
 
 
 class _Parts(nn.Module):
-    """The modules, which hold no numbers of their field: `Space.flat` does."""
+    """The modules, whose parameters are `Space.flat`."""
 
     def __init__(self, encoder: nn.Module, latent: int, hidden: int, outputs: int) -> None:
         super().__init__()
@@ -32,6 +32,7 @@ class _Parts(nn.Module):
         self.trunk, self.head = bare_linear(latent, hidden), bare_linear(hidden, outputs)
 
     def reset(self, start: Tensor, generator: torch.Generator) -> None:
+        """Draw the weights."""
         self.encoder.reset(generator)  # type: ignore[operator]
         nn.init.kaiming_uniform_(self.trunk.weight, nonlinearity="relu", generator=generator)
         self.trunk.bias.zero_()
@@ -40,6 +41,7 @@ class _Parts(nn.Module):
         self.head.bias.copy_(start)
 
     def forward(self, part: str, given: Observation | Tensor) -> Tensor:
+        """Run one `part`: encode or predict."""
         if part == "encode":
             return self.encoder(given)
         return self.head(self.trunk(given).relu())
@@ -48,11 +50,12 @@ class _Parts(nn.Module):
 class Space(nn.Module):
     """Signals of m coordinates and k outputs, each a SIREN of the same shape whose parameters are predicted.
 
-    flat    (q,) the one parameter: all numbers of encoder and hypernetwork
-    siren   a field of the shape of those predicted; its field numbers are the start
-    sizes   (p,) the size of each of its parameters at the start
+    The encoder sees `channels` values a sample and, for pictures, `size` pixels a side.
 
-    channels  values of a sample that the encoder sees; size: pixels a side, for encoders of pictures
+    Attributes:
+        flat: (q,) the only parameter: all numbers of encoder and hypernetwork.
+        siren: a field of the predicted shape, with the initial parameters.
+        sizes: (p,) the initial magnitude of each of its parameters.
     """
 
     def __init__(
@@ -93,7 +96,7 @@ class Space(nn.Module):
 
     @property
     def siren(self) -> Siren:
-        """A field of the shape of those predicted, on the device of `flat`."""
+        """A field of the predicted shape, on the device of `flat`."""
         self._siren[0] = self._siren[0].to(self.flat.device)
         return self._siren[0]
 
@@ -117,7 +120,7 @@ class Space(nn.Module):
         return torch.baddbmm(biases[-1][:, None], h, matrices[-1].transpose(1, 2))
 
     def field(self, weights: Tensor) -> Siren:
-        """The SIREN with these parameters (p,), by itself."""
+        """The SIREN with these parameters (p,), as a module."""
         field = Siren(*self._of).to(self.flat.device)
         field.load_state_dict({"flat": weights.detach()})
         return field

@@ -1,11 +1,11 @@
-"""How well pictures are completed, beside what needs no learning or no field.
+"""How well pictures are completed, compared with baselines without learning or without a field.
 
-Mean squared errors of values from 0 to 1, over pixels and colours of all pictures, known pixels included, as
-a function of how many are known:
+Mean squared errors of values from 0 to 1, over pixels and colours of all pictures, known pixels included, by
+the number of known pixels:
 
-    mean image      of those learnt from, whatever is known
-    nearest pixel   each pixel is like the known one nearest to it
-    nearest image   of those learnt from, the one most like the picture at its known pixels
+    mean image      of the training set
+    nearest pixel   each pixel is the known one nearest to it
+    nearest image   of the training set, by the known pixels
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ Completed = Callable[[Tensor, Tensor], Tensor]  # values (b, p, c), known places
 
 
 def contexts(total: int) -> dict[str, int | None]:
-    """Names of what is known of pictures of `total` pixels, and how many random pixels that is; None: a
-    half.
-    """
+    """Names of what is known of pictures of `total` pixels, and how many random pixels; None: a half."""
     return {
         "10": 10,
         "100": min(100, total),
@@ -46,8 +44,9 @@ def scores(
     seed: int = 0,
     progress: ProgressCallback = no_progress,
 ) -> dict[str, dict[str, float]]:
-    """Errors by method and by what is known of the pictures `unseen` (n, size, size, c); `known`: those
-    learnt from.
+    """Errors by method and by what is known of the pictures `unseen` (n, size, size, c).
+
+    `known` are the training set.
     """
     pictures, before = Pictures(unseen, space.device), Pictures(known, space.device)
     learnt = before.values(slice(None))
@@ -93,9 +92,7 @@ def _nearest_pixel(pictures: Pictures, values: Tensor, places: Tensor) -> Tensor
 
 
 def _nearest_image(learnt: Tensor, squares: Tensor, values: Tensor, places: Tensor) -> Tensor:
-    """For each of b pictures that of `learnt` (n, p, c), `squares` their squares, nearest to it at
-    `places`.
-    """
+    """Indices (b,) of the nearest of `learnt` (n, p, c), with squares `squares`, at `places`."""
     known = torch.zeros_like(values[..., 0]).scatter_(1, places, 1.0)[..., None].expand_as(values)
     distances = known.flatten(1) @ squares.flatten(1).t()
     return distances.sub_(2 * (known * values).flatten(1) @ learnt.flatten(1).t()).argmin(1)

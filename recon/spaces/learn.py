@@ -1,6 +1,4 @@
-"""`recon learn`: from a collection of signals to a space of them, in a run folder. What images and shapes
-share.
-"""
+"""`recon learn`: from a collection of signals to a space of them, in a run folder; images and shapes."""
 
 from __future__ import annotations
 
@@ -30,10 +28,7 @@ from recon.training.trainer import Callback, fit
 
 @dataclass(frozen=True)
 class LearnJob:
-    """What a learning is told beside its signals.
-
-    run  the run folder: where it holds the same run, that is taken up again
-    """
+    """What a training needs besides its signals; the same run in the folder `run` is resumed."""
 
     run: Path
     config: SpaceConfig
@@ -44,6 +39,7 @@ class LearnJob:
 
     @property
     def where(self) -> torch.device:
+        """The device."""
         return choose_device(self.device)
 
 
@@ -53,9 +49,10 @@ def train_space(
     signals: Sequence[NDArray[Any]],
     task: SpaceTask,
 ) -> tuple[Learned, float]:
-    """The space that `task` makes of `signals`, by which a run is known, and the seconds of its training;
-    `space`: its "kind", "axes", "outputs", "channels" and "size". Raises FitError, and UsageError for a run
-    folder of another run.
+    """Train a space on `task`; returns it and the seconds.
+
+    `signals` identify the run; `space` has "kind", "axes", "outputs", "channels" and "size". Raises FitError,
+    and UsageError for a run folder of another run.
     """
     config = job.config
     board = TensorBoard(Path(job.tensorboard)) if job.tensorboard else None
@@ -81,9 +78,7 @@ def train_space(
 
 
 def split(count: int, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which of `count` signals are for training, and which for validation. Raises UsageError where one of
-    them would have none.
-    """
+    """Indices of `count` signals for training and for validation. Raises UsageError if either is empty."""
     order = np.random.default_rng((seed, 5)).permutation(count)
     held_out = max(1, round(share * count))
     if count - held_out < 1:
@@ -92,7 +87,7 @@ def split(count: int, share: float, seed: int) -> tuple[NDArray[np.int64], NDArr
 
 
 def save_summary(job: LearnJob, space: Learned, seconds: float, results: Mapping[str, Any]) -> dict[str, Any]:
-    """The summary, which the run keeps as result.json: `results` and what all have."""
+    """The summary, `results` and what all spaces have, written to the run as result.json."""
     summary = {
         "run": str(job.run),
         "kind": space.kind,

@@ -31,9 +31,10 @@ def learn_images(
     reading: ProgressCallback = no_progress,
     scoring: ProgressCallback = no_progress,
 ) -> tuple[Learned, dict[str, Any]]:
-    """A space of the pictures in `folder`, in the run folder, and a summary with the errors of completing
-    pictures that were held_out for validation: a share of them, or those in the folder `validation`. Raises
-    SignalError, OutputError, UsageError, FitError.
+    """A space of the pictures in `folder`, in the run folder, and a summary with its errors.
+
+    The errors are those of completing held-out pictures: a share of them, or those in the folder
+    `validation`. Raises SignalError, OutputError, UsageError or FitError.
     """
     config = job.config
     wanted = config.learning
@@ -64,7 +65,7 @@ def learn_images(
 
 
 def _squares(paths: Sequence[Path], size: int, cache: Path, progress: ProgressCallback) -> NDArray[np.uint8]:
-    """The pictures, shrunk; from `cache` where it holds these, else read, and held_out there."""
+    """The pictures, resized; from `cache` if it holds them, else read, and cached."""
     listing = hashlib.sha256(str(size).encode())
     for path in paths:
         state = path.stat()

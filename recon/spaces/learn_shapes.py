@@ -22,9 +22,9 @@ EXAMPLE_SHAPES, EXAMPLE_POINTS, EXAMPLE_RESOLUTION = 3, 200, 96
 
 
 def learn_shapes(job: LearnJob, scoring: ProgressCallback = no_progress) -> tuple[Learned, dict[str, Any]]:
-    """A space of shapes, in the run folder, with examples of clouds of one side and of the whole surfaces
-    they are of; and a summary with the errors of completing shapes that were not learnt from. Raises
-    UsageError, FitError.
+    """A space of shapes, in the run folder, and a summary with its errors on shapes not seen in training.
+
+    Writes examples of partial clouds and their shapes. Raises UsageError or FitError.
     """
     config = job.config
     wanted = config.learning
@@ -38,7 +38,7 @@ def learn_shapes(job: LearnJob, scoring: ProgressCallback = no_progress) -> tupl
 
 
 def _examples(run: Path) -> None:
-    """Clouds of one side of shapes, example-1.csv and so on, and the shapes, example-1.truth.ply."""
+    """Write clouds of one side of shapes, example-1.csv and so on, and the shapes, example-1.truth.ply."""
     generator = torch.Generator().manual_seed(1_000_003)
     solids = random_solids(EXAMPLE_SHAPES, generator)
     seen = observe(solids, EXAMPLE_POINTS, False, generator)
@@ -52,5 +52,5 @@ def _examples(run: Path) -> None:
 
 
 def surface(solid: Solids) -> Any:
-    """What `extract` takes: the distances (n,) of one shape at points (n, 3)."""
+    """For `extract`: the distances (n,) of one shape at points (n, 3)."""
     return lambda x: distances(solid, x)[0]

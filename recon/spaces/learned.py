@@ -1,4 +1,4 @@
-"""A space of functions once it is learnt: from some samples to a field, and kept."""
+"""A trained space of functions: from some samples to a field."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHUNK_POINTS = 1 << 16  # evaluated at once
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """A space of functions that has been trained; its `kind` is "images" or "shapes"."""
+    """A trained space of functions; its `kind` is "images" or "shapes"."""
 
     space: Space
     kind: str
@@ -35,6 +35,7 @@ class Learned:
 
     @property
     def device(self) -> torch.device:
+        """The device of the space."""
         return self.space.flat.device
 
     @torch.no_grad()
@@ -67,15 +68,18 @@ class Learned:
 
 
 def new_space(description: Mapping[str, Any], config: SpaceConfig) -> Space:
-    """The space that a run folder describes, at its start."""
+    """The untrained space that a run folder describes."""
     kind = description["space"]
     generator = torch.Generator().manual_seed(config.seed)
     return Space(config, kind["axes"], kind["outputs"], kind["channels"], kind["size"], generator)
 
 
 def load_space(folder: str | Path, device: str | torch.device = "cpu") -> Learned:
-    """The space of a run folder that `recon learn` made, finished or not. Raises SignalError where it is
-    none, FitError where its checkpoint is damaged.
+    """The space of a run folder of `recon learn`, finished or not.
+
+    Raises:
+        SignalError: if `folder` is not one.
+        FitError: if its checkpoint is damaged.
     """
     folder = Path(folder)
     try:

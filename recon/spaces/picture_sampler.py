@@ -1,4 +1,4 @@
-"""Pictures known in some of their pixels: what a space of pictures is trained and tested on."""
+"""Pictures of which some pixels are known: training and test data of a space of pictures."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ MIN_KNOWN_PIXELS = 5  # in training
 
 
 class Pictures:
-    """Pictures (n, size, size, c) uint8 on `device`, as values from -1 to 1 at the centres of their
-    pixels.
-    """
+    """Pictures (n, size, size, c) uint8 as values from -1 to 1 at the centres of their pixels."""
 
     def __init__(self, images: NDArray[np.uint8], device: torch.device | str = "cpu") -> None:
         self.device = device
@@ -36,9 +34,7 @@ class Pictures:
         return self.images[which].float() / 127.5 - 1
 
     def observed(self, values: Tensor, places: Tensor, room: int | None = None) -> Observation:
-        """Of pictures with these values, the pixels with these indices (b, n), or (n,) in all of them; with
-        `room`, filled up to so many rows.
-        """
+        """The pixels with indices (b, n), or (n,) in all pictures; padded to `room` rows."""
         places = places.to(self.device).expand(len(values), -1)
         n = places.shape[1]
         known = torch.ones(places.shape, device=self.device)
@@ -56,15 +52,14 @@ class Pictures:
 
 
 def random_places(count: int, total: int, known: int, generator: torch.Generator) -> Tensor:
-    """Of `total` pixels, `known` of each of `count` pictures (count, known), drawn without repetition."""
+    """Indices (count, known) of random pixels of `total`, without repetition."""
     return torch.rand(count, total, generator=generator).argsort(1)[:, :known]
 
 
 class PictureSampler:
-    """For a `SpaceTask`: pictures in a shuffled order, each once before any again, half of them mirrored;
-    known are so many random pixels, few or many, or, in a share of the steps, a half of the picture.
+    """For a `SpaceTask`: shuffled pictures, half of them mirrored, with random known pixels or a half.
 
-    On a GPU the known pixels are filled up to all, so that every step is of one shape.
+    On a GPU the known pixels are padded, so that every step has the same shapes.
     """
 
     def __init__(self, pictures: Pictures, batch: int, targets: int, halves: float, seed: int) -> None:
@@ -75,6 +70,7 @@ class PictureSampler:
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
     def __call__(self, step: int, generator: torch.Generator) -> SpaceBatch:
+        """The batch of a step."""
         pictures, device = self.pictures, self.pictures.device
         epoch, place = divmod(step, len(pictures) // self.batch)
         if epoch != self._epoch:

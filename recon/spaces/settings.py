@@ -1,6 +1,4 @@
-"""The settings of `recon learn`: spaces of functions. λ1 and λ2 of pictures are those of the paper; the
-other values are what docs/studies.md found.
-"""
+"""The settings of `recon learn`; λ1 and λ2 of pictures are the paper's, docs/studies.md explains the rest."""
 
 from __future__ import annotations
 

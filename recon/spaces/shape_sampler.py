@@ -1,11 +1,9 @@
-"""A family of solids with a closed form: a rounded box, and a rod along one axis that is added to it or cut
-out.
+"""A family of solids in closed form: a rounded box, with a rod along one axis added or cut out.
 
-What a space of shapes is trained and tested on: signed distances, negative inside, of endless draws from it.
-A union has its exact distance outside, and a difference inside; elsewhere corners between the two have a
-bound of it (Quilez, "3D distance functions", iquilezles.org). Signals are truncated distances over
-`TRUNCATION`: 1 is far outside. Known are points of a shape's surface with their normals, from all of it or
-from one side.
+A space of shapes is trained and tested on signed distances, negative inside, of endless draws from it. A
+union has its exact distance outside, and a difference inside; elsewhere corners between the two have a bound
+of it (Quilez, "3D distance functions", iquilezles.org). Signals are truncated distances over `TRUNCATION`: 1
+is far outside. Known are points of a shape's surface with their normals, from all of it or from one side.
 """
 
 from __future__ import annotations
@@ -28,12 +26,16 @@ OVERSAMPLING = 6  # points drawn for each one used
 
 @dataclass(frozen=True)
 class Solids:
-    """b shapes, lengths in the unit frame.
+    """The parameters of b shapes, lengths in the unit frame.
 
-    half, rounding     (b, 3) and (b,) of the box at the origin
-    axis               (b,) of the rod, 0, 1 or 2
-    place              (b, 3) the rod's middle; length, radius: (b,), half its length
-    cut                (b,) bool: the rod is cut out, not added
+    Attributes:
+        half: (b, 3) of the box at the origin.
+        rounding: (b,) radius of its edges.
+        axis: (b,) of the rod, 0, 1 or 2.
+        place: (b, 3) the rod's middle.
+        length: (b,) half the rod's length.
+        radius: (b,) of the rod.
+        cut: (b,) bool: whether the rod is cut out, not added.
     """
 
     half: Tensor
@@ -52,7 +54,7 @@ class Solids:
 
 
 def random_solids(count: int, generator: torch.Generator) -> Solids:
-    """Shapes of the family, on the CPU; all within a box from -1 to 1."""
+    """Random shapes of the family, on the CPU; all within a box from -1 to 1."""
     uniform = torch.rand(count, 10, generator=generator)
     half = 0.2 + 0.45 * uniform[:, :3]
     thinnest = half.min(1).values
@@ -77,15 +79,13 @@ def distances(solids: Solids, x: Tensor) -> Tensor:
 
 
 def _outside(sides: Tensor) -> Tensor:
-    """The distance of what is within all of these (…, k): signed distances from the sides, at right
-    angles.
-    """
+    """The signed distance of an intersection of orthogonal slabs with distances (…, k)."""
     beyond = sides.clamp_min(0)
     return beyond.square().sum(-1).clamp_min(1e-18).sqrt() + sides.max(-1).values.clamp_max(0)
 
 
 def on_surface(solids: Solids, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Points of the surfaces and their normals (b, count, 3), and which (b, count) are as good as on it."""
+    """Points of the surfaces and their normals (b, count, 3), and which (b, count) are on it."""
     x = 2 * torch.rand(len(solids), count, 3, generator=generator) - 1
     x = x.to(solids.half.device)
     for _ in range(PROJECTION_STEPS):
@@ -104,9 +104,7 @@ def _with_slope(solids: Solids, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def observe(solids: Solids, count: int, whole: bool, generator: torch.Generator) -> Observation:
-    """`count` points of each surface with their normals: of all of it or, else, of the side that faces a
-    random direction.
-    """
+    """`count` points of each surface with normals: of the whole, or of the side facing a random direction."""
     points, normals, on = on_surface(solids, OVERSAMPLING * count, generator)
     if not whole:
         towards = torch.randn(len(solids), 3, generator=generator).to(points.device)
@@ -122,13 +120,14 @@ def observe(solids: Solids, count: int, whole: bool, generator: torch.Generator)
 
 
 def truncated_distances(solids: Solids, x: Tensor) -> Tensor:
-    """(b, n, 1) from -1 to 1: what fields are to be at x."""
+    """(b, n, 1) from -1 to 1: the targets of fields at x."""
     return (distances(solids, x) / TRUNCATION).clamp(-1, 1)[..., None]
 
 
 class ShapeSampler:
-    """For a `SpaceTask`: fresh shapes every step; known are few or many points of all of each surface, or of
-    one side; compared are points around the surface and in the box.
+    """For a `SpaceTask`: new shapes every step, with points known of the whole surface or of one side.
+
+    Targets are points around the surface and in the box.
     """
 
     def __init__(self, batch: int, targets: int, halves: float, device: torch.device | str = "cpu") -> None:
@@ -136,6 +135,7 @@ class ShapeSampler:
         self.fixed = torch.device(device).type == "cuda"
 
     def __call__(self, step: int, generator: torch.Generator) -> SpaceBatch:
+        """The batch of a step."""
         solids = random_solids(self.batch, generator)
         solids = Solids(*(part.to(self.device) for part in vars(solids).values()))
         kind, amount = torch.rand(2, generator=generator).tolist()

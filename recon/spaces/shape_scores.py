@@ -1,7 +1,7 @@
-"""How well shapes are completed from some points of their surfaces, beside what needs no learning:
+"""How well shapes are completed from some points of their surfaces, compared with baselines without learning.
 
     mean shape      the mean distance of shapes of the family, whatever is known
-    nearest shape   of so many of the family, the one on whose surface the known points lie best
+    nearest shape   of a bank of the family, the one on whose surface the known points lie best
 
 distance: mean |Φ - d| around the surface and in the box, d truncated; surface: mean distance from the
 completed surface to the true one, and back, of meshes; both in thousandths of half the box.
@@ -45,7 +45,7 @@ Completed = Callable[[int, Tensor], Tensor]  # (which shape, x (n, 3)) → trunc
 
 
 def scores(space: Learned, progress: ProgressCallback = no_progress, seed: int = 2_000_003) -> dict[str, Any]:
-    """Errors by method and by what is known, of shapes that no lesson drew."""
+    """Errors by method and by what is known, of shapes not seen in training."""
     generator = torch.Generator().manual_seed(seed)
     solids, bank = random_solids(TEST_SHAPES, generator), random_solids(BANK_SHAPES, generator)
     near, _, _ = on_surface(solids, POINTS_PER_SHAPE // 2, generator)
@@ -81,9 +81,7 @@ def scores(space: Learned, progress: ProgressCallback = no_progress, seed: int =
 
 
 def surface_distance(completed: Completed, which: int, solid: Solids, points: Tensor) -> float:
-    """Mean distance from a completed surface to that of `solid` and back; half the box where there is
-    none.
-    """
+    """Mean distance from a completed surface to that of `solid` and back; 1 without a surface."""
     try:
         mesh = extract(lambda x: completed(which, x), BOX, MESH_RESOLUTION)
     except ExtractError:
@@ -102,6 +100,7 @@ def nearest(bank: Solids, seen: Observation) -> Tensor:
 
 
 def on_device(seen: Observation, device: torch.device) -> Observation:
+    """The observation on `device`."""
     return Observation(*(part.to(device) for part in vars(seen).values()))
 
 

@@ -1,8 +1,7 @@
-"""A space of functions: signals from some of their samples (Sitzmann et al. 2020, section 4.4, equation 10).
+"""The task of a space: signals from some of their samples (Sitzmann et al. 2020, section 4.4, equation 10).
 
-data     mean ‖Φ_θ(x) - f(x)‖²       over samples of each signal, known to the encoder or not
-latent   mean z²                     over the numbers of the latent vectors
-weights  mean θ²                     over the predicted parameters
+data     mean ‖Φ_θ(x) - f(x)‖²       over samples of each signal, known to the encoder or not latent   mean z²
+over the numbers of the latent vectors weights  mean θ²                     over the predicted parameters
 """
 
 from __future__ import annotations
@@ -21,9 +20,7 @@ from recon.spaces.hypernetwork import Space
 
 @dataclass(frozen=True)
 class SpaceBatch:
-    """What a step sees of b signals: what is known of them, and their values (b, s, k) at x, (s, m) or (b,
-    s, m).
-    """
+    """What is known of b signals, and their values (b, s, k) at x, (s, m) or (b, s, m)."""
 
     seen: Observation
     x: Tensor
@@ -31,7 +28,7 @@ class SpaceBatch:
 
 
 class SpaceTask:
-    """The task of a space. `draw`: (step, generator) → signals and samples of the step, all on one device."""
+    """The task of a space. `draw`: (step, generator) → the batch of the step, on one device."""
 
     def __init__(
         self,
@@ -45,7 +42,7 @@ class SpaceTask:
         self.weights = {"data": once(1.0), "latent": once(latent_weight), "weights": once(weights_weight)}
 
     def sample(self, step: int, progress: float = 0.0) -> SpaceBatch:
-        """A function of seed and step alone."""
+        """The batch; a function of seed and step alone."""
         mixed = np.random.SeedSequence((self.seed, step)).generate_state(1)
         return self.draw(step, torch.Generator().manual_seed(int(mixed[0])))
 

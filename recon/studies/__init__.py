@@ -1,1 +1,1 @@
-"""`recon study`: what makes it work, shown rather than claimed. One file a study."""
+"""`recon study`: experiments that show what makes it work. One file a study."""

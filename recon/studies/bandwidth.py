@@ -1,5 +1,4 @@
-"""`recon study bandwidth`: ω of the first layer against the frequency of a signal: what is fitted, what comes
-between the samples, what comes beyond them.
+"""`recon study bandwidth`: ω of the first layer against the frequency of a signal.
 
 A field of one coordinate is fitted to a sine of a given frequency at evenly spaced samples of [-1, 1]. It is
 then compared with it between the samples (interpolation) and up to a fifth beyond them on both sides
@@ -35,12 +34,12 @@ EXAMPLE_CYCLES, EXAMPLE_OMEGAS = 16, (1.0, 10.0, 300.0)  # of the fits that are 
 
 
 def signal(x: Float, cycles: float) -> Float:
-    """A sine of so many cycles in [-1, 1]."""
+    """A sine of this many cycles in [-1, 1]."""
     return np.sin(np.pi * cycles * x + 0.5)
 
 
 def where(place: str) -> Float:
-    """The points of a measurement: "samples", "between" them, or "beyond" the first and last."""
+    """The points of a region: "samples", "between" them, or "beyond" the first and last."""
     half = 1 / SAMPLE_COUNT
     if place == "samples":
         return np.linspace(-1 + half, 1 - half, SAMPLE_COUNT)
@@ -54,7 +53,7 @@ def where(place: str) -> Float:
 def fitted(
     omega: float, cycles: float, steps: int, seed: int = 0, progress: ProgressCallback = no_progress
 ) -> Siren:
-    """A field fitted to the signal of so many cycles."""
+    """A field fitted to the signal of this many cycles."""
     grid = Grid.square(SAMPLE_COUNT)
     table = torch.tensor(signal(where("samples"), cycles)[:, None], dtype=torch.float32)
     config = FieldConfig(width=FIELD_WIDTH, hidden=HIDDEN_LAYERS, omega_first=omega, spread=1.0)
@@ -71,7 +70,7 @@ def at(field: Siren, points: Float) -> Float:
 
 
 def study_bandwidth(steps: int = 500, seed: int = 0, progress: ProgressCallback = no_progress) -> Study:
-    """The study."""
+    """Run the study."""
     rows, shown = [], {}
     count = len(OMEGAS) * len(CYCLES)
     for number, (omega, cycles) in enumerate((omega, cycles) for omega in OMEGAS for cycles in CYCLES):

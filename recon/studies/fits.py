@@ -1,4 +1,4 @@
-"""Small fits of the studies, by the program's own trainer."""
+"""Small fits for the studies, by the program's own trainer."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ Measure = Callable[[Siren], dict[str, float]]
 
 
 def grey_picture(path: str | Path | None, size: int) -> Float:
-    """(size, size) from -1 to 1: the middle square of the picture in `path`, by default scikit-image's
-    `camera`, which comes with it. Raises SignalError as `read_image`.
+    """The central square (size, size), from -1 to 1, of a picture, by default scikit-image's `camera`.
+
+    Raises:
+        SignalError: as `read_image`, and for fewer than 8 pixels a side.
     """
     from skimage.transform import resize
 
@@ -47,8 +49,9 @@ def train_measured(
     report: ProgressCallback,
     text: str,
 ) -> list[dict[str, float]]:
-    """Train `field`; what `measure` says of it after each window of steps, beside "step" and "seconds". A fit
-    that diverges ends, as it is, at its last good state.
+    """Train `field`; returns `measure` of it after each window, with "step" and "seconds".
+
+    A fit that diverges ends at its last good state.
     """
     rows: list[dict[str, float]] = []
 

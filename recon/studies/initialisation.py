@@ -1,12 +1,11 @@
-"""`recon study init`: what a field is like before it is trained, by depth, and what other initialisations
-make of it.
+"""`recon study init`: a field before it is trained, by depth, under several initialisations.
 
 The theory (Sitzmann et al. 2020, section 3.2 and supplement 1): with hidden weights `U(±sqrt(6/n)/ω)`,
 activations follow the arcsine law and products ωWh are N(0, 1), at every depth, and gradients keep their
-size. To second order it says more. Where z = ωWh + ωb has the variance s² + t², s² that of the products and
-t² = ω²/(3n) that of the biases `U(±1/sqrt(n))`, the next layer's is s² = 2 E[sin² z] = 1 - exp(-2(s² + t²)):
-0.99 with the biases of 256 units, 0.89 (squared: 0.80) without any. From a layer to the one below it,
-gradients grow by 2 E[cos² z] = 1 + exp(-2(s² + t²)).
+size. To second order: where z = ωWh + ωb has the variance s² + t², s² that of the products and t² = ω²/(3n)
+that of the biases `U(±1/sqrt(n))`, the next layer's is s² = 2 E[sin² z] = 1 - exp(-2(s² + t²)): 0.99 with the
+biases of 256 units, 0.89 (squared: 0.80) without any. From a layer to the one below it, gradients grow by 2
+E[cos² z] = 1 + exp(-2(s² + t²)).
 """
 
 from __future__ import annotations
@@ -43,8 +42,10 @@ Bound = Callable[[int], float]
 
 @dataclass(frozen=True)
 class Initialisation:
-    """An initialisation: ω of the first layer and the hidden ones; half the range of the hidden and linear
-    layers' weights by fan-in, and of the first layer's, by default a SIREN's; whether there are biases.
+    """Frequency factors of first and hidden layers, weight bounds by fan-in, whether there are biases.
+
+    `bound` is half the range of the hidden and linear layers' weights, `first` of the first's; a SIREN's if
+    None.
     """
 
     omegas: tuple[float, float] = (30.0, 30.0)
@@ -53,6 +54,7 @@ class Initialisation:
     biases: bool = True
 
     def field(self, config: FieldConfig, inputs: int, seed: int = 0) -> Siren:
+        """A field so initialised."""
         generator = torch.Generator().manual_seed(seed)
         config = replace(config, omega_first=self.omegas[0], omega_hidden=self.omegas[1])
         field = Siren(config, inputs, 1, generator)
@@ -67,7 +69,7 @@ class Initialisation:
 
 
 def linear_default(n: int) -> float:
-    """Half the range of the weights that PyTorch gives a linear layer."""
+    """Half the range of PyTorch's default weights of a linear layer."""
     return 1 / math.sqrt(n)
 
 
@@ -86,9 +88,11 @@ INITIALISATIONS = {
 class Layer:
     """What one sine layer holds.
 
-    products     ωWh (n,), some of them: what the theory calls N(0, 1); activations: (n,), their sines
-    spread       standard deviation of all products
-    gradient     root mean square of ∂Φ/∂z over that of the last layer
+    Attributes:
+        products: ωWh (n,), a sample: N(0, 1) in theory.
+        activations: (n,), their sines.
+        spread: standard deviation of all products.
+        gradient: root mean square of ∂Φ/∂z over that of the last layer.
     """
 
     products: Float
@@ -108,7 +112,7 @@ class Layer:
 
 
 def layers_of(start: Initialisation, width: int = WIDTH, depth: int = DEPTH, seed: int = 0) -> list[Layer]:
-    """The hidden sine layers of fields (2 → 1) that begin so, first to last, at uniform points."""
+    """The hidden sine layers of fields (2 → 1), first to last, at uniform points."""
     points = torch.from_numpy(
         np.random.default_rng(seed).uniform(-1, 1, (FIELD_DRAWS, POINTS_PER_FIELD, 2))
     ).float()
@@ -130,9 +134,7 @@ def layers_of(start: Initialisation, width: int = WIDTH, depth: int = DEPTH, see
 
 
 def _stacks(field: Siren, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """ωWh, sin(ωWh + ωb) and ∂Φ/∂(ωWh + ωb) of the hidden layers (layers, n, width) float64 at points (n,
-    m).
-    """
+    """ωWh, sin(ωWh + ωb) and ∂Φ/∂(ωWh + ωb) of the hidden layers (layers, n, width) float64."""
     h, products, inner, outer = points, [], [], []
     weights, biases = field.scaled()
     for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
@@ -156,7 +158,7 @@ def expected_spread(bias: float) -> float:
 def study_initialisation(
     picture: Float, steps: int = 200, seed: int = 0, progress: ProgressCallback = no_progress
 ) -> Study:
-    """The study; `picture` (n, n), from -1 to 1, is what fields are trained on."""
+    """Run the study; fields are trained on `picture` (n, n), from -1 to 1."""
     found = {name: layers_of(start, seed=seed) for name, start in INITIALISATIONS.items()}
     progress(0.1, "training")
     curves = {}

@@ -1,8 +1,8 @@
 """`recon study activations`: one picture and its first and second derivatives under every activation.
 
-After the first figure of Sitzmann et al. 2020 (arXiv:2006.09661): fields of one size are fitted to the
-picture's values, and their gradients and Laplacians are looked at; and, as its figure 3 does for Poisson's
-equation, to the gradient alone and to the Laplacian alone.
+After figure 1 of Sitzmann et al. 2020 (arXiv:2006.09661): fields of one size are fitted to the picture's
+values, and their gradients and Laplacians compared; and, as in its figure 3 for Poisson's equation, to the
+gradient alone and to the Laplacian alone.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ COLOR_PERCENTILE = 99.0  # of derivatives, at which the colour scale ends
 
 
 class Target:
-    """A picture (n, n) from -1 to 1 with its derivatives, and what is to be said of a fit to it."""
+    """A picture (n, n) from -1 to 1 with its derivatives, and measures of a fit to it."""
 
     def __init__(self, picture: Float) -> None:
         self.grid = Grid.square(*picture.shape)
@@ -51,6 +51,7 @@ class Target:
         self.points = self.grid.points(torch.arange(len(self.grid)))
 
     def task(self, mode: str, batch: int, seed: int) -> ConstraintTask:
+        """The task of a mode."""
         if mode == "gradient":
             return gradient_task(self.grid, self.gradient, batch, seed)
         if mode == "laplacian":
@@ -59,8 +60,9 @@ class Target:
         return values_task(self.grid, table.__getitem__, batch, seed)
 
     def seen(self, field: Siren, mode: str) -> tuple[Float, Float, Float]:
-        """Value (n, n), gradient (2, n, n) and Laplacian (n, n) of a fit; what derivatives alone do not
-        tell, a constant or a linear function, is fitted to the picture.
+        """Value (n, n), gradient (2, n, n) and Laplacian (n, n) of a fit.
+
+        The constant or linear function that derivatives do not determine is fitted to the picture.
         """
         with torch.no_grad():
             found = jet(field, self.points, laplacian_order(2))
@@ -77,6 +79,7 @@ class Target:
         return value[0], slopes, bend[0]
 
     def measured(self, field: Siren, mode: str) -> dict[str, float]:
+        """The MEASURES of a fit, in dB."""
         value, slopes, bend = self.seen(field, mode)
         return {
             "psnr": psnr(value.clip(-1, 1), self.values[..., 0], 2.0),
@@ -93,7 +96,7 @@ def study_activations(
     activations: tuple[str, ...] = ACTIVATIONS,
     field: Mapping[str, Any] = FIELD_SETTINGS,
 ) -> Study:
-    """The study of `picture` (n, n), from -1 to 1, by fields with these settings."""
+    """Run the study on `picture` (n, n), from -1 to 1, by fields with these settings."""
     target = Target(picture)
     curves: dict[tuple[str, str], list[dict[str, float]]] = {}
     fields: dict[tuple[str, str], Siren] = {}

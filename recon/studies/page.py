@@ -1,6 +1,4 @@
-"""What a study has found, and the folder it is written to: index.html, which needs nothing else, a CSV, and
-the figures.
-"""
+"""A study's findings, and the folder they are written to: a self-contained index.html, a CSV, the figures."""
 
 from __future__ import annotations
 
@@ -33,12 +31,13 @@ text-align:right}}td:first-child,th:first-child{{text-align:left}}</style>
 
 @dataclass(frozen=True)
 class Study:
-    """What a study has found.
+    """The findings of a study.
 
-    text     paragraphs
-    figures  name of a file, its caption, the picture (h, w, 3)
-    rows     the CSV, all with the same keys
-    table    what of it the page shows; results: the same for programs
+    Attributes:
+        text: paragraphs.
+        figures: file name, caption, picture (h, w, 3).
+        rows: of the CSV, all with the same keys.
+        table: the part of it that the page shows; `results`: the same for programs.
     """
 
     name: str
@@ -51,7 +50,7 @@ class Study:
 
 
 def check_folder(out: Path, overwrite: bool) -> None:
-    """Raises OutputError where a study cannot be written to the folder `out`."""
+    """Raise OutputError if a study cannot be written to the folder `out`."""
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file, wanted a folder to write")
     if not out.exists() and not out.parent.is_dir():
@@ -61,7 +60,7 @@ def check_folder(out: Path, overwrite: bool) -> None:
 
 
 def write_study(study: Study, out: Path, command: str, overwrite: bool = False) -> Path:
-    """Write it to the folder `out`; returns the page. Raises OutputError."""
+    """Write a study to the folder `out`; returns the page. Raises OutputError."""
     check_folder(out, overwrite)
     out.mkdir(exist_ok=True)
     body = [f"<p>{escape(text)}</p>" for text in study.text]

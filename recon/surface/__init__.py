@@ -1,1 +1,1 @@
-"""The main job, scans to meshes: `conversion` from file to file, `pipeline` from points to a field."""
+"""Scans to meshes: `conversion` from file to file, `pipeline` from points to a field."""

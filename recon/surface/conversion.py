@@ -1,4 +1,4 @@
-"""A scan's files to a mesh's file: what `recon mesh` does once, and `recon batch` for every scan."""
+"""A scan's files to a mesh's file: `recon mesh`, and each job of `recon batch`."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ MIN_MEASURED_POINTS = 50_000  # points of the scan whose distance to the mesh is
 
 @contextmanager
 def run_folder(named: str | Path | None, out: Path) -> Iterator[Path]:
-    """The run folder: `named`, or a temporary one beside `out` that only a stopped or killed process
-    leaves behind.
-    """
+    """The run folder `named`, or a temporary one beside `out` that only a killed process leaves behind."""
     if named:
         yield Path(named)
         return
@@ -68,12 +66,29 @@ def convert(
     meshing: Callable[[float], None] = lambda share: None,
     origin: Mapping[str, Any] | None = None,
 ) -> tuple[Mesh, dict[str, Any]]:
-    """The mesh of `scans`, one scene, written to `out`, and its summary: plain values, as `--json` prints
-    them, and `run` keeps them as result.json. Where `run` holds the same run, it goes on from there.
-    `callbacks` watch the training, `preparing` is told how far all before it is, `meshing` the share of the
-    mesh that is made, `origin` is for the run folder: see `recon.base.provenance`; a run of other settings
-    that a batch has made of the same scan ("batch" in both origins) is replaced. Raises what reading,
-    `reconstruct` and `write_mesh` raise.
+    """Write the mesh of `scans`, one scene, to `out`.
+
+    Args:
+        scans: files, of one scene.
+        out: the mesh file.
+        config: the settings of all stages.
+        run: the run folder, which keeps the summary as result.json; the same run in it is resumed. If a batch
+            has made a run of other settings there from the same scan ("batch" in both origins), it is
+            replaced.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        preview: seconds between previews, see `recon.surface.preview`.
+        tensorboard: folder for TensorBoard.
+        overwrite: replace `out` if it exists.
+        callbacks: of the training.
+        preparing: called with the progress of everything before the training.
+        meshing: called with the fraction of the mesh that is done.
+        origin: for the run folder, see `recon.base.provenance`.
+
+    Returns:
+        The mesh, and its summary in plain values, as `--json` prints it.
+
+    Raises:
+        ReconError: as reading, `reconstruct` and `write_mesh`.
     """
     start = time.monotonic()
     cloud = read_clouds(scans, samples=config.scan.samples, seed=config.seed)
@@ -120,13 +135,14 @@ def convert(
 
 
 def _same_batch_scan(run: Path, origin: Mapping[str, Any]) -> bool:
-    """Whether a batch has made `run`, of the scan that it now does again."""
+    """Whether a batch made `run` from the scan that it is converting again."""
     return "batch" in origin and read_description(run).get("origin", {}).get("batch") == origin["batch"]
 
 
 def mesh_statistics(result: Reconstruction, mesh: Mesh, distances: Float | None = None) -> dict[str, Any]:
-    """What `mesh`, made of `result`, has become: counts, topology, size, and how far the scan's points are
-    from it in world units, by the distances `distances` or measured here, and what looks wrong. Plain values.
+    """Counts, topology, size, distances of the scan's points and doubts about a mesh made of `result`.
+
+    `distances` (n,), world, are measured here by default. Returns plain values.
     """
     scan = result.scan
     if distances is None:
@@ -155,7 +171,7 @@ def mesh_statistics(result: Reconstruction, mesh: Mesh, distances: Float | None 
 
 
 def summary_lines(summary: dict[str, Any]) -> list[str]:
-    """The summary of `convert` as it is read."""
+    """The summary of `convert` for people."""
     distances, diagonal = summary["scan_to_mesh"], summary["diagonal"]
     size = Measures(summary["area"], summary["volume"], tuple(Hole(**hole) for hole in summary["holes"]))
     parts = "1 part" if summary["components"] == 1 else f"{summary['components']} parts"

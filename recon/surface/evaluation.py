@@ -1,8 +1,8 @@
 """How far a mesh is from the truth.
 
-Distances are exact, from points to triangles, by libigl's bounding-volume tree. They are measured in
-the frame in which the reference's box is centred and its longest side spans [-1, 1], so survey
-offsets and tiny units cost no precision, and are reported in thousandths of that half side.
+Distances are exact, from points to triangles, by libigl's bounding-volume tree. They are measured in the
+frame in which the reference's box is centred and its longest side spans [-1, 1], so survey offsets and tiny
+units cost no precision, and are reported in thousandths of that half side.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Distances:
 
     @classmethod
     def of(cls, d: Float) -> Distances:
+        """The statistics of distances (n,)."""
         median, p95, p99 = np.percentile(d, (50, 95, 99))
         rms = np.sqrt(np.mean(d * d))
         return cls(*(float(x) for x in (d.mean(), rms, median, p95, p99, d.max())))
@@ -48,12 +49,12 @@ class Distances:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A mesh against its reference. All `Distances` are in thousandths of half the longest side of the
-    reference's box; `unit` is the length of one of them in world units.
+    """A mesh against its reference. All `Distances` are in thousandths of half the reference's longest side.
 
-    A cloud as reference has no surface between its points: reference → mesh is exact, mesh → reference
-    goes to the nearest point and so includes the cloud's spacing; `both`, `f_score` and `reference`
-    are then None. Cosines are signed, so a mesh inside out has -1; None for a cloud without normals.
+    With a cloud as reference, reference → mesh is exact, but mesh → reference goes to the nearest point and
+    so includes the cloud's spacing; `both`, `f_score` and `reference` are then None. Cosines are signed, so a
+    mesh inside out has -1; they are None for a cloud without normals. `unit` is one thousandth in world
+    units.
     """
 
     unit: float
@@ -175,7 +176,7 @@ class _Surface:
 
 
 def _used_vertices(mesh: Mesh, name: str) -> Float:
-    """The vertices that faces name, checked to make a surface."""
+    """The vertices that faces use, checked to make a surface."""
     if len(mesh.faces) == 0:
         raise ScanError(f"{name} has no faces; give a triangle mesh")
     used = np.zeros(len(mesh.vertices), bool)
@@ -192,9 +193,10 @@ def _checked(points: Float, name: str) -> Float:
 
 
 def distance_to_mesh(points: Float, mesh: Mesh) -> Float:
-    """Exact distances of `points` (n, 3) to the triangles of `mesh`, (n,) float64, in their own unit.
+    """Exact distances (n,) float64 of `points` (n, 3) to the triangles of `mesh`, in the same frame and unit.
 
-    Raises ScanError for a mesh without faces or with coordinates that are not finite.
+    Raises:
+        ScanError: for a mesh without faces or with coordinates that are not finite.
     """
     frame = Frame.around(_used_vertices(mesh, "the mesh"), margin=0.0)
     distance, _ = _Surface(mesh, frame, "the mesh").nearest(frame.to_unit(points))
@@ -202,7 +204,7 @@ def distance_to_mesh(points: Float, mesh: Mesh) -> Float:
 
 
 def surface_points(mesh: Mesh, count: int, rng: np.random.Generator) -> Float:
-    """(count, 3) points of `mesh`, even by area, in its own unit. Raises ScanError as `distance_to_mesh`."""
+    """(count, 3) points of `mesh`, uniform by area, in its own unit; errors as `distance_to_mesh`."""
     frame = Frame.around(_used_vertices(mesh, "the mesh"), margin=0.0)
     return frame.to_world(_Surface(mesh, frame, "the mesh").sample(count, rng)[0])
 
@@ -212,10 +214,15 @@ def evaluate(
 ) -> Evaluation:
     """Distances, normals and topology of `mesh` against `reference`, both in the same world frame.
 
-    samples  points drawn from each surface, uniform by area; of a cloud that has more, so many are taken
-    seed     of the draw: same seed, same numbers
+    Args:
+        mesh: what is evaluated.
+        reference: the truth; a cloud has no surface between its points.
+        samples: points drawn from each surface, uniform by area; of larger clouds, as many are drawn.
+        seed: of the draw.
 
-    Raises ScanError for an empty mesh or cloud or one that is not finite, UsageError for samples < 1.
+    Raises:
+        ScanError: for an empty mesh or cloud, or one that is not finite.
+        UsageError: for samples < 1.
     """
     if samples < 1:
         raise UsageError(f"{samples} samples were asked for; at least 1 is needed")

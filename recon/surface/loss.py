@@ -6,13 +6,11 @@
     eikonal  | ‖∇Φ(x)‖ - 1 |       on all of them
     prior    |Φ(x) - d(x)|         in the box and near the scan
 
-The first four are the terms of Sitzmann et al. 2020, section 4.2 (arXiv:2006.09661). They leave the
-sign of empty space open, and closed sheets stay there; the prior, an approximate signed distance
-that the scan itself gives (`recon.scan.preparation.inside`), settles it.
-
-Every term is a mean over the samples that it is defined on.
-The gradient of their weighted sum is derived by hand: rows of the batch go through field, loss and
-back in one piece. `terms` is the plain version.
+The first four are the terms of Sitzmann et al. 2020, section 4.2 (arXiv:2006.09661). They leave the sign of
+empty space open, and closed sheets stay there; the prior, an approximate signed distance from the scan
+(`recon.scan.preparation.inside`), settles it. Every term is a mean over the samples it is defined on. The
+gradient of their weighted sum is derived by hand, in one pass for each share of the rows; `terms` is the
+plain version.
 """
 
 from __future__ import annotations
@@ -37,8 +35,13 @@ MIN_GRADIENT_NORM = 1e-8  # smaller norms are not divided by
 
 @dataclass(frozen=True)
 class SurfaceBatch:
-    """points (n + m, 3): n of the scan, then m of space, the first `uniform` of which fill the box
-    evenly; normals (n, 3); distances (m,).
+    """Points (n + m, 3): n of the scan, then m of space, the first `uniform` of them uniform in the box.
+
+    Attributes:
+        points: float32, unit frame.
+        normals: (n, 3).
+        distances: (m,) of the prior.
+        uniform: how many points of space are uniform.
     """
 
     points: Tensor
@@ -48,14 +51,12 @@ class SurfaceBatch:
 
 
 def _mixed_seed(seed: int, step: int) -> int:
-    """One seed of 32 bits, all that a CPU generator heeds, out of two numbers."""
+    """One 32-bit seed, all that a CPU generator heeds, out of two numbers."""
     return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
 
 
 def _huber(value: Tensor, width: float) -> Tensor:
-    """|value|, its square below `width`, with the same slope there (Huber 1964,
-    doi:10.1214/aoms/1177703732).
-    """
+    """The Huber loss over `width`: |value|, quadratic below it (Huber 1964, doi:10.1214/aoms/1177703732)."""
     size = value.abs()
     if not width:
         return size
@@ -63,8 +64,9 @@ def _huber(value: Tensor, width: float) -> Tensor:
 
 
 class SurfaceTask:
-    """`cloud`, in the unit frame, and `space`, samples around it, on `device`. A cloud without normals has no
-    term "normal".
+    """The task of `cloud` and `space`, samples around it, both in the unit frame, on `device`.
+
+    A cloud without normals has no term "normal".
     """
 
     def __init__(
@@ -188,7 +190,7 @@ class SurfaceTask:
         return dict(zip(self.weights, (sums * shares).unbind(), strict=True)), flat
 
     def _shares(self, on: int, off: int, uniform: int, device: torch.device) -> Tensor:
-        """Of one sample in the mean of each term, in the order of the weights."""
+        """The weight of one sample in the mean of each term, in the order of the weights."""
         if self._counted is None or self._counted[0] != (on, off, uniform):
             shares = {
                 "surface": 1 / on,
@@ -202,7 +204,7 @@ class SurfaceTask:
         return self._counted[1]
 
     def _on_surface(self, value: Tensor, factor: Tensor, slope: Tensor) -> Tensor:
-        """The sum of the term of these values (n,), and its derivative, times `factor`, into `slope`."""
+        """The sum of the term over values (n,); its derivative, times `factor`, is written to `slope`."""
         if not self.rounding:
             torch.sign(value, out=slope).mul_(factor)
             return torch.linalg.vector_norm(value, 1)

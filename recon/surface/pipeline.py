@@ -1,7 +1,4 @@
-"""One scan's way through the program, on one screen:
-
-cloud → cleaned → oriented → unit frame → samples of space → task → fit → Reconstruction
-"""
+"""The stages of a reconstruction: clean, orient, unit frame, samples of space, task, fit."""
 
 from __future__ import annotations
 
@@ -61,19 +58,24 @@ def reconstruct(
     preparing: ProgressCallback = no_progress,
     origin: Mapping[str, Any] | None = None,
 ) -> Reconstruction:
-    """A signed distance fitted to `cloud` (world, any units).
+    """Fit a signed distance to `cloud` (world, any units), on `torch.get_num_threads()` CPU threads.
 
-    run        folder for checkpoints; where it holds the same run, that run is resumed and ends as
-               if it had never stopped
-    device     "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N"
-    preview    seconds between coarse meshes of the field so far, in `run`: see `recon.surface.preview`
-    tensorboard  folder for TensorBoard: terms, and every `preview` seconds a picture and slices
-    callbacks  see `recon.training.trainer.fit`
-    preparing  is told how far the preparation is, and what it does, before the training
-    origin     where the cloud comes from, plain values that the run folder keeps: see `recon.base.provenance`
-    Raises ScanError for a cloud no surface can be fitted to, UsageError for settings that make no sense or a
-    run folder of another run, FitError where training fails, MissingLibraryError where what `tensorboard`
-    needs is not installed. Uses as many CPU threads as `torch.get_num_threads()` says.
+    Args:
+        cloud: points (n, 3), with normals or without.
+        config: the settings of all stages.
+        run: folder for checkpoints; the same run in it is resumed, with the result of an uninterrupted one.
+        device: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
+        preview: seconds between coarse meshes of the field so far, in `run`: see `recon.surface.preview`.
+        tensorboard: folder for TensorBoard: terms, and every `preview` seconds a picture and slices.
+        callbacks: see `recon.training.trainer.fit`.
+        preparing: called with the progress and stage of the preparation.
+        origin: where the cloud comes from, kept in the run folder: see `recon.base.provenance`.
+
+    Raises:
+        ScanError: for a cloud no surface can be fitted to.
+        UsageError: for settings that make no sense, or a run folder of another run.
+        FitError: if training fails.
+        MissingLibraryError: if what `tensorboard` needs is not installed.
     """
     config.check()
     if preview and not run:
@@ -126,16 +128,14 @@ def reconstruct(
 
 
 def surrounding_box(points_unit: Float, margin: float) -> Float:
-    """(2, 3): the points' box and `margin` around it."""
+    """(2, 3): the box of (n, 3) points and `margin` around it."""
     return np.stack([points_unit.min(0) - margin, points_unit.max(0) + margin])
 
 
 def _space_samples(
     unit: PointCloud, box: Float, config: Config, threads: int, device: torch.device
 ) -> tuple[SpaceSamples, bool]:
-    """Points of space, with their distances to the scan where the prior wants them; and whether the scan is
-    taken for that of an open surface.
-    """
+    """Points of space, with distances to the scan if there is a prior; whether the surface is open."""
     count, near, seed = config.surface.prior_samples, config.surface.near_share, config.seed
     is_open = config.scan.open
     if config.surface.prior is None:
@@ -148,7 +148,7 @@ def _space_samples(
 
 
 def _subsampled(cloud: PointCloud, seed: int) -> PointCloud:
-    """What of `cloud` is kept with its reconstruction."""
+    """The part of `cloud` that is kept with its reconstruction."""
     cloud = replace(cloud, sensors=None)
     if len(cloud) <= MAX_SCAN_POINTS:
         return cloud

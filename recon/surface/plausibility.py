@@ -1,7 +1,7 @@
-"""What looks wrong about a mesh, held against its scan, as sentences that say what to try.
+"""What looks wrong about a mesh compared with its scan, as sentences that say what to try.
 
-Distances are counted in the scan's own spacing at each place, so that dense and sparse scans, and parts of
-one scan, are judged alike.
+Distances are relative to the scan's spacing at each place, so that dense and sparse scans, and parts of one
+scan, are judged alike.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ MAX_UNCHECKED_HANDLES, MIN_POINTS_PER_HANDLE = 5, 150  # handles, holes and part
 
 
 def plausibility_warnings(scan: PointCloud, mesh: Mesh, shape: Topology, size: Measures) -> list[str]:
-    """What of `mesh` is not what `scan` shows, both in one frame; nothing where all looks well. `shape` and
-    `size` are the mesh's.
-    """
+    """What of `mesh` contradicts `scan`, both in one frame; empty if all looks well."""
     if len(scan) <= NEIGHBOURS:
         return []
     rng, tree = np.random.default_rng(0), cKDTree(scan.points)

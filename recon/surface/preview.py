@@ -1,4 +1,4 @@
-"""What shows while a field is trained: a coarse mesh of it so far, a picture of that, and slices."""
+"""Previews of a field in training: a coarse mesh, a picture of it, and slices."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ log = logging.getLogger("recon")
 class Preview:
     """The callback that shows the field so far, every `seconds` and when its training is done.
 
-    so_far  the reconstruction of a snapshot
-    scan    world: from where the picture is taken, the same every time
-    folder  gets the mesh as preview.ply and its picture as preview.png, each renamed into place, so that
-            whoever watches them sees whole ones; or None
-    board   gets the picture, and slices of Φ and ‖∇Φ‖; or None
+    Args:
+        so_far: makes the reconstruction of a snapshot.
+        scan: world; it determines the camera, the same every time.
+        seconds: between two previews.
+        folder: gets preview.ply and preview.png, each renamed into place, so that watchers see whole files.
+        board: gets the picture, and slices of Φ and ‖∇Φ‖.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Preview:
         self.last_shown = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
+        """Show the field, if it is time."""
         if progress.is_last:
             if progress.share < 1:  # stopped: who stops it does not wait
                 return

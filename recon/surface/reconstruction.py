@@ -1,4 +1,4 @@
-"""What a reconstruction is once it is trained: a signed distance that can be queried, meshed and kept."""
+"""A trained reconstruction: a signed distance that can be queried, meshed and saved."""
 
 from __future__ import annotations
 
@@ -48,14 +48,15 @@ SCALAR_PREFIX = "value "  # keeps the names of scalars in scan.npz apart from ot
 class Reconstruction:
     """A trained field in the frame of its scan.
 
-    field     Φ, on the unit frame
-    frame     between world and unit
-    box       (2, 3) float64, unit: where the field was trained, the scan's box and the margin
-    scan      world: the oriented scan, or an even share of it
-    config    the settings it was made with, what was left to the scan decided
-    snapshot  the end of its training
-    description  all that tells its run from others, as in run.json
-    seconds   wall time by stage
+    Attributes:
+        field: Φ, on the unit frame.
+        frame: between world and unit.
+        box: (2, 3) float64, unit: where the field was trained, the scan's box and the margin.
+        scan: world: the oriented scan, or a uniform sample of it.
+        config: the settings, those that depend on the scan resolved.
+        snapshot: the end of its training.
+        description: what identifies its run, as in run.json.
+        seconds: wall time by stage.
     """
 
     field: Siren
@@ -69,24 +70,25 @@ class Reconstruction:
 
     @property
     def device(self) -> torch.device:
+        """The device of the field."""
         return self.field.flat.device
 
     @property
     def trained(self) -> float:
-        """The share of its training that is done."""
+        """The fraction of its training that is done."""
         fit = self.config.fit
         done = self.snapshot.step / fit.steps if fit.seconds is None else self.snapshot.seconds / fit.seconds
         return 1.0 if done > BUDGET_SPENT else done
 
     def distance(self, points: Float) -> Float:
-        """Signed distance, negative inside, at (n, 3) world points: (n,) float64, world units. It is
-        trained within `box`; further out it is no distance.
-        """
+        """Signed distance (n,) float64, negative inside, at points (n, 3), world; valid within `box`."""
         return self.distance_and_gradient(points)[0]
 
     def distance_and_gradient(self, points: Float) -> tuple[Float, Float]:
-        """The same and its gradient (n, 3), without unit (it is 1 long where the distance is true).
-        Raises UsageError for points of another shape or not finite.
+        """The same and its gradient (n, 3), dimensionless: of length 1 where the distance is true.
+
+        Raises:
+            UsageError: for points of another shape or not finite.
         """
         points = np.asarray(points, np.float64)
         if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
@@ -111,15 +113,20 @@ class Reconstruction:
         color: str | None = None,
         progress: Callable[[float], None] = lambda share: None,
     ) -> Mesh:
-        """The surface, in world units; settings that are not given are the configuration's.
+        """The surface, in world units; the configuration has the defaults.
 
-        resolution  samples along the longest side of the scan's box with its margin
-        cell        the cell's edge in world units, instead of the resolution
-        parts       as `recon.meshing.components.keep_parts`
-        trim        "auto", "off" or a distance in world units: see `recon.meshing.trimming`
-        faces       simplify to so many triangles, as `recon.meshing.simplification.simplify`
-        color       "auto": vertices get the colours and values of the scan, where it has any; or "off"
-        Raises ExtractError where there is no surface, UsageError for a cell that asks too much.
+        Args:
+            resolution: samples along the longest side of the scan's box with its margin.
+            cell: the cell's edge in world units, instead of the resolution.
+            parts: see `recon.meshing.components.keep_parts`.
+            trim: "auto", "off" or a distance in world units: see `recon.meshing.trimming`.
+            faces: simplify to this many triangles: see `recon.meshing.simplification.simplify`.
+            color: "auto": vertices get the scan's colours and values, if it has any; or "off".
+            progress: called with the fraction done.
+
+        Raises:
+            ExtractError: if there is no surface.
+            UsageError: for a cell too small.
         """
         settings = self.config.mesh
         cell = cell if cell or resolution else settings.cell
@@ -157,9 +164,7 @@ class Reconstruction:
         return replace(mesh, vertices=self.frame.to_world(mesh.vertices))
 
     def _simplified(self, mesh: Mesh, faces: int, floor: float) -> Mesh:
-        """`mesh`, in the unit frame, with `faces` triangles at most, none lower than `floor`, and the field's
-        normals at its new vertices.
-        """
+        """`mesh` (unit) with at most `faces` triangles, none lower than `floor`, and the field's normals."""
         mesh = simplify(mesh, faces)
         if mesh.normals is not None:
             return mesh
@@ -168,7 +173,7 @@ class Reconstruction:
         return replace(mesh, normals=slope / np.linalg.norm(slope, axis=1, keepdims=True).clip(1e-30))
 
     def save(self, folder: str | Path) -> None:
-        """Write the run folder that `load` reads, replacing what an earlier state of it holds."""
+        """Write the run folder that `load` reads, replacing an earlier state of it."""
         folder = Path(folder)
         make_folder(folder)
         save_scan(folder, self.scan)
@@ -178,7 +183,12 @@ class Reconstruction:
 
 
 def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstruction:
-    """The reconstruction of a run folder, finished or not. Raises ScanError where it is none."""
+    """The reconstruction of a run folder, finished or not.
+
+    Raises:
+        ScanError: if `folder` is not a run folder of `recon mesh`.
+        FitError: if its checkpoint is damaged.
+    """
     folder = Path(folder)
     description = read_description(folder)
     if "frame" not in description:
@@ -207,7 +217,7 @@ def save_scan(folder: Path, scan: PointCloud) -> None:
 
 
 def _read_scan(path: Path) -> PointCloud:
-    """The scan that `save_scan` kept. Raises ScanError where it is not there, or damaged."""
+    """The scan that `save_scan` wrote. Raises ScanError if it is missing or damaged."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = dict(archive)
@@ -220,7 +230,7 @@ def _read_scan(path: Path) -> PointCloud:
 
 
 def describe_run(config: Config, frame: Frame, box: Float, cloud: PointCloud) -> dict[str, Any]:
-    """What `run.json` says of a run on `cloud`, cleaned and oriented, in the world frame."""
+    """The content of run.json for a run on `cloud`, cleaned and oriented, world."""
     scan = hashlib.sha256(cloud.points.tobytes())
     if cloud.normals is not None:
         scan.update(cloud.normals.tobytes())

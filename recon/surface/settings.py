@@ -49,9 +49,7 @@ class SurfaceConfig:
     )
 
     def resolved_for(self, noise: float, estimated: bool = False) -> SurfaceConfig:
-        """With the weight of |Φ| for points that are `noise` off their surface, a standard deviation; and
-        with the points before the normals where these are `estimated` from them, and repeat their errors.
-        """
+        """With weights for points with a standard deviation of `noise`; lower for `estimated` normals."""
         if self.noise_weight is None:
             return self
         max_weight = self.noise_weight * (ESTIMATED_SURFACE_FACTOR if estimated else 1.0)
@@ -87,6 +85,7 @@ class Config(StagedConfig):
         )
 
     def check(self) -> None:
+        """Raise UsageError for settings that make no sense together."""
         super().check()
         if self.field.activation != "sine":
             raise UsageError(

@@ -11,14 +11,15 @@ SLICE_RESOLUTION = 192  # samples along the longest side
 
 
 def axis_slices(result: Reconstruction, side: int = SLICE_RESOLUTION) -> list[Slice]:
-    """Φ and ‖∇Φ‖ on the three planes through the middle of the scan's box, as `slice_at` has them."""
+    """Φ and ‖∇Φ‖ on the three planes through the middle of the scan's box."""
     middle = result.frame.to_world(result.box.mean(0))
     return [slice_at(result, axis, float(middle[axis]), side) for axis in range(3)]
 
 
 def slice_at(result: Reconstruction, axis: int, place: float, side: int = SLICE_RESOLUTION) -> Slice:
-    """Φ and ‖∇Φ‖ on the plane that cuts `axis` (0, 1 or 2) at `place`, world, as far as the field was
-    trained; `side` samples along the box's longest side.
+    """Φ and ‖∇Φ‖ on the plane at `place` (world) of `axis` 0, 1 or 2, as far as the field was trained.
+
+    `side` is the number of samples along the box's longest side.
     """
     low, high = result.frame.to_world(result.box)
     step = float((high - low).max()) / (side - 1)

@@ -1,1 +1,1 @@
-"""One loop for every task: it knows none of them, and no file format."""
+"""One training loop for every task; it knows no particular task and no file format."""

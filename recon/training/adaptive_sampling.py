@@ -1,6 +1,8 @@
-"""Samples where they are needed: half of them as they come, half drawn in proportion to the residual's size
-there, plus its mean (Wu, Zhu, Tan, Kartha, Lu 2023, "A comprehensive study of non-adaptive and residual-based
-adaptive sampling for physics-informed neural networks", doi:10.1016/j.cma.2022.115671).
+"""Residual-based adaptive sampling.
+
+Half the samples are plain, half drawn with probability proportional to |residual| plus its mean (Wu, Zhu,
+Tan, Kartha, Lu 2023, "A comprehensive study of non-adaptive and residual-based adaptive sampling for
+physics-informed neural networks", doi:10.1016/j.cma.2022.115671).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ POOL_DRAWS = 4  # draws to choose from
 class AdaptiveSampler:
     """Draws of `sample`, half of them by residual.
 
-    `norms` gives the residual's norm (n,) at samples of n rows. It is asked every REFRESH_STEPS steps, so
+    `norms` gives the residual's norm (n,) at samples of n rows. It is called every REFRESH_STEPS steps, so
     that a training resumed from a snapshot draws the same.
     """
 
@@ -30,6 +32,7 @@ class AdaptiveSampler:
         self._probabilities = torch.empty(0)
 
     def __call__(self, draw: Draw) -> Samples:
+        """The samples of a step."""
         plain = self.sample(draw)
         if draw.step // REFRESH_STEPS != self._refresh:
             self._refresh = draw.step // REFRESH_STEPS

@@ -1,4 +1,4 @@
-"""What can watch a training: the progress bar and TensorBoard (checkpoints are in `checkpoint.py`)."""
+"""Callbacks of a training: progress bar and TensorBoard (checkpoints are in `checkpoint.py`)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 
 class ProgressBar:
-    """A bar on standard error: share done, time left, and the terms of the loss."""
+    """A bar on standard error: progress, time left, and the terms of the loss."""
 
     def __init__(self, title: str = "training", show: bool = True) -> None:
         self.bar = Bar(title, show)
 
     def __call__(self, progress: Progress) -> None:
+        """Update the bar."""
         text = ""
         if history := progress.snapshot.history:
             shown = {k: v for k, v in history[-1].items() if k not in ("step", "seconds", "rate", "loss")}
@@ -36,7 +37,7 @@ class ProgressBar:
 
 
 def check_tensorboard() -> None:
-    """Raises MissingLibraryError where TensorBoard is not installed."""
+    """Raise MissingLibraryError if TensorBoard is not installed."""
     try:
         import torch.utils.tensorboard  # noqa: F401 looked for
     except ImportError:
@@ -46,8 +47,10 @@ def check_tensorboard() -> None:
 
 
 class TensorBoard:
-    """Scalars of every window, and images that others add, for TensorBoard, from the first of them on in
-    `folder`. Raises MissingLibraryError where it is not installed.
+    """Scalars of every window, and images added by `image`, written to `folder` for TensorBoard.
+
+    Raises:
+        MissingLibraryError: if TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -59,9 +62,11 @@ class TensorBoard:
 
     @cached_property
     def writer(self) -> SummaryWriter:
+        """The writer, opened at its first use."""
         return self._open()
 
     def __call__(self, progress: Progress) -> None:
+        """Write the last window's row."""
         for row in progress.snapshot.history[-1:]:
             if row["step"] > self.written:
                 self.written = row["step"]

@@ -1,6 +1,4 @@
-"""Snapshots of a training on disk: tensors and plain values only, loaded without executing code; and its
-history as a table.
-"""
+"""Snapshots of a training on disk, loaded without executing code, and its history as a table."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ from recon.training.trainer import Progress, Snapshot
 
 
 def save_snapshot(snapshot: Snapshot, path: Path) -> None:
-    """Write `snapshot`, replacing an older one only when the new one is whole. Raises OutputError where the
-    disk refuses.
-    """
+    """Write `snapshot` atomically, replacing an older one. Raises OutputError if the disk refuses."""
     values = {f.name: getattr(snapshot, f.name) for f in dataclasses.fields(snapshot)}
     content = io.BytesIO()
     torch.save(values, content)  # which does not say of a file that the disk is full
@@ -32,9 +28,7 @@ def save_snapshot(snapshot: Snapshot, path: Path) -> None:
 
 
 def load_snapshot(path: Path) -> Snapshot:
-    """The snapshot that `save_snapshot` wrote, tensors on the CPU. Raises FitError where the file
-    is something else.
-    """
+    """Read what `save_snapshot` wrote, tensors on the CPU. Raises FitError for any other file."""
     try:
         return Snapshot(**torch.load(path, map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
@@ -44,13 +38,13 @@ def load_snapshot(path: Path) -> Snapshot:
 
 
 def latest_snapshot(folder: Path) -> Snapshot | None:
-    """Where the training of a run folder is to go on from; None before its first checkpoint."""
+    """The snapshot from which the training of a run folder resumes; None before its first checkpoint."""
     path = folder / CHECKPOINT_FILE
     return load_snapshot(path) if path.exists() else None
 
 
 def save_history(snapshot: Snapshot, path: Path) -> None:
-    """One row a window of the training, as CSV."""
+    """Write the history as CSV, one row a window of the training."""
     with atomic_path(path, overwrite=True) as temporary, temporary.open("w", newline="") as stream:
         rows = csv.DictWriter(stream, list(snapshot.history[0]) if snapshot.history else ["step"])
         rows.writeheader()
@@ -61,15 +55,14 @@ CHECKPOINT_SECONDS = 15.0  # between two checkpoints
 
 
 class Checkpoint:
-    """The callback that keeps the snapshot and the history of a run folder up to date: from the first window
-    on, every `CHECKPOINT_SECONDS`, and when the run ends.
-    """
+    """The callback that saves snapshot and history to a run folder, at most every `CHECKPOINT_SECONDS`."""
 
     def __init__(self, folder: Path) -> None:
         self.path, self.history = folder / CHECKPOINT_FILE, folder / HISTORY_FILE
         self.written = -math.inf
 
     def __call__(self, progress: Progress) -> None:
+        """Save, if it is time."""
         if progress.is_last or time.monotonic() - self.written >= CHECKPOINT_SECONDS:
             save_snapshot(progress.snapshot, self.path)
             save_history(progress.snapshot, self.history)

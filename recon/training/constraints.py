@@ -1,11 +1,9 @@
-"""A problem `F(x, Φ, ∇Φ, ∇²Φ, …) = 0` as it is declared: named constraints, each a mean over samples of its
-domain.
+"""A problem `F(x, Φ, ∇Φ, ∇²Φ, …) = 0` declared as named constraints, each a mean over samples of its domain.
 
-    loss = Σ_m w_m · mean over Ω_m of C_m(a(x), Φ(x), ∇Φ(x), …)          (Sitzmann et al. 2020, equations 1
-    and 2)
+    loss = Σ_m w_m · mean over Ω_m of C_m(a(x), Φ(x), ∇Φ(x), …)      (Sitzmann et al. 2020, equations 1 and 2)
 
-What is fitted in the other files of this folder is a handful of these. Derivatives come in closed form; the
-gradient of the loss goes through field, integrand and back in one piece for each share of the samples.
+Derivatives come in closed form; the gradient of the loss goes forward and back through field and integrand in
+one pass for each share of the samples.
 """
 
 from __future__ import annotations
@@ -41,10 +39,12 @@ class Draw:
 class Constraint:
     """One term of a loss.
 
-    sample     its samples of a step, always as many
-    integrand  (jet at the points, the rest of the samples) → (n,), differentiable in the jet. The jet's
-               tensors are (n, k) and (·, n, k), of groups (n, s, k) and (·, n, s, k)
-    order      the derivatives that the integrand reads
+    Attributes:
+        sample: its samples of a step, the same number every time.
+        integrand: (jet at the points, the rest of the samples) → (n,), differentiable in the jet. The jet's
+            tensors are (n, k) and (·, n, k), of groups (n, s, k) and (·, n, s, k).
+        weight: of the term, by progress.
+        order: the derivatives that the integrand reads.
     """
 
     sample: Callable[[Draw], Samples]
@@ -111,7 +111,7 @@ class ConstraintTask:
 
 
 def _grouped(flat: Jet, points: Tensor) -> Jet:
-    """The jet of points (n, s, m) in groups, as they are."""
+    """The jet of points (n, s, m), reshaped to their groups."""
     if points.dim() == 2:
         return flat
     shape = points.shape[:-1]

@@ -1,8 +1,8 @@
-"""Work on a GPU recorded once and replayed: the host then asks for hundreds of operations by one call.
+"""Work on a GPU captured once as a CUDA graph and replayed by one call.
 
-A step of training is so many small operations that a host which starts them one by one is what a GPU waits
-for. A CUDA graph holds them all. It reads and writes the same memory every time, so what changes from step
-to step is copied into tensors that stay.
+A step of training is so many small operations that the GPU waits for the host that launches them. A CUDA
+graph holds them all. It reads and writes the same memory every time, so what changes from step to step is
+copied into static tensors.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ Work = Callable[[], object]
 
 
 class CudaGraph:
-    """`work` on `device`, recorded as a CUDA graph at the first call after the warm-up, and replayed by every
-    later one. It must not read a number back to the host and, apart from what it frees again, touch no memory
-    but the tensors it started with.
+    """`work` on `device`, captured at the first call after the warm-up and replayed by every later one.
+
+    It must not read a number back to the host nor, apart from what it frees again, touch memory other than
+    the tensors it started with.
     """
 
     def __init__(self, work: Work, device: torch.device) -> None:
@@ -35,6 +36,7 @@ class CudaGraph:
             self.side = torch.cuda.Stream()
 
     def __call__(self) -> None:
+        """Run the work: directly, captured or replayed."""
         self.calls += 1
         with torch.cuda.device(self.device):
             if self.calls <= WARM_UP_CALLS:
@@ -45,7 +47,7 @@ class CudaGraph:
             self.graph.replay()
 
     def _on_the_side_stream(self) -> None:
-        """Where it will be recorded, so that what is set up once is set up for that stream."""
+        """Run on the stream of the capture, so that what is set up once is set up for that stream."""
         self.side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.side):
             self.work()
@@ -63,7 +65,7 @@ class CudaGraph:
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Within it Python looks for no garbage: to free another graph while one is recorded is an error."""
+    """Within it Python's garbage collector is off: freeing another graph during a capture is an error."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -74,7 +76,7 @@ def no_garbage_collection() -> Iterator[None]:
 
 
 def static_copy(batch: Any) -> Any:
-    """A copy of a batch in memory of its own: a tensor, or a dataclass, dict or tuple of such."""
+    """A copy of a batch in its own memory: a tensor, or a dataclass, dict or tuple of such."""
     if isinstance(batch, Tensor):
         return batch.clone()
     if isinstance(batch, dict):
@@ -87,13 +89,13 @@ def static_copy(batch: Any) -> Any:
 
 
 def copy_into(batch: Any, fresh: Any) -> None:
-    """The tensors of `fresh` into those of `batch`."""
+    """Copy the tensors of `fresh` into those of `batch`."""
     for static, new in zip(_tensors(batch), _tensors(fresh), strict=True):
         static.copy_(new)
 
 
 def _tensors(batch: Any) -> Iterator[Tensor]:
-    """All of them, in order."""
+    """All tensors of a batch, in order."""
     if isinstance(batch, Tensor):
         yield batch
     elif isinstance(batch, dict):

@@ -1,4 +1,4 @@
-"""The optimisers: Adam, and orthogonalised momentum for the hidden matrices."""
+"""The optimisers: Adam, and Muon (orthogonalised momentum) for the hidden matrices."""
 
 from __future__ import annotations
 
@@ -22,17 +22,21 @@ def make_optimizer(field: Trainable, config: FitConfig) -> Muon:
 
 
 class Muon:
-    """Momentum whose singular values are all made one, for matrices; Adam for everything else.
+    """Momentum with all singular values made one, for matrices; Adam for everything else.
 
-    K. Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; the factor
-    0.2 sqrt(largest side) that gives the update the size of Adam's is Liu et al. 2025,
-    arXiv:2502.16982. Without matrices it is Adam (Kingma, Ba 2015, arXiv:1412.6980).
+    K. Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; the factor 0.2
+    sqrt(largest side), which gives the update the size of Adam's, is Liu et al. 2025, arXiv:2502.16982.
+    Without matrices it is Adam (Kingma, Ba 2015, arXiv:1412.6980).
 
-    It is none of PyTorch's optimisers, whose first use loads PyTorch's compiler, 800 modules. A step asks
-    nothing of the host, and its state stays in the memory that it has from the start.
+    It is none of PyTorch's optimisers, whose first use loads PyTorch's compiler, 800 modules. A step does not
+    synchronise with the host, and its state stays in the same memory.
 
-    flat    (p,) the parameters, which begin with the matrices
-    shape   number, rows and columns of the matrices
+    Args:
+        flat: (p,) the parameters, which begin with the matrices.
+        shape: number, rows and columns of the matrices.
+        momentum: of the matrices.
+        beta1: of Adam's mean of gradients.
+        beta2: of Adam's mean of squared gradients.
     """
 
     def __init__(
@@ -52,14 +56,12 @@ class Muon:
         self.count = torch.zeros((), device=flat.device)
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next steps depend on: the very tensors, which those steps will change."""
+        """The state, by reference: later steps change its tensors."""
         return {"state": {0: {name: getattr(self, name) for name in _ADAM_NAMES}}}
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over numbers that `state_dict` gave, or PyTorch's Adam, of any device. None of them are those
-        of a start.
-        """
+        """Copy the state of `state_dict`, or of PyTorch's Adam, on any device; an empty one resets it."""
         state = state_dict["state"].get(0)
         for name, other in _ADAM_NAMES.items():
             held = getattr(self, name)
@@ -70,9 +72,7 @@ class Muon:
 
     @torch.no_grad()
     def step(self, gradient: Tensor, rate: float | Tensor) -> None:
-        """Move the parameters against `gradient` (p,); `rate` is a number, or a tensor of one on their
-        device.
-        """
+        """Move the parameters against `gradient` (p,); `rate` is a number or a tensor of one."""
         rate = torch.as_tensor(rate, device=self.flat.device)
         self.count += 1
         if self.split:
@@ -109,12 +109,11 @@ _POLAR_EXPRESS_COEFFICIENTS = (
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """U Vᵀ of each matrix's singular value decomposition U S Vᵀ, roughly: singular values above
-    0.003 of the matrix's norm end in 0.8..1.2, which is as good, smaller ones grow 290-fold.
-    (k, rows, columns), any dtype; a zero matrix stays zero.
+    """U Vᵀ of each matrix's singular value decomposition U S Vᵀ, roughly; (k, rows, columns), any dtype.
 
-    A Newton-Schulz iteration with the best polynomial for each step (Amsel et al. 2025,
-    "The Polar Express", arXiv:2505.16932).
+    Singular values above 0.003 of the matrix's norm end in 0.8..1.2, which is as good; smaller ones grow
+    290-fold; a zero matrix stays zero. A Newton-Schulz iteration with the best polynomial for each step
+    (Amsel et al. 2025, "The Polar Express", arXiv:2505.16932).
     """
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.transpose(1, 2) if tall else matrices

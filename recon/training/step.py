@@ -1,7 +1,7 @@
 """Steps of training: samples, the gradient of the weighted terms, clipping, the optimiser.
 
-The trainer asks for a window of them and gets the mean terms. On a CPU one follows the other; on a GPU the
-first is recorded and then replayed (`cuda_graph.py`), and the host reads nothing before the window's end.
+The trainer asks for a window of them and gets the mean terms. On a GPU the first step is captured and then
+replayed (`cuda_graph.py`), and the host reads nothing before the window's end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Number = float | Tensor  # on a GPU a tensor without dimensions, which a recordi
 
 @dataclass(frozen=True)
 class StepInputs:
-    """What one step is told: its number, learning rate, weights of the terms, and the progress, 0..1."""
+    """What one step needs: its number, learning rate, weights of the terms, and the progress, 0..1."""
 
     step: int
     rate: float
@@ -33,10 +33,7 @@ class StepInputs:
 
 
 class Step:
-    """What is done again and again: the gradient, clipped, and a step of the optimiser; terms are added up.
-
-    sums    (k,) of the terms, in the order of `names`
-    """
+    """One step: the gradient, clipped, and the optimiser's update; `sums` (k,) adds up the terms `names`."""
 
     def __init__(self, field: Fitted, task: Task[Fitted], config: FitConfig) -> None:
         self.field, self.clip = field, config.clip
@@ -48,7 +45,7 @@ class Step:
         self.sums = torch.zeros(len(self.names), device=field.flat.device)
 
     def take(self, batch: Any, numbers: Sequence[Number]) -> None:
-        """Rate and weights of the terms are the `numbers`."""
+        """Take a step; `numbers` are the rate and the weights of the terms."""
         rate, *weights = numbers
         terms, gradient = self.gradient(self.field, batch, dict(zip(self.names, weights, strict=True)))
         over = torch.linalg.vector_norm(gradient).div_(self.clip).clamp_min_(1.0)
@@ -56,14 +53,14 @@ class Step:
         self.sums.add_(torch.stack([terms[name] for name in self.names]))
 
     def take_static(self, batch: Any, numbers: Tensor) -> None:
-        """The same, where they are a tensor."""
+        """The same for `numbers` in one tensor."""
         self.take(batch, numbers.unbind())
 
 
 class Steps:
     """The steps that train `field` on `task`, and the optimiser with its state.
 
-    record  what makes of a step one that is quicker to repeat; by default a `CudaGraph` on a GPU
+    `record` turns a step into one that is faster to repeat; a `CudaGraph` by default on a GPU.
     """
 
     def __init__(
@@ -82,7 +79,7 @@ class Steps:
         self._recorded: tuple[Work, Any, Tensor] | None = None
 
     def window(self, inputs: Sequence[StepInputs]) -> dict[str, float]:
-        """Take these steps. The mean terms."""
+        """Take these steps and return the mean terms."""
         self.step.sums.zero_()
         if self.record:
             self._repeat(inputs, self.record)

@@ -1,4 +1,4 @@
-"""What the trainer asks of anything that can be fitted."""
+"""What the trainer requires of anything that can be fitted."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from recon.base.settings import Schedule
 
 
 class Trainable(Protocol):
-    """What is fitted: a field, or a space of them. All that is trained is one vector, `flat` (p,)."""
+    """What is fitted: a field, or a space of them. All parameters are one vector, `flat` (p,)."""
 
     flat: nn.Parameter
 
     @property
     def hidden_shape(self) -> tuple[int, int, int]:
-        """Number, rows and columns of the matrices of hidden layers with which `flat` begins; 0 of none."""
+        """Number, rows and columns of the hidden layers' matrices with which `flat` begins; 0 for none."""
         ...
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """As of `torch.nn.Module`."""
 
-    def load_state_dict(self, state_dict: Any) -> Any: ...
+    def load_state_dict(self, state_dict: Any) -> Any:
+        """As of `torch.nn.Module`."""
 
 
 Fitted = TypeVar("Fitted", bound=Trainable)
@@ -31,18 +33,16 @@ Seen = TypeVar("Seen", bound=Trainable, contravariant=True)
 
 
 class Task(Protocol[Seen]):
-    """A problem `F(x, Φ, ∇Φ, …) = 0`, as samples and named constraint terms with weights.
-
-    A task is any class of this shape; it does not import the trainer.
-    weights  of every term, as functions of progress in 0..1
-    """
+    """A problem `F(x, Φ, ∇Φ, …) = 0`, as samples and named, weighted terms; any class of this shape."""
 
     @property
-    def weights(self) -> Mapping[str, Schedule]: ...
+    def weights(self) -> Mapping[str, Schedule]:
+        """Of every term, as functions of progress in 0..1."""
 
     def sample(self, step: int, progress: float = 0.0) -> Any:
-        """Fresh samples, the same whenever the same step and progress, 0..1, are asked for. To train on a
-        GPU, tensors in a dataclass, dict or tuple, of which only contents change from step to step.
+        """Samples of a step, a function of step and progress (0..1) alone.
+
+        To train on a GPU: tensors in a dataclass, dict or tuple, whose shapes are the same in every step.
         """
         ...
 
@@ -53,7 +53,7 @@ class Task(Protocol[Seen]):
 
 @runtime_checkable
 class DerivedTask(Task[Seen], Protocol[Seen]):
-    """A task that has the derivative of its loss, too."""
+    """A task with a derivative of its loss in closed form."""
 
     def gradient(
         self, field: Seen, batch: Any, weights: Mapping[str, float | Tensor]
@@ -65,7 +65,7 @@ class DerivedTask(Task[Seen], Protocol[Seen]):
 def gradient_by_autograd(
     task: Task[Fitted], field: Fitted, batch: Any, weights: Mapping[str, float | Tensor]
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """What `DerivedTask.gradient` gives, for any task."""
+    """The same as `DerivedTask.gradient`, for any task."""
     terms = task.terms(field, batch)
     loss = torch.stack([weight * terms[name] for name, weight in weights.items()]).sum()
     (flat,) = torch.autograd.grad(loss, [field.flat])

@@ -1,10 +1,9 @@
 """One training loop for every task.
 
-The loop works in windows of `WINDOW_STEPS` steps. After each it looks at the mean terms, which costs a GPU
-one synchronisation, and then either takes a snapshot or, where the loss is not finite, has jumped, or
-has never come down, goes back to the last good snapshot with half the learning rate. A snapshot
-holds all that the rest of the run depends on: a run resumed from one ends exactly as the run that
-went on, and on a CPU bit for bit.
+The loop works in windows of `WINDOW_STEPS` steps. After each it reads the mean terms, which costs a GPU one
+synchronisation, and either takes a snapshot or, if the loss is not finite, has jumped or has never come down,
+returns to the last good snapshot with half the learning rate. A snapshot holds everything the rest of the run
+depends on: a resumed run ends as the uninterrupted one, on a CPU bit for bit.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ log = logging.getLogger("recon")
 class Snapshot:
     """A state of the run between two windows.
 
-    step, seconds    done so far
-    rate_scale       what recoveries have left of the learning rate
-    field, optimizer their state dicts, copies
-    recoveries       how many there were
-    first, best      mean terms of the first window and of the one with the lowest loss
-    history          one row a window: step, seconds, rate, loss and terms
+    Attributes:
+        rate_scale: factor of the learning rate, halved by every recovery.
+        field: a copy of its state dict; likewise `optimizer`.
+        first: mean terms of the first window.
+        best: mean terms of the window with the lowest loss.
+        history: one row a window: step, seconds, rate, loss and terms.
     """
 
     step: int
@@ -57,9 +56,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Progress:
-    """What callbacks see after each window, and once more, with `is_last`, when the run stops for
-    whatever reason.
-    """
+    """What callbacks see after each window and, with `is_last`, once more when the run stops."""
 
     share: float
     snapshot: Snapshot
@@ -78,12 +75,23 @@ def fit(
     callbacks: Iterable[Callback] = (),
     resume: Snapshot | None = None,
 ) -> Snapshot:
-    """Train `field`, freshly initialised, in place on `task`; returns the last snapshot, with the history.
+    """Train `field`, freshly initialised, in place on `task`.
 
-    Learning rate and weights are functions of progress: the share of the steps or, where `config` sets
-    a budget, of its seconds. `callbacks` are called after every window. `resume` goes on
-    from a snapshot of a run with the same settings. KeyboardInterrupt passes through after a last
-    call of the callbacks. Raises FitError where the run diverges however low the rate.
+    Learning rate and weights are functions of progress: the fraction done of the steps or, if `config` sets a
+    time budget, of its seconds. KeyboardInterrupt passes through after a last call of the callbacks.
+
+    Args:
+        field: what is trained.
+        task: its samples and terms.
+        config: steps, learning rate and optimiser.
+        callbacks: called after every window.
+        resume: a snapshot of a run with the same settings, to continue from.
+
+    Returns:
+        The last snapshot, with the history.
+
+    Raises:
+        FitError: if the run diverges however low the rate.
     """
     run = _Run(field, task, config, list(callbacks), resume)
     with fast_kernels():
@@ -130,7 +138,7 @@ class _Run:
         self.steps.optimizer.load_state_dict(snapshot.optimizer)
 
     def share(self, step: int) -> float:
-        """Progress, 0..1, at a step; where a budget counts, by the clock now and the pace so far."""
+        """Progress, 0..1, at a step; with a time budget, by the clock now and the pace so far."""
         if self.config.seconds is None:
             return min(1.0, step / self.config.steps)
         done = time.monotonic() - self.began
@@ -161,7 +169,7 @@ class _Run:
         return StepInputs(step, rate, [weight(progress) for weight in self.task.weights.values()], progress)
 
     def loss(self, terms: dict[str, float], share: float) -> float:
-        """The weighted sum at one step_inputs's weights: windows are compared at the same weights."""
+        """The weighted sum of `terms` at progress `share`: windows are compared at the same weights."""
         return sum(weight(share) * terms[name] for name, weight in self.task.weights.items())
 
     def accept(self, step: int, terms: dict[str, float], share: float) -> None:
@@ -184,7 +192,7 @@ class _Run:
         )
 
     def failure(self, terms: dict[str, float], share: float) -> tuple[str, Snapshot] | None:
-        """What is wrong with a window, and the state to go back to; None where nothing is."""
+        """What is wrong with a window, and the state to return to; None if nothing is."""
         for name, value in terms.items():
             if not math.isfinite(value):
                 return f"the term '{name}' became {value}", self.last_good

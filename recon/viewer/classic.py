@@ -1,6 +1,4 @@
-"""The classic window of Open3D, for machines whose graphics are too old for the modern one: the same stage
-and keys without a panel; what the panel would say goes to the terminal.
-"""
+"""Open3D's classic window, for graphics too old for the modern one: no panel, its messages are logged."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ log = logging.getLogger("recon")
 
 
 class ClassicWindow:
-    """A window on a stage. Make one, then `run`. Raises MissingLibraryError where none can be opened."""
+    """A window on a stage; `run` shows it. Raises MissingLibraryError if none can be opened."""
 
     def __init__(self, stage: Stage) -> None:
         open3d = import_open3d()
@@ -50,7 +48,7 @@ class ClassicWindow:
         self.window.destroy_window()
 
     def refresh(self) -> None:
-        """Draw what is new on the stage and take away what is gone."""
+        """Draw what is new on the stage and remove what is gone."""
         wanted, turned = self.stage.pieces(), self.page is not self.stage.page
         for name in self.drawn.keys() - wanted.keys():
             self.window.remove_geometry(self.drawn.pop(name), False)
@@ -78,14 +76,14 @@ class ClassicWindow:
         control.set_up(up)
 
     def save(self) -> None:
-        """Write what is shown to the first free of recon-view.png, recon-view-2.png, …"""
+        """Write the picture to the first unused of recon-view.png, recon-view-2.png and so on."""
         picture = np.asarray(self.window.capture_screen_float_buffer(True))
         path = free_path(PICTURE_FILE)
         write_png(np.rint(255 * picture).astype(np.uint8), path)
         log.info("saved %s", path)
 
     def _tick(self, window: Any) -> bool:
-        """Now and then, show files anew that were replaced, from where they are looked at."""
+        """Reload replaced files every POLL_SECONDS, with the view unchanged."""
         time.sleep(FRAME_SECONDS)  # Open3D would not
         if time.monotonic() - self.looked < POLL_SECONDS:
             return False

@@ -1,4 +1,4 @@
-"""Colours that say something about a surface, and the legend that says what."""
+"""Colours that show a quantity on a surface, and their legend."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ COLOR_MODES = ("auto", "plain", "scan", "normal", "height", "distance", "curvatu
 class Legend:
     """What the colours of a picture stand for.
 
-    title      what is shown
-    unit       of the numbers
-    low, high  the values at both ends of `map`; what lies beyond has the colour of the end
-    map        RGB, at equal steps from low to high
-    beyond     whether there are values below low, above high
+    Attributes:
+        title: what is shown.
+        unit: of the numbers.
+        low: the value at the lower end of `map`; likewise `high`. Values beyond have the colour of the end.
+        map: RGB, at equal steps from low to high.
+        beyond: whether there are values below low, above high.
     """
 
     title: str
@@ -44,7 +45,7 @@ class Legend:
         return np.where(known[:, None], at(self.map, share), np.uint8(128))
 
     def ticks(self, count: int = 5) -> list[tuple[float, str]]:
-        """Places in 0..1 and what is written there; the ends say where values lie beyond."""
+        """Places in 0..1 and their labels; the ends say if values lie beyond."""
         shares = np.linspace(0, 1, count)
         texts = [f"{self.low + share * (self.high - self.low):.3g}" for share in shares]
         texts[0] = ("< " if self.beyond[0] else "") + texts[0]
@@ -53,7 +54,7 @@ class Legend:
 
 
 def modes(thing: Mesh | PointCloud) -> list[str]:
-    """The ways to colour a thing: those every thing has, and the names of its scalars."""
+    """The ways to colour a thing: the common ones, and the names of its scalars."""
     return [*COLOR_MODES, *(name for name in thing.values if name not in COLOR_MODES)]
 
 
@@ -64,17 +65,16 @@ def colored(
     up: Float | None = None,
     unit: str | None = None,
 ) -> tuple[Mesh | PointCloud, Legend | None]:
-    """A thing with the colours of a mode, and their legend where they stand for numbers.
+    """A thing coloured by a mode, and the legend of a numeric one.
 
-    auto       its own colours, else plain
-    plain      without colours
-    scan       its own colours; of a mesh without any, those of the nearest points of the clouds `beside`
-    normal     x, y, z of the normal as red, green, blue
-    height     the place along `up`, z by default
-    distance   of a mesh to the clouds `beside`, of a cloud to the meshes `beside`
-    curvature  the mean of the two principal curvatures, above 0 where it bulges outward
-    else       the scalar of that name
-    Raises UsageError where the thing lacks what the mode needs.
+    auto       its own colours, else plain plain      without colours scan       its own colours; for a mesh
+    without any, those of the nearest points of the clouds `beside` normal     x, y, z of the normal as red,
+    green, blue height     the coordinate along `up`, z by default distance   of a mesh to the clouds
+    `beside`, of a cloud to the meshes `beside` curvature  the mean of the two principal curvatures, above 0
+    where it bulges outward else       the scalar of that name
+
+    Raises:
+        UsageError: if the thing lacks what the mode needs.
     """
     if mode == "auto":
         return thing, None
@@ -110,7 +110,7 @@ def _scan_colors(thing: Mesh | PointCloud, beside: Sequence[Mesh | PointCloud]) 
 
 
 def _nearest(places: Float, cloud: PointCloud) -> tuple[Float, np.ndarray]:
-    """Of each of (n, 3) places the distance to the nearest point of `cloud`, and which one that is."""
+    """For each of (n, 3) places, distance and index of the nearest point of `cloud`."""
     rows = np.flatnonzero(np.isfinite(cloud.points).all(1))
     origin = cloud.points[rows[0]]  # a tree far from 0 would lose digits
     distance, index = cKDTree(cloud.points[rows] - origin).query(places - origin, workers=-1)
@@ -118,8 +118,9 @@ def _nearest(places: Float, cloud: PointCloud) -> tuple[Float, np.ndarray]:
 
 
 def _distance_to_scan(places: Float, cloud: PointCloud) -> Float:
-    """(n,): how far (n, 3) places are from a scan: from the plane of the nearest point, where it has a normal
-    and is not far, so that the gaps between points do not count; else from the point.
+    """(n,): distances of (n, 3) places to a scan.
+
+    Near points with a normal, to their tangent plane, so that the gaps between points do not count.
     """
     distance, index = _nearest(places, cloud)
     if cloud.normals is None or len(cloud) <= NEIGHBOURS:
@@ -202,9 +203,10 @@ def _ranged(
 
 
 def mean_curvature(mesh: Mesh) -> Float:
-    """(n,): the mean of the principal curvatures at the vertices, in 1 / world units, positive where the
-    surface bulges outward: half the divergence of the normals, which are linear on a face; the mean over the
-    faces around, by area, and those around these. Exact on spheres with exact normals.
+    """(n,): mean curvature at the vertices, 1 / world units, positive where the surface bulges outward.
+
+    Half the divergence of the normals, linear on a face; averaged by area over the faces around a vertex,
+    twice. Exact on spheres with exact normals.
     """
     normals = vertex_normals(mesh) if mesh.normals is None else mesh.normals
     corners = mesh.vertices[mesh.faces]

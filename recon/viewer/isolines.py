@@ -1,4 +1,4 @@
-"""A slice of the signed distance as something to draw: a coloured plane, and its lines of equal distance."""
+"""A slice of the signed distance to draw: a coloured plane and isolines."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ MAX_ISOLINES = 8  # on each side of zero
 class Cut:
     """A slice in space, world.
 
-    plane   its samples as a mesh with colours, which shows both sides
-    lines   (n, 2, 3) the pieces of the lines of equal distance but zero
-    zero    (k, 2, 3) those of zero, where the surface is
-    step    the distance from a line to the next
-    legend  what the colours are
+    Attributes:
+        plane: its samples as a mesh with colours, visible from both sides.
+        lines: (n, 2, 3) the segments of the isolines other than zero.
+        zero: (k, 2, 3) the segments of the zero isoline, where the surface is.
+        step: the distance between isolines.
+        legend: of the colours.
     """
 
     plane: Mesh
@@ -35,7 +36,7 @@ class Cut:
 
 
 def cut_of(found: Slice, unit: str | None) -> Cut:
-    """What there is to draw of a slice; `unit` is the name of the coordinates' unit."""
+    """What to draw of a slice; `unit` is the name of the coordinates' unit."""
     rows, columns = found.distance.shape
     number = np.arange(rows * columns).reshape(rows, columns)
     quads = (number[:-1, :-1], number[:-1, 1:], number[1:, 1:], number[1:, :-1])

@@ -1,4 +1,4 @@
-"""Opening the window, in a process of its own: graphics systems end one where other libraries raise."""
+"""Opens the window in its own process: graphics drivers end one where other libraries raise."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ log = logging.getLogger("recon")
 
 
 def open_window(paths: Sequence[str | Path], options: Sequence[str] = ()) -> int:
-    """Show files, run folders and folders, with `options` of `recon view`, until the window is closed; in the
-    classic one where the modern one's process is ended by the graphics system. Returns the exit code of the
-    window's process, which writes its own errors. Raises MissingLibraryError as `check_screen`.
+    """Show files and folders, with `options` of `recon view`, until the window is closed.
+
+    If the graphics driver ends the modern window's process, the classic one opens. Returns the exit code of
+    the window's process, which writes its own errors. Raises MissingLibraryError as `check_screen`.
     """
     check_screen()
     for kind in WINDOW_KINDS:
@@ -35,29 +36,31 @@ def open_window(paths: Sequence[str | Path], options: Sequence[str] = ()) -> int
 
 
 class LiveWindow:
-    """The callback that opens a window on a run folder once it has a preview, which the window shows anew
-    whenever it is replaced. Ended by `close`.
-    """
+    """The callback that opens a window on a run folder with a preview, which the window follows."""
 
     def __init__(self, run: Path) -> None:
         self.run = run
         self.process: subprocess.Popen[bytes] | None = None
 
     def __call__(self, progress: object) -> None:
+        """Open the window, if there is a preview."""
         if self.process is None and (self.run / PREVIEW_FILE).exists():
             command = [sys.executable, "-m", "recon", "view", "--", str(self.run)]
             self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
 
     def close(self) -> None:
-        """End the window's processes, where it is still open."""
+        """End the window's processes, if it is still open."""
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
             self.process.wait()
 
 
 def show(paths: Sequence[str | Path], kind: str, color: str, direction: Vector, up: Vector) -> None:
-    """Show them in this process, seen from `direction` with `up` upward, until the window is closed. Raises
-    ScanError for what is not there, and MissingLibraryError where Open3D does not start.
+    """Show files in this process, seen from `direction` with `up` upward, until the window is closed.
+
+    Raises:
+        ScanError: for what is not there.
+        MissingLibraryError: if Open3D does not start.
     """
     from recon.viewer.scene import Scene  # here, because the process that opens the window's does without
     from recon.viewer.stage import Stage

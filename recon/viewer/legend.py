@@ -16,9 +16,7 @@ INK_RGB, BACKGROUND_RGB = (40, 40, 40), (255, 255, 255)
 def legend_picture(
     legend: Legend, height: int, ground: tuple[int, int, int] = BACKGROUND_RGB
 ) -> NDArray[np.uint8]:
-    """(height, width, 3): the bar of colours, upright, its numbers beside it, its title with the unit above;
-    as wide as that needs.
-    """
+    """(height, width, 3): an upright colour bar with its numbers and title, as wide as they need."""
     letter = max(10.0, height / 14)
     font, line = ImageFont.load_default(letter), int(1.3 * letter)
     heading = [legend.title, f"({legend.unit})"] if legend.unit else [legend.title]
@@ -43,7 +41,7 @@ def legend_picture(
 
 
 def beside(picture: NDArray[np.uint8], legend: Legend | None, width: int) -> NDArray[np.uint8]:
-    """The picture with a column of that width to its right, and in it, where there is one, the legend."""
+    """The picture with a column of that width to its right, which holds the legend, if any."""
     column = np.full((len(picture), width, 3), BACKGROUND_RGB, np.uint8)
     if legend is not None:
         drawn = legend_picture(legend, legend_height(len(picture)))[:, :width]
@@ -52,11 +50,11 @@ def beside(picture: NDArray[np.uint8], legend: Legend | None, width: int) -> NDA
 
 
 def legend_height(height: int) -> int:
-    """Of the legend of a picture so high, in pixels."""
+    """Height of the legend of a picture this high, in pixels."""
     return min(height, max(140, height * 2 // 5))
 
 
 def legend_width(legends: Iterable[Legend | None], height: int) -> int:
-    """How wide a column for these is beside pictures so high."""
+    """Width of a column for these legends beside pictures this high."""
     drawn = [legend_picture(legend, legend_height(height)) for legend in legends if legend]
     return max((picture.shape[1] for picture in drawn), default=0)

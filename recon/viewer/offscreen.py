@@ -1,8 +1,7 @@
-"""Pictures by Open3D's off-screen renderer, in a process of its own.
+"""Pictures by Open3D's off-screen renderer, in its own process.
 
-Where there is no driver, or a bad one, the renderer ends its process instead of raising; so `Offscreen`
-starts a child (this module as a program), sends it surfaces and cameras, and gets pictures, or sees that it
-has gone.
+Without a driver, or with a bad one, the renderer ends its process instead of raising; so `Offscreen` starts a
+child (this module as a program), sends it surfaces and cameras, and gets pictures, or notices its end.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ BACKFACE_OFFSET = 5e-4  # of the longest side: how far the inside is drawn below
 
 
 class OffscreenError(Exception):
-    """The renderer does not work here; caught by whoever can do without it."""
+    """The renderer does not work here; callers can do without it."""
 
 
 class Offscreen:
@@ -49,9 +48,7 @@ class Offscreen:
         )
 
     def draw(self, thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.uint8]:
-        """The picture (height, width, 3) that `camera` takes of a thing with normals. Raises OffscreenError
-        where the renderer cannot.
-        """
+        """The picture (height, width, 3) of a thing with normals. Raises OffscreenError on failure."""
         assert self._child.stdin and self._child.stdout
         width, height = camera.size
         surface = None if thing is self._thing else surface_of(thing, camera)
@@ -100,7 +97,7 @@ def serve(requests: BufferedReader, answers: BinaryIO) -> None:
 
 
 def _place(rendering: Any, renderer: Any, surface: Mesh) -> None:
-    """Put `surface`, around the middle of its box, before the renderer, instead of what was there."""
+    """Replace the renderer's geometry by `surface`, centred."""
     renderer.scene.clear_geometry()
     renderer.scene.set_background([1.0, 1.0, 1.0, 1.0])
     renderer.scene.view.set_post_processing(False)  # it would tint; pictures are encoded here
@@ -130,8 +127,9 @@ def _middle(surface: Mesh) -> Float:
 
 
 def painted(surface: Mesh) -> Mesh:
-    """`surface`, which has normals, in colours: its own, or a body's; then, where it is open, with its inside
-    in another colour just below it, because the renderer shows both sides of a face alike.
+    """`surface`, which has normals, in its own colours or a body's; an open one with a coloured inside.
+
+    The inside is drawn just below, because the renderer shows both sides of a face alike.
     """
     if surface.colors is not None:
         return surface

@@ -1,4 +1,4 @@
-"""Pieces of a stage, and light, as Open3D has them; and Open3D itself, or a line that says what it lacks."""
+"""Pieces of a stage, and light, as Open3D objects; and Open3D itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WINDOW_LUX, PICTURE_LUX = (48_000.0, 28_000.0), (80_000.0, 24_000.0)
 
 
 def import_open3d() -> Any:
-    """Open3D. Raises MissingLibraryError where it, or a library of the system that it needs, is not there."""
+    """Open3D. Raises MissingLibraryError if it, or a system library that it needs, is missing."""
     try:
         import open3d
         import open3d.visualization.gui
@@ -37,7 +37,7 @@ def import_open3d() -> Any:
 
 
 def tensor(array: np.ndarray, kind: type) -> Any:
-    """The array as Open3D has it."""
+    """The array as an Open3D tensor."""
     import open3d
 
     return open3d.core.Tensor.from_numpy(np.ascontiguousarray(array, kind))

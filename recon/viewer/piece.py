@@ -14,12 +14,13 @@ from recon.geometry import Bytes
 class Piece:
     """One thing to draw, in the stage's frame: around 0, within a radius of 1.
 
-    kind    faces, points or lines
-    places  (n, 3) float32: vertices, points; of lines the two ends of each after one another
-    colors  (n, 3) uint8, or (3,) for all
-    normals (n, 3) float32, of what light falls on
-    faces   (m, 3) int64, of faces
-    width   of points and lines, in pixels
+    Attributes:
+        kind: faces, points or lines.
+        places: (n, 3) float32: vertices or points; for lines, the two ends of each in turn.
+        colors: (n, 3) uint8, or (3,) for all.
+        normals: (n, 3) float32, if lit.
+        faces: (m, 3) int64, of faces.
+        width: of points and lines, in pixels.
     """
 
     kind: Literal["faces", "points", "lines"]

@@ -1,4 +1,4 @@
-"""What a window needs, and what to say where it is missing."""
+"""What a window needs, and the messages if it is missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCREENSHOT_HINT = "or let `recon view FILE --screenshot PNG` draw without a wind
 
 
 def check_screen() -> None:
-    """Raises MissingLibraryError where no window can be opened: without Open3D, or without a screen."""
+    """Raise MissingLibraryError if no window can be opened: without Open3D, or without a screen."""
     if importlib.util.find_spec("open3d") is None:
         raise MissingLibraryError(
             f"the window needs Open3D: bash tools/setup view, or pip install open3d, {SCREENSHOT_HINT}"

@@ -1,4 +1,4 @@
-"""What is looked at: files, run folders and folders of them, as pages of layers. No graphics here."""
+"""What is shown: files, run folders and folders of them, as pages of layers. No graphics here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MIN_SHARED_SIDE = 0.5  # fraction of each side of a scan's box that the box of i
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One thing of a page, world, and the name it is shown under."""
+    """One thing of a page, world, and its displayed name."""
 
     name: str
     thing: Mesh | PointCloud
@@ -36,10 +36,11 @@ class Layer:
 class Page:
     """What is shown together.
 
-    title   which it is
-    layers  meshes first, then clouds, each in the order given
-    run     the field that can be sliced, or None
-    points  it is about a scan: of a folder, or without a mesh
+    Attributes:
+        title: of the page.
+        layers: meshes first, then clouds, each in the order given.
+        run: the field that can be sliced, or None.
+        points: whether it is about a scan: of a folder, or without a mesh.
     """
 
     title: str
@@ -49,15 +50,17 @@ class Page:
 
     @property
     def meshes(self) -> list[Mesh]:
+        """The meshes among the layers."""
         return [layer.thing for layer in self.layers if isinstance(layer.thing, Mesh)]
 
     @property
     def clouds(self) -> list[PointCloud]:
+        """The clouds among the layers."""
         return [layer.thing for layer in self.layers if isinstance(layer.thing, PointCloud)]
 
     @property
     def unit(self) -> str | None:
-        """The name of the coordinates' unit, where a scan states it."""
+        """The name of the coordinates' unit, if a scan states it."""
         return next((cloud.unit for cloud in self.clouds if cloud.unit), None)
 
     @cached_property
@@ -67,7 +70,7 @@ class Page:
         return np.stack([boxes[:, 0].min(0), boxes[:, 1].max(0)])
 
     def view_of(self, thing: Mesh | PointCloud) -> tuple[Float, Float]:
-        """The direction to see a thing from, and what is up: a scan is seen as its mesh is."""
+        """The direction to see a thing from, and the up direction: a scan is seen as its mesh is."""
         low, high = _box(thing)
         for mesh in [] if isinstance(thing, Mesh) else self.meshes:
             bottom, top = _box(mesh)
@@ -83,10 +86,12 @@ def _box(thing: Mesh | PointCloud) -> Float:
 
 
 class Scene:
-    """The pages that some paths name, each read when it is turned to.
+    """The pages for some paths, each read when it is opened.
 
-    Files and run folders stand on every page; every mesh, scan or run below any other folder has a page of
-    its own. Raises ScanError, when made, for a path that is not there or a folder without anything to see.
+    Files and run folders are on every page; every mesh, scan or run below any other folder has its own page.
+
+    Raises:
+        ScanError: for a path that does not exist or a folder without anything to show.
     """
 
     def __init__(self, paths: Sequence[str | Path]) -> None:
@@ -108,9 +113,10 @@ class Scene:
         return len(self.alone) or 1
 
     def page(self, number: int) -> Page:
-        """The page with that number, from 0; beyond the last the first follows. Of a run folder it has scan
-        and field, and the field's mesh, unless a mesh is given beside it: of one that is still training what
-        it shows of itself, if it does. Raises ScanError for what cannot be read.
+        """The page with that number, from 0, modulo their number. Raises ScanError for what cannot be read.
+
+        A run folder shows scan and field, and the field's mesh unless a mesh is given; while it is training,
+        its preview, if any.
         """
         paths = self._paths(number)
         layers = [Layer(path.name, self._thing(path)) for path in paths if not path.is_dir()]
@@ -127,7 +133,7 @@ class Scene:
         return Page(", ".join(path.name for path in paths), tuple(layers), run, about)
 
     def stamp(self, number: int) -> tuple[int, ...]:
-        """Of the files of a page: another one when one of them was replaced."""
+        """Modification times of a page's files: they differ once a file was replaced."""
         found = []
         for path in self._paths(number):
             if path.is_dir():
@@ -159,7 +165,7 @@ class Scene:
 
 
 def _time(path: Path) -> int:
-    """When a file was written, in nanoseconds; 0 where it is not there."""
+    """When a file was written, in nanoseconds; 0 if it does not exist."""
     try:
         return path.stat().st_mtime_ns
     except OSError:
@@ -167,7 +173,7 @@ def _time(path: Path) -> int:
 
 
 def _mesh_of(folder: Path, run: Reconstruction) -> list[Mesh]:
-    """The mesh of a run folder that none is given for; none where its field has no surface yet."""
+    """The mesh of a run folder, if its field has a surface yet."""
     if run.trained < 1 and (folder / PREVIEW_FILE).exists():
         from recon.meshing.files import read_mesh
 
@@ -181,8 +187,9 @@ def _mesh_of(folder: Path, run: Reconstruction) -> list[Mesh]:
 
 
 def below(folder: Path) -> list[Path]:
-    """The run folders, meshes and scans below `folder`, in the order of their paths, but nothing hidden,
-    nothing in a run folder, and no table of a batch.
+    """The run folders, meshes and scans below `folder`, sorted by path.
+
+    Without hidden files, contents of run folders, and tables of a batch.
     """
     found = []
     for path in sorted(folder.iterdir()):

@@ -37,13 +37,14 @@ log = logging.getLogger("recon")
 
 @dataclass(frozen=True)
 class Shot:
-    """How pictures are panels.
+    """How pictures are taken.
 
-    size       width and height of each, in pixels
-    views      pictures of each thing, at equal angles around it
-    direction  where it is seen from, or None: from its usual side
-    up         what is up, or None
-    color      see `recon.viewer.coloring.colored`
+    Attributes:
+        size: width and height of each, in pixels.
+        views: pictures of each thing, at equal angles around it.
+        direction: where it is seen from; None: its usual side.
+        up: the up direction; None: the usual one.
+        color: see `recon.viewer.coloring.colored`.
     """
 
     size: tuple[int, int] = PICTURE_SIZE
@@ -61,7 +62,7 @@ class Shot:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A thing to take pictures of: coloured, with its legend, and the side it is seen from."""
+    """A coloured thing to take pictures of, with its legend and view direction."""
 
     thing: Mesh | PointCloud
     legend: Legend | None
@@ -69,6 +70,7 @@ class Subject:
     up: Float
 
     def cameras(self, size: tuple[int, int], count: int) -> list[Camera]:
+        """`count` cameras around it."""
         points = corners(self.thing)
         if count == 1:
             return [fitted(points, size, self.direction, self.up)]
@@ -76,8 +78,11 @@ class Subject:
 
 
 def screenshot(scene: Scene, path: str | Path, shot: Shot, *, overwrite: bool = False) -> NDArray[np.uint8]:
-    """Write one PNG with a picture of every layer of every page: beside each other, a row for each view.
-    Returns it. Raises UsageError for settings that do not fit the things, and what reading and writing do.
+    """Write one PNG with a picture of every layer of every page, a row for each view; returns it.
+
+    Raises:
+        UsageError: for settings that do not fit the things.
+        ReconError: as reading and writing.
     """
     check_writable(path, overwrite)
     subjects = [subject for number in range(len(scene)) for subject in subjects_of(scene.page(number), shot)]
@@ -101,8 +106,11 @@ def turntable(
     overwrite: bool = False,
     progress: Callable[[float], None] = lambda share: None,
 ) -> None:
-    """Write a film (MP4 or GIF) of the layers of the first page, beside each other, going round once. Raises
-    as `screenshot`, OutputError for another ending, MissingLibraryError for an MP4 without PyAV.
+    """Write a film (MP4 or GIF) of the layers of the first page going round once.
+
+    Raises:
+        OutputError: for another ending; else as `screenshot`.
+        MissingLibraryError: for an MP4 without PyAV.
     """
     check_writable(path, overwrite)
     check_film_path(path)
@@ -150,8 +158,9 @@ def subjects_of(page: Page, shot: Shot) -> list[Subject]:
 
 @contextmanager
 def renderer() -> Iterator[Draw]:
-    """What draws pictures: Open3D's off-screen renderer while it works, else ray casting; a log line says
-    which. Points without normals are always cast: the renderer has no light for them.
+    """Open3D's off-screen renderer while it works, else ray casting; the log says which.
+
+    Points without normals are always ray cast: the renderer has no light for them.
     """
     if importlib.util.find_spec("open3d") is None:
         log.info("drawn by ray casting: Open3D is not installed (bash tools/setup view)")
@@ -179,7 +188,7 @@ def renderer() -> Iterator[Draw]:
 
 
 def _wrapped(panels: Sequence[NDArray[np.uint8]]) -> list[list[NDArray[np.uint8]]]:
-    """Pictures in rows of equal length, `MAX_COLUMNS` at most; white where there are none left."""
+    """Pictures in rows of equal length, at most `MAX_COLUMNS`, filled up with white."""
     count = math.ceil(math.sqrt(len(panels))) if len(panels) > MAX_COLUMNS else len(panels)
     columns = min(count, MAX_COLUMNS)
     blank = [np.full_like(panels[0], 255)] * (-len(panels) % columns)

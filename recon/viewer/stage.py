@@ -1,4 +1,4 @@
-"""What is on show, and what the keys do to it: all of a window but the window."""
+"""What is shown, and what the keys do to it: all of a window but the window."""
 
 from __future__ import annotations
 
@@ -43,11 +43,10 @@ TOGGLES = {"M": "mesh", "W": "wireframe", "P": "points", "N": "normals", "S": "s
 
 
 class Stage:
-    """The page that is open and how it is shown: in the colours of `mode`, seen from `direction` with `up`
-    upward, or from its usual side. Raises UsageError where the two lie on one line.
+    """The open page and how it is shown: in the colours of `mode`, seen from `direction` with `up` upward.
 
-    Names of pieces tell what they are of: a piece with a name that was there before is the same, so a window
-    only draws what is new.
+    Names of pieces identify their content: a window only draws pieces whose names are new. Raises UsageError
+    if `direction` and `up` are parallel.
     """
 
     def __init__(
@@ -80,7 +79,7 @@ class Stage:
         self._forget()
 
     def _forget(self) -> None:
-        """What was made of the page that was open."""
+        """Drop what was made of the previous page."""
         self.reading += 1
         self._colored: dict[tuple[int, str], tuple[Mesh | PointCloud, Legend | None]] = {}
         self._cut: tuple[tuple[int, float], Cut] | None = None
@@ -88,18 +87,14 @@ class Stage:
             self.mode = "auto"
 
     def turn(self, pages: int) -> None:
-        """Go so many pages on. Raises ScanError for one that cannot be read, which is then passed over by the
-        next call.
-        """
+        """Go this many pages on. Raises ScanError for one that cannot be read; the next call skips it."""
         if len(self.scene) > 1:
             self.number = (self.number + pages) % len(self.scene)
             self._open()
             self._enter()
 
     def follow(self) -> bool:
-        """Read the page again, in the frame it has, where its files were replaced since; whether it was. One
-        that cannot be read stays as it is.
-        """
+        """Reload the page, in its frame, if its files were replaced and can be read; whether it was."""
         if self.scene.stamp(self.number) == self.stamp:
             return False
         before = [layer.name for layer in self.page.layers]
@@ -127,11 +122,11 @@ class Stage:
             self.turn(1 if key == "RIGHT" else -1)
 
     def shows(self, k: int) -> bool:
-        """Whether anything of layer k is on show."""
+        """Whether anything of layer k is shown."""
         return bool(self._of_layer(k))
 
     def show(self, k: int, on: bool) -> None:
-        """Show layer k or hide it, and no other: none that was not on show comes with it."""
+        """Show or hide layer k, and no other."""
         kind = Mesh if isinstance(self.page.layers[k].thing, Mesh) else PointCloud
         (self.hidden.discard if on else self.hidden.add)(k)
         if on and not self.shows(k):
@@ -140,7 +135,7 @@ class Stage:
             self.on["mesh" if kind is Mesh else "points"] = True
 
     def modes(self) -> list[str]:
-        """The ways that something on this page can be coloured."""
+        """The ways in which something on this page can be coloured."""
         page, names = self.page, list(COLOR_MODES)
         if not (page.meshes and page.clouds):
             names.remove("distance")
@@ -155,7 +150,7 @@ class Stage:
         )
 
     def legends(self) -> list[Legend]:
-        """What the colours on show stand for."""
+        """The legends of the colours shown."""
         found = []
         for k in range(len(self.page.layers)):
             made = {make.func for make in self._of_layer(k).values()}
@@ -166,7 +161,7 @@ class Stage:
         return [legend for legend in found if legend is not None]
 
     def pieces(self) -> dict[str, Callable[[], Piece]]:
-        """All there is to draw, by name; each is made when it is called."""
+        """All there is to draw, by name; each is made when called."""
         found: dict[str, Callable[[], Piece]] = {}
         for k in range(len(self.page.layers)):
             found |= self._of_layer(k)
@@ -178,7 +173,7 @@ class Stage:
         return found
 
     def cut(self) -> Cut:
-        """The slice on show. Only on a page with a run folder."""
+        """The slice shown. Only on a page with a run folder."""
         from recon.surface.slices import slice_at
 
         key = self.axis, self.share
@@ -191,7 +186,7 @@ class Stage:
         return self._cut[1]
 
     def corners(self) -> Float:
-        """(n, 3) float64, in the stage's frame: what a view of the whole page must have in it."""
+        """(n, 3) float64, in the stage's frame: what a view of the whole page must contain."""
         places = [corners(layer.thing) for layer in self.page.layers]
         if self.page.run is not None:  # where slices can be
             ends = self.page.run.frame.to_world(self.page.run.box)
@@ -199,7 +194,7 @@ class Stage:
         return (np.concatenate(places) - self.middle) / self.radius
 
     def to_stage(self, places: Float) -> np.ndarray:
-        """World to the stage's frame, (n, 3) float32: offsets go before precision is lost."""
+        """World to the stage's frame, (n, 3) float32: offsets are subtracted before precision is lost."""
         return ((places - self.middle) / self.radius).astype(np.float32)
 
     def _of_layer(self, k: int) -> dict[str, partial[Piece]]:
@@ -220,7 +215,7 @@ class Stage:
         return found
 
     def _painted(self, k: int) -> tuple[Mesh | PointCloud, Legend | None]:
-        """Layer k in the colours on show, or in its own where it has nothing of that kind."""
+        """Layer k in the current colours, or in its own if it lacks them."""
         if (k, self.mode) not in self._colored:
             thing = self.page.layers[k].thing
             others = [layer.thing for j, layer in enumerate(self.page.layers) if j != k]

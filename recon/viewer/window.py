@@ -1,6 +1,4 @@
-"""The window: Open3D's modern one. It draws what the stage says, and tells the stage of clicks and keys;
-nothing else is decided here.
-"""
+"""Open3D's modern window: draws the stage and passes it clicks and keys; nothing else is decided here."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ PANEL_LETTERS = 34  # that fit into a line of the panel
 
 
 class Window:
-    """A window on a stage. Make one, then `run`."""
+    """A window on a stage; `run` shows it."""
 
     def __init__(self, stage: Stage) -> None:
         open3d = import_open3d()
@@ -110,7 +108,7 @@ class Window:
         return button
 
     def refresh(self) -> None:
-        """Draw what is new on the stage, take away what is gone, and say so in the panel."""
+        """Draw what is new on the stage, remove what is gone, and update the panel."""
         stage, scene = self.stage, self.view.scene
         wanted = stage.pieces()
         for name in self.drawn - wanted.keys():
@@ -205,7 +203,7 @@ class Window:
             self.aim()
 
     def press(self, key: str) -> None:
-        """Do what a key does, by its name in `KEYS`; what cannot be read is said in the panel."""
+        """Do what a key does, by its name in `KEYS`; errors are shown in the panel."""
         try:
             self.stage.press(key)
             self.refresh()
@@ -233,7 +231,7 @@ class Window:
         return True
 
     def _tick(self) -> bool:
-        """Now and then, show files anew that were replaced, from where they are looked at."""
+        """Reload replaced files every POLL_SECONDS, with the view unchanged."""
         if time.monotonic() - self.looked < POLL_SECONDS:
             return False
         self.looked = time.monotonic()
@@ -268,7 +266,7 @@ class Window:
         self.window.set_needs_layout()
 
     def save(self) -> None:
-        """Write what is shown, with its legend, to the first free of recon-view.png, recon-view-2.png, …"""
+        """Write the picture, with its legend, to the first unused path from recon-view.png on."""
 
         def write(image: Any) -> None:
             legends = self.stage.legends()

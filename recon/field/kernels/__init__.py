@@ -1,4 +1,4 @@
-"""Fast versions of what `recon.field` defines; each has its plain version as its test."""
+"""Fast versions of what `recon.field` defines, each tested against its plain version."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,11 +1,11 @@
 """Value and input gradient of a scalar SIREN, and the parameters' gradients, in one derived pass.
 
-With V_i = ω_i W_i, z_i = V_i h_{i-1} + ω_i b_i, h_i = sin z_i, c_i = cos z_i, the input gradient is
-the sweep a_n = w, d_i = a_i ∘ c_i, a_{i-1} = V_iᵀ d_i, ∇Φ = a_0. Given ∂L/∂Φ and ∂L/∂∇Φ, the adjoint of
-that sweep and then of the forward pass give all parameter gradients: six matrix products a layer
-(autograd's double backward through the same field needs the same six, but stores and re-reads far
-more). The plain version is `recon.field.derivatives.jet_plain`. It has two thirds of the products of
-`jets.py`, which is for any number of outputs, second derivatives, and other activations.
+With V_i = ω_i W_i, z_i = V_i h_{i-1} + ω_i b_i, h_i = sin z_i, c_i = cos z_i, the input gradient is the sweep
+a_n = w, d_i = a_i ∘ c_i, a_{i-1} = V_iᵀ d_i, ∇Φ = a_0. Given ∂L/∂Φ and ∂L/∂∇Φ, the adjoints of that sweep and
+of the forward pass give all parameter gradients: six matrix products a layer (autograd's double backward
+needs the same six, but stores and re-reads far more). The plain version is
+`recon.field.derivatives.jet_plain`. It has two thirds of the products of `jets.py`, which is for any number
+of outputs, second derivatives and other activations.
 """
 
 from __future__ import annotations
@@ -40,13 +40,14 @@ class Layers:
 
     @classmethod
     def of(cls, field: Siren) -> Layers:
+        """The layers of `field`, detached."""
         weights, biases = field.split(field.flat.detach() * field.factors)
         return cls(field, weights[:-1], biases[:-1], weights[-1], biases[-1])
 
 
 @dataclass(frozen=True)
 class ForwardCache:
-    """What a forward pass leaves for the way back: h_0..h_n, c_1..c_n, (a ∘ h)_1..n, d_1..d_n."""
+    """What the forward pass stores for the backward pass: h_0..h_n, c_1..c_n, (a ∘ h)_1..n, d_1..d_n."""
 
     h: list[Tensor]
     cosines: list[Tensor]
@@ -55,7 +56,7 @@ class ForwardCache:
 
 
 def forward_rows(x: Tensor, layers: Layers) -> tuple[Tensor, Tensor, ForwardCache]:
-    """X (n, m) → Φ (n,), ∇Φ (n, m), and what is needed to go back."""
+    """Φ (n,) and ∇Φ (n, m) at x (n, m), and the cache for `backward_rows`."""
     h, cosines = [x], []
     for scaled, shift in zip(layers.scaled, layers.shifts, strict=True):
         sine, cosine = sine_cosine_(torch.addmm(shift, h[-1], scaled.t()))
@@ -71,8 +72,9 @@ def forward_rows(x: Tensor, layers: Layers) -> tuple[Tensor, Tensor, ForwardCach
 
 
 def backward_rows(value_grad: Tensor, gradient_grad: Tensor, layers: Layers, cache: ForwardCache) -> Tensor:
-    """∂L/∂Φ (n,) and ∂L/∂∇Φ (n, m) → ∂L/∂ of all parameters (p,), summed over the rows, in V and
-    β: still to be multiplied by `field.factors`, the chain rule's last. `cache` is used up.
+    """∂L/∂Φ (n,) and ∂L/∂∇Φ (n, m) → ∂L/∂ of all parameters (p,) in V and β, summed over the rows.
+
+    The chain rule's last factor, `field.factors`, is left out. `cache` is overwritten.
     """
     with tf32_products(value_grad.device):
         return _backward_rows(value_grad, gradient_grad, layers, cache)
@@ -116,6 +118,7 @@ class ValueAndGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, field: Siren, flat: Tensor) -> tuple[Tensor, Tensor]:
+        """Φ and ∇Φ, row by row."""
         layers = Layers.of(field)
         rows = over_rows(lambda part: (part, *forward_rows(x[part], layers)), x)
         if any(ctx.needs_input_grad):
@@ -125,6 +128,7 @@ class ValueAndGradient(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, value_grad: Tensor, gradient_grad: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradient in `flat`."""
         rows = over_rows(
             lambda part: backward_rows(
                 value_grad[part], gradient_grad[part], ctx.layers, ctx.cache.pop(part.start)

@@ -1,19 +1,18 @@
 """Value, first and second derivatives of any field, and the parameters' gradients, in one derived pass.
 
-Derivatives are carried forward through the layers beside the value (h: value, J_a: first derivatives, Q_c: a
-sum of second derivatives over pairs of axes), so that a layer is one matrix product of all of them stacked:
+Derivatives are propagated through the layers beside the value (h: value, J_a: first derivatives, Q_c: a sum
+of second derivatives over pairs of axes), so that a layer is one matrix product of all of them stacked:
 
-    h⁺ = f(z),   J⁺_a = f'(z) z_a,   Q⁺_c = f'(z) z_c + f''(z) Σ z_a z_b,      z = V h + β,  z_a = V J_a,  z_c
-    = V Q_c
+    h⁺ = f(z),   J⁺_a = f'(z) z_a,   Q⁺_c = f'(z) z_c + f''(z) Σ z_a z_b
+    with z = V h + β,  z_a = V J_a,  z_c = V Q_c
 
 Its adjoint, with ḣ for ∂L/∂h:
 
-    ż_c = f' Q̇_c,   ż_a = f' J̇_a + f'' Σ_c Q̇_c Σ z_b,   ż = f' ḣ + f'' (Σ_a z_a J̇_a + Σ_c z_c Q̇_c) + f'''
-    Σ_c Q̇_c Σ z_a z_b
+    ż_c = f' Q̇_c,   ż_a = f' J̇_a + f'' Σ_c Q̇_c Σ z_b
+    ż = f' ḣ + f'' (Σ_a z_a J̇_a + Σ_c z_c Q̇_c) + f''' Σ_c Q̇_c Σ z_a z_b
 
-needs f''', and one more product for the weights and one for what is below: three a layer in all, as for a
-plain network, of rows as many as there are derivatives. The plain version is
-`recon.field.derivatives.jet_plain`.
+needs f''', and one product for the weights and one for the layer below: three a layer in all, as for a plain
+network, on as many rows as there are derivatives. The plain version is `recon.field.derivatives.jet_plain`.
 """
 
 from __future__ import annotations
@@ -38,9 +37,7 @@ LossOfRows = Callable[[slice, Jet], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class _LayerCache:
-    """What a sine layer leaves for the way back: its input (blocks, n, in), z_a and z_c (blocks - 1, n, out),
-    and f', f'', f''' (n, out).
-    """
+    """What a layer stores: input (blocks, n, in), z_a and z_c (blocks - 1, n, out), f' to f''' (n, out)."""
 
     below: Tensor
     slopes: Tensor
@@ -50,7 +47,8 @@ class _LayerCache:
 def forward_rows(
     x: Tensor, field: Siren, flat: Tensor, order: Order, back: bool
 ) -> tuple[Tensor, list[_LayerCache]]:
-    """X (n, m) → the stack (blocks, n, k) of value and derivatives and, to go `back`, what is needed.
+    """The stack (blocks, n, k) of value and derivatives at x (n, m) and, with `back`, the cache.
+
     `flat` is the field's, times its factors.
     """
     axes = x.shape[1]
@@ -97,8 +95,9 @@ def _products(slopes: Tensor, pairs: Pairs) -> Tensor:
 def backward_rows(
     out_grad: Tensor, field: Siren, flat: Tensor, order: Order, cache: list[_LayerCache]
 ) -> Tensor:
-    """∂L/∂ of the stack (blocks, n, k) → ∂L/∂ of all parameters (p,), summed over the rows, in V and β:
-    still to be multiplied by `field.factors`. `cache` is used up.
+    """∂L/∂ of the stack (blocks, n, k) → ∂L/∂ of all parameters (p,) in V and β, summed over the rows.
+
+    The factor `field.factors` is left out. `cache` is emptied.
     """
     result = torch.empty_like(flat)
     weight_grads, bias_grads = field.split(result)
@@ -141,6 +140,7 @@ class JetFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, field: Siren, order: Order, flat: Tensor) -> Tensor:
+        """The stack, row by row."""
         scaled, back = flat.detach() * field.factors, any(ctx.needs_input_grad)
         depth = order.blocks(x.shape[1])
         rows = over_rows(lambda part: (part, *forward_rows(x[part], field, scaled, order, back)), x, depth)
@@ -151,6 +151,7 @@ class JetFunction(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, out_grad: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradient in `flat`."""
         field, scaled, order, saved = ctx.saved
         with tf32_products(out_grad.device):
             rows = in_parallel(
@@ -164,7 +165,7 @@ def jet_loss_gradient(
 ) -> tuple[Tensor, Tensor]:
     """The parameters' gradient (p,) of a loss that is a sum over the points, and its terms (t,).
 
-    x (n, m), or (n, s, m): n groups of s points, that `loss_of_rows` gets as rows of s each.
+    `x` is (n, m), or (n, s, m): n groups of s points, which `loss_of_rows` receives as rows of s each.
     """
     points, axes = x.shape[1:-1].numel(), x.shape[-1]
     flat = field.flat.detach() * field.factors

@@ -1,4 +1,4 @@
-"""Freed tensors' memory stays with the process: a training step frees and asks for the same blocks."""
+"""Keep the memory of freed tensors in the process: a training step frees and allocates the same blocks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MAX_KEPT_BYTES = 1 << 25  # per block, the library's own limit; larger ones are 
 
 @cache
 def keep_freed_memory() -> None:
-    """Have the C library keep freed blocks of up to 32 MB for the next ones, rather than hand
-    them back to the system and have every page made anew: a third of a step's time on the CPU. Done once
-    a process; nothing where the library is another one.
+    """Have the GNU C library keep freed blocks of up to 32 MB instead of returning them to the system.
+
+    Having every page made anew takes a third of a training step on the CPU. Done once a process.
     """
     if sys.platform != "linux":
         return

@@ -1,8 +1,7 @@
 """Work on the rows of a batch in parallel: each CPU thread takes a share through the whole pass.
 
-PyTorch itself splits every single operation among its threads, a hundred times a step, and each time
-waits for the slowest: a program beside this one that takes a core makes such a step ten times as
-long. Here the threads meet once a pass.
+PyTorch splits every single operation among its threads, a hundred times a step, and each time waits for the
+slowest: a program that takes a core makes such a step ten times as long. Here threads meet once a pass.
 """
 
 from __future__ import annotations
@@ -45,10 +44,11 @@ def row_workers() -> Iterator[None]:
 
 
 def over_rows(work: Callable[[slice], Result], like: Tensor, depth: int = 1) -> list[Result]:
-    """`work(part)` for slices that cover the rows of `like` in order, without gradients: on a CPU slices
-    that fit the caches, shared among the workers, one for all on any other device. A row counts for `depth`.
-    The slices depend on the rows and the number of workers alone, so that sums over them are the same every
-    time.
+    """`work(part)` for slices that cover the rows of `like` in order, without gradients.
+
+    On a CPU the slices fit the caches and are shared among the workers; on other devices there is one. A row
+    counts as `depth` rows. Slices depend on the rows and the number of workers alone, so sums are
+    reproducible.
     """
     rows = len(like)
     if like.device.type != "cpu":
@@ -67,7 +67,7 @@ def over_rows(work: Callable[[slice], Result], like: Tensor, depth: int = 1) -> 
 
 
 def in_shares(work: Callable[[Tensor], Tensor], whole: Tensor) -> Tensor:
-    """`work` of each worker's share of `whole` along its first dimension, put together again."""
+    """`work` of each worker's share of `whole` along its first dimension, concatenated."""
     count = min(_workers, len(whole)) if whole.device.type == "cpu" else 1
     done = in_parallel(work, whole.tensor_split(count))
     return done[0] if count == 1 else torch.cat(done)

@@ -1,12 +1,11 @@
 """Faster float32 matrix products, where they are exact or where it does not matter.
 
-PyTorch sends float32 products to a library that uses 256-bit instructions on some processors;
-oneDNN, a part of PyTorch, has 512-bit ones (2.2 times as fast there). It is only asked when its
-"bf16" mode is allowed, a mode in which it *may* round the operands. So it is tried, and used on
-those processors alone on which it rounds nothing.
+PyTorch sends float32 products to a library that uses 256-bit instructions on some processors; oneDNN, a part
+of PyTorch, has 512-bit ones (2.2 times as fast there). It is used only if its "bf16" mode is allowed, in
+which it *may* round the operands; so it is tested, and used on processors on which it rounds nothing.
 
-On a GPU, TF32 rounds operands to 10 bits. The way back bears that: with 7 bits there, too, a trained field is
-as good. The way forward does not: with 10 bits the error of the mesh grows by some percent, with 7 by half
+On a GPU, TF32 rounds operands to 10 bits. The backward pass bears that: even with 7 bits a trained field is
+as good. The forward pass does not: with 10 bits the error of the mesh grows by some percent, with 7 by half
 (docs/ablations.md).
 """
 
@@ -25,9 +24,7 @@ _MAX_RELATIVE_ERROR = 2e-6  # of an exact float32 product; rounding operands to 
 
 @contextmanager
 def fast_products() -> Iterator[None]:
-    """Within it, float32 products on the CPU run through oneDNN if that is exact on this processor, and those
-    on a GPU are exact, whatever the program around allows its own.
-    """
+    """Within it, float32 products are exact: on the CPU by oneDNN if that is exact, on a GPU without TF32."""
     settings: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     with _precision(torch.backends.cuda.matmul, "ieee"):
         if not _bf16_mode_is_exact():

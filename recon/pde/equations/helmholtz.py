@@ -1,8 +1,8 @@
-"""The field of sources in a medium: `recon.pde.absorbing_layer` has the equation.
+"""The field of sources in a medium, by the equation in `recon.pde.absorbing_layer`.
 
     source  f = Σ exp(-|x - x_j|² / 2σ²) / (2πσ²)
 
-Far from it the field of a source in a uniform medium is that of a point, times exp(-k²σ²/2), the Gaussian's
+Far from it the field of a source in a uniform medium is a point source's times exp(-k²σ²/2), the Gaussian's
 Fourier transform at wavenumber k.
 """
 
@@ -30,7 +30,7 @@ FAR_FIELD_SIGMAS = 5.0  # from this many σ on, the field of a source is a point
 
 
 def source(x: Tensor, y: Tensor, places: Sequence[tuple[float, float]], width: float) -> Tensor:
-    """F (n,) at coordinates (n,), for σ = `width`."""
+    """The sources f (n,) at coordinates (n,), for σ = `width`."""
     total = torch.zeros_like(x)
     for a, b in places:
         total += torch.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * width**2))
@@ -46,8 +46,9 @@ def helmholtz_problem(
     points: int,
     near: int,
 ) -> Problem:
-    """Unknowns: real and imaginary part. `points` are drawn a step in the box, and `near` ones around
-    sources.
+    """The problem; its unknowns are real and imaginary part.
+
+    `points` are drawn in the box each step, and `near` ones around sources.
     """
     size = TYPICAL_FIELD * math.exp(-((wavenumber * width) ** 2) / 2) / math.exp(-0.5)
     centres = torch.tensor(places)

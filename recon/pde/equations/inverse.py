@@ -1,13 +1,11 @@
-"""An unknown slowness from waves recorded around it (full waveform inversion, Sitzmann et al. 2020, section
-4.3).
+"""Full waveform inversion: an unknown slowness from waves recorded around it (Sitzmann et al. 2020, 4.3).
 
-The unknowns are the scattered field u of every source at every wavenumber, and the slowness s. With the field
-of the source in a uniform medium, u₀, which has a closed form, and s = 1 outside the ring of sources and
-receivers:
+The unknowns are the scattered field u of every source at every wavenumber, and the slowness s. With u₀, the
+source's field in a uniform medium, in closed form, and s = 1 outside the ring of sources and receivers:
 
     ΔΦ + k² s² Φ = -f,   Φ = u₀ + u    ⇒    Δu + k² (s² u + (s² - 1) u₀) = 0,      u = data at the receivers
 
-and √|∇s| is kept small: regions of one slowness.
+√|∇s| is kept small: regions of one slowness.
 """
 
 from __future__ import annotations
@@ -36,8 +34,11 @@ MIN_SQUARED_GRADIENT = 1e-4  # added to ‖∇s‖², whose fourth root has no d
 class Recording:
     """Waves of point sources, recorded at receivers.
 
-    sources      (s, 2) float64, receivers (r, 2), wavenumbers (f,)
-    scattered    (f, s, r) complex128: what was recorded less the field in a uniform medium
+    Attributes:
+        sources: (s, 2) float64.
+        receivers: (r, 2).
+        wavenumbers: (f,).
+        scattered: (f, s, r) complex128: the recorded field minus that in a uniform medium.
     """
 
     sources: Float
@@ -46,7 +47,7 @@ class Recording:
     scattered: np.ndarray
 
     def check(self, region: float) -> None:
-        """Raises UsageError where the parts do not belong together, or to a region of that half-width."""
+        """Raise UsageError if shapes do not match or places are outside ±`region`."""
         for name, places in (("sources", self.sources), ("receivers", self.receivers)):
             if places.ndim != 2 or places.shape[1:] != (2,) or not len(places):
                 raise UsageError(f"{name} are {places.shape}, wanted rows of x, y")
@@ -70,7 +71,7 @@ class Recording:
 
 
 def incident(wavenumbers: Tensor, sources: Tensor, points: Tensor) -> Tensor:
-    """u₀ (n, f, s) complex: of unit point sources (s, 2) in a uniform medium, at points (n, 2)."""
+    """The field u₀ (n, f, s) complex of unit point sources (s, 2) in a uniform medium, at points (n, 2)."""
     distance = torch.linalg.vector_norm(points[:, None] - sources, dim=2).clamp_min(1e-3)
     turned = wavenumbers[:, None] * distance[:, None]
     return torch.complex(-torch.special.bessel_y0(turned), -torch.special.bessel_j0(turned)) / 4
@@ -83,8 +84,9 @@ def slowness_of(output: Tensor, points: Tensor, ring: float) -> Tensor:
 
 
 def inverse_problem(recording: Recording, layer: Layer, points: int) -> Problem:
-    """Unknowns: real and imaginary part of every scattered field, wavenumber by wavenumber; s - 1 as the
-    last. `points` are drawn a step in the box, as many more within the ring's square.
+    """The problem; unknowns: real and imaginary part of every scattered field by wavenumber, then s - 1.
+
+    `points` are drawn in the box each step, and as many within the ring's square.
     """
     sources = torch.as_tensor(recording.sources).float()
     wavenumbers = torch.as_tensor(recording.wavenumbers).float()

@@ -1,8 +1,8 @@
-"""The wave equation in (t, x, y) over a square (Sitzmann et al. 2020, section 4.3 and supplement):
+"""The wave equation in (t, x, y) over a square (Sitzmann et al. 2020, section 4.3 and supplement).
 
     ∂²u/∂t² = c² Δu,   u(0) = f,   ∂u/∂t(0) = g,   at the sides u = 0, or ∂u/∂t + c ∂u/∂n = 0: waves leave
 
-The time looked at grows in the first part of the training, from the start of the waves to their end.
+The sampled time grows during the first part of the training.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ def wave_problem(
     start: int,
     around: int,
 ) -> Problem:
-    """Unknown: u, about `size` large, with `curvature` for the size of c² Δu at the start. `points` are drawn
-    a step in space and time, `start` at time 0, `around` at the sides.
+    """The problem of u, of magnitude `size`, where c² Δu at time 0 has the magnitude `curvature`.
+
+    Each step draws `points` in space and time, `start` at time 0, `around` at the sides.
     """
     half = value.half
     square: Box = ((-half, half), (-half, half))
@@ -89,9 +90,7 @@ def wave_problem(
 
 
 def _sides(drawn: Tensor, half: float) -> Samples:
-    """Points (n, 3) of the square's four sides in turn, of times and places along a side (n, 2), and the
-    normals there (n, 2).
-    """
+    """Points (n, 3) on the square's four sides in turn, at times and places (n, 2), and normals (n, 2)."""
     time, along = drawn.T
     side = torch.arange(len(time), device=time.device) % 4
     outwards = torch.where(side < 2, half, -half)

@@ -1,3 +1,1 @@
-"""Wave problems by finite differences: what solutions by fields are held against, and where synthetic
-recordings come from.
-"""
+"""Wave problems by finite differences: the references, and the source of synthetic recordings."""

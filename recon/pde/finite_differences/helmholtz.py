@@ -26,8 +26,10 @@ def direct_helmholtz(
     half: float,
     stretch: Callable[[Float], Complex],
 ) -> Complex:
-    """Φ (s, n, n) complex128, rows along y, of sources f (s, n, n), on the n² points of the square of
-    half-width `half`, its sides included. `stretch` gives e at coordinates (n,) of one axis.
+    """Φ (s, n, n) complex128, rows along y, of sources f (s, n, n).
+
+    The n² points cover the square of half-width `half`, sides included. `stretch` gives e at coordinates
+    (n,).
     """
     n = len(slowness)
     axis = np.linspace(-half, half, n)

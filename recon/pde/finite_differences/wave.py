@@ -26,8 +26,9 @@ def leapfrog(
     absorbing: bool = True,
     progress: ProgressCallback = no_progress,
 ) -> Float:
-    """U (t, n, n) float64 at `times` (t,), ascending from 0 on, from u and ∂u/∂t (n, n) at time 0 on grid
-    points `spacing` apart, the sides included, where waves run at `speed` (n, n).
+    """The field u (t, n, n) float64 at `times` (t,), ascending from 0, from u and ∂u/∂t (n, n) at time 0.
+
+    Grid points are `spacing` apart, sides included; waves run at `speed` (n, n).
     """
     fastest = float(speed.max())
     steps = max(1, int(np.ceil(float(times[-1]) * fastest * np.sqrt(2) / (COURANT_FRACTION * spacing))))
@@ -51,14 +52,14 @@ def leapfrog(
 
 
 def _laplacian(u: Float) -> Float:
-    """Times spacing²; zero at the sides."""
+    """Δu times spacing²; zero at the sides."""
     found = np.zeros_like(u)
     found[1:-1, 1:-1] = u[2:, 1:-1] + u[:-2, 1:-1] + u[1:-1, 2:] + u[1:-1, :-2] - 4 * u[1:-1, 1:-1]
     return found
 
 
 def _sides(after: Float, now: Float, edge: Float, absorbing: bool) -> Float:
-    """With the sides set: `after` is one step later than `now`."""
+    """`after`, one step later than `now`, with its sides set."""
     for at, inner in ((0, 1), (-1, -2)):
         if absorbing:
             after[at] = now[inner] + edge[at] * (after[inner] - now[at])

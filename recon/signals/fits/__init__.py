@@ -1,1 +1,1 @@
-"""`recon fit`: one file a mode, each the way of files to fitted ones, on one screen."""
+"""`recon fit`: one file a mode, from input files to fitted ones."""

@@ -30,12 +30,18 @@ SPECTROGRAM_SECONDS = 60.0  # shown, from the start
 def fit_audio(
     source: str | Path, job: Job, rate: int | None = None, spectrogram: bool = False
 ) -> tuple[Fitted, dict[str, Any]]:
-    """The sound in `source`, fitted and written to `job.out`, and a summary with its SNR.
+    """Fit the sound in `source` and write it to `job.out`; returns a summary with its SNR, too.
 
-    rate         samples a second of what is written, by default the source's: the field is evaluated there
-    spectrogram  write OUT.spectrogram.png, too, of source and fit
-    Memory does not grow with the sound's length: its samples are table in a file. Raises SignalError for a
-    file that is no sound, OutputError, UsageError, FitError.
+    Memory does not grow with the sound's length: its samples are kept in a file.
+
+    Args:
+        source: a sound file.
+        job: output and settings.
+        rate: samples a second of the output; the source's by default.
+        spectrogram: also write OUT.spectrogram.png, of source and fit.
+
+    Raises:
+        ReconError: SignalError for a file that is not a sound, OutputError, UsageError or FitError.
     """
     began = time.monotonic()
     if rate is not None and not 1 <= rate <= 10_000_000:
@@ -90,8 +96,6 @@ def _blocks(fitted: Fitted, sound: Sound, count: int, rate: int) -> Iterator[np.
 
 
 def _values(fitted: Fitted, sound: Sound, start: int, count: int, rate: int) -> np.ndarray:
-    """`count` samples (count, channels) from the one numbered `start` on, at `rate`: each is at the middle of
-    its share of time.
-    """
+    """`count` samples (count, channels) from number `start` on, each at the middle of its period."""
     seconds = (start + np.arange(count) + 0.5) / rate
     return fitted.at(TIME_UNITS_PER_SECOND * (seconds - sound.seconds / 2)[:, None])

@@ -1,4 +1,4 @@
-"""Two pictures as one without a seam: a field with the gradients of both (Poisson compositing)."""
+"""Two pictures blended seamlessly: a field with the gradients of both (Poisson compositing)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,19 @@ def fit_blend(
     mask: str | Path | None = None,
     view: View | None = None,
 ) -> tuple[Fitted, dict[str, Any]]:
-    """A composite of two pictures of one size, written to `job.out`, and a summary.
+    """Fit a composite of two pictures of one size and write it to `job.out`; returns a summary, too.
 
-    mask  a picture of that size, bright where `inserted` goes; without one, at each pixel the stronger
-          gradient of the two counts
-    Its brightness, which gradients do not tell, is that of `background` where that stays.
-    Raises SignalError for pictures or a mask of several sizes, and as `recon.signals.fits.image.fit_image`.
+    Its brightness, which gradients do not determine, is the background's where that is visible.
+
+    Args:
+        background: a picture.
+        inserted: a picture of the same size.
+        job: output and settings.
+        mask: a picture of that size, bright where `inserted` goes; by default the stronger gradient counts.
+        view: the part and size to write.
+
+    Raises:
+        ReconError: SignalError for pictures of different sizes; else as `recon.signals.fits.image.fit_image`.
     """
     began = time.monotonic()
     view = view or View()
@@ -69,7 +76,7 @@ def _size(picture: Picture) -> str:
 
 
 def _alike(first: Picture, second: Picture) -> tuple[Float, Float]:
-    """Both without alpha and, where one of them has colours, in colours."""
+    """Both without alpha and, if one of them has colours, in colours."""
     values = [p.values[..., : 3 if p.values.shape[2] > 2 else 1] for p in (first, second)]
     channels = max(part.shape[2] for part in values)
     below, above = (np.broadcast_to(part, (*part.shape[:2], channels)) for part in values)

@@ -30,12 +30,17 @@ from recon.signals.tasks.values import values_task
 def fit_image(
     source: str | Path, job: Job, mode: str = "image", view: View | None = None, derivatives: bool = False
 ) -> tuple[Fitted, dict[str, Any]]:
-    """The picture in `source`, fitted and written to `job.out`, and a summary.
+    """Fit the picture in `source` and write it to `job.out`; returns a summary, too.
 
-    mode         "image"; or "gradient" or "laplacian": the field sees these of the picture, and no value
-    view         the part and size to write, by default the picture's own
-    derivatives  write OUT.derivatives.png, too: value and derivatives of fit and input
-    Raises SignalError for a file that is no picture, OutputError, UsageError, FitError.
+    Args:
+        source: a picture.
+        job: output and settings.
+        mode: "image"; or "gradient" or "laplacian", the only thing then that the field is fitted to.
+        view: the part and size to write, by default the picture's own.
+        derivatives: also write OUT.derivatives.png: value and derivatives of fit and input.
+
+    Raises:
+        ReconError: SignalError for a file that is not a picture, OutputError, UsageError or FitError.
     """
     began = time.monotonic()
     view = view or View()

@@ -24,12 +24,18 @@ def fit_inpaint(
     keep: float | None = None,
     view: View | None = None,
 ) -> tuple[Fitted, dict[str, Any]]:
-    """The picture in `source`, fitted to some of its pixels, written to `job.out`, and a summary.
+    """Fit some pixels of the picture in `source` and write it to `job.out`; returns a summary, too.
 
-    mask  a picture of its size, bright where pixels are missing
-    keep  instead: a share 0..1 of the pixels that are drawn, and the others not looked at
-    Raises UsageError where neither or both are given, SignalError for a mask that leaves nothing, and as
-    `recon.signals.fits.image.fit_image`.
+    Args:
+        source: a picture.
+        job: output and settings.
+        mask: a picture of its size, bright where pixels are missing.
+        keep: instead: the fraction 0..1 of randomly chosen pixels to fit.
+        view: the part and size to write.
+
+    Raises:
+        ReconError: UsageError for neither or both of mask and keep, SignalError for a mask that leaves
+            nothing; else as `recon.signals.fits.image.fit_image`.
     """
     began = time.monotonic()
     view = view or View()

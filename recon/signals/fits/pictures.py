@@ -1,6 +1,4 @@
-"""What the modes for pictures share: which part to write at which size, comparison, pictures of
-derivatives.
-"""
+"""Shared by the modes for pictures: the part and size to write, comparison, pictures of derivatives."""
 
 from __future__ import annotations
 
@@ -29,8 +27,11 @@ MAX_OUTPUT_PIXELS = 1 << 28
 class View:
     """Which part of a picture is written, and how large.
 
-    size  (width, height) in pixels; zoom: so many times the part's own size, instead
-    box   x0, y0, x1, y1 in pixels of the input, from its upper left corner; beyond it the field extrapolates
+    Attributes:
+        size: (width, height) in pixels.
+        zoom: instead: a factor of the part's own size.
+        box: x0, y0, x1, y1 in pixels of the input, from its upper left corner; beyond it the field
+            extrapolates.
     """
 
     size: tuple[int, int] | None = None
@@ -38,7 +39,7 @@ class View:
     box: tuple[float, float, float, float] | None = None
 
     def check(self) -> None:
-        """Raises UsageError for one that is empty."""
+        """Raise UsageError for an empty view."""
         if self.size and min(self.size) < 1:
             raise UsageError(f"size {self.size[0]}x{self.size[1]}, wanted at least 1x1")
         if self.zoom is not None and not 0 < self.zoom < float("inf"):
@@ -49,7 +50,7 @@ class View:
             )
 
     def of(self, fitted: Fitted) -> Float:
-        """The values (height, width, k) there. Raises UsageError for more pixels than MAX_OUTPUT_PIXELS."""
+        """The values (height, width, k). Raises UsageError for more than MAX_OUTPUT_PIXELS."""
         rows, columns = fitted.grid.counts
         x0, y0, x1, y1 = self.box or (0.0, 0.0, float(columns), float(rows))
         zoom = self.zoom or 1.0
@@ -62,19 +63,18 @@ class View:
 
 
 def bits_for(out: Path, picture: Picture) -> int:
-    """The most bits a sample, up to the picture's own, that a file with the ending of `out` can hold. Raises
-    OutputError for an ending that no picture has, or that has no place for its alpha.
-    """
+    """The most bits a sample, up to the picture's, that `out` can hold; errors as `check_image_path`."""
     check_image_path(out, picture.channels)
     return max(bits for bits in WRITABLE_BITS[out.suffix.lower()] if bits <= max(picture.bits, 8))
 
 
 def picture_grid(picture: Picture) -> Grid:
+    """The grid of a picture's pixels."""
     return Grid.square(*picture.values.shape[:2])
 
 
 def picture_levels(picture: Picture) -> tuple[Levels, Float]:
-    """Levels that bring a picture's values to -1..1, and what they make of it (h, w, k)."""
+    """Levels that bring a picture's values to -1..1, and the values (h, w, k) so scaled."""
     values = picture.values
     low, high = (0.0, 1.0) if picture.bits < 32 else (float(values.min()), float(values.max()))
     gain = (high - low) / 2 or 1.0
@@ -82,8 +82,9 @@ def picture_levels(picture: Picture) -> tuple[Levels, Float]:
 
 
 def restored_levels(fitted: Fitted, wanted: Float, affine: bool) -> Levels:
-    """The levels of a fit to derivatives of a picture `wanted` (h, w, k) that bring back, by least squares,
-    what these have lost: a constant or, where `affine`, a linear function.
+    """The levels that restore, by least squares, what a fit to derivatives of `wanted` (h, w, k) has lost.
+
+    That is a constant or, with `affine`, a linear function.
     """
     y, x = fitted.axes()
     missing = (wanted - fitted.on((y, x))).reshape(-1, wanted.shape[2])
@@ -95,8 +96,9 @@ def restored_levels(fitted: Fitted, wanted: Float, affine: bool) -> Levels:
 
 
 def quality(fitted: Fitted, picture: Picture, missing: NDArray[np.bool_] | None = None) -> dict[str, Any]:
-    """PSNR and SSIM of the fit at the picture's own pixels, and PSNR at those `missing` (h w,) to it, where
-    there are any; its peak is the range of the picture's values.
+    """PSNR and SSIM of the fit at the picture's pixels, and PSNR at those `missing` (h w,) to it.
+
+    The peak is the range of the picture's values.
     """
     wanted = picture.values
     peak = 1.0 if picture.bits < 32 else float(np.ptp(wanted)) or 1.0
@@ -111,9 +113,7 @@ def quality(fitted: Fitted, picture: Picture, missing: NDArray[np.bool_] | None 
 
 
 def derivative_sheet(fitted: Fitted, picture: Picture) -> np.ndarray:
-    """A picture (…, …, 3) uint8 of the fit and of the input: value, ∂/∂x, ∂/∂y and Laplacian, by pixel, mean
-    over their outputs.
-    """
+    """A picture (…, …, 3) uint8 of fit and input: value, ∂/∂x, ∂/∂y, Laplacian by pixel, output means."""
     grid = fitted.grid
     y, x = fitted.axes()
     points = np.stack([part.ravel() for part in np.meshgrid(x, y)], axis=1)

@@ -1,4 +1,4 @@
-"""A signal's task to a fitted field, with its run folder: what all modes share."""
+"""From a signal's task to a fitted field with its run folder, for all modes."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ from recon.training.trainer import Callback, fit
 
 @dataclass(frozen=True)
 class Job:
-    """What every mode is told beside its inputs.
+    """What every mode needs besides its inputs.
 
-    out      the file to write, whose place was checked before
-    run      the run folder: it keeps checkpoints, and where it holds the same run, that is taken up again
-    device   "auto", "cpu", "cuda" or "cuda:N"
-    writing  is told how much of a long result is compared and written
+    Attributes:
+        out: the file to write, its place checked before.
+        run: the run folder, which keeps checkpoints; the same run in it is resumed.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        writing: called with the progress of comparing and writing a long result.
     """
 
     out: Path
@@ -49,6 +50,7 @@ class Job:
 
     @property
     def where(self) -> torch.device:
+        """The device."""
         return choose_device(self.device)
 
 
@@ -61,9 +63,10 @@ def train(
     inputs: Sequence[str | Path],
     data: Mapping[str, Any] | None = None,
 ) -> Fitted:
-    """The field that `task` makes of a signal on `grid`, from files `inputs` and further plain `data`, which
-    together tell this signal from others. Raises FitError, UsageError for a run folder of another run, and
-    MissingLibraryError as `recon.surface.pipeline.reconstruct`.
+    """Fit a field to `task` of a signal on `grid`.
+
+    Files `inputs` and plain `data` identify the signal. Raises FitError, UsageError for a run folder of
+    another run, and MissingLibraryError without TensorBoard.
     """
     config = job.config.resolved_for(grid.spacing, len(grid.counts))
     board = TensorBoard(Path(job.tensorboard)) if job.tensorboard else None

@@ -31,13 +31,21 @@ def fit_video(
     size: tuple[int, int] | None = None,
     rate: float | None = None,
 ) -> tuple[Fitted, dict[str, Any]]:
-    """The film in `source`, fitted and written to `job.out`, and a summary with the PSNR of its frames.
+    """Fit the film in `source` and write it to `job.out`; returns a summary with the PSNR of its frames, too.
 
-    frames  the first frame to fit and the one after the last
-    scale   of width and height before the fit
-    size    (width, height) of what is written, rate its frames a second: by default as fitted
     Frames are decoded once into a file, from which each step takes random pixels; memory does not grow with
-    the film's length. Raises SignalError for a file that is no film, OutputError, UsageError, FitError.
+    the film's length.
+
+    Args:
+        source: a film.
+        job: output and settings.
+        frames: the first frame to fit and the one after the last.
+        scale: of width and height before the fit.
+        size: (width, height) of the output, by default as fitted.
+        rate: frames a second of the output, by default the film's.
+
+    Raises:
+        ReconError: SignalError for a file that is not a film, OutputError, UsageError or FitError.
     """
     began = time.monotonic()
     if not 0 < scale <= 1:
@@ -96,7 +104,7 @@ def _decoded(frames: Iterator[np.ndarray], file: Any) -> tuple[np.ndarray, int, 
 def _frames(
     fitted: Fitted, count: int, size: tuple[int, int], report: Callable[[float], None]
 ) -> Iterator[np.ndarray]:
-    """`count` frames (height, width, 3) uint8 of `size` (width, height), evenly in time; each is report."""
+    """`count` frames (height, width, 3) uint8 of `size` (width, height), evenly in time; reports each."""
     times, rows, columns = fitted.axes((count, size[1], size[0]))
     for number, time_ in enumerate(times, 1):
         values = fitted.on((np.array([time_]), rows, columns))[0]

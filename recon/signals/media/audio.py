@@ -1,4 +1,4 @@
-"""Sound in files: WAV, FLAC, OGG and more through libsndfile; WAV and FLAC written. Never whole in memory."""
+"""Sound files: WAV, FLAC, OGG and more through libsndfile; WAV and FLAC written. Never whole in memory."""
 
 from __future__ import annotations
 
@@ -38,13 +38,14 @@ UNKNOWN_LENGTHS = (1 << 31, 1 << 32)  # about what writers put where they do not
 
 @dataclass(frozen=True)
 class Sound:
-    """A sound file that has been looked through and can be read piece by piece.
+    """A sound file that was read once and can be read piece by piece.
 
-    path      the file; it is opened anew for each piece
-    rate      frames a second, Hz
-    frames    how many there are, at least one; a frame has one value a channel
-    channels  how many there are, at least one
-    subtype   how the file holds values, as libsndfile calls it: PCM_16, FLOAT, ...
+    Attributes:
+        path: the file, opened anew for each piece.
+        rate: frames a second, Hz.
+        frames: at least one; a frame has one value a channel.
+        channels: at least one.
+        subtype: libsndfile's name of the encoding: PCM_16, FLOAT, ...
     """
 
     path: Path
@@ -55,13 +56,15 @@ class Sound:
 
     @property
     def seconds(self) -> float:
-        """How long the sound lasts."""
+        """The duration."""
         return self.frames / self.rate
 
     def read(self, start: int, count: int) -> NDArray[np.float32]:
-        """(count, channels) float32 from frame `start` on: integers over their range, in [-1, 1], floats as
-        they are. Raises SignalError where the file no longer has them, and ValueError for frames that are
-        not within the sound.
+        """(count, channels) float32 from frame `start` on: integers scaled to [-1, 1], floats as they are.
+
+        Raises:
+            SignalError: if the file no longer has them.
+            ValueError: for frames not within the sound.
         """
         if start < 0 or count < 0 or start + count > self.frames:
             raise ValueError(f"frames {start} to {start + count} of a sound of {self.frames}")
@@ -70,7 +73,7 @@ class Sound:
             return self._next(file, count)
 
     def peak(self) -> float:
-        """The largest absolute value, found in one pass. Raises SignalError for values not finite."""
+        """The largest absolute value, in one pass. Raises SignalError for values that are not finite."""
         largest = 0.0
         with _opened(self.path) as file:
             for start, count in blocks(self.frames, self.channels):
@@ -92,8 +95,11 @@ class Sound:
 
 
 def open_sound(path: str | Path) -> Sound:
-    """The sound of a file, which is read to its end once, in little memory. Raises SignalError, one line, for
-    whatever cannot be read, and MissingLibraryError where what reads it is not installed.
+    """The sound of a file, which is read to its end once, in little memory.
+
+    Raises:
+        SignalError: for whatever cannot be read.
+        MissingLibraryError: if soundfile is not installed.
     """
     path = Path(path)
     check_readable(path, "a sound file, as .wav or .flac")
@@ -111,15 +117,13 @@ def open_sound(path: str | Path) -> Sound:
 
 
 def blocks(frames: int, channels: int) -> Iterator[tuple[int, int]]:
-    """Start and count of the pieces, some megabytes each at most, that `frames` frames are looked at in."""
+    """Start and count of the pieces, a few megabytes each, in which `frames` frames are read."""
     size = max(1, BLOCK_VALUES // channels)
     return ((start, min(size, frames - start)) for start in range(0, frames, size))
 
 
 def check_sound_path(path: str | Path) -> None:
-    """Raises OutputError where the ending of `path` is none that is written, and MissingLibraryError
-    where what writes it is not installed.
-    """
+    """Raise OutputError if `path` has no writable ending, MissingLibraryError without soundfile."""
     if Path(path).suffix.lower() not in SUBTYPES:
         raise OutputError(
             f"cannot write {path}: its ending '{Path(path).suffix}' is none of {' '.join(SUBTYPES)}"
@@ -135,10 +139,13 @@ def nearest_subtype(path: str | Path, subtype: str) -> str:
 def write_sound(
     pieces: Iterable[NDArray], path: str | Path, rate: int, subtype: str, *, overwrite: bool = False
 ) -> None:
-    """Write pieces (n, channels) of float, one after another, at `rate` Hz, as the subtype nearest to
-    `subtype` that the format of `path` can hold. Integers are rounded, and values beyond ±1 clipped.
-    Raises as `check_sound_path`, and OutputError for a file that is there unless `overwrite`, for values
-    that are not finite, for no pieces, and where format or disk refuse.
+    """Write pieces (n, channels) of float at `rate` Hz, in the possible subtype nearest to `subtype`.
+
+    Integers are rounded, and values beyond ±1 clipped.
+
+    Raises:
+        OutputError: as `check_sound_path`; if `path` exists without `overwrite`; for values that are not
+            finite; without pieces; if format or disk refuse.
     """
     check_sound_path(path)
     soundfile = _soundfile()
@@ -162,14 +169,14 @@ def write_sound(
 
 
 def _integers(values: NDArray, bits: int) -> NDArray[np.int32]:
-    """Values in [-1, 1] to the nearest of `bits` bits, the leading ones of 32: libsndfile rounds down."""
+    """Values in [-1, 1], rounded to the leading `bits` bits of 32: libsndfile rounds down."""
     top = 1 << (bits - 1)
     steps = np.rint(np.asarray(values, np.float64) * top).clip(-top, top - 1)
     return (steps.astype(np.int64) << (32 - bits)).astype(np.int32)
 
 
 def _truncation(notes: str) -> str:
-    """What is wrong where a header promises more than the file has and a byte of padding; else nothing."""
+    """What is wrong if a header promises more than the file has and a byte of padding; else nothing."""
     for said, there in ((int(a), int(b)) for a, b in LENGTH_NOTE.findall(notes)):
         if said > there + 1 and all(abs(said - length) > 4096 for length in UNKNOWN_LENGTHS):
             return f"is cut off, {there} bytes where {said} were written"
@@ -177,9 +184,7 @@ def _truncation(notes: str) -> str:
 
 
 def _ogg_truncation(path: Path) -> str:
-    """What is wrong where an Ogg file's last page is not whole, or not said to be the last: libsndfile
-    takes what is there for all.
-    """
+    """What is wrong if an Ogg file's last page is incomplete or not marked as last, or nothing."""
     with path.open("rb") as file:
         if file.read(4) != b"OggS":
             return ""
@@ -193,7 +198,7 @@ def _ogg_truncation(path: Path) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """The file, open; whatever the library then says of it becomes one line."""
+    """The file, open; the library's errors become SignalErrors."""
     soundfile = _soundfile()
     try:
         with soundfile.SoundFile(str(path)) as file:
@@ -205,7 +210,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _reason(error: Exception) -> str:
-    """What libsndfile says, in one line and without the path."""
+    """Libsndfile's message, in one line and without the path."""
     text = getattr(error, "error_string", None) or str(error)
     return " ".join(text.split()).removeprefix("Error : ").rstrip(".")
 

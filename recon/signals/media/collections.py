@@ -21,9 +21,7 @@ log = logging.getLogger("recon")
 
 
 def find_images(folder: str | Path) -> list[Path]:
-    """All pictures in `folder` and below, sorted by path; hidden files are passed over. Raises SignalError
-    where there are none.
-    """
+    """All pictures below `folder`, sorted by path, without hidden files. Raises SignalError without any."""
     folder = Path(folder)
     if not folder.is_dir():
         raise SignalError(f"there is no folder {folder}" if not folder.exists() else f"{folder} is no folder")
@@ -45,9 +43,7 @@ def central_square(picture: Picture) -> tuple[int, int, int]:
 
 
 def cropped(picture: Picture, size: int) -> NDArray[np.uint8]:
-    """The square in the middle of a picture, as (size, size, 3); without its alpha. Floats are taken as 0 to
-    1.
-    """
+    """The square in the middle of a picture, (size, size, 3) uint8, without alpha; floats are clipped."""
     top, left, side = central_square(picture)
     values = picture.values[top : top + side, left : left + side]
     values = values[..., : len(picture.channels.removesuffix("A"))]
@@ -62,8 +58,9 @@ def cropped(picture: Picture, size: int) -> NDArray[np.uint8]:
 def read_cropped(
     paths: Sequence[Path], size: int, progress: ProgressCallback = no_progress
 ) -> NDArray[np.uint8]:
-    """Pictures as squares (n, size, size, c), c 1 where all are grey, else 3. Those that cannot be read are
-    left out, and said. Raises SignalError where none can.
+    """Pictures as squares (n, size, size, c), c = 1 if all are grey, else 3.
+
+    Unreadable ones are left out with a warning. Raises SignalError if none can be read.
     """
     squares = np.empty((len(paths), size, size, 3), np.uint8)
     wrong: list[str] = []

@@ -1,8 +1,8 @@
-"""Images in files: upright, with every bit that the file holds.
+"""Image files: upright, with every bit that the file holds.
 
-Pillow would round what has more than 8 bits: in PNG that is read by PyAV. TIFF is read by tifffile,
-and by Pillow where tifffile knows its colours or compression not.
-Formats: PNG, ISO/IEC 15948; TIFF 6.0; orientation, Exif 2.3, tag 274.
+Pillow would round what has more than 8 bits: such PNGs are read by PyAV, TIFFs by tifffile (by Pillow if
+tifffile does not know their colours or compression). Formats: PNG, ISO/IEC 15948; TIFF 6.0; orientation, Exif
+2.3, tag 274.
 """
 
 from __future__ import annotations
@@ -46,9 +46,10 @@ for library in ("PIL", "tifffile"):  # what is wrong with a file is said once, b
 class Picture:
     """An image, upright: row 0 is the top, column 0 the left.
 
-    values   (h, w, c) float64, c as in `channels`; integers are shares of the largest, in [0, 1]; floats are
-             as they are in the file, finite
-    bits     of a sample in the file: 8 (or fewer), 16, or 32 for floats
+    Attributes:
+        values: (h, w, c) float64, c as in `channels`; integers scaled to [0, 1], floats as in the file,
+            finite.
+        bits: of a sample in the file: 8 (or fewer), 16, or 32 for floats.
     """
 
     values: Float
@@ -56,14 +57,18 @@ class Picture:
 
     @property
     def channels(self) -> str:
-        """ "L", "LA", "RGB" or "RGBA"."""
+        """One of "L", "LA", "RGB" and "RGBA"."""
         return CHANNEL_NAMES[self.values.shape[2]]
 
 
 def read_image(path: str | Path) -> Picture:
-    """The image in a PNG, JPEG, TIFF or other file that Pillow knows, the first of several. Palettes and CMYK
-    become RGB, with alpha where colours are transparent. Raises SignalError, one line, for whatever cannot be
-    read, and MissingLibraryError without PyAV for colours of 16 bits in PNG.
+    """The (first) image in a PNG, JPEG, TIFF or other file that Pillow reads.
+
+    Palettes and CMYK become RGB, with alpha where colours are transparent.
+
+    Raises:
+        SignalError: for whatever cannot be read.
+        MissingLibraryError: without PyAV, for PNG colours of 16 bits.
     """
     path = Path(path)
     if not path.exists():
@@ -101,8 +106,10 @@ def read_image(path: str | Path) -> Picture:
 
 
 def read_mask(path: str | Path, like: Picture) -> NDArray[np.bool_]:
-    """(h, w), True where an image of the size of `like` is brighter than half, by the mean of its colours;
-    its alpha does not count. Raises as `read_image`, and SignalError for another size.
+    """(h, w), True where an image of the size of `like` is brighter than half, by the mean of its colours.
+
+    Raises:
+        SignalError: as `read_image`, and for another size.
     """
     mask = read_image(path)
     (height, width), (h, w) = mask.values.shape[:2], like.values.shape[:2]
@@ -114,9 +121,7 @@ def read_mask(path: str | Path, like: Picture) -> NDArray[np.bool_]:
 
 
 def check_image_path(path: str | Path, channels: str = "RGB", bits: int = 8) -> None:
-    """Raises OutputError where the ending of `path` is no format that `write_image` knows, or one without
-    room for these channels and bits.
-    """
+    """Raise OutputError if the ending of `path` is unknown or has no room for these channels and bits."""
     ending = Path(path).suffix.lower()
     if ending not in WRITABLE_BITS:
         raise OutputError(
@@ -134,9 +139,11 @@ def check_image_path(path: str | Path, channels: str = "RGB", bits: int = 8) -> 
 
 
 def write_image(values: Float, path: str | Path, bits: int = 8, *, overwrite: bool = False) -> None:
-    """Write values (h, w, c), c as in `Picture`, by its ending: of 8 or 16 bits, clipped to [0, 1]
-    and rounded, or of 32, floats as they are. Raises OutputError as `check_image_path`, for values not
-    finite, for a file that is there unless `overwrite`, or where the disk refuses.
+    """Write values (h, w, c), as in `Picture`: clipped to [0, 1] for 8 or 16 bits, unchanged for 32.
+
+    Raises:
+        OutputError: as `check_image_path`; for values that are not finite; if `path` exists without
+            `overwrite`; if the disk refuses.
     """
     channels = CHANNEL_NAMES[values.shape[2]]
     check_image_path(path, channels, bits)
@@ -245,7 +252,7 @@ def _tiff(path: Path, stream: BinaryIO, head: bytes) -> Read:
 
 
 def _pillow_quietly(path: Path, stream: BinaryIO, head: bytes) -> Read:
-    """Pillow's TIFFs; libtiff below it writes past Python to the standard error what it finds wrong."""
+    """Read a TIFF by Pillow; libtiff writes past Python to the standard error what it finds wrong."""
     stream.seek(0)
     stderr = os.dup(2)
     try:
@@ -278,7 +285,7 @@ def _decoded(path: Path, codec: str) -> NDArray[np.uint16]:
 
 
 def _png(stored: NDArray[np.uint16]) -> bytes:
-    """A PNG file of 16 bits, each sample less its left neighbour; Pillow writes only grey."""
+    """A PNG file of 16 bits with the filter Sub; Pillow writes only grey."""
     height, width, count = stored.shape
     rows = np.ascontiguousarray(stored, ">u2").view(np.uint8).reshape(height, -1)
     lines = np.ones((height, 1 + rows.shape[1]), np.uint8)  # each starts with the number of its filter
@@ -309,7 +316,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _upright(values: Float, orientation: int) -> Float:
-    """`values` turned and mirrored so that its first row and column are top and left; Exif's eight ways."""
+    """`values` turned and mirrored so that its first row and column are top and left; Exif's eight cases."""
     if orientation in (5, 6, 7, 8):
         values = values.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

@@ -9,9 +9,7 @@ from recon.errors import SignalError
 
 
 def check_readable(path: str | Path, wanted: str) -> None:
-    """Raises SignalError where `path` is no file with something in it that may be read; `wanted` says of what
-    kind, as "a sound file".
-    """
+    """Raise SignalError unless `path` is a readable file that is not empty; messages say `wanted`."""
     path = Path(path)
     if path.is_dir():
         raise SignalError(f"{path} is a folder, wanted {wanted}")

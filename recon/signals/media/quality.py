@@ -1,4 +1,4 @@
-"""How close a fitted signal is: PSNR and SSIM of pictures; of sounds the decibels of signal over error."""
+"""How close a fitted signal is: PSNR and SSIM of pictures, SNR of sounds."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ def psnr(found: Float, wanted: Float, peak: float = 1.0) -> float:
 
 
 def ssim(found: Float, wanted: Float, peak: float = 1.0) -> float | None:
-    """Structural similarity of pictures (h, w, k), mean over outputs (Wang et al. 2004,
-    doi:10.1109/TIP.2003.819861), over windows of 7 pixels; None for pictures smaller than these.
+    """Structural similarity of pictures (h, w, k), mean over outputs; None for fewer than 7 pixels a side.
+
+    Wang et al. 2004, doi:10.1109/TIP.2003.819861, over windows of 7 pixels.
     """
     from skimage.metrics import structural_similarity
 

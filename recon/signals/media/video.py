@@ -1,6 +1,4 @@
-"""Film in files, frame by frame: whatever FFmpeg decodes, read through PyAV; MP4 written through PyAV, GIF
-through Pillow.
-"""
+"""Film files, frame by frame: whatever FFmpeg decodes, through PyAV; MP4 written by PyAV, GIF by Pillow."""
 
 from __future__ import annotations
 
@@ -31,12 +29,14 @@ OPEN_OPTIONS = {"format_whitelist": CONTAINERS.replace(" ", ","), "protocol_whit
 
 @dataclass(frozen=True)
 class Film:
-    """A film that has been looked through and can be read frame by frame.
+    """A film that was decoded once and can be read frame by frame.
 
-    path           the file; it is opened anew for each pass
-    frames         how many can be decoded, at least one
-    rate           frames a second, as FFmpeg has it: about the mean where they come unevenly
-    height, width  of the picture as it is to be seen, pixels
+    Attributes:
+        path: the file, opened anew for each pass.
+        frames: how many can be decoded, at least one.
+        rate: frames a second as FFmpeg has it: about the mean if they come unevenly.
+        height: of the upright picture, pixels.
+        width: likewise.
     """
 
     path: Path
@@ -52,9 +52,10 @@ class Film:
     def frames_of(
         self, start: int = 0, stop: int | None = None, step: int = 1, scale: float = 1.0
     ) -> Iterator[Frame]:
-        """Frames `start`, `start + step`, ... before `stop`, a slice of all frames, (height, width, 3) uint8
-        RGB, one at a time; at a `scale` in (0, 1), each of `size(scale)`, means of the pixels they cover.
-        The film is decoded from its beginning. Raises SignalError where the file no longer has them.
+        """The slice start:stop:step of all frames, (height, width, 3) uint8 RGB, one at a time.
+
+        At a `scale` in (0, 1), each is of `size(scale)`, means of the pixels they cover. The film is decoded
+        from its beginning. Raises SignalError if the file no longer has them.
         """
         wanted = range(self.frames)[start:stop:step]
         if step < 1 or not 0 < scale <= 1:
@@ -75,9 +76,11 @@ class Film:
 
 
 def open_film(path: str | Path) -> Film:
-    """The film of a file, which is decoded to its end once, in the memory of few frames: containers need not
-    say how many frames they hold, or say it right. Raises SignalError, one line, for whatever cannot be
-    read, and MissingLibraryError where what reads it is not installed.
+    """The film of a file, decoded to its end once: headers often lack or misstate the number of frames.
+
+    Raises:
+        SignalError: for whatever cannot be read.
+        MissingLibraryError: if PyAV is not installed.
     """
     path = Path(path)
     check_readable(path, "a film, as .mp4 or .gif")
@@ -101,9 +104,7 @@ def open_film(path: str | Path) -> Film:
 
 
 def check_film_path(path: str | Path) -> None:
-    """Raises OutputError where the ending of `path` is none that is written, and MissingLibraryError
-    where what writes it is not installed.
-    """
+    """Raise OutputError if `path` has no ending that can be written, MissingLibraryError without PyAV."""
     ending = Path(path).suffix.lower()
     if ending not in WRITERS:
         raise OutputError(
@@ -116,10 +117,13 @@ def check_film_path(path: str | Path) -> None:
 def write_film(
     frames: Iterable[Frame], path: str | Path, rate: Fraction | float, *, overwrite: bool = False
 ) -> None:
-    """Write frames (height, width, 3) uint8 RGB, all of one size and at least one, a film of `rate` frames a
-    second that repeats well. MP4 has even sizes only: an odd last row or column is repeated. A GIF is held in
-    memory, a byte a pixel, and its frames last whole hundredths of a second. Raises as `check_film_path`,
-    and OutputError for a file that is there unless `overwrite`, and where the codec or the disk refuses.
+    """Write frames (height, width, 3) uint8 RGB, at least one, all of one size, at `rate` a second.
+
+    MP4 has even sizes only: an odd last row or column is repeated. A GIF is held in memory, a byte a pixel,
+    and its frames last whole hundredths of a second; it repeats.
+
+    Raises:
+        OutputError: as `check_film_path`; if `path` exists without `overwrite`; if codec or disk refuse.
     """
     check_film_path(path)
     if not (math.isfinite(rate) and rate > 0):
@@ -181,7 +185,7 @@ WRITERS: dict[str, Callable[[Iterator[Frame], Path, Fraction], None]] = {".mp4":
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
-    """A container and its first film, open; whatever FFmpeg then says of them becomes one line."""
+    """A container and its first film, open; FFmpeg's errors become SignalErrors."""
     av = _av()
     try:
         with av.open(f"file:{path}", options=OPEN_OPTIONS, metadata_errors="replace") as container:
@@ -219,7 +223,7 @@ def _decoded(path: Path) -> Iterator[Any]:
 
 
 def _quarters(frame: Any) -> int:
-    """How many quarter turns, counterclockwise, bring a frame upright: telephones film as they are held."""
+    """How many counterclockwise quarter turns bring a frame upright: telephones film as they are held."""
     return round(frame.rotation / 90) % 4
 
 
@@ -238,7 +242,7 @@ def _rgb(frame: Any, height: int, width: int) -> Frame:
 
 
 def _is_truncated_matroska(path: Path) -> bool:
-    """Is this a Matroska or WebM file shorter than it says? FFmpeg takes its end for the film's."""
+    """Whether this is a Matroska or WebM file shorter than it says, which FFmpeg ignores."""
     with path.open("rb") as file:
         head = file.read(4096)
     if head[:4] != b"\x1a\x45\xdf\xa3":
@@ -251,9 +255,7 @@ def _is_truncated_matroska(path: Path) -> bool:
 
 
 def _variable_length(data: bytes, at: int) -> tuple[int, int]:
-    """A length as Matroska writes it, 0 where it is left open, and the place behind it: the bits of the first
-    byte tell how many bytes there are.
-    """
+    """A length as Matroska writes it, 0 if unknown, and the place behind it."""
     count = 9 - data[at].bit_length() if at < len(data) else 1
     unknown = (1 << 7 * count) - 1
     size = int.from_bytes(data[at : at + count], "big") & unknown

@@ -1,1 +1,1 @@
-"""What a field is asked to be: the values, gradients or Laplacian of a signal."""
+"""What a field is fitted to: the values, gradients or Laplacian of a signal."""

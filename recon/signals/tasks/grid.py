@@ -15,12 +15,11 @@ MAX_SHUFFLED_SAMPLES = 1 << 22  # larger grids are sampled uniformly with replac
 
 @dataclass(frozen=True)
 class Grid:
-    """The centres of cells that fill a box around zero.
+    """The centres of cells that fill a box around zero; coordinates are reversed: (x, y), (x, y, t).
 
-    counts  cells along each axis, in the order of an array's axes: (rows, columns) of a picture
-    halves  half the box along each axis, in the same order
-
-    Coordinates come in the reversed order: (x, y) of a picture, (x, y, t) of a film.
+    Attributes:
+        counts: cells along each axis, in the order of an array's axes: (rows, columns) of a picture.
+        halves: half the box along each axis, in the same order.
     """
 
     counts: tuple[int, ...]
@@ -28,7 +27,7 @@ class Grid:
 
     @classmethod
     def square(cls, *counts: int) -> Grid:
-        """Cells as long as wide, the longest side of the box from -1 to 1."""
+        """A grid of square cells, the longest side of the box from -1 to 1."""
         return cls(counts, tuple(count / max(counts) for count in counts))
 
     def __len__(self) -> int:
@@ -50,9 +49,7 @@ class Grid:
 
 @dataclass
 class Shuffled:
-    """Which `batch` of `count` samples a step sees: each once before any is seen again, in an order that
-    depends on the seed; so the same for the same step. All of them at once where there are no more.
-    """
+    """Which `batch` of `count` samples a step sees: a new permutation every epoch, by seed and step."""
 
     count: int
     batch: int

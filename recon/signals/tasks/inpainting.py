@@ -1,8 +1,7 @@
-"""A picture from some of its pixels, and what pictures are like (Sitzmann et al. 2020, supplement, section
-3):
+"""A picture from some of its pixels, with an image prior (Sitzmann et al. 2020, supplement, section 3).
 
-data   ‖Φ - f‖² at the known pixels, Φ replaced by h*Φ ≈ 1/s Σ Φ(x + x_i), x_i drawn from the triangular
-       density max(0, 1 - |u|) max(0, 1 - |v|) in pixels, where s > 1: as a camera sees it, without aliasing
+data   ‖Φ - f‖² at the known pixels; for s > 1, Φ is replaced by h*Φ ≈ 1/s Σ Φ(x + x_i), x_i drawn from the
+       triangular density max(0, 1 - |u|) max(0, 1 - |v|) in pixels: as a camera sees it, without aliasing
 prior  at random points: total variation, mean |∇Φ|_1; or the Hessian's norm, mean ‖∇²Φ‖_F
 """
 
@@ -32,8 +31,9 @@ def inpainting_task(
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> ConstraintTask:
-    """Φ = f at the `known` pixels, flat indices (n,) of `grid`, where f is `values` (n, k); with a `prior`,
-    one of PRIORS, at `prior_points` a step. Its derivatives are those by pixel. `footprint` is s above.
+    """Φ = f at the `known` pixels, flat indices (n,) of `grid`, with f = `values` (n, k).
+
+    `prior` is one of PRIORS, at `prior_points` a step, its derivatives by pixel. `footprint` is s above.
     """
     pixel = grid.spacing
     shuffled = Shuffled(len(known), batch, seed)

@@ -1,11 +1,11 @@
-"""Signals from their derivatives alone (Sitzmann et al. 2020, section 4.1, equations 6 to 8):
+"""Signals from their derivatives alone (Sitzmann et al. 2020, section 4.1, equations 6 to 8).
 
     gradient   ‖∇Φ - g‖² / mean ‖g‖²      g of an image, or mixed from two; a constant is lost
-    laplacian  (ΔΦ - l)² / mean l²        all that is harmonic is lost, so
-    boundary   (∂Φ/∂n)² on the box's sides, by pixel, over mean l²: the picture goes on as its mirror image
+    laplacian  (ΔΦ - l)² / mean l²        harmonic functions are lost, so
+    boundary   (∂Φ/∂n)² on the box's sides, by pixel, over mean l²: the picture is mirrored there
 
-The derivatives of a picture are those of the cosine series through its pixels, exact where its frequencies
-end; a difference of neighbours is the derivative of a smoother picture.
+The derivatives of a picture are those of the cosine series through its pixels, exact for band-limited ones;
+differences of neighbours would be derivatives of a smoother picture.
 """
 
 from __future__ import annotations
@@ -63,9 +63,10 @@ def _second_derivative(values: Float, axis: int) -> Float:
 
 
 def mixed_gradient(background: Float, inserted: Float, mask: NDArray[np.bool_] | None) -> Float:
-    """The gradients (2, h, w, k) that a composite shall have. With a `mask` (h, w): of `inserted` within it,
-    of `background` outside. Without one: at each pixel and output the larger one (Pérez et al. 2003, "Poisson
-    image editing", equation 12, doi:10.1145/882262.882269).
+    """The gradients (2, h, w, k) of a composite: those of `inserted` within `mask` (h, w), else `background`.
+
+    Without a mask: at each pixel and output the larger one (Pérez et al. 2003, "Poisson image editing",
+    equation 12, doi:10.1145/882262.882269).
     """
     if mask is None:
         size = [np.square(gradient).sum(0) for gradient in (background, inserted)]
@@ -74,10 +75,11 @@ def mixed_gradient(background: Float, inserted: Float, mask: NDArray[np.bool_] |
 
 
 class CoarseToFineSampler:
-    """Samples of targets (h, w, …) float that are blurred at first, by the longest side over `blurred`, and
-    sharp in the last fifth of a training, each over their root mean square: the loss of a derivative is all
-    in high frequencies, and what a picture looks like is in low ones. Beside its target, a sample has the
-    factor that brings the derivative of Φ to that scale.
+    """Samples of targets (h, w, …) that are blurred at first and sharp in the last fifth of a training.
+
+    The first blur is the longest side over `blurred`. Each target is divided by its root mean square, and
+    comes with that factor. The loss of a derivative is all in high frequencies, the look of a picture in low
+    ones.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class CoarseToFineSampler:
         self.level = -1
 
     def __call__(self, draw: Draw) -> Samples:
+        """Points, targets and their factor."""
         level = min(int(draw.progress / SHARP_PROGRESS * len(self.widths)), len(self.widths) - 1)
         if level != self.level:
             self.level, width = level, self.widths[level]
@@ -145,7 +148,7 @@ def laplacian_task(
 
 
 def _edge_samples(grid: Grid, count: int, device: torch.device | str) -> Sampler:
-    """Even points of the box's four sides (n, 2), and the axis (n, 2) across each."""
+    """Uniform points of the box's four sides (n, 2), and the axis (n, 2) across each."""
     half = torch.tensor(grid.halves[::-1], device=device)
     share = float(half[0] / half.sum())
 
