@@ -1,25 +1,24 @@
-"""What a person sees instead of a traceback.
+"""Errors that a user can cause: one line that says what was given, what was expected and what to do.
 
-Every error a user can cause is a `ReconError`: one line that says what came, what was wanted and
-what to do. The command line prints it and exits with `exit_code`; anything else that escapes is a
-bug of ours and keeps its traceback.
+The command line prints a `ReconError` and exits with its `exit_code`; any other exception that escapes is a
+bug and keeps its traceback.
 """
 
 
 class ReconError(Exception):
-    """Base of all errors a user can cause or mend."""
+    """Base of all errors that a user can cause or fix."""
 
     exit_code = 1
 
 
 class UsageError(ReconError):
-    """An option or argument that makes no sense (exit code 2)."""
+    """An invalid option or argument (exit code 2)."""
 
     exit_code = 2
 
 
 class OtherRunError(UsageError):
-    """A run folder that holds another run than the one that was asked for."""
+    """A run folder that holds another run than the requested one."""
 
 
 class ScanError(ReconError):
@@ -27,20 +26,20 @@ class ScanError(ReconError):
 
 
 class SignalError(ReconError):
-    """A file that cannot be read as the image, sound or film it was given for."""
+    """A file that cannot be read as an image, sound or film."""
 
 
 class OutputError(ReconError):
-    """A result that cannot be written: it exists, the folder does not, the format is unknown."""
+    """A result that cannot be written: it exists, the folder does not, or the format is unknown."""
 
 
 class FitError(ReconError):
-    """A training that could not be brought to a finite end."""
+    """A training that diverged."""
 
 
 class ExtractError(ReconError):
-    """A field without the surface that was asked for."""
+    """A field without the requested surface."""
 
 
 class MissingLibraryError(ReconError):
-    """An optional package or system library that a command needs and the machine lacks."""
+    """A missing optional package or system library that a command needs."""

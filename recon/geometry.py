@@ -1,8 +1,8 @@
-"""The three things that travel through the program: point clouds, meshes and the frame.
+"""Point clouds, meshes and the frame, which travel through the whole program.
 
-Coordinates outside the field are float64 and in the *world* frame, the file's own units. The field
-lives in the *unit* frame, `[-1, 1]^3`; `Frame` is the only place that maps one to the other. Names
-say the frame wherever both occur (`points_unit`, `vertices_world`).
+Coordinates outside the field are float64 in the *world* frame, the file's own units. The field lives in the
+*unit* frame, `[-1, 1]^3`; `Frame` is the only place that maps one to the other. Names say the frame wherever
+both occur (`points_unit`, `vertices_world`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _frozen(array: ArrayLike | None, dtype: type, columns: int, name: str) -> ND
 
 
 class _Rows:
-    """What points and vertices share: one array for each attribute, all with one row a point."""
+    """Base of clouds and meshes: attributes are read-only arrays with one row per point or vertex."""
 
     def _freeze(self, columns: Mapping[str, tuple[type, int]], first: str) -> None:
         for name, (dtype, count) in columns.items():
@@ -51,13 +51,17 @@ class _Rows:
 class PointCloud(_Rows):
     """Points of a scan, with outward normals, colours and more where known.
 
-    points   (n, 3) float64, world
-    normals  (n, 3) float64, unit length, outward, or None
-    colors   (n, 3) uint8 RGB, or None
-    sensors  (n, 3) float64, world: where the scanner stood that saw each point, or None
-    values   other scalars of the points by name, as an intensity, (n,) float64 each
-    unit     the name of the coordinates' unit where the file states it, as "metre"; else None
-    source   where the points came from, for messages
+    Attributes:
+        points: (n, 3) float64, world.
+        normals: (n, 3) float64, unit length, outward, or None.
+        colors: (n, 3) uint8 RGB, or None.
+        source: the origin of the points, for messages.
+        sensors: (n, 3) float64, world: position of the scanner that saw each point, or None.
+        values: other scalars of the points by name, as an intensity, (n,) float64 each.
+        unit: the name of the coordinates' unit if the file states it, as "metre".
+
+    Raises:
+        ValueError: an array has the wrong shape.
     """
 
     points: Float
@@ -76,7 +80,7 @@ class PointCloud(_Rows):
         return len(self.points)
 
     def select(self, index: ArrayLike) -> PointCloud:
-        """The points that `index` (boolean mask or integers) names, attributes with them."""
+        """The points that `index` (boolean mask or integers) selects, with their attributes."""
         index = np.asarray(index)
         pick = lambda a: None if a is None else a[index]  # noqa: E731
         return replace(
@@ -91,13 +95,17 @@ class PointCloud(_Rows):
 
 @dataclass(frozen=True, eq=False)
 class Mesh(_Rows):
-    """A triangle mesh; faces turn counter-clockwise seen from outside.
+    """A triangle mesh; faces are oriented counter-clockwise seen from outside.
 
-    vertices  (n, 3) float64, world unless a name says otherwise
-    faces     (m, 3) int64, indices into vertices
-    normals   (n, 3) float64 unit vertex normals, or None
-    colors    (n, 3) uint8 RGB, or None
-    values    other scalars of the vertices by name, (n,) float64 each
+    Attributes:
+        vertices: (n, 3) float64, world unless a name says otherwise.
+        faces: (m, 3) int64, indices into vertices.
+        normals: (n, 3) float64 unit vertex normals, or None.
+        colors: (n, 3) uint8 RGB, or None.
+        values: other scalars of the vertices by name, (n,) float64 each.
+
+    Raises:
+        ValueError: an array has the wrong shape, or a face an index out of range.
     """
 
     vertices: Float
@@ -113,7 +121,7 @@ class Mesh(_Rows):
             raise ValueError("faces name vertices that are not there")
 
     def select(self, kept: ArrayLike) -> Mesh:
-        """The vertices that `kept` (n,) bool keeps, and the faces that have all their corners among them."""
+        """The vertices that the mask `kept` (n,) bool selects, and the faces with all corners among them."""
         kept = np.asarray(kept)
         number = np.cumsum(kept) - 1
         pick = lambda a: None if a is None else a[kept]  # noqa: E731
@@ -130,8 +138,9 @@ class Mesh(_Rows):
 class Frame:
     """The similarity between the world and the unit frame: `world = center + scale * unit`.
 
-    center  (3,) float64, world
-    scale   world length of one unit: half the longest side of the cloud's box, over (1 - margin)
+    Attributes:
+        center: (3,) float64, world.
+        scale: world length of one unit: half the longest side of the cloud's box, over (1 - margin).
     """
 
     center: Float
@@ -145,15 +154,13 @@ class Frame:
 
     @classmethod
     def around(cls, points_world: Float, margin: float = 0.1) -> Frame:
-        """The frame in which the points' box is centred and its longest side spans
-        `[-(1 - margin), 1 - margin]`.
-        """
+        """The frame in which the points' box is centred and its longest side is 2 (1 - `margin`)."""
         low, high = points_world.min(0), points_world.max(0)
         half = 0.5 * float((high - low).max())
         return cls(low + 0.5 * (high - low), half / (1.0 - margin))
 
     def to_unit(self, points_world: Float) -> Float:
-        """(n, 3) world → (n, 3) unit, float64: the offset goes before precision is lost."""
+        """(n, 3) world → (n, 3) unit, float64: the offset is subtracted before precision is lost."""
         return (np.asarray(points_world, np.float64) - self.center) / self.scale
 
     def to_world(self, points_unit: Float) -> Float:
@@ -162,7 +169,7 @@ class Frame:
 
 
 def vertex_normals(mesh: Mesh) -> Float:
-    """(n, 3) unit normals of the vertices: of the faces around, by their areas."""
+    """(n, 3) unit vertex normals: the area-weighted means of the adjacent faces' normals."""
     a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
     scale = max(float(np.ptp(mesh.vertices, axis=0).max()), 1e-300)
     area = np.cross((b - a) / scale, (c - a) / scale)

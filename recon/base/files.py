@@ -1,6 +1,4 @@
-"""Outputs that are whole or not there, after a power loss too: written under a temporary name, flushed to the
-disk and renamed.
-"""
+"""Atomic writes: a file is written under a temporary name, flushed to disk and renamed."""
 
 from __future__ import annotations
 
@@ -15,15 +13,17 @@ from recon.errors import OutputError
 
 
 def check_writable(path: str | Path, overwrite: bool = False) -> None:
-    """Raises OutputError where `path` could not be written, so that a command can refuse before
-    hours of work rather than after: it is there and `overwrite` is False, it is a folder, or its
-    folder is missing or closed to writing.
+    """Checks that `path` can be written, so that a command can refuse before hours of work.
+
+    Raises:
+        OutputError: the file exists and `overwrite` is False, it is a folder, or its folder is missing or
+            read-only.
     """
     path = Path(path)
     if path.is_dir():
-        raise OutputError(f"{path} is a folder, wanted a file to write")
+        raise OutputError(f"{path} is a folder, not a file")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists: give another name, or --overwrite")
+        raise OutputError(f"{path} exists: choose another name, or give --overwrite")
     if not path.parent.is_dir():
         raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK | os.X_OK):
@@ -32,9 +32,10 @@ def check_writable(path: str | Path, overwrite: bool = False) -> None:
 
 @contextmanager
 def atomic_path(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
-    """A temporary path beside `path`, with its ending, that becomes `path` when the block ends well
-    and is removed when it does not. Raises OutputError as `check_writable`, and where the disk
-    refuses.
+    """Yields a temporary path with the suffix of `path`, to which it is renamed when the block succeeds.
+
+    Raises:
+        OutputError: as `check_writable`, or the disk refuses.
     """
     path = Path(path)
     check_writable(path, overwrite)
@@ -52,7 +53,7 @@ def atomic_path(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove the temporary files beside `path` that killed processes left; nobody may be writing it now."""
+    """Removes the temporary files that killed processes left beside `path`; nobody may be writing it now."""
     name = re.compile(rf"\.{re.escape(path.stem)}\.[0-9a-f]{{8}}{re.escape(path.suffix)}")
     for other in path.parent.glob(".*"):
         if name.fullmatch(other.name):
@@ -60,7 +61,7 @@ def remove_leftovers(path: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Have the disk hold what was written to a file, or which files a folder has."""
+    """Flushes a file, or the entries of a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The one look of a progress bar, on standard error, and log lines that keep clear of it."""
+"""The look of all progress bars, on standard error, and log lines that do not disturb them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ TERMINAL_INTERVAL, LOG_INTERVAL = 0.1, 10.0  # seconds between two states of a b
 
 
 class Bar:
-    """Share done, time taken, an estimate of what is left, and a text; nothing where not `show`, and before
-    it is first put somewhere. With `ends` it closes by itself when all is done, for what follows to have a
-    bar of its own.
+    """A progress bar with elapsed and remaining time and a text, shown from the first call of `to` on.
+
+    Args:
+        title: what stands before the bar.
+        show: False shows nothing.
+        ends: close the bar once all is done.
     """
 
     def __init__(self, title: str, show: bool = True, ends: bool = False) -> None:
@@ -25,7 +28,7 @@ class Bar:
         self._bar: tqdm | None = None
 
     def to(self, share: float, text: str = "") -> None:
-        """Go to `share`, 0..1, which may be less than before."""
+        """Sets the share done, 0..1, which may be less than before."""
         if self._bar is None:
             every = TERMINAL_INTERVAL if sys.stderr.isatty() else LOG_INTERVAL
             self._bar = tqdm(
@@ -42,7 +45,7 @@ class Bar:
             self.close()
 
     def close(self) -> None:
-        """Show the last state, and leave it there. `to` would begin another bar."""
+        """Leaves the last state on the screen; `to` would begin another bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -57,16 +60,17 @@ class Bar:
 
 
 def no_progress(share: float, text: str = "") -> None:
-    """A `ProgressCallback` that keeps it to itself."""
+    """A `ProgressCallback` that does nothing."""
 
 
 def progress_within(progress: ProgressCallback, begin: float, end: float) -> ProgressCallback:
-    """What a part of a piece of work is to tell, that goes from the shares `begin` to `end` of the whole."""
+    """A callback for a part of the work that runs from the share `begin` to `end` of the whole."""
     return lambda share, text: progress(begin + share * (end - begin), text)
 
 
 class LinesBesideBars(logging.Handler):
-    """Log records on standard error, each on a line of its own, above the bar where one is shown."""
+    """Writes each log record on a line of its own, above the bar if one is shown."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Writes one record."""
         tqdm.write(self.format(record), file=sys.stderr)

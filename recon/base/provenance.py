@@ -1,4 +1,4 @@
-"""Where a run comes from, and what it takes to do it again: plain values, as run folders keep them."""
+"""The origin of a run and what it takes to repeat it: plain values, as run folders store them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ VERSIONED_PACKAGES = (
 
 
 def command_origin(arguments: Sequence[str], preset: str) -> dict[str, Any]:
-    """The command `recon ARGUMENTS` as it was given, the folder it was given in, and its preset."""
+    """The command `recon ARGUMENTS`, the working folder, and the preset."""
     return {"command": shlex.join(["recon", *arguments]), "folder": str(Path.cwd()), "preset": preset}
 
 
 def machine_origin(device: str, threads: int) -> dict[str, Any]:
-    """When, by which versions and on what a run is made."""
+    """The date, versions, system and device of a run."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": {
@@ -52,7 +52,7 @@ def _version(package: str) -> str:
 
 
 def fingerprint(path: str | Path) -> dict[str, Any]:
-    """A file's name, its size in bytes and its SHA-256."""
+    """A file's path, its size in bytes and its SHA-256."""
     sha256, size = hashlib.sha256(), 0
     with Path(path).open("rb") as stream:
         while chunk := stream.read(CHUNK_BYTES):

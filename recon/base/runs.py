@@ -1,7 +1,7 @@
 """Run folders of every command: opened, checked, described and read here and nowhere else.
 
-run.json says what tells the run from others, and where it comes from; checkpoint.pt holds the training so far
-and history.csv its terms, preview.ply what shows meanwhile, result.json its end.
+run.json describes the run and its origin, checkpoint.pt holds the state of the training and history.csv its
+loss terms, preview.ply is the latest preview and result.json the summary of the result.
 """
 
 from __future__ import annotations
@@ -19,57 +19,64 @@ RUN_FILE, CHECKPOINT_FILE, HISTORY_FILE = "run.json", "checkpoint.pt", "history.
 PREVIEW_FILE, RESULT_FILE = "preview.ply", "result.json"
 
 
-def own_run(out: Path) -> Path:
-    """The run folder of a result at `out` that was given none."""
+def default_run_folder(out: Path) -> Path:
+    """The run folder of a result at `out` if none was given."""
     return out.with_name(f".{out.name}.recon-run")
 
 
 def open_run(
     folder: Path,
-    wanted: dict[str, Any],
+    description: dict[str, Any],
     subject: str,
-    own: Path | None = None,
-    begin: Callable[[], None] = lambda: None,
+    default_folder: Path | None = None,
+    on_create: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Make the run folder of the run described by `wanted`, plain values; returns whether it was there.
-    It keeps what was asked for last, as how to mesh.
+    """Creates the run folder, or checks that an existing one is of the same run, and writes the description.
 
-    subject  "scan", "signal" or "problem": the entry of `wanted` that says what the run is on
-    own      what another command left there is replaced
-    begin    writes what a new folder keeps beside its description
-    Raises OtherRunError, as `check_same_run`, and OutputError where the disk refuses.
+    Args:
+        folder: the run folder.
+        description: of the run, plain values.
+        subject: "scan", "signal" or "problem": the entry of `description` that says what the run is on.
+        default_folder: another run in this one is replaced.
+        on_create: writes what a new folder holds beside its description.
+
+    Returns:
+        Whether the run already existed.
+
+    Raises:
+        OtherRunError: the folder holds another run.
+        OutputError: the disk refuses.
     """
     if (folder / RUN_FILE).exists():
         try:
-            check_same_run(folder, wanted, subject)
+            check_same_run(folder, description, subject)
         except OtherRunError:
-            if folder != own:
+            if folder != default_folder:
                 raise
             shutil.rmtree(folder)
-    before = (folder / RUN_FILE).exists()
-    if not before:
+    existed = (folder / RUN_FILE).exists()
+    if not existed:
         make_folder(folder)
-        begin()
-    save_description(folder, wanted)
-    return before
+        on_create()
+    save_description(folder, description)
+    return existed
 
 
 def make_folder(folder: Path) -> None:
+    """Creates the run folder. Raises OutputError if the disk refuses."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the run folder {folder}: {error.strerror}") from None
 
 
-def check_same_run(folder: Path, wanted: dict[str, Any], subject: str) -> None:
-    """Raises OtherRunError where the run folder is not that of the run described by `wanted`: it is on
-    another `subject`, or has other settings that training depends on.
-    """
-    there = read_description(folder)
-    if there.get(subject) != wanted[subject]:
+def check_same_run(folder: Path, description: dict[str, Any], subject: str) -> None:
+    """Raises OtherRunError if the folder holds a run on another `subject` or with other training settings."""
+    existing = read_description(folder)
+    if existing.get(subject) != description[subject]:
         raise OtherRunError(f"{folder} holds a run on another {subject}: give another folder, or remove it")
-    for stage, settings in wanted["config"].items():
-        before = there["config"].get(stage)
+    for stage, settings in description["config"].items():
+        before = existing["config"].get(stage)
         if stage != "mesh" and before != settings:
             raise OtherRunError(
                 f"{folder} holds a run with other settings ({_difference(stage, before, settings)}): "
@@ -85,12 +92,12 @@ def _difference(stage: str, before: object, now: object) -> str:
 
 
 def save_description(folder: Path, description: Mapping[str, Any]) -> None:
-    """Write run.json."""
+    """Writes run.json."""
     _write(folder / RUN_FILE, description)
 
 
 def save_result(folder: Path, summary: Mapping[str, Any]) -> None:
-    """Write result.json."""
+    """Writes result.json."""
     _write(folder / RESULT_FILE, summary)
 
 
@@ -100,24 +107,24 @@ def _write(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """The contents of run.json. Raises ScanError where there is none, or it is not one."""
+    """Reads run.json. Raises ScanError if it is missing or damaged."""
     try:
-        found = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        description = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ScanError(
-            f"{folder} is no run folder: it has no {RUN_FILE}; `recon mesh SCAN --run DIR` makes one"
+            f"{folder} is not a run folder: it has no {RUN_FILE}; `recon mesh SCAN --run DIR` makes one"
         ) from None
     except (OSError, ValueError) as error:
         raise ScanError(
             f"{folder / RUN_FILE} cannot be read ({error}): remove the folder to start over"
         ) from None
-    if not isinstance(found, dict):
-        raise ScanError(f"{folder / RUN_FILE} is not of this program: remove the folder to start over")
-    return found
+    if not isinstance(description, dict):
+        raise ScanError(f"{folder / RUN_FILE} was not written by recon: remove the folder to start over")
+    return description
 
 
-def kept_state(folder: Path, error: type[ReconError], name: str = CHECKPOINT_FILE) -> Path:
-    """The file of the folder that holds the trained parameters. Raises `error` where it is not there yet."""
+def parameter_file(folder: Path, error: type[ReconError], name: str = CHECKPOINT_FILE) -> Path:
+    """The file with the trained parameters. Raises `error` if it does not exist yet."""
     if not (folder / name).is_file():
         what = "its first checkpoint" if name == CHECKPOINT_FILE else "its end"
         raise error(f"{folder} holds a run that was stopped before {what}: start it again")

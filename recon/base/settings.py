@@ -1,5 +1,4 @@
-"""What settings are made of: a stage is a frozen dataclass of settings, a configuration has stages and a
-seed.
+"""Parts of configurations: a stage is a frozen dataclass of settings, a configuration has stages and a seed.
 
 A setting is declared once, by `setting` at its field: default, help, range or choices. The command line, the
 Python API and the run folders all read that.
@@ -20,25 +19,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A weight as a function of progress in 0..1: through `points` (progress, value), geometrically
-    between them, constant outside. `Schedule.constant(v)` is a weight that does not change.
+    """A weight over progress in 0..1, interpolated geometrically between `points` (progress, value).
+
+    It is constant before the first point and after the last.
     """
 
     points: tuple[tuple[float, float], ...]
 
     @classmethod
     def constant(cls, value: float) -> Schedule:
+        """A weight that does not change."""
         return cls(((0.0, value),))
 
     def capped(self, value: float) -> Schedule:
-        """The same, but nowhere above `value`."""
+        """The same schedule, limited to `value`."""
         return Schedule(tuple((progress, min(weight, value)) for progress, weight in self.points))
 
     def times(self, factor: float) -> Schedule:
-        """The same, all weights multiplied by `factor`."""
+        """The same schedule, multiplied by `factor`."""
         return Schedule(tuple((progress, factor * weight) for progress, weight in self.points))
 
     def __call__(self, progress: float) -> float:
+        """The weight at `progress`."""
         before = self.points[0]
         for after in self.points:
             if progress < after[0]:
@@ -57,21 +59,28 @@ def setting(
     within: tuple[float, float] = (-math.inf, math.inf),
     choices: tuple[str, ...] | None = None,
 ) -> Any:
-    """A field of a stage: its default, the line that `--help` prints, and the values that make sense, the
-    ends of their range included. None, where a setting may be it, always does.
+    """A field of a stage.
+
+    Args:
+        default: its value if none is given.
+        help: the line that `--help` prints.
+        within: the range of numbers, both ends included.
+        choices: the allowed strings. None, where a setting may be None, is always allowed.
     """
     return field(default=default, metadata={"help": help, "within": within, "choices": choices})
 
 
 @dataclass(frozen=True)
 class StagedConfig:
-    """What configurations share: stages, each a dataclass of settings, and a seed."""
+    """Base of all configurations: stages, each a dataclass of settings, and a seed."""
 
     seed: int = 0
 
     def with_(self, **stages: dict[str, Any]) -> Self:
-        """A copy with settings replaced by stage: `config.with_(fit={"steps": 100})`. Raises
-        UsageError for a setting that does not exist or a value no stage can use.
+        """Returns a copy with settings replaced by stage: `config.with_(fit={"steps": 100})`.
+
+        Raises:
+            UsageError: no such setting, or a value out of range.
         """
         changed: dict[str, Any] = {}
         for stage, settings in stages.items():
@@ -87,7 +96,7 @@ class StagedConfig:
         return config
 
     def check(self) -> None:
-        """Raises UsageError for a value that makes no sense, saying which."""
+        """Raises UsageError for a value out of range."""
         for stage in dataclasses.fields(self):
             if stage.name == "seed":
                 continue
@@ -101,12 +110,12 @@ class StagedConfig:
                     raise UsageError(f"{name} is {value}, wanted between {low:g} and {high:g}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, as run folders keep them."""
+        """Plain values, as run folders store them."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The inverse of `as_dict`. Raises UsageError for settings this version does not know."""
+        """The inverse of `as_dict`. Raises UsageError for unknown settings."""
         config = cls(seed=values.get("seed", 0))
         stages = {}
         for stage, settings in values.items():

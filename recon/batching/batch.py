@@ -1,4 +1,4 @@
-"""`recon.batch`: every scan of a folder to a mesh, a few at a time, and nothing lost on the way.
+"""`recon.batch`: every scan of a folder to a mesh, a few at a time; what is done stays done.
 
 folder → scans found → settings of each → those left to do → processes → manifests → table and index
 """
@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from recon.base.files import remove_leftovers
-from recon.base.runs import own_run
+from recon.base.runs import default_run_folder
 from recon.batching.config_file import settings_from
 from recon.batching.find import find_scans
 from recon.batching.index import INDEX_FILE, write_index
 from recon.batching.job import FAILED, Job, lock_path, read_manifest, write_manifest
-from recon.batching.local import LocalPool, places
+from recon.batching.local import LocalPool, scan_slots
 from recon.batching.lock import locked
 from recon.batching.process import Limits, Message
 from recon.batching.progress import Progress, work
@@ -33,7 +33,7 @@ from recon.batching.summary import (
     JSON_FILE,
     UNFINISHED,
     Result,
-    how_many,
+    scan_count,
     write_summary,
 )
 from recon.errors import OutputError, UsageError
@@ -71,25 +71,37 @@ def batch(
     tensorboard: str | Path | None = None,
     progress: bool = False,
 ) -> Iterator[Result]:
-    """Convert every scan below `folder` to a mesh below `out`, in the same tree; the results come as they are
-    there, those of earlier runs first. The work goes on while the iterator is asked, and stops, with what it
-    had saved, where it is left.
+    """Converts every scan below `folder` to a mesh below `out`, in the same tree.
 
-    config        settings for all scans, or a file with options, as docs/batch.md has it
-    overrides     {pattern: options by name}, as {"rooms/*": {"preset": "fine", "faces": 50_000}}
-    pattern       only scans whose name fits
-    format        of the meshes: ply, obj, stl, glb or off
-    device        "auto" (all GPUs, else the CPU), "cpu", "cuda" (all GPUs) or "cuda:N"
-    jobs          scans at a time; by default one a GPU, or as many as cores and memory allow
-    threads       of each scan: 1 by default on the CPU
-    time_limit, memory_limit  of each scan, in seconds and bytes
-    cluster       "tcp://HOST:PORT", a Dask scheduler, or "local:N", N Dask workers on this machine
-    gather        scans and meshes travel through this process: for clusters without shared storage
-    overwrite     meshes in `out` that no batch has made are replaced
-    run, tensorboard  folders to keep the runs in, and their curves, in the same tree
-    preview       seconds between coarse meshes in the kept runs
-    progress      a bar on standard error, log lines
-    Raises UsageError and ScanError at once for what cannot work, OutputError where another batch is on `out`.
+    The work goes on while the iterator is consumed, and stops, with what has been saved, when it is left.
+
+    Args:
+        folder: scans are searched for here and below.
+        out: the folder of meshes, manifests, summary and index.
+        config: settings for all scans, or a file of options (see docs/batch.md).
+        overrides: options by pattern, as {"rooms/*": {"preset": "fine", "faces": 50_000}}.
+        pattern: convert only scans whose name matches.
+        format: of the meshes: ply, obj, stl, glb or off.
+        device: "auto" (all GPUs, else the CPU), "cpu", "cuda" (all GPUs) or "cuda:N".
+        jobs: scans at a time; by default one per GPU, or as many as cores and memory allow.
+        threads: per scan; 1 by default on the CPU.
+        time_limit: per scan, seconds.
+        memory_limit: per scan, bytes.
+        cluster: "tcp://HOST:PORT", a Dask scheduler, or "local:N", N Dask workers on this machine.
+        gather: send scans and meshes through this process: for clusters without shared storage.
+        overwrite: replace meshes in `out` that no batch has made.
+        run: keep the run folders here, in the same tree.
+        preview: seconds between coarse meshes in the run folders.
+        tensorboard: write the curves here, in the same tree.
+        progress: show a bar on standard error, and log lines.
+
+    Yields:
+        The result of each scan as it is ready, those of earlier runs first.
+
+    Raises:
+        UsageError: arguments that cannot work, at once.
+        ScanError: no folder or no scan, at once.
+        OutputError: `out` cannot be written, or another batch is working there.
     """
     folder, out = Path(folder), Path(out)
     if preview and not run:
@@ -126,7 +138,7 @@ def batch(
 
 
 def _check_cluster(cluster: str | None, jobs: int | None, gather: bool, shared: bool) -> None:
-    """Raises UsageError; `shared`: whether runs or curves are to be kept, which needs shared storage."""
+    """Raises UsageError; `shared`: whether runs or curves are written, which needs shared storage."""
     if cluster and jobs:
         raise UsageError(
             "--jobs is for this machine: on a cluster, as many scans run as its workers have threads"
@@ -140,12 +152,12 @@ def _check_cluster(cluster: str | None, jobs: int | None, gather: bool, shared: 
 def _pool(
     cluster: str | None, gather: bool, device: str, jobs: int | None, threads: int | None, limits: Limits
 ) -> tuple[Callable[[list[Job]], Pool], int]:
-    """What begins the work, there or here, and the threads of each scan."""
+    """The constructor of the local or cluster pool, and the threads per scan."""
     if cluster:
         from recon.batching.cluster import ClusterPool
 
         return partial(ClusterPool, cluster, device=device, limits=limits, gather=gather), threads or 1
-    devices, threads = places(device, jobs, threads)
+    devices, threads = scan_slots(device, jobs, threads)
     return partial(LocalPool, devices=devices, limits=limits), threads
 
 
@@ -165,21 +177,21 @@ def _results(
         before = {job.name: read_manifest(job.mesh) for job in jobs}
         with ThreadPoolExecutor(HASHING_THREADS) as pool:
             reasons = dict(
-                zip(before, pool.map(lambda job: job.left_to_do(before[job.name]), jobs), strict=True)
+                zip(before, pool.map(lambda job: job.reason_to_run(before[job.name]), jobs), strict=True)
             )
         results = {
             job.name: Result.of(job, UNFINISHED if reasons[job.name] else DONE_BEFORE, before[job.name])
             for job in jobs
         }
         results = dict(sorted((results | {fault.scan: fault for fault in faults}).items()))
-        _say_what_is_left([reason for reason in reasons.values() if reason], len(jobs))
+        _log_work([reason for reason in reasons.values() if reason], len(jobs))
         for result in faults:
             log.warning("%s failed: %s", result.scan, result.error)
             yield result
         for result in list(results.values()):
             if result.state == DONE_BEFORE:
                 # of a process that was killed when all was done
-                shutil.rmtree(own_run(result.mesh), ignore_errors=True)
+                shutil.rmtree(default_run_folder(result.mesh), ignore_errors=True)
                 lock_path(result.mesh).unlink(missing_ok=True)
                 yield result
         left = sorted((job for job in jobs if reasons[job.name]), key=work, reverse=True)
@@ -199,17 +211,18 @@ def _results(
             _write(list(results.values()), folder, out)
 
 
-def _say_what_is_left(reasons: list[str], count: int) -> None:
+def _log_work(reasons: list[str], count: int) -> None:
     why = ", ".join(f"{number} {reason}" for reason, number in Counter(reasons).items())
     done = count - len(reasons)
     log.info(
-        "%s%s%s", how_many(count), f", {done} done before" if done else "", f"; to do: {why}" if why else ""
+        "%s%s%s", scan_count(count), f", {done} done before" if done else "", f"; to do: {why}" if why else ""
     )
 
 
 def _manifest(job: Job, message: Message, before: Message | None) -> Message | None:
-    """The manifest of a job that has ended: its process has written that of a result, a failure's is
-    written here. None for a message of another kind.
+    """The manifest of a finished job; None for other messages.
+
+    The scan's process has written that of a success, a failure's is written here.
     """
     if "done" in message:
         return message["done"]

@@ -1,7 +1,7 @@
 """The scans of a batch on the workers of a Dask cluster, here or elsewhere.
 
-A worker has a process of its own for each scan, as on one machine; it stops that when nobody wants the result
-any more. Dask gives the scans of a worker that is lost to others, which go on from the last checkpoint.
+A worker starts a process for each scan, as on one machine, and stops it when the result is no longer wanted.
+Dask gives the scans of a lost worker to others, which resume from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from uuid import uuid4
 
 from recon.base.files import atomic_path
-from recon.batching.job import Job, check_own, manifest_path, picture_path, read_manifest
+from recon.batching.job import Job, check_replaceable, manifest_path, picture_path, read_manifest
 from recon.batching.process import FINAL_MESSAGES, GRACE_SECONDS, Limits, Message, failed, run_job
 from recon.errors import FitError, MissingLibraryError, OutputError, UsageError
 from recon.surface.conversion import run_folder
@@ -36,7 +36,7 @@ Files = dict[str, bytes]  # the contents of a result, by what is added to the me
 
 
 class ClusterPool:
-    """Iterate over it for what the jobs say, until all have ended; leave its block, and they are stopped."""
+    """Iterates over the messages of the jobs until all have ended; leaving its block stops them."""
 
     def __init__(
         self, address: str, jobs: Sequence[Job], *, device: str, limits: Limits, gather: bool
@@ -71,7 +71,7 @@ class ClusterPool:
         content = None
         if self.gather:
             try:
-                check_own(job, read_manifest(job.mesh))
+                check_replaceable(job, read_manifest(job.mesh))
                 content = Path(job.scan).read_bytes()
             except OutputError as error:
                 self.said.put((job.name, failed("OutputError", str(error))))
@@ -87,7 +87,7 @@ class ClusterPool:
         future.add_done_callback(partial(self._ended, job))
 
     def _ended(self, job: Job, future: Any) -> None:
-        """Runs in a thread of the client's."""
+        """Runs in a thread of the client."""
         try:
             if future.cancelled():  # to ask for its result would take a client that is not being closed
                 raise CancelledError
@@ -144,7 +144,7 @@ class ClusterPool:
 
 
 def _connected(address: str) -> tuple[Any, Any]:
-    """(the cluster if it is ours, the client)."""
+    """The cluster, if it is ours, and the client."""
     try:
         from distributed import Client, LocalCluster
     except ImportError:
@@ -182,8 +182,10 @@ def _has_gpus(dask_scheduler: Any) -> bool:
 def convert_on_worker(
     job: Job, limits: Limits, topic: str, content: bytes | None
 ) -> tuple[Message, Files | None]:
-    """What a worker does: the last message of the scan's process and, where the scan's `content` came along,
-    the files of the result.
+    """Converts one scan on a worker.
+
+    Returns:
+        The last message of the scan's process, and the result's files if the scan's `content` was sent along.
     """
     from distributed import get_worker
 
@@ -222,7 +224,7 @@ def _files(mesh: Path) -> Files:
 
 
 def _place(job: Job, files: Files) -> None:
-    """Write a result that has come from a worker, its manifest last. Raises OutputError."""
+    """Writes a result that a worker sent, its manifest last. Raises OutputError."""
     mesh = Path(job.mesh)
     with run_folder(None, mesh) as mark:  # says that the mesh is a batch's until the manifest does
         try:

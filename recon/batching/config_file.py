@@ -1,4 +1,4 @@
-"""The settings of each scan of a folder: what holds for all, and what for those whose name fits a pattern."""
+"""The settings of each scan of a folder: general ones, and those for names that match a pattern."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ CELL_SIZE_OPTIONS = {"cell", "resolution"}  # one replaces the other
 
 @dataclass(frozen=True)
 class Settings:
-    """`base`, changed by the options of all rules (pattern, options) that fit, later over earlier."""
+    """`base`, changed by the options of all matching rules (pattern, options), later over earlier."""
 
     base: Config = STANDARD
     rules: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
     def of(self, scan: str) -> Config:
-        """Raises UsageError for settings that make no sense."""
+        """The configuration for one scan. Raises UsageError for invalid settings."""
         options: dict[str, Any] = {}
         for pattern, changes in self.rules:
             if not matches(scan, pattern):
@@ -44,15 +44,17 @@ class Settings:
 
 
 def settings_from(config: Config | str | Path, overrides: Mapping[str, Mapping[str, Any]]) -> Settings:
-    """The settings of a `Config` or a file of options, with `overrides`, options by pattern."""
+    """The settings in a `Config` or a file of options, with `overrides`, options by pattern."""
     if isinstance(config, Config):
         return Settings(config, tuple(overrides.items()))
     return Settings(STANDARD, (*read_rules(Path(config)), *overrides.items()))
 
 
 def read_rules(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    """The rules of a YAML file: the long options of `recon mesh` with their values, `set` with a mapping of
-    STAGE.NAME to values, and under `patterns` the same for scans that fit one. Raises UsageError.
+    """Reads the rules of a YAML file, (pattern, options) each.
+
+    The file holds long options of `recon mesh` with their values, `set` with a mapping of STAGE.NAME to
+    values, and under `patterns` the same for scans that match one. Raises UsageError.
     """
     try:
         content = yaml.load(
@@ -78,7 +80,7 @@ def _mapping(path: Path, value: Any) -> dict[str, Any]:
 
 
 def _parsed(path: Path, options: dict[str, Any]) -> dict[str, Any]:
-    """Options by name, in their types, as the command line would have them."""
+    """Options by name, in the types of the command line."""
     words = []
     for name, value in options.items():
         if name not in OPTIONS:
@@ -95,7 +97,7 @@ def _parsed(path: Path, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def text(value: Any) -> str:
-    """As it would stand on the command line."""
+    """The value as on the command line."""
     return ",".join(value) if isinstance(value, list) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""Which scans a folder holds, and what the mesh of each is called."""
+"""Which scans a folder holds, and how their meshes are named."""
 
 from __future__ import annotations
 
@@ -24,13 +24,18 @@ class Found:
 def find_scans(
     folder: Path, out: Path, pattern: str | None, ending: str
 ) -> tuple[list[Found], dict[str, str]]:
-    """Every scan below `folder`, by ending and `pattern`, in the order of their names; and the folders below
-    that cannot be read, as `rooms/`, with what is wrong with each. Files and folders whose name starts with a
-    dot, and `out`, are passed over; links are followed, to a folder once.
+    """Finds every scan below `folder`, by file ending and `pattern`.
 
-    The mesh of `rooms/a.xyz` is `rooms/a.ply` (with `ending` .ply); where `rooms/a.e57` wants that name, too,
-    both get their whole name: `rooms/a.xyz.ply`, `rooms/a.e57.ply`, whether or not `pattern` leaves one out.
-    Raises ScanError where there is no folder or neither in it, UsageError where meshes could overwrite scans.
+    Names that start with a dot, and `out`, are skipped; links are followed, to each folder once.
+    The mesh of `rooms/a.xyz` is `rooms/a.ply` (with `ending` .ply); if `rooms/a.e57` wants that name, too,
+    both keep their endings: `rooms/a.xyz.ply`, `rooms/a.e57.ply`, even if `pattern` excludes one of them.
+
+    Returns:
+        The scans, sorted by name, and for each unreadable folder, as `rooms/`, what is wrong.
+
+    Raises:
+        ScanError: there is no folder, or nothing in it.
+        UsageError: meshes could overwrite scans.
     """
     if not folder.is_dir():
         what = f"{folder} is a file: `recon mesh` converts one scan" if folder.exists() else None
@@ -52,8 +57,9 @@ def find_scans(
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Whether a scan's name fits a pattern with * ? [..]: its whole path below the folder where the pattern
-    has a slash, else the file's name alone. A * stands for slashes, too.
+    """Whether a scan's name matches a pattern with * ? [..], where * matches slashes, too.
+
+    A pattern with a slash is compared with the path below the folder, others with the file's name alone.
     """
     return fnmatchcase(name if "/" in pattern else PurePosixPath(name).name, pattern)
 
@@ -77,7 +83,7 @@ def _files(folder: Path, out: Path, unread: dict[str, str]) -> Iterator[str]:
 
 
 def _meshes(names: list[str], ending: str) -> list[str]:
-    """A mesh's name for each scan's, all different."""
+    """The name of each scan's mesh, all different."""
     meshes = [str(PurePosixPath(name).with_suffix(ending)) for name in names]
     while len(set(meshes)) < len(meshes):
         count = Counter(meshes)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from recon.base.files import atomic_path
 from recon.batching.job import manifest_path, picture_path
-from recon.batching.summary import CSV_FILE, JSON_FILE, TABLE_HEADER, Result, cells, counts, how_many
+from recon.batching.summary import CSV_FILE, JSON_FILE, TABLE_HEADER, Result, cells, counts, scan_count
 
 INDEX_FILE = "index.html"
 NUMERIC = ("points", "seconds", "faces", "scan_to_mesh")  # columns 1 to 4, sorted by value
@@ -74,14 +74,14 @@ for (const button of document.querySelectorAll("th button")) button.onclick = ()
 
 
 def write_index(results: Sequence[Result], folder: Path, out: Path) -> None:
-    """The page, with the pictures that are there now. Raises OutputError where the disk refuses."""
+    """Writes the page with the pictures so far. Raises OutputError if the disk refuses."""
     header = "".join(
         f"<th{' class=number' if 1 <= column <= len(NUMERIC) else ''}><button>{escape(name)}</button></th>"
         for column, name in enumerate(TABLE_HEADER)
     )
     numbers = ", ".join(f"{number} {state}" for state, number in counts(results).items() if number)
     page = PAGE_TEMPLATE.format(
-        title=escape(f"{how_many(len(results))} of {folder.name or folder.resolve().name}"),
+        title=escape(f"{scan_count(len(results))} of {folder.name or folder.resolve().name}"),
         counts=escape(numbers),
         folder=escape(str(folder.absolute())),
         csv=CSV_FILE,
@@ -97,7 +97,7 @@ def _row(result: Result, folder: Path, out: Path) -> str:
     row = result.row(out)
     name, *numbers, watertight, state = map(escape, cells(row))
     links = [_link(Path(os.path.relpath((folder / result.scan).absolute(), out)), "scan")]
-    if result.is_there:
+    if result.has_mesh:
         links.append(_link(result.mesh.relative_to(out), "mesh"))
     if result.manifest:
         links.append(_link(manifest_path(result.mesh).relative_to(out), "details"))
@@ -112,7 +112,7 @@ def _number(value: Any, shown: str) -> str:
 
 
 def _picture(result: Result) -> str:
-    if not result.is_there:
+    if not result.has_mesh:
         return ""
     try:
         content = b64encode(picture_path(result.mesh).read_bytes()).decode()

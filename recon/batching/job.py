@@ -1,6 +1,4 @@
-"""One scan's work, as plain values that any process on any machine can be given, and what is known of it on
-disk: the manifest beside its mesh.
-"""
+"""The work on one scan, as plain values for any process on any machine, and its manifest on disk."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from typing import Any
 
 from recon.base import provenance
 from recon.base.files import atomic_path
-from recon.base.runs import own_run
+from recon.base.runs import default_run_folder
 from recon.errors import OutputError
 from recon.version import VERSION
 
@@ -22,12 +20,16 @@ DONE, FAILED = "done", "failed"
 class Job:
     """A scan to convert.
 
-    name         the scan's path below the folder, with slashes
-    scan, mesh   absolute paths of what is read and written
-    config       `Config.as_dict()`
-    run          where the run is kept; None for a folder of its own that is gone in the end
-    preview, tensorboard, overwrite  as the options of `recon mesh`
-    version      of recon: who takes the job must have the same
+    Attributes:
+        name: the scan's path below the folder, with slashes.
+        scan: absolute path of the scan.
+        mesh: absolute path of the mesh.
+        config: `Config.as_dict()`.
+        device: "auto", "cpu" or "cuda[:N]".
+        threads: CPU threads.
+        run: folder of the run; None for a temporary one.
+        preview: as the option of `recon mesh`; so are `tensorboard` and `overwrite`.
+        version: of recon, which the process must share.
     """
 
     name: str
@@ -43,15 +45,18 @@ class Job:
     version: str = VERSION
 
     def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
         return asdict(self)
 
     @property
     def run_path(self) -> Path:
-        return Path(self.run) if self.run else own_run(Path(self.mesh))
+        """The run folder, given or temporary."""
+        return Path(self.run) if self.run else default_run_folder(Path(self.mesh))
 
-    def left_to_do(self, manifest: dict[str, Any] | None) -> str | None:
-        """Why the work is to be done, in a few words; None where `manifest` says that it is done, with the
-        scan, the settings and the mesh as they are now.
+    def reason_to_run(self, manifest: dict[str, Any] | None) -> str | None:
+        """Why the work has to be done, in a few words.
+
+        None if `manifest` says that it is done, with the scan, settings and mesh as they are now.
         """
         if manifest is None:
             return "new"
@@ -67,7 +72,7 @@ class Job:
 
 
 def fingerprint(path: str | Path) -> dict[str, Any] | None:
-    """Length and SHA-256 of a file; None where it cannot be read, or is no regular file."""
+    """Length and SHA-256 of a file; None if it is unreadable or not a regular file."""
     try:
         found = provenance.fingerprint(path) if Path(path).is_file() else None
     except OSError:
@@ -75,28 +80,30 @@ def fingerprint(path: str | Path) -> dict[str, Any] | None:
     return found and {"bytes": found["bytes"], "sha256": found["sha256"]}
 
 
-def check_own(job: Job, manifest: dict[str, Any] | None) -> None:
-    """Raises OutputError where something lies at the mesh's path that no batch has made."""
+def check_replaceable(job: Job, manifest: dict[str, Any] | None) -> None:
+    """Raises OutputError if the mesh's path holds a file that no batch has made."""
     own = job.overwrite or (manifest and manifest["mesh"]) or job.run_path.exists()
     if Path(job.mesh).exists() and not own:
         raise OutputError(f"{job.mesh} exists, and no batch has made it: remove it, or --overwrite")
 
 
 def manifest_path(mesh: str | Path) -> Path:
+    """The manifest beside `mesh`."""
     return Path(f"{mesh}.json")
 
 
 def picture_path(mesh: str | Path) -> Path:
+    """The picture beside `mesh`."""
     return Path(f"{mesh}.png")
 
 
 def lock_path(mesh: str | Path) -> Path:
-    """Held by the process that makes `mesh`."""
+    """The lock that the process making `mesh` holds."""
     return Path(mesh).with_name(f".{Path(mesh).name}.recon-lock")
 
 
 def read_manifest(mesh: str | Path) -> dict[str, Any] | None:
-    """What is known of the work on `mesh`; None where that is nothing."""
+    """The manifest of `mesh`; None if it is missing or damaged."""
     try:
         manifest = json.loads(manifest_path(mesh).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -106,6 +113,6 @@ def read_manifest(mesh: str | Path) -> dict[str, Any] | None:
 
 
 def write_manifest(mesh: str | Path, manifest: dict[str, Any]) -> None:
-    """Raises OutputError where the disk refuses."""
+    """Writes the manifest of `mesh`. Raises OutputError if the disk refuses."""
     with atomic_path(manifest_path(mesh), overwrite=True) as temporary:
         temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")

@@ -23,16 +23,18 @@ MEMORY_PER_SCAN = 2 << 30  # bytes: limits the default number of jobs
 
 
 def cores() -> int:
-    """Of this machine, that this process may use."""
+    """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def places(device: str, jobs: int | None, threads: int | None) -> tuple[list[str], int]:
-    """The device of each scan that runs at a time, and the threads each of them gets.
+def scan_slots(device: str, jobs: int | None, threads: int | None) -> tuple[list[str], int]:
+    """The device of each scan that runs at a time, and the threads per scan.
 
-    On GPUs, one scan on each and the cores shared out; "auto" and "cuda" mean all there are. On the CPU, one
-    thread and as many scans as there are cores, and memory for: two threads are not twice as fast. How many
-    threads a scan has does not depend on how many run. Raises UsageError for a device that is not there.
+    On GPUs, one scan each and the cores shared out. On the CPU, one thread per scan and as many scans as
+    cores and memory allow: two threads are not twice as fast.
+
+    Raises:
+        UsageError: `jobs` or `threads` below 1, or no such device.
     """
     if (jobs is not None and jobs < 1) or (threads is not None and threads < 1):
         raise UsageError("--jobs and --threads are numbers from 1")
@@ -49,11 +51,11 @@ def places(device: str, jobs: int | None, threads: int | None) -> tuple[list[str
 
 
 class LocalPool:
-    """Iterate over it for what the jobs say, until all have ended; leave its block, and they are stopped."""
+    """Iterates over the messages of the jobs until all have ended; leaving its block stops them."""
 
     def __init__(self, jobs: Sequence[Job], devices: Sequence[str], limits: Limits) -> None:
-        self.waiting, self.left, self.limits = deque(jobs), len(jobs), limits
-        self.said: queue.Queue[tuple[Job, Message] | BaseException] = queue.Queue()
+        self.waiting, self.unfinished, self.limits = deque(jobs), len(jobs), limits
+        self.messages: queue.Queue[tuple[Job, Message] | BaseException] = queue.Queue()
         self.stop = threading.Event()
         self.threads = [
             threading.Thread(target=self._work, args=(device,), daemon=True)
@@ -68,20 +70,20 @@ class LocalPool:
                 return
             try:
                 job = replace(job, device=device)
-                self.said.put((job, run_job(job, self.limits, self.stop.is_set, partial(self._say, job))))
-            except BaseException as error:  # noqa: BLE001 a bug is raised where the batch is, not lost in a thread
-                self.said.put(error)
+                self._send(job, run_job(job, self.limits, self.stop.is_set, partial(self._send, job)))
+            except BaseException as error:  # noqa: BLE001 a bug is raised in the main thread, not lost here
+                self.messages.put(error)
 
-    def _say(self, job: Job, message: Message) -> None:
-        self.said.put((job, message))
+    def _send(self, job: Job, message: Message) -> None:
+        self.messages.put((job, message))
 
     def __iter__(self) -> Iterator[tuple[Job, Message]]:
-        while self.left:
-            said = self.said.get()
-            if isinstance(said, BaseException):
-                raise said
-            self.left -= any(end in said[1] for end in FINAL_MESSAGES)
-            yield said
+        while self.unfinished:
+            item = self.messages.get()
+            if isinstance(item, BaseException):
+                raise item
+            self.unfinished -= any(end in item[1] for end in FINAL_MESSAGES)
+            yield item
 
     def __enter__(self) -> LocalPool:
         for thread in self.threads:

@@ -1,4 +1,4 @@
-"""Files that one process at a time holds, and that are free again however it ends."""
+"""Files that one process at a time holds, and that are released however it ends."""
 
 from __future__ import annotations
 
@@ -22,9 +22,18 @@ log = logging.getLogger("recon")
 
 @contextmanager
 def locked(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
-    """Hold `path`, a file that is there only meanwhile. The kernel lets go of it when the process ends, also
-    when it is killed; on NFS its server does. Raises OutputError, naming the holder of `what`, where another
-    process still has it after `wait` seconds. On a file system without locks, a log line says so.
+    """Holds the lock file `path`, which exists only meanwhile.
+
+    The kernel, or on NFS its server, releases it when the process ends, even if killed. On a file system
+    without locks, a warning is logged and the work goes on.
+
+    Args:
+        path: the lock file.
+        what: what is locked, for messages.
+        wait: seconds to wait for it.
+
+    Raises:
+        OutputError: another process holds it, or it cannot be written.
     """
     deadline = time.monotonic() + wait
     while (descriptor := _attempt(path, what)) is None:
@@ -42,7 +51,7 @@ def locked(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
 
 
 def _attempt(path: Path, what: str) -> int | None:
-    """The open file, held; None where another process holds it."""
+    """The descriptor of the locked file; None if another process holds it."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A process for one scan, seen to its end: its messages, its limits, and what to say if it dies."""
+"""The process for one scan, seen to its end: its messages, its limits, and the error if it dies."""
 
 from __future__ import annotations
 
@@ -30,18 +30,25 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one scan: wall time, and memory that its process may hold; None is no limit."""
+    """Limits of one scan, wall time and resident memory; None is no limit."""
 
     seconds: float | None = None
     bytes: int | None = None
 
 
 def run_job(
-    job: Job, limits: Limits, unwanted: Callable[[], bool], tell: Callable[[Message], None]
+    job: Job, limits: Limits, unwanted: Callable[[], bool], on_message: Callable[[Message], None]
 ) -> Message:
-    """Have a process of its own do `job`; returns its last message, {"done"}, {"failed"} or {"stopped"}, made
-    up where it could not say it itself; `tell` gets all before. Once `unwanted` is true, the process is
-    stopped, and has saved what it had.
+    """Runs `job` in a process of its own.
+
+    Args:
+        job: what to convert.
+        limits: the process is killed beyond them.
+        unwanted: polled; once true, the process is told to save its state and stop.
+        on_message: called with each message but the last.
+
+    Returns:
+        The last message: {"done"}, {"failed"} or {"stopped"}, made up if the process died without one.
     """
     threads = {f"{name}_NUM_THREADS": str(job.threads) for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
     process = subprocess.Popen(
@@ -57,15 +64,15 @@ def run_job(
     )
     assert process.stdin and process.stdout and process.stderr
     messages: queue.Queue[Message | None] = queue.Queue()
-    said: deque[str] = deque(maxlen=MAX_ERROR_LINES)
+    error_lines: deque[str] = deque(maxlen=MAX_ERROR_LINES)
     readers = [
         threading.Thread(target=_read_messages, args=(process.stdout, messages), daemon=True),
-        threading.Thread(target=said.extend, args=(process.stderr,), daemon=True),
+        threading.Thread(target=error_lines.extend, args=(process.stderr,), daemon=True),
     ]
     for reader in readers:
         reader.start()
     try:
-        last = _followed(process, job, limits, messages, unwanted, tell)
+        last = _last_message(process, job, limits, messages, unwanted, on_message)
     finally:
         if process.poll() is None:
             process.kill()
@@ -75,22 +82,22 @@ def run_job(
         for stream in (process.stdout, process.stderr):
             stream.close()
         _close(process.stdin)
-    last = last or _death(process.returncode, list(said))
-    if "failed" in last and (manifest := read_manifest(job.mesh)) and not job.left_to_do(manifest):
+    last = last or _crash(process.returncode, list(error_lines))
+    if "failed" in last and (manifest := read_manifest(job.mesh)) and not job.reason_to_run(manifest):
         return {"done": manifest}  # its process was ended when all was done, but for saying so
     return last
 
 
-def _followed(
+def _last_message(
     process: subprocess.Popen[str],
     job: Job,
     limits: Limits,
     messages: queue.Queue[Message | None],
     unwanted: Callable[[], bool],
-    tell: Callable[[Message], None],
+    on_message: Callable[[Message], None],
 ) -> Message | None:
-    """The last message of the process, or what stands for it; None where it died without one."""
-    began, told_to_stop = time.monotonic(), None
+    """The last message of the process, or what replaces it; None if it died without one."""
+    start, stop_time = time.monotonic(), None
     assert process.stdin
     try:
         process.stdin.write(json.dumps(job.as_dict()) + "\n")
@@ -104,17 +111,17 @@ def _followed(
             message = {}
         now = time.monotonic()
         if message is None:
-            return None if told_to_stop is None else {"stopped": True}
+            return None if stop_time is None else {"stopped": True}
         if any(end in message for end in FINAL_MESSAGES):
             return message
         if message:
-            tell(message)
-        if told_to_stop is None and unwanted():
-            told_to_stop = now
+            on_message(message)
+        if stop_time is None and unwanted():
+            stop_time = now
             process.send_signal(signal.SIGINT)
-        if told_to_stop is not None and now - told_to_stop > GRACE_SECONDS:
+        if stop_time is not None and now - stop_time > GRACE_SECONDS:
             return {"stopped": True}
-        if limits.seconds and now - began > limits.seconds:
+        if limits.seconds and now - start > limits.seconds:
             return failed(
                 "TimeLimit", f"not done within the limit of {limits.seconds:g} s; it goes on next time"
             )
@@ -132,15 +139,15 @@ def _read_messages(stream: IO[str], messages: queue.Queue[Message | None]) -> No
 
 
 def _memory(pid: int) -> int:
-    """Bytes that the process holds now."""
+    """Resident memory of the process, bytes."""
     try:
         return psutil.Process(pid).memory_info().rss
     except psutil.Error:  # it has just ended
         return 0
 
 
-def _death(code: int, said: list[str]) -> Message:
-    details = "".join(said)
+def _crash(code: int, error_lines: list[str]) -> Message:
+    details = "".join(error_lines)
     if code == -signal.SIGKILL:
         message = (
             "its process was killed, most likely for want of memory: try fewer --jobs, or a --memory-limit"
@@ -148,13 +155,13 @@ def _death(code: int, said: list[str]) -> Message:
     elif code < 0:
         message = f"its process crashed ({signal.Signals(-code).name}); the manifest has the details"
     else:
-        words = said[-1].strip() if said else "it said nothing"
+        words = error_lines[-1].strip() if error_lines else "it printed nothing"
         message = f"its process ended with code {code}: {words}"
     return failed("Crash", message, details or None)
 
 
 def failed(kind: str, message: str, details: str | None = None) -> Message:
-    """The last message of a job that came to no mesh: the error's kind, one line, what helps to find it."""
+    """The last message of a failed job: the error's kind, one line, and details that help to find it."""
     return {"failed": {"kind": kind, "message": message, "details": details}}
 
 

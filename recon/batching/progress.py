@@ -1,4 +1,4 @@
-"""How far a batch is: one bar over all its work, with what runs now, and a line for each scan that ends."""
+"""The progress of a batch: one bar over all its work, and a line for each scan that ends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger("recon")
 
 
 def work(job: Job) -> float:
-    """Seconds that a scan may take, by its settings and its size: good for shares, not for promises."""
+    """Estimated seconds of a scan, by its settings and its size: good for shares, not for promises."""
     field, surface, fit = (job.config[stage] for stage in ("field", "surface", "fit"))
     products = field["width"] ** 2 * (field["hidden"] + 1) * (surface["on_surface"] + surface["off_surface"])
     try:
@@ -35,7 +35,7 @@ def work(job: Job) -> float:
 
 
 class Progress:
-    """A bar on standard error, where `show`; told every message of every job."""
+    """A bar on standard error, if `show`, that follows the messages of all jobs."""
 
     def __init__(self, jobs: Sequence[Job], show: bool) -> None:
         self.work = {job.name: work(job) for job in jobs}
@@ -45,6 +45,7 @@ class Progress:
         self.bar = Bar("batch", show)
 
     def heard(self, job: Job, message: Message) -> None:
+        """Updates the bar with a message of `job`."""
         if "stage" in message:
             begin, length = SPANS.get(message["stage"], (0.0, 0.0))
             self.shares[job.name] = begin + length * message["share"]

@@ -1,4 +1,4 @@
-"""What became of each scan of a batch: as rows, as a table to read, as CSV and JSON."""
+"""The outcome of each scan of a batch: as rows, as a table to read, as CSV and JSON."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ CSV_FILE, JSON_FILE = SUMMARY_FILE, "summary.json"
 class Result:
     """One scan of a batch.
 
-    scan      its path below the folder, with slashes; with one at its end, a folder that cannot be read
-    mesh      the path of its mesh, there or not
-    state     "done", "done before", "failed" or "unfinished"
-    manifest  what stands beside the mesh, if anything: {"result": {"faces", ...}, "error", "run", ...}
-    unread    of such a folder, what is wrong with it
+    Attributes:
+        scan: its path below the folder, with slashes; with a trailing one, an unreadable folder.
+        mesh: the path of its mesh, whether it exists or not.
+        state: "done", "done before", "failed" or "unfinished".
+        manifest: the content of the manifest, {"result": {"faces", ...}, "error", "run", ...}, if any.
+        unread: what is wrong with an unreadable folder.
     """
 
     scan: str
@@ -43,35 +44,36 @@ class Result:
 
     @classmethod
     def of(cls, job: Job, state: str, manifest: dict[str, Any] | None) -> Result:
+        """The result of `job`."""
         return cls(job.name, Path(job.mesh), state, manifest)
 
     @property
-    def is_there(self) -> bool:
-        """Whether the mesh is."""
+    def has_mesh(self) -> bool:
+        """Whether the mesh exists."""
         return self.state in (DONE, DONE_BEFORE)
 
     @property
     def error(self) -> str | None:
-        """One line on what went wrong."""
+        """What went wrong, one line."""
         error = self.manifest["error"] if self.manifest and self.state == FAILED else None
         return error["message"] if error else self.unread
 
     def row(self, out: Path) -> dict[str, Any]:
-        """By `CSV_COLUMNS`; the mesh's path below `out`, None where there is no value."""
+        """The values of `CSV_COLUMNS`, None where there is none; the mesh's path is below `out`."""
         row: dict[str, Any] = dict.fromkeys(CSV_COLUMNS)
         row |= {"scan": self.scan, "state": self.state, "error": self.error}
-        if self.is_there and self.manifest:
+        if self.has_mesh and self.manifest:
             result, run = self.manifest["result"], self.manifest["run"]
             row |= {name: result[name] for name in CSV_COLUMNS if name in result}
-            away = result["scan_to_mesh"]
-            row |= {"scan_to_mesh": away["mean"], "scan_to_mesh_p95": away["p95"]}
-            row |= {"scan_to_mesh_largest": away["largest"], "mesh": self.mesh.relative_to(out).as_posix()}
+            error = result["scan_to_mesh"]
+            row |= {"scan_to_mesh": error["mean"], "scan_to_mesh_p95": error["p95"]}
+            row |= {"scan_to_mesh_largest": error["largest"], "mesh": self.mesh.relative_to(out).as_posix()}
             row |= {"seconds": run["seconds"], "peak_memory": run["peak_memory"]}
         return row
 
 
 def counts(results: Sequence[Result]) -> dict[str, int]:
-    """How many scans are in each state."""
+    """The number of scans in each state."""
     found = Counter(result.state for result in results)
     return {state: found[state] for state in STATES}
 
@@ -84,7 +86,7 @@ def report(results: Sequence[Result], folder: Path, out: Path) -> dict[str, Any]
 
 
 def write_summary(results: Sequence[Result], folder: Path, out: Path) -> None:
-    """summary.csv and summary.json in `out`. Raises OutputError where the disk refuses."""
+    """Writes summary.csv and summary.json to `out`. Raises OutputError if the disk refuses."""
     content = report(results, folder, out)
     with atomic_path(out / JSON_FILE, overwrite=True) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -97,7 +99,7 @@ def write_summary(results: Sequence[Result], folder: Path, out: Path) -> None:
         rows.writerows(content["scans"])
 
 
-def how_many(scans: int) -> str:
+def scan_count(scans: int) -> str:
     """As "1 scan"."""
     return f"{scans} scan{'' if scans == 1 else 's'}"
 
@@ -106,7 +108,7 @@ TABLE_HEADER = ("scan", "points", "seconds", "faces", "scan to mesh", "watertigh
 
 
 def cells(row: dict[str, Any]) -> tuple[str, ...]:
-    """A row as it is read, under `TABLE_HEADER`; empty where there is nothing to say."""
+    """A row as text, under `TABLE_HEADER`."""
     unit = f" {row['unit']}" if row["unit"] else ""
     return (
         row["scan"],
@@ -120,7 +122,7 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def table(results: Sequence[Result], out: Path) -> list[str]:
-    """Lines to read: one a scan, and a last one that counts them."""
+    """Lines of text: one per scan, and a last one with the counts."""
     rows = [TABLE_HEADER, *(cells(result.row(out)) for result in results)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(TABLE_HEADER))]
     lines = []
@@ -131,4 +133,4 @@ def table(results: Sequence[Result], out: Path) -> list[str]:
         ]
         lines.append("  ".join([*line, row[6]]).rstrip())
     numbers = ", ".join(f"{number} {state}" for state, number in counts(results).items() if number)
-    return [*lines, f"{how_many(len(results))}: {numbers}"]
+    return [*lines, f"{scan_count(len(results))}: {numbers}"]

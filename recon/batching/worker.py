@@ -1,8 +1,8 @@
-"""What a process of its own does with one scan: `python -m recon.batching.worker`, a job on standard input.
+"""The process of one scan: `python -m recon.batching.worker`, with a job on standard input.
 
-It says how it goes on standard output, a JSON object a line: {"stage", "share"}, {"warning"}, and
-at its end {"done": manifest}, {"failed": error} or {"stopped"}. When standard input closes, nobody wants the
-result any more, and it ends.
+It reports on standard output, one JSON object per line: {"stage", "share"}, {"warning"}, and at its end
+{"done": manifest}, {"failed": error} or {"stopped"}. It ends when standard input closes: nobody wants the
+result any more.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ Tell = Callable[[dict[str, Any]], None]
 
 
 def main() -> None:
+    """Converts the scan of the job on standard input."""
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print is no message
     tell = Messages(stream)
@@ -53,7 +54,7 @@ def main() -> None:
 
 
 def unforeseen(error: Exception) -> dict[str, Any]:
-    """What is said of an error that is no ReconError: out of memory, or a bug."""
+    """Describes an error that is no ReconError: out of memory, or a bug."""
     words = f"{type(error).__name__}: {error}".splitlines()[0]
     if isinstance(error, MemoryError) or "not enough memory" in words or "out of memory" in words:
         kind, message = "OutOfMemory", f"the scan needs more memory than there is ({words})"
@@ -63,17 +64,19 @@ def unforeseen(error: Exception) -> dict[str, Any]:
 
 
 class Messages:
-    """One JSON object a line, and few about the same stage."""
+    """Writes messages, one JSON object per line, and not too many about the same stage."""
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
         self.stage, self.said = "", -math.inf
 
     def __call__(self, message: dict[str, Any]) -> None:
+        """Writes one message."""
         self.stream.write(json.dumps(message) + "\n")
         self.stream.flush()
 
     def stage_is(self, stage: str, share: float = 0.0) -> None:
+        """Reports how far a stage is."""
         now = time.monotonic()
         if stage != self.stage or now - self.said >= REPORT_SECONDS:
             self.stage, self.said = stage, now
@@ -81,13 +84,14 @@ class Messages:
 
 
 class Records(logging.Handler):
-    """The log of one scan: kept for its manifest, warnings said at once."""
+    """Collects the log of one scan for its manifest, and reports warnings at once."""
 
     def __init__(self, tell: Tell) -> None:
         super().__init__(logging.INFO)
         self.tell, self.lines = tell, list[str]()
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Collects one record."""
         self.lines.append(record.getMessage())
         if record.levelno >= logging.WARNING:
             self.tell({"warning": record.getMessage()})
@@ -99,7 +103,7 @@ def _end_when_unwanted() -> None:
 
 
 def _done(values: dict[str, Any], tell: Messages) -> dict[str, Any]:
-    """Convert the scan, unless that was done meanwhile; returns its manifest."""
+    """Converts the scan, unless that has been done meanwhile; returns its manifest."""
     from recon.batching.job import VERSION, Job, lock_path, read_manifest
     from recon.batching.lock import locked
 
@@ -115,18 +119,18 @@ def _done(values: dict[str, Any], tell: Messages) -> dict[str, Any]:
     with locked(lock_path(mesh), job.name, wait=math.inf):
         tell.stage_is("reading")
         before = read_manifest(mesh)
-        if before and not job.left_to_do(before):
+        if before and not job.reason_to_run(before):
             return before
         return _convert(job, mesh, before, tell)
 
 
 def _convert(job: Any, mesh: Path, before: dict[str, Any] | None, tell: Messages) -> dict[str, Any]:
     from recon.base.files import remove_leftovers
-    from recon.batching.job import check_own, fingerprint, manifest_path, picture_path, write_manifest
+    from recon.batching.job import check_replaceable, fingerprint, manifest_path, picture_path, write_manifest
     from recon.surface.conversion import convert, run_folder
     from recon.surface.settings import Config
 
-    check_own(job, before)
+    check_replaceable(job, before)
     for path in (mesh, picture_path(mesh), manifest_path(mesh)):
         remove_leftovers(path)
     records = Records(tell)
@@ -169,7 +173,7 @@ def _convert(job: Any, mesh: Path, before: dict[str, Any] | None, tell: Messages
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells a file from another that took its place; None where there is none."""
+    """What tells a file from another that took its place; None if there is none."""
     try:
         return path.stat().st_ino, path.stat().st_mtime_ns
     except FileNotFoundError:
@@ -216,7 +220,7 @@ def _draw(surface: Any, path: Path) -> None:
 
 
 def _peak_memory() -> int:
-    """Bytes."""
+    """Peak resident memory, bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 

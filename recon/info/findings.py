@@ -1,4 +1,4 @@
-"""What is known of a scan or a mesh, in facts and in sentences: what is wrong, and what is done about it."""
+"""What is known of a scan or a mesh, as values and as sentences: problems, and what is done about them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ MAX_FLOAT32_LOSS = 0.1  # of the spacing: if single precision moves points furth
 
 @dataclass(frozen=True)
 class Survey:
-    """What a surface through a cloud rests on, its usable points; lengths in the file's own unit.
+    """Properties of a cloud's usable points that matter for a surface; lengths in the file's unit.
 
-    density      points to a square unit of area, the median
-    noise        standard deviation of the points off their surface
-    outliers     points that are no part of a surface
-    closed       whether the points are all round a solid, but for small holes
-    depth_image  whether they are the pixels of a camera at the origin
-    rounded      whether its depths are rounded
-    thinned      whether `recon mesh` takes a part of them
-    sampled      whether noise, outliers and closed, and the normals' soundness, were found by a part of them
-    Noise and closed are None where too few points are left without the outliers.
+    Noise and closed are None if too few points are left without the outliers.
+
+    Attributes:
+        density: median number of points per square unit of area.
+        noise: standard deviation of the points from their surface.
+        outliers: number of points that are not part of a surface.
+        closed: whether the points surround a solid, but for small holes.
+        depth_image: whether they are the pixels of a camera at the origin.
+        rounded: whether its depths are rounded.
+        thinned: whether `recon mesh` uses a part of them.
+        sampled: whether noise, outliers, closed and the normals' reliability come from a sample.
     """
 
     density: float
@@ -41,7 +43,7 @@ class Survey:
     sampled: bool
 
     def lines(self) -> list[str]:
-        """Some of that for people."""
+        """Some of that as text."""
         out = []
         if self.noise is not None and self.noise < MIN_NOISE / math.sqrt(self.density):
             out.append("noise     none that neighbours show (neither do rounded coordinates)")
@@ -54,19 +56,28 @@ class Survey:
 
 @dataclass(frozen=True)
 class Info:
-    """The content of a file; world frame, lengths in the file's own unit.
+    """The content of a file; world frame, lengths in the file's unit.
 
-    points      points of a cloud, or vertices of a mesh; with `faces` 0 it is a cloud
-    low, high   corners of the box of the finite points; None where there are none
-    spacing     median distance of a finite point to the nearest other place, of a sample
-    not_finite  points with a coordinate that is not finite
-    duplicates  finite points at the place of an earlier one
-    bad_normals normals that are zero or not finite
-    sensors     different places that the points were seen from; 0 where none is known
-    values      the names of the points' other scalars
-    unit        the name of the coordinates' unit where the file states it
-    normals     of a cloud that has sound enough ones to be looked at
-    survey      of a cloud that a surface can be fitted to
+    Attributes:
+        path: as given.
+        format: the file's ending.
+        points: number of points, or of vertices of a mesh.
+        faces: number of faces; 0 for a cloud.
+        has_normals: whether the file has normals.
+        has_colors: whether the file has colours.
+        low: lower corner of the box of the finite points, if any.
+        high: upper corner of it.
+        spacing: median distance from a finite point to the nearest other one, of a sample.
+        not_finite: number of points with a coordinate that is not finite.
+        duplicates: number of finite points at the place of an earlier one.
+        bad_normals: number of normals that are zero or not finite.
+        sensors: number of known scanner positions.
+        values: names of the points' other scalars.
+        unit: the name of the coordinates' unit if the file states it.
+        normals: their reliability, in a cloud that can be fitted.
+        survey: of a cloud that a surface can be fitted to.
+        topology: of a mesh.
+        measures: of a mesh.
     """
 
     path: str
@@ -91,12 +102,12 @@ class Info:
 
     @property
     def kind(self) -> str:
-        """ "mesh" or "cloud"."""
+        """Either "mesh" or "cloud"."""
         return "mesh" if self.faces else "cloud"
 
     @property
     def diagonal(self) -> float | None:
-        """Of the box; None where there is none, or it is too large for a number."""
+        """Of the box; None if there is none, or it overflows."""
         if self.low is None or self.high is None:
             return None
         length = math.dist(self.high, self.low)
@@ -104,12 +115,12 @@ class Info:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What stands in the way of a good surface, a sentence each."""
+        """What stands in the way of a good surface, one sentence each."""
         return tuple(_problems(self))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What `recon mesh` makes of a cloud that is as it should be, a sentence each."""
+        """What `recon mesh` does with a valid cloud, one sentence each."""
         return tuple(_notes(self))
 
     def as_dict(self) -> dict[str, Any]:
@@ -118,7 +129,7 @@ class Info:
         return {"kind": self.kind, "diagonal": self.diagonal, **asdict(self), **said}
 
     def lines(self) -> list[str]:
-        """The same for people."""
+        """Everything, as text."""
         out = [f"file      {self.path}: {self.format}, a {self.kind}"]
         what = f"{self.points:,} points"
         if self.faces:

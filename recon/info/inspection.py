@@ -1,4 +1,4 @@
-"""How what is known of a scan or a mesh is found out; what that says is in `findings.py`."""
+"""Measures what `findings.py` reports of a scan or a mesh."""
 
 from __future__ import annotations
 
@@ -32,13 +32,11 @@ MAX_VOLUME_COORDINATE = 1e90  # cubes of coordinates stay finite
 
 
 def inspect(path: str | Path, *, threads: int = 1) -> Info:
-    """What `path`, a scan or a mesh, holds, and what is wrong with it. Raises ScanError where it cannot be
-    read.
-    """
+    """Reports what a scan or mesh holds and what is wrong with it. Raises ScanError if it is unreadable."""
     content = read_any(path)
     points = content.vertices if isinstance(content, Mesh) else content.points
     finite = np.isfinite(points).all(1)
-    shape, size = _shape(content) if isinstance(content, Mesh) else (None, None)
+    shape, size = _topology_and_measures(content) if isinstance(content, Mesh) else (None, None)
     good = (
         np.ones(len(points), bool)
         if content.normals is None
@@ -49,7 +47,7 @@ def inspect(path: str | Path, *, threads: int = 1) -> Info:
     sensors = content.sensors if isinstance(content, PointCloud) else None
     low, high = (sound.min(0), sound.max(0)) if len(sound) else (None, None)
     spacing = _spacing(places, threads)
-    normals, survey = _looked_at(content, threads) if isinstance(content, PointCloud) else (None, None)
+    normals, survey = _survey(content, threads) if isinstance(content, PointCloud) else (None, None)
     return Info(
         path=str(path),
         format=Path(path).suffix[1:].lower(),
@@ -73,8 +71,8 @@ def inspect(path: str | Path, *, threads: int = 1) -> Info:
     )
 
 
-def _shape(mesh: Mesh) -> tuple[Topology, Measures | None]:
-    """Of a mesh whose volume may be beyond computing: `outward` and the measures are then None."""
+def _topology_and_measures(mesh: Mesh) -> tuple[Topology, Measures | None]:
+    """Topology and measures; `outward` and the measures are None if the volume would overflow."""
     if (np.abs(mesh.vertices) < MAX_VOLUME_COORDINATE).all():
         shape = topology(mesh)
         return shape, measures(mesh, shape)
@@ -82,8 +80,8 @@ def _shape(mesh: Mesh) -> tuple[Topology, Measures | None]:
         return replace(topology(mesh), outward=None), None
 
 
-def _chosen(count: int) -> np.ndarray:
-    """Some of `count` points, spread over the file."""
+def _sample_indices(count: int) -> np.ndarray:
+    """Indices of a sample of `count` points, spread over the file."""
     return np.unique(np.linspace(0, count - 1, min(count, SPACING_SAMPLE_POINTS)).astype(np.int64))
 
 
@@ -91,14 +89,12 @@ def _spacing(places: Float, threads: int) -> float | None:
     if len(places) < 2 or np.abs(places).max() > MAX_COORDINATE:
         return None
     centred = places - places[0]
-    distance, _ = cKDTree(centred).query(centred[_chosen(len(places))], 2, workers=threads)
+    distance, _ = cKDTree(centred).query(centred[_sample_indices(len(places))], 2, workers=threads)
     return float(np.median(distance[:, 1]))
 
 
-def _looked_at(cloud: PointCloud, threads: int) -> tuple[NormalCheck | None, Survey | None]:
-    """How sound the normals of `cloud` are, where it has any, and what else `recon mesh` goes by; None for
-    a cloud that it refuses.
-    """
+def _survey(cloud: PointCloud, threads: int) -> tuple[NormalCheck | None, Survey | None]:
+    """The reliability of the normals, if any, and the survey of `cloud`; None if it cannot be fitted."""
     try:
         cloud, _ = clean(cloud)
     except ScanError:
@@ -134,22 +130,24 @@ def _looked_at(cloud: PointCloud, threads: int) -> tuple[NormalCheck | None, Sur
 
 
 def _without_outliers(unit: PointCloud, threads: int) -> tuple[NormalCheck | None, float | None, bool | None]:
-    """Of a cloud in the unit frame its normals' soundness, and noise and closedness with normals as `recon
-    mesh` would have them; None where too few points are left.
+    """The reliability of the normals, the noise and whether the scan is closed, of a cloud in the unit frame.
+
+    The latter two are found with the normals that `recon mesh` would use. All are None if too few points are
+    left.
     """
     try:
         unit, _ = clean(unit)
     except ScanError:
         return None, None, None
     check = None if unit.normals is None else check_normals(unit, threads)
-    with _unsaid():
+    with _silent_log():
         unit = oriented(unit, STANDARD.scan, threads)
     return check, point_noise(unit, threads), Surroundings(unit, threads=threads).closed
 
 
 @contextmanager
-def _unsaid() -> Iterator[None]:
-    """Without the log lines of work on a scan: nothing is done to it."""
+def _silent_log() -> Iterator[None]:
+    """Silences the log: nothing is done to the scan."""
     log = logging.getLogger("recon")
     before, log.disabled = log.disabled, True
     try:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from recon.base.runs import kept_state, read_description
+from recon.base.runs import parameter_file, read_description
 from recon.errors import ScanError, SignalError
 from recon.field.derivatives import jet
 from recon.field.jet import VALUE, Jet, Order
@@ -77,7 +77,7 @@ def load_solution(folder: str | Path, device: str | torch.device = "cpu") -> Sol
         )
     except (ScanError, ValueError, KeyError, TypeError):
         raise SignalError(f"{folder} holds no solution: `recon solve … -o FOLDER` makes one") from None
-    snapshot = load_snapshot(kept_state(folder, SignalError, FIELD_FILE))
+    snapshot = load_snapshot(parameter_file(folder, SignalError, FIELD_FILE))
     field = Siren(FieldConfig(**config["field"]), len(units.box), outputs)
     field.load_state_dict(snapshot.field)
     return Solution(field.to(device), units, snapshot, description.get("exact", False), snapshot.seconds)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from recon.base.runs import kept_state, read_description
+from recon.base.runs import parameter_file, read_description
 from recon.errors import ScanError, SignalError
 from recon.field.derivatives import jet
 from recon.field.jet import VALUE, Jet, Order
@@ -119,7 +119,7 @@ def load_fit(folder: str | Path, device: str | torch.device = "cpu") -> Fitted:
     slope = None if saved["slope"] is None else np.array(saved["slope"])
     levels = Levels(saved["gain"], np.array(saved["offset"]), slope)
     config = SignalConfig.from_dict(description["config"])
-    snapshot = load_snapshot(kept_state(folder, SignalError))
+    snapshot = load_snapshot(parameter_file(folder, SignalError))
     siren = Siren(config.field, len(grid.counts), outputs)
     siren.load_state_dict(snapshot.field)
     return Fitted(siren.to(device), mode, grid, levels, config, snapshot, description)

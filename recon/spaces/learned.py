@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recon.base.runs import kept_state, read_description
+from recon.base.runs import parameter_file, read_description
 from recon.errors import ScanError, SignalError
 from recon.field.kernels import fast_kernels
 from recon.spaces.encoders import Observation
@@ -89,7 +89,7 @@ def load_space(folder: str | Path, device: str | torch.device = "cpu") -> Learne
         raise SignalError(
             f"{folder} is no run folder of `recon learn`: `recon learn images FOLDER -o DIR` makes one"
         ) from None
-    snapshot = load_snapshot(kept_state(folder, SignalError))
+    snapshot = load_snapshot(parameter_file(folder, SignalError))
     space = new_space(description, config)
     space.load_state_dict(snapshot.field)
     return Learned(space.to(device), kind, config, snapshot, description)

@@ -15,7 +15,7 @@ import numpy as np
 
 from recon.base.progress import ProgressCallback, no_progress
 from recon.base.provenance import fingerprint
-from recon.base.runs import own_run, read_description, save_result
+from recon.base.runs import default_run_folder, read_description, save_result
 from recon.errors import OtherRunError
 from recon.geometry import Float, Mesh
 from recon.meshing.files import write_mesh
@@ -40,7 +40,7 @@ def run_folder(named: str | Path | None, out: Path) -> Iterator[Path]:
     if named:
         yield Path(named)
         return
-    temporary = own_run(out)
+    temporary = default_run_folder(out)
     try:
         yield temporary
     except KeyboardInterrupt:
@@ -115,7 +115,7 @@ def convert(
     try:
         result = trained()
     except OtherRunError:
-        if run != own_run(out) and not _same_batch_scan(run, made):
+        if run != default_run_folder(out) and not _same_batch_scan(run, made):
             raise
         shutil.rmtree(run)  # what an earlier command of another kind left behind
         result = trained()

@@ -108,7 +108,7 @@ def reconstruct(
         description = describe_run(config, frame, box, cloud)
         description["origin"] = machine_origin(device_name(where), threads) | dict(origin or {})
         resume = None
-        if run and open_run(Path(run), description, "scan", begin=lambda: save_scan(Path(run), sample)):
+        if run and open_run(Path(run), description, "scan", on_create=lambda: save_scan(Path(run), sample)):
             resume = latest_snapshot(Path(run))
         field = Siren(config.field, generator=torch.Generator().manual_seed(config.seed)).to(where)
         task = SurfaceTask(unit, space, config.surface, config.seed, where)

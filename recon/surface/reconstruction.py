@@ -17,8 +17,8 @@ from recon.base.files import atomic_path
 from recon.base.runs import (
     CHECKPOINT_FILE,
     HISTORY_FILE,
-    kept_state,
     make_folder,
+    parameter_file,
     read_description,
     save_description,
 )
@@ -194,7 +194,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstructi
     if "frame" not in description:
         raise ScanError(f"{folder} is a run of another command, wanted one of `recon mesh`")
     config = Config.from_dict(description["config"])
-    snapshot = load_snapshot(kept_state(folder, ScanError))
+    snapshot = load_snapshot(parameter_file(folder, ScanError))
     siren = Siren(config.field)
     siren.load_state_dict(snapshot.field)
     return Reconstruction(

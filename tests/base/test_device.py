@@ -45,7 +45,7 @@ def test_a_gpu_that_this_pytorch_has_no_code_for_is_told(
     with pytest.raises(UsageError, match=r"Some card has compute capability \d+\.\d, .*--device cpu"):
         choose_device("cuda")
     assert choose_device("auto").type == "cpu"
-    assert "going on without it" in caplog.text
+    assert "using the CPU" in caplog.text
 
 
 def test_why_there_is_no_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,7 @@ def test_the_command_writes_a_column_a_file_and_a_row_a_view(
     assert all(0.05 < shown(panel).mean() < 0.9 for panel in panels)
     assert capsys.readouterr().out == f'{{"screenshot": "{out}"}}\n'
     assert main(["view", *files, "--screenshot", str(out)]) == 1
-    assert "exists: give another name, or --overwrite" in capsys.readouterr().err
+    assert "exists: choose another name, or give --overwrite" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

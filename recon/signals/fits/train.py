@@ -16,7 +16,7 @@ import torch
 from recon.base.device import choose_device, device_name
 from recon.base.progress import ProgressCallback, no_progress
 from recon.base.provenance import fingerprint, machine_origin
-from recon.base.runs import open_run, own_run, save_description, save_result
+from recon.base.runs import default_run_folder, open_run, save_description, save_result
 from recon.field.siren import Siren
 from recon.signals.fitted import Fitted, Levels
 from recon.signals.settings import SignalConfig
@@ -83,7 +83,7 @@ def train(
     description = json.loads(json.dumps(description))
     machine = machine_origin(device_name(job.where), torch.get_num_threads())
     description["origin"] = {**machine, **job.origin, "inputs": prints}
-    before = open_run(job.run, description, "signal", own_run(job.out))
+    before = open_run(job.run, description, "signal", default_run_folder(job.out))
     resume = latest_snapshot(job.run) if before else None
     generator = torch.Generator().manual_seed(config.seed)
     field = Siren(config.field, len(grid.counts), len(levels.offset), generator).to(job.where)
