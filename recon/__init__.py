@@ -8,8 +8,6 @@
 Names load what they need when they are first used: importing `recon` alone is quick.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import Any
 
@@ -17,7 +15,7 @@ from recon.version import VERSION
 
 __version__ = VERSION
 
-_HOME = {
+_MODULE_OF = {
     "Config": "recon.surface.settings",
     "Evaluation": "recon.surface.evaluation",
     "Frame": "recon.geometry",
@@ -40,13 +38,13 @@ _HOME = {
     "write_mesh": "recon.meshing.files",
     "write_report": "recon.report.page",
 }
-__all__ = sorted(_HOME)
+__all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'recon' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    return getattr(importlib.import_module(_MODULE_OF[name]), name)
 
 
 def __dir__() -> list[str]:

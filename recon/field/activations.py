@@ -13,8 +13,6 @@ keep differences between points through 8 layers, where a SIREN's lose nine tent
     relu-pe         relu of positional encodings: Mildenhall et al. 2020, arXiv:2003.08934
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ ordinary function of the parameters that autograd differentiates once.
 Shapes: n points, m coordinates, k outputs. Derivatives are in the frame of the points.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Which derivatives of a field are wanted, and the derivatives."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -54,7 +52,7 @@ class Jet:
     second: Tensor
 
     @classmethod
-    def of(cls, stack: Tensor, order: Order, axes: int) -> Jet:
+    def of(cls, stack: Tensor, order: Order, axes: int) -> "Jet":
         """The jet stacked in one tensor (blocks, n, k)."""
         first = 1 + (axes if order.first else 0)
         return cls(stack[0], stack[1:first], stack[first:])

@@ -1,7 +1,5 @@
 """The settings of a network."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 
@@ -37,7 +35,7 @@ class FieldConfig:
         within=(0, 24),
     )
 
-    def resolved_for(self, spacing: float, noise: float = 0.0) -> FieldConfig:
+    def resolved_for(self, spacing: float, noise: float = 0.0) -> "FieldConfig":
         """With spread and octaves for points `spacing` apart, with `noise` off their surface; unit frame.
 
         The highest frequency turns by at most `PHASE_PER_SPACING` rad over the root of the summed squares of

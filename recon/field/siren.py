@@ -6,8 +6,6 @@ Sitzmann, Martel, Bergman, Lindell, Wetzstein, "Implicit Neural Representations 
 Functions", NeurIPS 2020, arXiv:2006.09661, sections 3.1-3.2.
 """
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 
@@ -39,11 +37,7 @@ class Siren(nn.Module):
     """
 
     def __init__(
-        self,
-        config: FieldConfig,
-        inputs: int = 3,
-        outputs: int = 1,
-        generator: torch.Generator | None = None,
+        self, config: FieldConfig, inputs: int = 3, outputs: int = 1, generator: torch.Generator | None = None
     ) -> None:
         super().__init__()
         generator = generator or torch.Generator().manual_seed(0)

@@ -7,21 +7,10 @@
 Names load what they need when they are first used: importing the settings is quick.
 """
 
-from __future__ import annotations
-
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from recon.base.settings import Schedule
-    from recon.field.jet import GRADIENT, VALUE, Jet, Order, hessian_order, laplacian_order
-    from recon.pde.problem import Equation, Problem, at_points, inside
-    from recon.pde.settings import SolveConfig
-    from recon.pde.solution import Solution, load_solution
-    from recon.pde.solver import solve
-    from recon.training.constraints import Draw
-
-_HOME = {
+_MODULE_OF = {
     "GRADIENT": "recon.field.jet",
     "VALUE": "recon.field.jet",
     "Draw": "recon.training.constraints",
@@ -39,27 +28,10 @@ _HOME = {
     "load_solution": "recon.pde.solution",
     "solve": "recon.pde.solver",
 }
-__all__ = [
-    "GRADIENT",
-    "VALUE",
-    "Draw",
-    "Equation",
-    "Jet",
-    "Order",
-    "Problem",
-    "Schedule",
-    "Solution",
-    "SolveConfig",
-    "at_points",
-    "hessian_order",
-    "inside",
-    "laplacian_order",
-    "load_solution",
-    "solve",
-]
+__all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'recon.pde' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    return getattr(importlib.import_module(_MODULE_OF[name]), name)

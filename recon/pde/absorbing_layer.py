@@ -8,8 +8,6 @@ unit point source radiates -(i/4) H₀⁽²⁾(k r). The equation is divided by 
 layer no more than the region.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -4,8 +4,6 @@ Golub, Pereyra 1973, "The differentiation of pseudo-inverses and nonlinear least
 variables separate", doi:10.1137/0710036.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

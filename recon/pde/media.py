@@ -1,7 +1,5 @@
 """Media: maps of the slowness 1/c over a square."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

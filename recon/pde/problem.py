@@ -6,8 +6,6 @@
 and a linear problem stays a least-squares problem.)
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Shared by the named problems: their folder, what is written there, errors against a reference."""
 
-from __future__ import annotations
-
 import shutil
 import time
 from collections.abc import Mapping, Sequence

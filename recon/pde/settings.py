@@ -1,7 +1,5 @@
 """The settings of `recon solve`, by problem and preset; docs/pde.md explains the values."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from recon.base.settings import StagedConfig, setting

@@ -1,7 +1,5 @@
 """A solved problem: unknowns that can be evaluated anywhere, with derivatives."""
 
-from __future__ import annotations
-
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path

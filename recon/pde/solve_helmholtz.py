@@ -1,7 +1,5 @@
 """The field of sources in a medium, compared with the direct solver's and, if uniform, the closed form."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Sequence

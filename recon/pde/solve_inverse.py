@@ -1,7 +1,5 @@
 """An unknown slowness from recorded waves: from a file, or simulated in a known medium, with noise."""
 
-from __future__ import annotations
-
 import math
 import time
 from pathlib import Path

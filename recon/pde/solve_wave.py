@@ -1,7 +1,5 @@
 """Waves in a medium over time, compared with those of finite differences."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Sequence

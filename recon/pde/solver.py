@@ -1,7 +1,5 @@
 """From a declared problem to its solution."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import time

@@ -4,8 +4,6 @@ page.html is the template, page.css its style, page.js the 3-D view, drawn with 
 itself forbids the browser to load anything.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Callable, Sequence

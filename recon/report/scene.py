@@ -1,7 +1,5 @@
 """Mesh and scan for the page, quantised from a corner, which keeps survey coordinates exact."""
 
-from __future__ import annotations
-
 import base64
 from dataclasses import dataclass
 from typing import Any

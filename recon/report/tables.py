@@ -1,7 +1,5 @@
 """The figures of the page as HTML: tiles, settings, and where the run comes from."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable, Mapping
 from html import escape

@@ -1,7 +1,5 @@
 """A fitted signal: a field that can be evaluated anywhere."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The settings of `recon fit`, by mode and preset; docs/signals.md explains the values."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from recon.base.settings import StagedConfig, setting
@@ -36,7 +34,7 @@ class SignalConfig(StagedConfig):
     samples: SamplesConfig = SamplesConfig()
     fit: FitConfig = FitConfig(steps=1000, rate=1e-3, warmup=20, watch=False)
 
-    def resolved_for(self, spacing: float, axes: int) -> SignalConfig:
+    def resolved_for(self, spacing: float, axes: int) -> "SignalConfig":
         """With the settings that depend on the signal; its samples are `spacing` apart in the unit frame."""
         field = self.field
         if axes == 1 and field.spread is None:
@@ -53,9 +51,7 @@ STANDARD: dict[str, SignalConfig] = {
     "blend": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
     "inpaint": _PICTURE.with_(field={"omega_first": 10.0, "spread": 1.0}, fit={"rate": 3e-4}),
     "audio": _PICTURE.with_(
-        field={"width": 384, "omega_first": 10.0},
-        samples={"batch": 16384},
-        fit={"steps": 1500, "rate": 5e-4},
+        field={"width": 384, "omega_first": 10.0}, samples={"batch": 16384}, fit={"steps": 1500, "rate": 5e-4}
     ),
     "video": _PICTURE.with_(field={"width": 384}, samples={"batch": 16384}, fit={"steps": 2000}),
 }

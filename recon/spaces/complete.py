@@ -1,7 +1,5 @@
 """`recon complete` of pictures: a whole one from a part, by a learnt space of pictures."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import replace
 from pathlib import Path

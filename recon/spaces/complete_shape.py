@@ -1,7 +1,5 @@
 """`recon complete` of shapes: a closed surface from points of a part of it, by a learnt space of shapes."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Any

@@ -6,8 +6,6 @@ cnn                  a picture with zeros for unknown pixels, and the mask of kn
 partial-conv         convolutions over known pixels only (Liu et al. 2018, arXiv:1804.07723)
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from itertools import pairwise

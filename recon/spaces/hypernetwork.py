@@ -7,8 +7,6 @@ Sitzmann, Martel, Bergman, Lindell, Wetzstein 2020, section 4.4 (arXiv:2006.0966
 parameter's initial magnitude, so that all of them move alike.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

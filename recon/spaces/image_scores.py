@@ -8,8 +8,6 @@ the number of known pixels:
     nearest image   of the training set, by the known pixels
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`recon learn`: from a collection of signals to a space of them, in a run folder; images and shapes."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import time
@@ -44,10 +42,7 @@ class LearnJob:
 
 
 def train_space(
-    job: LearnJob,
-    space: Mapping[str, Any],
-    signals: Sequence[NDArray[Any]],
-    task: SpaceTask,
+    job: LearnJob, space: Mapping[str, Any], signals: Sequence[NDArray[Any]], task: SpaceTask
 ) -> tuple[Learned, float]:
     """Train a space on `task`; returns it and the seconds.
 
@@ -66,11 +61,7 @@ def train_space(
     description["origin"] = {**machine, **(job.origin or {})}
     resume = latest_snapshot(job.run) if open_run(job.run, description, "signal") else None
     field = new_space(description, config).to(job.where)
-    watchers: list[Callback] = [
-        *job.callbacks,
-        Checkpoint(job.run),
-        *([board] if board else []),
-    ]
+    watchers: list[Callback] = [*job.callbacks, Checkpoint(job.run), *([board] if board else [])]
     start = time.monotonic()
     snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
     seconds = time.monotonic() - start

@@ -1,7 +1,5 @@
 """`recon learn images`: a space of pictures."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path

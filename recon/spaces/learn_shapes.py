@@ -1,7 +1,5 @@
 """`recon learn shapes`: a space of solids, of the family in `recon.spaces.shape_sampler`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A trained space of functions: from some samples to a field."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

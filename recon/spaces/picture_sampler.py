@@ -1,7 +1,5 @@
 """Pictures of which some pixels are known: training and test data of a space of pictures."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

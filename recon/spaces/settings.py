@@ -1,7 +1,5 @@
 """The settings of `recon learn`; λ1 and λ2 of pictures are the paper's, docs/studies.md explains the rest."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from recon.base.settings import StagedConfig, setting

@@ -6,8 +6,6 @@ of it (Quilez, "3D distance functions", iquilezles.org). Signals are truncated d
 is far outside. Known are points of a shape's surface with their normals, from all of it or from one side.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -46,7 +44,7 @@ class Solids:
     radius: Tensor
     cut: Tensor
 
-    def __getitem__(self, which: Tensor | slice) -> Solids:
+    def __getitem__(self, which: Tensor | slice) -> "Solids":
         return Solids(*(part[which] for part in vars(self).values()))
 
     def __len__(self) -> int:

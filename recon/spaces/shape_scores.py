@@ -7,8 +7,6 @@ distance: mean |Φ - d| around the surface and in the box, d truncated; surface:
 completed surface to the true one, and back, of meshes; both in thousandths of half the box.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

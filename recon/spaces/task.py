@@ -4,8 +4,6 @@ data     mean ‖Φ_θ(x) - f(x)‖²       over samples of each signal, known t
 over the numbers of the latent vectors weights  mean θ²                     over the predicted parameters
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

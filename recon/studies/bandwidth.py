@@ -5,8 +5,6 @@ then compared with it between the samples (interpolation) and up to a fifth beyo
 (extrapolation).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

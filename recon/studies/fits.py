@@ -1,7 +1,5 @@
 """Small fits for the studies, by the program's own trainer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.resources import files

@@ -8,8 +8,6 @@ biases of 256 units, 0.89 (squared: 0.80) without any. From a layer to the one b
 E[cos² z] = 1 + exp(-2(s² + t²)).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace

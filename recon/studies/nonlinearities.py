@@ -5,8 +5,6 @@ values, and their gradients and Laplacians compared; and, as in its figure 3 for
 gradient alone and to the Laplacian alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial

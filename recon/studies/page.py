@@ -1,7 +1,5 @@
 """A study's findings, and the folder they are written to: a self-contained index.html, a CSV, the figures."""
 
-from __future__ import annotations
-
 import base64
 import csv
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """A scan's files to a mesh's file: `recon mesh`, and each job of `recon batch`."""
 
-from __future__ import annotations
-
 import logging
 import shutil
 import time
@@ -61,7 +59,7 @@ def convert(
     preview: float | None = None,
     tensorboard: str | Path | None = None,
     overwrite: bool = False,
-    callbacks: Sequence[Callback] = (),
+    callbacks: "Sequence[Callback]" = (),
     preparing: ProgressCallback = no_progress,
     meshing: Callable[[float], None] = lambda share: None,
     origin: Mapping[str, Any] | None = None,
@@ -99,7 +97,7 @@ def convert(
         reconstruct,  # here, because what cannot be read is to be said without PyTorch
     )
 
-    def trained() -> Reconstruction:
+    def trained() -> "Reconstruction":
         return reconstruct(
             cloud,
             config,
@@ -139,7 +137,7 @@ def _same_batch_scan(run: Path, origin: Mapping[str, Any]) -> bool:
     return "batch" in origin and read_description(run).get("origin", {}).get("batch") == origin["batch"]
 
 
-def mesh_statistics(result: Reconstruction, mesh: Mesh, distances: Float | None = None) -> dict[str, Any]:
+def mesh_statistics(result: "Reconstruction", mesh: Mesh, distances: Float | None = None) -> dict[str, Any]:
     """Counts, topology, size, distances of the scan's points and doubts about a mesh made of `result`.
 
     `distances` (n,), world, are measured here by default. Returns plain values.

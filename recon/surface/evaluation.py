@@ -5,8 +5,6 @@ frame in which the reference's box is centred and its longest side spans [-1, 1]
 units cost no precision, and are reported in thousandths of that half side.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -36,13 +34,13 @@ class Distances:
     largest: float
 
     @classmethod
-    def of(cls, d: Float) -> Distances:
+    def of(cls, d: Float) -> "Distances":
         """The statistics of distances (n,)."""
         median, p95, p99 = np.percentile(d, (50, 95, 99))
         rms = np.sqrt(np.mean(d * d))
         return cls(*(float(x) for x in (d.mean(), rms, median, p95, p99, d.max())))
 
-    def times(self, factor: float) -> Distances:
+    def times(self, factor: float) -> "Distances":
         """The same distances in another unit."""
         return Distances(*(factor * getattr(self, f.name) for f in fields(self)))
 

@@ -13,8 +13,6 @@ gradient of their weighted sum is derived by hand, in one pass for each share of
 plain version.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -87,11 +85,7 @@ class SurfaceTask:
         self.distances = torch.tensor(space.distances, device=device)
         self.evenly = space.uniform
         self.uniform = max(1, round(config.off_surface * space.uniform / len(self.space)))  # of a batch
-        self.weights = {
-            "surface": config.surface,
-            "off": config.off,
-            "eikonal": config.eikonal,
-        }
+        self.weights = {"surface": config.surface, "off": config.off, "eikonal": config.eikonal}
         if cloud.normals is not None:
             self.weights["normal"] = config.normal
         if config.prior is not None:

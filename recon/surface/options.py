@@ -2,8 +2,6 @@
 add up to.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Mapping
 from typing import Any

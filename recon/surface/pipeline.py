@@ -1,7 +1,5 @@
 """The stages of a reconstruction: clean, orient, unit frame, samples of space, task, fit."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping

@@ -4,8 +4,6 @@ Distances are relative to the scan's spacing at each place, so that dense and sp
 scan, are judged alike.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.spatial import cKDTree
 

@@ -1,7 +1,5 @@
 """Previews of a field in training: a coarse mesh, a picture of it, and slices."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable

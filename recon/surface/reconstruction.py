@@ -1,7 +1,5 @@
 """A trained reconstruction: a signed distance that can be queried, meshed and saved."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 Lengths are in the unit frame unless a name says world.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from recon.base.settings import Schedule, StagedConfig, setting
@@ -48,7 +46,7 @@ class SurfaceConfig:
         Schedule(((0.0, 300.0), (1.0, 100.0))), "weight of |Φ - d|, d the scan's distance"
     )
 
-    def resolved_for(self, noise: float, estimated: bool = False) -> SurfaceConfig:
+    def resolved_for(self, noise: float, estimated: bool = False) -> "SurfaceConfig":
         """With weights for points with a standard deviation of `noise`; lower for `estimated` normals."""
         if self.noise_weight is None:
             return self
@@ -69,7 +67,7 @@ class Config(StagedConfig):
     fit: FitConfig = FitConfig()
     mesh: MeshConfig = MeshConfig()
 
-    def resolved_for(self, spacing: float, noise: float, side: float, estimated: bool = False) -> Config:
+    def resolved_for(self, spacing: float, noise: float, side: float, estimated: bool = False) -> "Config":
         """With the settings that depend on the scan.
 
         Its points are `spacing` apart, with a standard deviation of `noise`, in a box of longest `side`,

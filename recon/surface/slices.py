@@ -1,7 +1,5 @@
 """A field on planes through the middle of its scan."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from recon.render.plots import Slice

@@ -5,8 +5,6 @@ Tan, Kartha, Lu 2023, "A comprehensive study of non-adaptive and residual-based 
 physics-informed neural networks", doi:10.1016/j.cma.2022.115671).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """Callbacks of a training: progress bar and TensorBoard (checkpoints are in `checkpoint.py`)."""
 
-from __future__ import annotations
-
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +22,7 @@ class ProgressBar:
     def __init__(self, title: str = "training", show: bool = True) -> None:
         self.bar = Bar(title, show)
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: "Progress") -> None:
         """Update the bar."""
         text = ""
         if history := progress.snapshot.history:
@@ -61,11 +59,11 @@ class TensorBoard:
         self.written = -1.0
 
     @cached_property
-    def writer(self) -> SummaryWriter:
+    def writer(self) -> "SummaryWriter":
         """The writer, opened at its first use."""
         return self._open()
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: "Progress") -> None:
         """Write the last window's row."""
         for row in progress.snapshot.history[-1:]:
             if row["step"] > self.written:

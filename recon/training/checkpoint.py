@@ -1,7 +1,5 @@
 """Snapshots of a training on disk, loaded without executing code, and its history as a table."""
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import io

@@ -6,8 +6,6 @@ Derivatives come in closed form; the gradient of the loss goes forward and back 
 one pass for each share of the samples.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ graph holds them all. It reads and writes the same memory every time, so what ch
 copied into static tensors.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import gc
 from collections.abc import Callable, Iterator

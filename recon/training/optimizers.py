@@ -1,7 +1,5 @@
 """The optimisers: Adam, and Muon (orthogonalised momentum) for the hidden matrices."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -14,7 +12,7 @@ from recon.training.settings import FitConfig
 from recon.training.task import Trainable
 
 
-def make_optimizer(field: Trainable, config: FitConfig) -> Muon:
+def make_optimizer(field: Trainable, config: FitConfig) -> "Muon":
     """The optimiser that `config` names, for `field.flat`."""
     if config.optimizer == "adam":
         return Muon(field.flat, beta2=config.beta2)

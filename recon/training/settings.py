@@ -1,7 +1,5 @@
 """The settings of a training."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from recon.base.settings import setting
@@ -22,6 +20,5 @@ class FitConfig:
     beta2: float = setting(0.98, "averaging of squared gradients", within=(0.0, 0.99999))
     clip: float = setting(1.0, "largest norm of the gradient", within=(1e-9, 1e9))
     watch: bool = setting(
-        True,
-        "true or false: whether a run goes back, slower, when its loss jumps or does not fall",
+        True, "true or false: whether a run goes back, slower, when its loss jumps or does not fall"
     )

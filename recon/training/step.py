@@ -4,8 +4,6 @@ The trainer asks for a window of them and gets the mean terms. On a GPU the firs
 replayed (`cuda_graph.py`), and the host reads nothing before the window's end.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """What the trainer requires of anything that can be fitted."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar, runtime_checkable
 

@@ -6,8 +6,6 @@ returns to the last good snapshot with half the learning rate. A snapshot holds 
 depends on: a resumed run ends as the uninterrupted one, on a CPU bit for bit.
 """
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import logging

@@ -1,7 +1,5 @@
 """Open3D's classic window, for graphics too old for the modern one: no panel, its messages are logged."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Colours that show a quantity on a surface, and their legend."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """A slice of the signed distance to draw: a coloured plane and isolines."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

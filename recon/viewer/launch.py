@@ -1,7 +1,5 @@
 """Opens the window in its own process: graphics drivers end one where other libraries raise."""
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

@@ -1,7 +1,5 @@
 """A legend as a picture."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

@@ -4,8 +4,6 @@ Without a driver, or with a bad one, the renderer ends its process instead of ra
 child (this module as a program), sends it surfaces and cameras, and gets pictures, or notices its end.
 """
 
-from __future__ import annotations
-
 import os
 import pickle
 import subprocess
@@ -63,7 +61,7 @@ class Offscreen:
         self._thing = thing
         return np.frombuffer(answer, np.uint8).reshape(height, width, 3)
 
-    def __enter__(self) -> Offscreen:
+    def __enter__(self) -> "Offscreen":
         return self
 
     def __exit__(self, *_: object) -> None:

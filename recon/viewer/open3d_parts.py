@@ -1,7 +1,5 @@
 """Pieces of a stage, and light, as Open3D objects; and Open3D itself."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a stage is made of: triangles, points and lines with their colours."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """What a window needs, and the messages if it is missing."""
 
-from __future__ import annotations
-
 import ctypes
 import importlib.util
 import os

@@ -1,7 +1,5 @@
 """What is shown: files, run folders and folders of them, as pages of layers. No graphics here."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,7 +43,7 @@ class Page:
 
     title: str
     layers: tuple[Layer, ...]
-    run: Reconstruction | None = None
+    run: "Reconstruction | None" = None
     points: bool = False
 
     @property
@@ -158,7 +156,7 @@ class Scene:
             self._things[path] = time, thing
         return thing
 
-    def _run(self, path: Path) -> Reconstruction:
+    def _run(self, path: Path) -> "Reconstruction":
         from recon.surface.reconstruction import load
 
         return load(path)
@@ -172,7 +170,7 @@ def _time(path: Path) -> int:
         return 0
 
 
-def _mesh_of(folder: Path, run: Reconstruction) -> list[Mesh]:
+def _mesh_of(folder: Path, run: "Reconstruction") -> list[Mesh]:
     """The mesh of a run folder, if its field has a surface yet."""
     if run.trained < 1 and (folder / PREVIEW_FILE).exists():
         from recon.meshing.files import read_mesh

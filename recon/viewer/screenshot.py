@@ -1,7 +1,5 @@
 """Pictures and films of a scene without a window."""
 
-from __future__ import annotations
-
 import importlib.util
 import logging
 import math

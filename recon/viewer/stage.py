@@ -1,7 +1,5 @@
 """What is shown, and what the keys do to it: all of a window but the window."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Open3D's modern window: draws the stage and passes it clicks and keys; nothing else is decided here."""
 
-from __future__ import annotations
-
 import textwrap
 import time
 from collections.abc import Callable

@@ -8,8 +8,6 @@ needs the same six, but stores and re-reads far more). The plain version is
 of outputs, second derivatives and other activations.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
@@ -39,7 +37,7 @@ class Layers:
     last_bias: Tensor
 
     @classmethod
-    def of(cls, field: Siren) -> Layers:
+    def of(cls, field: Siren) -> "Layers":
         """The layers of `field`, detached."""
         weights, biases = field.split(field.flat.detach() * field.factors)
         return cls(field, weights[:-1], biases[:-1], weights[-1], biases[-1])

@@ -15,8 +15,6 @@ needs f''', and one product for the weights and one for the layer below: three a
 network, on as many rows as there are derivatives. The plain version is `recon.field.derivatives.jet_plain`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce

@@ -1,7 +1,5 @@
 """Keep the memory of freed tensors in the process: a training step frees and allocates the same blocks."""
 
-from __future__ import annotations
-
 import ctypes
 import sys
 from functools import cache

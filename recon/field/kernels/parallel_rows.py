@@ -4,8 +4,6 @@ PyTorch splits every single operation among its threads, a hundred times a step,
 slowest: a program that takes a core makes such a step ten times as long. Here threads meet once a pass.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -9,8 +9,6 @@ as good. The forward pass does not: with 10 bits the error of the mesh grows by 
 (docs/ablations.md).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache

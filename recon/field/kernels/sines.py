@@ -4,8 +4,6 @@ On the CPU NumPy's vectorised float32 sine takes a third of PyTorch's time a cor
 within 2 ulp); other devices, and tensors that autograd follows, use PyTorch's.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

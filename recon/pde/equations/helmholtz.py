@@ -6,8 +6,6 @@ Far from it the field of a source in a uniform medium is a point source's times 
 Fourier transform at wavenumber k.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

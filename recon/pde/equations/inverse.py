@@ -8,8 +8,6 @@ source's field in a uniform medium, in closed form, and s = 1 outside the ring o
 √|∇s| is kept small: regions of one slowness.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

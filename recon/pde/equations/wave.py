@@ -5,8 +5,6 @@
 The sampled time grows during the first part of the training.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -5,8 +5,6 @@
 e is that of `recon.pde.absorbing_layer`. The error is second order in the spacing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
@@ -42,13 +40,7 @@ def direct_helmholtz(
     centre = turns - east - west - north - south
     east[:, -1] = west[:, 0] = 0  # beyond them are the sides
     m = n - 2
-    columns = [
-        centre.ravel(),
-        east.ravel()[:-1],
-        west.ravel()[1:],
-        north.ravel()[:-m],
-        south.ravel()[m:],
-    ]
+    columns = [centre.ravel(), east.ravel()[:-1], west.ravel()[1:], north.ravel()[:-m], south.ravel()[m:]]
     matrix = diags(columns, [0, 1, -1, m, -m], format="csc")
     right = -np.outer(inner, inner) * np.asarray(sources)[:, 1:-1, 1:-1]
     found = np.zeros((len(right), n, n), complex)

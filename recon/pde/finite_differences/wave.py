@@ -7,8 +7,6 @@ Second order in both; stable while c·step·√2 ≤ spacing (Courant, Friedrich
 doi:10.1090/S0025-5718-1977-0436612-4) in Mur's form (1981, doi:10.1109/TEMC.1981.303970).
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from recon.base.progress import ProgressCallback, no_progress

@@ -1,7 +1,5 @@
 """A sound fitted: one coordinate, time, and an output a channel."""
 
-from __future__ import annotations
-
 import tempfile
 import time
 from collections.abc import Iterator

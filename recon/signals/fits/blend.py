@@ -1,7 +1,5 @@
 """Two pictures blended seamlessly: a field with the gradients of both (Poisson compositing)."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Any

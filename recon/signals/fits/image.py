@@ -1,7 +1,5 @@
 """A picture fitted: by its values, or by its gradient or Laplacian alone."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A picture from some of its pixels."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Shared by the modes for pictures: the part and size to write, comparison, pictures of derivatives."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

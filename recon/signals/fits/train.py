@@ -1,7 +1,5 @@
 """From a signal's task to a fitted field with its run folder, for all modes."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json

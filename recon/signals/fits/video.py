@@ -1,7 +1,5 @@
 """A film fitted: coordinates (x, y, t), three outputs."""
 
-from __future__ import annotations
-
 import tempfile
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Sound files: WAV, FLAC, OGG and more through libsndfile; WAV and FLAC written. Never whole in memory."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """A folder of pictures as one array of small squares."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from pathlib import Path

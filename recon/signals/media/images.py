@@ -5,8 +5,6 @@ tifffile does not know their colours or compression). Formats: PNG, ISO/IEC 1594
 2.3, tag 274.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import struct

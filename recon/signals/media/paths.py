@@ -1,7 +1,5 @@
 """What a path names, before a library is asked to open it."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

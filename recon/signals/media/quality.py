@@ -1,7 +1,5 @@
 """How close a fitted signal is: PSNR and SSIM of pictures, SNR of sounds."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from recon.geometry import Float

@@ -1,7 +1,5 @@
 """Film files, frame by frame: whatever FFmpeg decodes, through PyAV; MP4 written by PyAV, GIF by Pillow."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -170,13 +168,7 @@ def _gif(frames: Iterator[Frame], path: Path, rate: Fraction) -> None:
     ends = [round(k * 100 / rate) for k in range(len(images) + 1)]  # hundredths of a second
     durations = [10 * max(1, after - before) for before, after in pairwise(ends)]
     images[0].save(
-        path,
-        format="GIF",
-        save_all=True,
-        append_images=images[1:],
-        duration=durations,
-        loop=0,
-        disposal=1,
+        path, format="GIF", save_all=True, append_images=images[1:], duration=durations, loop=0, disposal=1
     )
 
 

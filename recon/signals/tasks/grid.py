@@ -1,7 +1,5 @@
 """Samples on a regular grid: where they are in the unit frame, and which of them a step sees."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,7 +24,7 @@ class Grid:
     halves: tuple[float, ...]
 
     @classmethod
-    def square(cls, *counts: int) -> Grid:
+    def square(cls, *counts: int) -> "Grid":
         """A grid of square cells, the longest side of the box from -1 to 1."""
         return cls(counts, tuple(count / max(counts) for count in counts))
 

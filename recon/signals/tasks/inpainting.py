@@ -5,8 +5,6 @@ data   ‖Φ - f‖² at the known pixels; for s > 1, Φ is replaced by h*Φ ≈
 prior  at random points: total variation, mean |∇Φ|_1; or the Hessian's norm, mean ‖∇²Φ‖_F
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -8,8 +8,6 @@ The derivatives of a picture are those of the cosine series through its pixels, 
 differences of neighbours would be derivatives of a smoother picture.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """Samples fitted as they are: images, audio, video. data: ‖Φ - f‖² (Sitzmann et al. 2020, section 4.1)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
