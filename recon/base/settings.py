@@ -1,7 +1,7 @@
 """Parts of configurations: a stage is a frozen dataclass of settings, a configuration has stages and a seed.
 
-A setting is declared once, by `setting` at its field: default, help, range or choices. The command line, the
-Python API and the run folders all read that.
+A setting is declared once, by `setting` at its field: type, default, help, range or choices, unit. The
+command line, the Python API, the run folders and the JSON Schemas all read that.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ def setting(
     *,
     within: tuple[float, float] = (-math.inf, math.inf),
     choices: tuple[str, ...] | None = None,
+    unit: str | None = None,
+    metavar: str | None = None,
 ) -> Any:
     """A field of a stage.
 
@@ -66,15 +68,23 @@ def setting(
         help: the line that `--help` prints.
         within: the range of numbers, both ends included.
         choices: the allowed strings. None, where a setting may be None, is always allowed.
+        unit: of numbers; "s" allows times like 90s and 2m.
+        metavar: the value's name in `--help`, by default that of its type.
     """
-    return field(default=default, metadata={"help": help, "within": within, "choices": choices})
+    metadata = {"help": help, "within": within, "choices": choices, "unit": unit, "metavar": metavar}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class StagedConfig:
     """Base of all configurations: stages, each a dataclass of settings, and a seed."""
 
-    seed: int = 0
+    seed: int = setting(0, "seed of all random draws", within=(0, 2**63 - 1))
+
+    @property
+    def stages(self) -> dict[str, Any]:
+        """The stages by name."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "seed"}
 
     def with_(self, **stages: dict[str, Any]) -> Self:
         """Returns a copy with settings replaced by stage: `config.with_(fit={"steps": 100})`.
@@ -84,7 +94,7 @@ class StagedConfig:
         """
         changed: dict[str, Any] = {}
         for stage, settings in stages.items():
-            if not hasattr(self, stage):
+            if stage not in self.stages:
                 raise UsageError(f"no stage '{stage}' of settings here: the run is of another kind")
             known = {f.name for f in dataclasses.fields(getattr(self, stage))}
             for name in settings:
@@ -97,17 +107,9 @@ class StagedConfig:
 
     def check(self) -> None:
         """Raises UsageError for a value out of range."""
-        for stage in dataclasses.fields(self):
-            if stage.name == "seed":
-                continue
-            settings = getattr(self, stage.name)
-            for one in dataclasses.fields(settings):
-                value, name = getattr(settings, one.name), f"{stage.name}.{one.name}"
-                (low, high), choices = one.metadata["within"], one.metadata["choices"]
-                if choices and value is not None and value not in choices:
-                    raise UsageError(f"{name} is '{value}', wanted one of {', '.join(choices)}")
-                if isinstance(value, int | float) and not (math.isfinite(value) and low <= value <= high):
-                    raise UsageError(f"{name} is {value}, wanted between {low:g} and {high:g}")
+        _check(self, dataclasses.fields(StagedConfig), "")
+        for name, stage in self.stages.items():
+            _check(stage, dataclasses.fields(stage), f"{name}.")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as run folders store them."""
@@ -122,6 +124,16 @@ class StagedConfig:
             if stage != "seed":
                 stages[stage] = {name: _revived(value) for name, value in settings.items()}
         return config.with_(**stages)
+
+
+def _check(owner: Any, settings: tuple[dataclasses.Field, ...], prefix: str) -> None:
+    for one in settings:
+        value, name = getattr(owner, one.name), prefix + one.name
+        (low, high), choices = one.metadata["within"], one.metadata["choices"]
+        if choices and value is not None and value not in choices:
+            raise UsageError(f"{name} is '{value}', wanted one of {', '.join(choices)}")
+        if isinstance(value, int | float) and not (math.isfinite(value) and low <= value <= high):
+            raise UsageError(f"{name} is {value}, wanted between {low:g} and {high:g}")
 
 
 def _revived(value: Any) -> Any:

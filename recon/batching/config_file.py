@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import Any, NoReturn
 
 import yaml
 
+from recon.base.options import Parser
 from recon.batching.find import matches
 from recon.errors import UsageError
-from recon.surface.options import STAGE_OF, add_setting_options, config_from
+from recon.surface.options import CELL_SIZE_OPTIONS, OPTIONS, add_setting_options, config_from
 from recon.surface.settings import STANDARD, Config
 
-OPTIONS = ("preset", *STAGE_OF, "seed", "set")
 PATTERNS_KEY = "patterns"
-CELL_SIZE_OPTIONS = {"cell", "resolution"}  # one replaces the other
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Settings:
             if unknown := changes.keys() - set(OPTIONS):
                 raise UsageError(f"no option is called '{min(unknown)}'; there are {', '.join(OPTIONS)}")
             given = {name: value for name, value in changes.items() if value is not None}
-            if CELL_SIZE_OPTIONS & given.keys():
+            if given.keys() & set(CELL_SIZE_OPTIONS):
                 options = {name: value for name, value in options.items() if name not in CELL_SIZE_OPTIONS}
             given["set"] = [*options.get("set", ()), *given.get("set", ())]
             options |= given
@@ -101,7 +99,7 @@ def text(value: Any) -> str:
     return ",".join(value) if isinstance(value, list) else str(value)
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     file: Path
 
     def error(self, message: str) -> NoReturn:

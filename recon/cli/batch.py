@@ -6,57 +6,69 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from recon.base.options import seconds, settings_help
-from recon.cli.common import add_common, add_device, say
-from recon.surface.options import add_setting_options
+from recon.base.options import Parser, add_choice, file, folder, reads, scaled, seconds, whole
+from recon.cli.common import (
+    FILES,
+    MACHINE,
+    RUNNING,
+    add_common,
+    add_device,
+    add_overwrite,
+    add_tensorboard,
+    say,
+)
+from recon.surface.options import OPTIONS, add_setting_options
 from recon.surface.settings import STANDARD
 
-HELP = "every scan below a folder to a mesh, in the same tree; given again, it does what is left"
+EXAMPLES = (
+    "recon batch FOLDER OUT",
+    "recon batch FOLDER OUT --pattern '*.e57' --preset draft --faces 50000",
+    "recon batch FOLDER OUT --config batch.yaml --cluster local:2",
+)
+FORMATS = ("ply", "obj", "stl", "glb", "off")
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    add_common(parser)
-    parser.epilog, parser.formatter_class = settings_help(STANDARD), argparse.RawDescriptionHelpFormatter
-    parser.add_argument("folder", metavar="FOLDER", help="where the scans are, and in folders below")
-    parser.add_argument("out", metavar="OUT", help="where the meshes go, an index.html and a summary.csv")
-    parser.add_argument("--pattern", metavar="GLOB", help="only scans like '*.e57' or 'rooms/*'")
-    parser.add_argument(
-        "--config", metavar="YAML", help="options for all scans and by pattern (docs/batch.md)"
+def add_options(parser: Parser) -> None:
+    files = parser.group(FILES)
+    files.add_argument(
+        "folder", metavar="FOLDER", type=folder, help="where the scans are, and in folders below"
     )
-    parser.add_argument(
-        "--format", choices=("ply", "obj", "stl", "glb", "off"), default="ply", help="default: ply"
+    files.add_argument(
+        "out", metavar="OUT", type=folder, help="where the meshes go, an index.html and a summary.csv"
     )
-    parser.add_argument(
-        "--jobs", type=int, metavar="N", help="scans at a time (default: one a GPU, or a core)"
+    files.add_argument("--pattern", metavar="GLOB", help="only scans like '*.e57' or 'rooms/*'")
+    files.add_argument(
+        "--config", metavar="YAML", type=file, help="options for all scans and by pattern (docs/batch.md)"
     )
-    parser.add_argument("--time-limit", type=seconds, metavar="30m", help="for each scan")
-    parser.add_argument("--memory-limit", type=_bytes, metavar="8G", help="for each scan")
-    parser.add_argument(
+    add_choice(files, "--format", FORMATS, "of the meshes (default: ply)", default="ply")
+    files.add_argument("--run", metavar="DIR", type=folder, help="keep the runs there, in the same tree")
+    add_overwrite(files, "meshes in OUT that no batch has made")
+    add_setting_options(parser)
+    running = parser.group(RUNNING)
+    running.add_argument(
+        "--preview", type=seconds, metavar="10s", help="write preview.ply in each run that often"
+    )
+    add_tensorboard(parser, "terms, slices and pictures of each scan")
+    add_common(parser, "CPU threads of each scan (default: 1; on GPUs, the cores shared out)")
+    add_device(parser, "default: auto, all GPUs")
+    machine = parser.group(MACHINE)
+    machine.add_argument(
+        "--jobs", type=whole, metavar="N", help="scans at a time (default: one a GPU, or a core)"
+    )
+    machine.add_argument("--time-limit", type=seconds, metavar="30m", help="for each scan")
+    machine.add_argument("--memory-limit", type=_bytes, metavar="8G", help="for each scan")
+    machine.add_argument(
         "--cluster",
         metavar="ADDRESS",
         help="a Dask scheduler, as tcp://HOST:8786; or local:N, N workers here",
     )
-    parser.add_argument("--gather", action="store_true", help="for clusters that do not share the folders")
-    add_setting_options(parser)
-    parser.add_argument("--run", metavar="DIR", help="keep the runs there, in the same tree")
-    parser.add_argument(
-        "--preview", type=seconds, metavar="10s", help="write preview.ply in each run that often"
-    )
-    parser.add_argument(
-        "--tensorboard", metavar="DIR", help="write terms, slices and pictures there, likewise"
-    )
-    add_device(parser, "default: auto, all GPUs")
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace meshes in OUT that no batch has made"
-    )
+    machine.add_argument("--gather", action="store_true", help="for clusters that do not share the folders")
     parser.set_defaults(threads=None)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     from recon import batch
-    from recon.batching.config_file import OPTIONS
     from recon.batching.summary import report, table
-    from recon.surface.settings import STANDARD
 
     folder, out = Path(options.folder), Path(options.out)
     results = batch(
@@ -84,10 +96,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return report(done, folder, out.absolute())
 
 
-def _bytes(text: str) -> int:
-    units = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-    number, unit = (text[:-1], text[-1].upper()) if text and text[-1].upper() in units else (text, "")
-    try:
-        return int(float(number) * units.get(unit, 1.0))
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"'{text}' is no size: 8G or 500M") from None
+def _size(text: str) -> int:
+    return int(scaled({"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12})(text))
+
+
+_bytes = reads(_size, "a size: 8G or 500M")

@@ -2,45 +2,62 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from argparse import RawDescriptionHelpFormatter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from recon.base.options import settings_help
-from recon.base.settings import StagedConfig
+from recon.base.options import Parser, file, reads, whole
+
+if TYPE_CHECKING:
+    import argparse
+
+FILES, RUNNING, MACHINE = "input and output", "while running", "machine"
 
 
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """What every command takes."""
-    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-    parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
-    threads = "CPU threads (default: %(default)s)"
-    parser.add_argument("--threads", type=int, metavar="N", default=_cores(), help=threads)
+def add_common(parser: Parser, help: str = "CPU threads (default: %(default)s)") -> None:
+    """Adds what every command takes; `help` is of --threads."""
+    running = parser.group(RUNNING)
+    running.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    running.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    parser.group(MACHINE).add_argument("--threads", type=whole, metavar="N", default=_cores(), help=help)
 
 
 def add_kinds(
-    parser: argparse.ArgumentParser,
-    name: str,
-    texts: Mapping[str, str],
-    verb: str,
-    settings: Mapping[str, StagedConfig] | None = None,
-) -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """The kinds of a command, as the modes of `recon fit`, each with a parser that has what every command
-    takes; `settings`, by kind, are listed at the end of its help. The one that is given is `options.NAME`.
+    parser: Parser, name: str, texts: Mapping[str, str], verb: str, examples: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[str, Parser]]:
+    """Yields the kinds of a command, as the modes of `recon fit`, each with its parser.
+
+    The one that is given is `options.NAME`.
     """
-    kinds = parser.add_subparsers(required=True, metavar=name.upper(), dest=name)
+    parser.examples = [some[0] for some in examples.values()][:3]
+    kinds = parser.add_subparsers(
+        title=f"{name}s", required=True, metavar=name.upper(), dest=name, prog=parser.prog
+    )
     for kind, text in texts.items():
         sub = kinds.add_parser(kind, help=text, description=f"{verb} {text}.")
-        if settings:
-            sub.epilog, sub.formatter_class = settings_help(settings[kind]), RawDescriptionHelpFormatter
-        add_common(sub)
+        sub.examples = examples[kind]
         yield kind, sub
 
 
-def add_device(parser: argparse.ArgumentParser, help: str = "default: auto") -> None:
-    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda[:N]", help=help)
+def add_output(parser: Parser, metavar: str, help: str, overwrite: str, required: bool = False) -> None:
+    """Adds -o, and --overwrite with what it replaces."""
+    files = parser.group(FILES)
+    files.add_argument("-o", "--output", metavar=metavar, type=file, required=required, help=help)
+    add_overwrite(files, overwrite)
+
+
+def add_overwrite(group: argparse._ArgumentGroup, what: str) -> None:
+    group.add_argument("--overwrite", action="store_true", help=f"replace {what}")
+
+
+def add_tensorboard(parser: Parser, what: str = "the terms") -> None:
+    help = f"write {what} there for TensorBoard"
+    parser.group(RUNNING).add_argument("--tensorboard", metavar="DIR", help=help)
+
+
+def add_device(parser: Parser, help: str = "default: auto") -> None:
+    parser.group(MACHINE).add_argument("--device", default="auto", metavar="auto|cpu|cuda[:N]", help=help)
 
 
 def _cores() -> int:
@@ -48,15 +65,14 @@ def _cores() -> int:
 
 
 def say(lines: list[str], quiet: bool) -> None:
-    """A summary as it is read, on standard error."""
+    """Prints a summary on stderr."""
     if not quiet:
         print("\n".join(lines), file=sys.stderr)
 
 
-def size(text: str) -> tuple[int, int]:
-    """WIDTHxHEIGHT."""
-    try:
-        width, height = (int(part) for part in text.lower().split("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no size: 800x600") from None
+def _size(text: str) -> tuple[int, int]:
+    width, height = (int(part) for part in text.lower().split("x"))
     return width, height
+
+
+size = reads(_size, "a size: 800x600")

@@ -7,37 +7,56 @@ from pathlib import Path
 from typing import Any
 
 from recon.base.files import check_writable
-from recon.cli.common import add_common, add_device, say, size
+from recon.base.options import QUALITY, Parser, file, folder, number, whole
+from recon.cli.common import FILES, add_common, add_device, add_output, say, size
 from recon.errors import UsageError
 
-HELP = "a picture or shape from a part of it, by a learnt space"
+EXAMPLES = (
+    "recon complete RUN PHOTO.png --keep 100",
+    "recon complete RUN PHOTO.png --mask M.png --zoom 4",
+    "recon complete RUN CLOUD.ply -o MESH.ply",
+)
 FOR_PICTURES = ("mask", "size", "zoom", "between", "refine")
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
+    files = parser.group(FILES)
+    files.add_argument("space", metavar="RUN", type=folder, help="a folder that `recon learn` made")
+    files.add_argument(
+        "input",
+        metavar="IMAGE|CLOUD",
+        type=file,
+        help="a picture, completed in its middle square; or points",
+    )
+    add_output(parser, "OUT", "default: INPUT.complete.png or .ply here", "OUT where it exists")
+    known = parser.group("known part")
+    known.add_argument(
+        "--keep", type=whole, metavar="N", help="know N of its pixels or points, drawn (default: all)"
+    )
+    known.add_argument(
+        "--mask", metavar="PICTURE", type=file, help="instead: bright where pixels are missing"
+    )
+    known.add_argument("--seed", type=whole, default=0, metavar="N", help="of what is drawn (default: 0)")
+    pictures = parser.group("pictures")
+    pictures.add_argument("--size", type=size, metavar="WxH", help="of OUT (default: as the square)")
+    pictures.add_argument("--zoom", type=number, metavar="F", help="instead: F times as many pixels a side")
+    pictures.add_argument(
+        "--between", metavar="IMAGE2", type=file, help="write a strip of pictures from one to the other"
+    )
+    pictures.add_argument("--pictures", type=whole, default=9, metavar="N", help="of that strip (default: 9)")
+    quality = parser.group(QUALITY)
+    quality.add_argument(
+        "--refine",
+        type=whole,
+        default=0,
+        metavar="N",
+        help="fit the predicted field to what is known of a picture, N steps",
+    )
+    quality.add_argument(
+        "--resolution", type=whole, metavar="N", help="of a shape: samples a side (default: 128)"
+    )
     add_common(parser)
-    parser.add_argument("space", metavar="RUN", help="a folder that `recon learn` made")
-    parser.add_argument(
-        "input", metavar="IMAGE|CLOUD", help="a picture, completed in its middle square; or points"
-    )
-    parser.add_argument("-o", "--output", metavar="OUT", help="default: INPUT.complete.png or .ply here")
-    parser.add_argument(
-        "--keep", type=int, metavar="N", help="know N of its pixels or points, drawn (default: all)"
-    )
-    parser.add_argument("--mask", metavar="PICTURE", help="instead: bright where pixels are missing")
-    parser.add_argument("--size", type=size, metavar="WxH", help="of OUT (default: as the square)")
-    parser.add_argument("--zoom", type=float, metavar="F", help="instead: F times as many pixels a side")
-    parser.add_argument("--between", metavar="IMAGE2", help="write a strip of pictures from one to the other")
-    parser.add_argument("--pictures", type=int, default=9, metavar="N", help="of that strip (default: 9)")
-    parser.add_argument(
-        "--refine", type=int, default=0, metavar="N", help="fit the predicted field to what is known, N steps"
-    )
-    parser.add_argument(
-        "--resolution", type=int, metavar="N", help="of a shape: samples a side (default: 128)"
-    )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     add_device(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace OUT where it exists")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

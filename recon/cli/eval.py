@@ -5,19 +5,27 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from recon.cli.common import add_common, say
+from recon.base.options import QUALITY, Parser, file, whole
+from recon.cli.common import FILES, add_common, say
 
-HELP = "accuracy of a mesh against a reference mesh or cloud"
+EXAMPLES = ("recon eval MESH.ply REFERENCE.ply",)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    add_common(parser)
-    parser.add_argument("mesh", metavar="MESH")
-    parser.add_argument("reference", metavar="REFERENCE")
-    parser.add_argument(
-        "--samples", type=int, default=200_000, help="points a direction (default: %(default)s)"
+def add_options(parser: Parser) -> None:
+    files, quality = parser.group(FILES), parser.group(QUALITY)
+    files.add_argument("mesh", metavar="MESH", type=file)
+    files.add_argument("reference", metavar="REFERENCE", type=file, help="a mesh or a cloud")
+    quality.add_argument(
+        "--samples",
+        type=whole,
+        default=200_000,
+        metavar="N",
+        help="points a direction (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    quality.add_argument(
+        "--seed", type=whole, default=0, metavar="N", help="of the points (default: %(default)s)"
+    )
+    add_common(parser)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

@@ -8,23 +8,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recon.base.files import check_writable
-from recon.base.options import changed, seconds
+from recon.base.options import (
+    QUALITY,
+    Parser,
+    add_settings,
+    changed,
+    file,
+    folder,
+    number,
+    numbers,
+    reads,
+    whole,
+)
 from recon.base.provenance import command_origin
-from recon.cli.common import add_device, add_kinds, say, size
+from recon.cli.common import FILES, add_common, add_device, add_kinds, add_output, add_tensorboard, say, size
 from recon.errors import UsageError
-from recon.field.settings import ACTIVATIONS
 from recon.signals.settings import PRESETS, STANDARD
 
 if TYPE_CHECKING:
     from recon.signals.fits.pictures import View
     from recon.signals.fits.train import Job
 
-HELP = "a picture, sound or film as a field: fitted, inpainted, blended, from derivatives"
-STAGE_OF = {
-    "time": ("fit", "seconds"),
-    "activation": ("field", "activation"),
-    "prior": ("samples", "prior"),
-}
+OUTPUT = "output"
 MODES = {
     "image": "a picture by its values",
     "gradient": "a picture from its gradient alone",
@@ -37,62 +42,91 @@ MODES = {
 ENDINGS = {"audio": ".wav", "video": ".mp4"}
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+EXAMPLES = {
+    "image": (
+        "recon fit image PHOTO.png -o FIT.png",
+        "recon fit image PHOTO.png --box=-50,0,300,200 --zoom 2",
+        "recon fit image PHOTO.png --preset fine --activation finer --derivatives",
+    ),
+    "gradient": ("recon fit gradient PHOTO.png",),
+    "laplacian": ("recon fit laplacian PHOTO.png",),
+    "blend": ("recon fit blend A.png B.png --mask M.png",),
+    "inpaint": (
+        "recon fit inpaint PHOTO.png --mask M.png",
+        "recon fit inpaint PHOTO.png --keep 0.1 --prior hessian",
+    ),
+    "audio": ("recon fit audio SPEECH.wav -o FIT.wav --rate 48000",),
+    "video": ("recon fit video FILM.mp4 -o FIT.mp4", "recon fit video FILM.mp4 --frames=:60 --scale 0.5"),
+}
+
+
+def _groups(mode: str) -> dict[str, dict[str, str]]:
+    """The options of a mode that are settings."""
+    prior = {"prior": "samples.prior"} if mode == "inpaint" else {}
+    return {QUALITY: {"time": "fit.seconds", "activation": "field.activation", **prior}}
+
+
+def add_options(parser: Parser) -> None:
     """The modes and their options."""
-    for mode, sub in add_kinds(parser, "mode", MODES, "Fit", STANDARD):
-        sub.add_argument("inputs", metavar="INPUT", nargs=2 if mode == "blend" else 1)
+    for mode, sub in add_kinds(parser, "mode", MODES, "Fit", EXAMPLES):
+        files = sub.group(FILES)
+        files.add_argument("inputs", metavar="INPUT", nargs=2 if mode == "blend" else 1, type=file)
         default = f"INPUT.fit{ENDINGS.get(mode, '.png')} here"
-        sub.add_argument("-o", "--output", metavar="OUT", help=f"default: {default}")
-        _add_settings(sub)
-        if mode in ("audio", "video"):
-            _ADD[mode](sub)
-            continue
-        if mode in ("blend", "inpaint"):
-            what = "the second one goes" if mode == "blend" else "pixels are missing"
-            sub.add_argument("--mask", metavar="PICTURE", help=f"bright where {what}")
-        if mode == "inpaint":
-            sub.add_argument(
-                "--keep", type=float, metavar="SHARE", help="instead: fit so many pixels, drawn evenly"
-            )
-            sub.add_argument("--prior", choices=("none", "tv", "hessian"), help="default: see below")
-        if mode in ("image", "gradient", "laplacian"):
-            sub.add_argument("--derivatives", action="store_true", help="write OUT.derivatives.png, too")
-        sub.add_argument(
-            "--size", type=size, metavar="WxH", help="of the picture written (default: as INPUT)"
+        add_output(sub, "OUT", f"default: {default}", "OUT where it exists")
+        files.add_argument(
+            "--run", metavar="DIR", type=folder, help="keep the field there; given again, it resumes"
         )
-        sub.add_argument("--zoom", type=float, metavar="F", help="instead: F times as many pixels a side")
-        sub.add_argument(
-            "--box",
-            type=_box,
-            metavar="X0,Y0,X1,Y1",
-            help="--box=-50,0,300,200: the part written, in pixels of INPUT; beyond it, extrapolated",
+        _ADD.get(mode, _add_picture)(sub, mode)
+        add_settings(sub, STANDARD[mode], _groups(mode), tuple(PRESETS))
+        add_tensorboard(sub)
+        add_common(sub)
+        add_device(sub)
+
+
+def _add_picture(sub: Parser, mode: str) -> None:
+    files, output = sub.group(FILES), sub.group(OUTPUT)
+    if mode in ("blend", "inpaint"):
+        what = "the second one goes" if mode == "blend" else "pixels are missing"
+        files.add_argument("--mask", metavar="PICTURE", type=file, help=f"bright where {what}")
+    if mode == "inpaint":
+        files.add_argument(
+            "--keep", type=number, metavar="SHARE", help="instead: fit so many pixels, drawn evenly"
         )
-
-
-def _add_settings(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--preset", choices=PRESETS, help="default: standard")
-    sub.add_argument("--time", type=seconds, metavar="60s", help="a budget for training, instead of steps")
-    sub.add_argument("--activation", choices=ACTIVATIONS, help="default: sine")
-    sub.add_argument("--seed", type=int, metavar="N", help="default: 0")
-    sub.add_argument("--set", action="append", metavar="STAGE.NAME=VALUE", help="see below")
-    sub.add_argument("--run", metavar="DIR", help="keep the field there; given again, it resumes")
-    sub.add_argument("--tensorboard", metavar="DIR", help="write the terms there for TensorBoard")
-    add_device(sub)
-    sub.add_argument("--overwrite", action="store_true", help="replace OUT where it exists")
-
-
-def _add_audio(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--rate", type=int, metavar="HZ", help="samples a second of OUT (default: as INPUT)")
-    sub.add_argument("--spectrogram", action="store_true", help="write OUT.spectrogram.png, too")
-
-
-def _add_video(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--frames", type=_frames, metavar="FIRST:END", help="--frames=:60: fit only these")
-    sub.add_argument(
-        "--scale", type=float, default=1.0, metavar="F", help="shrink before the fit (default: 1)"
+    output.add_argument("--size", type=size, metavar="WxH", help="of the picture written (default: as INPUT)")
+    output.add_argument("--zoom", type=number, metavar="F", help="instead: F times as many pixels a side")
+    output.add_argument(
+        "--box",
+        type=reads(numbers(4), "a box X0,Y0,X1,Y1"),
+        metavar="X0,Y0,X1,Y1",
+        help="--box=-50,0,300,200: the part written, in pixels of INPUT; beyond it, extrapolated",
     )
-    sub.add_argument("--size", type=size, metavar="WxH", help="of OUT (default: as fitted)")
-    sub.add_argument("--rate", type=float, metavar="FPS", help="frames a second of OUT (default: as INPUT)")
+    if mode in ("image", "gradient", "laplacian"):
+        output.add_argument("--derivatives", action="store_true", help="write OUT.derivatives.png, too")
+
+
+def _add_audio(sub: Parser, mode: str) -> None:
+    output = sub.group(OUTPUT)
+    output.add_argument(
+        "--rate", type=whole, metavar="HZ", help="samples a second of OUT (default: as INPUT)"
+    )
+    output.add_argument("--spectrogram", action="store_true", help="write OUT.spectrogram.png, too")
+
+
+def _add_video(sub: Parser, mode: str) -> None:
+    sub.group(FILES).add_argument(
+        "--frames",
+        type=reads(_frames, "frames FIRST:END, as 0:60 or :60"),
+        metavar="FIRST:END",
+        help="--frames=:60: fit only these",
+    )
+    sub.group(FILES).add_argument(
+        "--scale", type=number, default=1.0, metavar="F", help="shrink before the fit (default: 1)"
+    )
+    output = sub.group(OUTPUT)
+    output.add_argument("--size", type=size, metavar="WxH", help="of OUT (default: as fitted)")
+    output.add_argument(
+        "--rate", type=number, metavar="FPS", help="frames a second of OUT (default: as INPUT)"
+    )
 
 
 _ADD = {"audio": _add_audio, "video": _add_video}
@@ -109,7 +143,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     out = Path(options.output or f"{Path(source).stem}.fit{ENDINGS.get(mode, '.png')}")
     check_writable(out, options.overwrite)
     preset = options.preset or "standard"
-    config = changed(PRESETS[preset][mode], vars(options), STAGE_OF)
+    config = changed(PRESETS[preset][mode], vars(options), _groups(mode))
     with ExitStack() as ending:
         run = ending.enter_context(run_folder(options.run, out))
         job = Job(
@@ -210,22 +244,6 @@ def _view(options: argparse.Namespace) -> View:
     return View(options.size, options.zoom, options.box)
 
 
-def _box(text: str) -> tuple[float, ...]:
-    try:
-        values = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        values = ()
-    if len(values) != 4:
-        raise argparse.ArgumentTypeError(f"'{text}' is no box: X0,Y0,X1,Y1")
-    return values
-
-
 def _frames(text: str) -> tuple[int | None, int | None]:
-    first, colon, end = text.partition(":")
-    try:
-        found = (int(first) if first else None, int(end) if end else None)
-    except ValueError:
-        colon = ""
-    if not colon:
-        raise argparse.ArgumentTypeError(f"'{text}' are no frames: FIRST:END, as 0:60 or :60")
-    return found
+    first, end = text.split(":")
+    return int(first) if first else None, int(end) if end else None

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from recon.cli.common import add_common, say
+from recon.base.options import Parser, file
+from recon.cli.common import FILES, add_common, say
 
-HELP = "what a scan or mesh holds, and what is wrong with it"
+EXAMPLES = ("recon info SCAN.ply",)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
+    parser.group(FILES).add_argument("file", metavar="FILE", type=file, help="a scan or a mesh")
     add_common(parser)
-    parser.add_argument("file", metavar="FILE")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

@@ -6,20 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from recon.base.options import changed, seconds
+from recon.base.options import QUALITY, Parser, add_settings, changed, folder
 from recon.base.progress import Bar
 from recon.base.provenance import command_origin
-from recon.cli.common import add_device, add_kinds, say
-from recon.errors import UsageError
-from recon.spaces.settings import ENCODERS, STANDARD
+from recon.cli.common import FILES, add_common, add_device, add_kinds, add_tensorboard, say
+from recon.spaces.settings import STANDARD
 
-HELP = "a space of pictures or shapes, to complete others of their kind from a part"
-STAGE_OF = {
-    "time": ("fit", "seconds"),
-    "steps": ("fit", "steps"),
-    "encoder": ("encoder", "kind"),
-    "size": ("learning", "size"),
-}
+_TRAINING = {"encoder": "encoder.kind", "steps": "fit.steps", "time": "fit.seconds"}
+GROUPS = {"images": {QUALITY: {"size": "learning.size", **_TRAINING}}, "shapes": {QUALITY: _TRAINING}}
 MEASURES = {
     "mse": "mean square by what is known",
     "distance": "1e-3 of signed distances, by points",
@@ -28,28 +22,38 @@ MEASURES = {
 KINDS = {"images": "pictures, from a folder of them", "shapes": "solids, of a family that is generated"}
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+EXAMPLES = {
+    "images": (
+        "recon learn images FOLDER -o RUN",
+        "recon learn images FOLDER -o RUN --encoder cnn --time 10m",
+    ),
+    "shapes": ("recon learn shapes -o RUN",),
+}
+
+
+def add_options(parser: Parser) -> None:
     """What spaces can be learnt, and their options."""
-    for kind, sub in add_kinds(parser, "kind", KINDS, "Learn a space of", STANDARD):
+    for kind, sub in add_kinds(parser, "kind", KINDS, "Learn a space of", EXAMPLES):
+        files = sub.group(FILES)
         if kind == "images":
-            sub.add_argument("folder", metavar="FOLDER", help="pictures, in it and below")
-            sub.add_argument("--size", type=int, metavar="N", help="N x N pixels of each (default: 32)")
-            sub.add_argument(
-                "--validation", metavar="FOLDER", help="pictures to test with (default: a tenth of FOLDER's)"
+            files.add_argument("folder", metavar="FOLDER", type=folder, help="pictures, in it and below")
+            files.add_argument(
+                "--validation",
+                metavar="FOLDER",
+                type=folder,
+                help="pictures to test with (default: a tenth of FOLDER's)",
             )
-        choices = ENCODERS if kind == "images" else ENCODERS[:2]
-        encoder = STANDARD[kind].encoder.kind
-        sub.add_argument("--encoder", choices=choices, help=f"default: {encoder}")
-        sub.add_argument(
-            "-o", "--output", metavar="RUN", required=True, help="the run folder; given again, it resumes"
+        files.add_argument(
+            "-o",
+            "--output",
+            metavar="RUN",
+            type=folder,
+            required=True,
+            help="the run folder; given again, it resumes",
         )
-        sub.add_argument("--steps", type=int, metavar="N", help="of training; see below")
-        sub.add_argument(
-            "--time", type=seconds, metavar="10m", help="a budget for training, instead of steps"
-        )
-        sub.add_argument("--seed", type=int, metavar="N", help="default: 0")
-        sub.add_argument("--set", action="append", metavar="STAGE.NAME=VALUE", help="see below")
-        sub.add_argument("--tensorboard", metavar="DIR", help="write the terms there for TensorBoard")
+        add_settings(sub, STANDARD[kind], GROUPS[kind])
+        add_tensorboard(sub)
+        add_common(sub)
         add_device(sub)
 
 
@@ -61,7 +65,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from recon.training.callbacks import ProgressBar
 
     show = not options.quiet
-    config = changed(STANDARD[options.kind], vars(options), STAGE_OF)
+    config = changed(STANDARD[options.kind], vars(options), GROUPS[options.kind])
     course = LearnJob(
         Path(options.output),
         config,
@@ -72,8 +76,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     )
     with Bar("comparing", show) as comparing, Bar("reading", show, ends=True) as reading:
         if options.kind == "shapes":
-            if config.encoder.kind not in ENCODERS[:2]:
-                raise UsageError(f"encoder {config.encoder.kind} is for pictures: shapes are sets of points")
             _, summary = learn_shapes(course, comparing.to)
         else:
             _, summary = learn_images(options.folder, course, options.validation, reading.to, comparing.to)

@@ -1,51 +1,75 @@
 """The command line. Results go to files and, with --json, to stdout; all else goes to stderr.
 
-Each command is a module: HELP, `add_options(parser)`, and `run(options)`, which gives what --json prints.
+Each command is a module: EXAMPLES, `add_options(parser)`, and `run(options)`, which gives what --json prints.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
 import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from argparse import Namespace
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
+from recon.base.options import Parser, add_choice
 from recon.base.progress import LinesBesideBars
+from recon.cli.completion import SHELLS, completion
 from recon.errors import ReconError, UsageError
 from recon.version import VERSION
 
-COMMANDS = (
-    "mesh",
-    "batch",
-    "info",
-    "eval",
-    "query",
-    "report",
-    "fit",
-    "solve",
-    "study",
-    "learn",
-    "complete",
-    "view",
+COMMANDS = {
+    "mesh": "one scan, of one file or several, to one mesh",
+    "batch": "every scan below a folder to a mesh, in the same tree; given again, it does what is left",
+    "info": "what a scan or mesh holds, and what is wrong with it",
+    "eval": "accuracy of a mesh against a reference mesh or cloud",
+    "query": "signed distance and gradient of a trained field at given points",
+    "report": "a run as one HTML page that needs nothing else: 3-D view, plots, settings",
+    "fit": "a picture, sound or film as a field: fitted, inpainted, blended, from derivatives",
+    "solve": "a boundary-value problem: waves in a medium, or the medium from waves",
+    "study": "what makes it work, shown: initialisation, activations, bandwidth",
+    "learn": "a space of pictures or shapes, to complete others of their kind from a part",
+    "complete": "a picture or shape from a part of it, by a learnt space",
+    "view": "show meshes, scans, run folders, or all that is in a folder",
+}
+EXAMPLES = (
+    "recon mesh SCAN.ply -o MESH.ply",
+    "recon info SCAN.ply",
+    "recon view MESH.ply SCAN.ply",
 )
 STOPPED, SOME_FAILED = 130, 3
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 some scans of a batch
-    failed, 130 stopped.
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 wrong usage, 3 some scans of a batch failed, 130 stopped.
     """
-    options = build_parser().parse_args(arguments)
-    command = options.command
-    options.arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        parser = build_parser(arguments[:1])
+        options = parser.parse_args(arguments)
+        options.arguments = arguments
+        if options.print_completion:
+            print(completion(build_parser(), options.print_completion))
+            return 0
+        if not options.command:
+            parser.print_help()
+            return 0
+        return _run(options)
+    except ReconError as error:
+        print(f"recon: error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _run(options: Namespace) -> int:
+    command = importlib.import_module(f"recon.cli.{options.command}")
     if options.threads is not None and options.threads < 1:
-        print(f"recon: error: {options.threads} threads, wanted at least 1", file=sys.stderr)
-        return UsageError.exit_code
+        raise UsageError(f"{options.threads} threads, wanted at least 1")
     if options.threads is not None and not getattr(command, "WITHOUT_TORCH", False):
         import torch
 
@@ -55,9 +79,6 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with _stoppable():
             result = command.run(options)
-    except ReconError as error:
-        print(f"recon: error: {error}", file=sys.stderr)
-        return error.exit_code
     except KeyboardInterrupt:
         resumes = getattr(command, "RESUMES", True)
         kept = "; what it had is kept: the same command goes on from there" if resumes else ""
@@ -68,25 +89,25 @@ def main(arguments: list[str] | None = None) -> int:
     return SOME_FAILED if result.get("failed") else 0
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
-    parser = argparse.ArgumentParser("recon")
-    parser.description = "Point scans to surfaces with a neural signed distance field."
+def build_parser(wanted: Collection[str] = COMMANDS) -> Parser:
+    """Returns the parser of all commands, with the options of the `wanted` ones: only these are imported."""
+    parser = Parser("recon", description="Point scans to surfaces with a neural signed distance field.")
+    parser.examples = EXAMPLES
     parser.add_argument("--version", action="version", version=f"recon {VERSION}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name in COMMANDS:
-        command = importlib.import_module(f"recon.cli.{name}")
-        sub = commands.add_parser(name, help=command.HELP, description=command.HELP)
-        sub.set_defaults(command=command)
-        command.add_options(sub)
+    add_choice(parser, "--print-completion", SHELLS, "a script with which that shell completes commands")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", prog="recon")
+    for name, help in COMMANDS.items():
+        sub = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
+        if name in wanted:
+            command = importlib.import_module(f"recon.cli.{name}")
+            sub.examples = command.EXAMPLES
+            command.add_options(sub)
     return parser
 
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Who ends the command, or closes its terminal, stops it as Ctrl-C does: what it had is kept, what it has
-    started is ended.
-    """
+    """Lets SIGTERM and SIGHUP stop the command as Ctrl-C does, saved and with its processes ended."""
     before = {}
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):

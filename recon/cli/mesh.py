@@ -7,48 +7,48 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from recon.base.options import seconds, settings_help
+from recon.base.options import Parser, file, folder, seconds
 from recon.base.progress import Bar
 from recon.base.provenance import command_origin
-from recon.cli.common import add_common, add_device, say
+from recon.cli.common import FILES, RUNNING, add_common, add_device, add_output, add_tensorboard, say
 from recon.cli.view import open_viewer
 from recon.errors import UsageError
 from recon.surface.options import add_setting_options, config_from
-from recon.surface.settings import STANDARD
 
-HELP = "one scan, of one file or several, to one mesh"
+EXAMPLES = (
+    "recon mesh SCAN.ply -o MESH.ply",
+    "recon mesh A.e57 B.e57 -o ALL.ply --preset fine --faces 200000",
+    "recon mesh SCAN.ply --run RUN --preview 10s --set fit.steps=4000",
+)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    add_common(parser)
-    parser.epilog, parser.formatter_class = settings_help(STANDARD), argparse.RawDescriptionHelpFormatter
-    parser.add_argument(
+def add_options(parser: Parser) -> None:
+    files = parser.group(FILES)
+    files.add_argument(
         "scans",
         metavar="SCAN",
         nargs="+",
+        type=file,
         help="ply pcd las laz e57 ptx pts xyz txt csv pwn npy npz, or a mesh to sample; several: one scene",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="MESH",
-        help="ply obj stl glb off (default, of one SCAN: SCAN.mesh.ply here)",
+    output = "ply obj stl glb off (default, of one SCAN: SCAN.mesh.ply here)"
+    add_output(parser, "MESH", output, "MESH where it exists")
+    files.add_argument(
+        "--run", metavar="DIR", type=folder, help="keep checkpoints there; given again, it resumes"
     )
     add_setting_options(parser)
-    parser.add_argument("--run", metavar="DIR", help="keep checkpoints there; given again, it resumes")
-    parser.add_argument(
+    running = parser.group(RUNNING)
+    running.add_argument(
         "--preview", type=seconds, metavar="10s", help="write DIR/preview.ply and preview.png that often"
     )
-    parser.add_argument(
-        "--tensorboard", metavar="DIR", help="write terms, slices and pictures there for TensorBoard"
-    )
-    parser.add_argument(
+    running.add_argument(
         "--view",
         action="store_true",
         help="show mesh and scan at the end, with --preview from the start",
     )
+    add_tensorboard(parser, "terms, slices and pictures")
+    add_common(parser)
     add_device(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace MESH where it exists")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

@@ -6,17 +6,18 @@ import argparse
 import sys
 from typing import Any
 
-from recon.cli.common import add_common, say
+from recon.base.options import Parser, file, folder
+from recon.cli.common import FILES, add_common, add_output, say
 
-HELP = "signed distance and gradient of a trained field at given points"
+EXAMPLES = ("recon query RUN POINTS.ply",)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
+    files = parser.group(FILES)
+    files.add_argument("run", metavar="RUN", type=folder, help="a folder that `recon mesh --run` made")
+    files.add_argument("points", metavar="POINTS", type=file, help="a point file")
+    add_output(parser, "CSV", "default: stdout", "CSV where it exists")
     add_common(parser)
-    parser.add_argument("run", metavar="RUN", help="a folder that `recon mesh --run` made")
-    parser.add_argument("points", metavar="POINTS", help="a point file")
-    parser.add_argument("-o", "--output", metavar="CSV", help="default: stdout")
-    parser.add_argument("--overwrite", action="store_true", help="replace CSV where it exists")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from recon.base.options import Parser, folder
 from recon.base.progress import Bar
-from recon.cli.common import add_common, say
+from recon.cli.common import FILES, add_common, add_output, say
 
-HELP = "a run as one HTML page that needs nothing else: 3-D view, plots, settings"
+EXAMPLES = ("recon report RUN",)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
+    parser.group(FILES).add_argument(
+        "run", metavar="RUN", type=folder, help="a folder that `recon mesh --run` made, finished or not"
+    )
+    add_output(parser, "HTML", "default: RUN/report.html", "HTML where it exists")
     add_common(parser)
-    parser.add_argument("run", metavar="RUN", help="a folder that `recon mesh --run` made, finished or not")
-    parser.add_argument("-o", "--output", metavar="HTML", help="default: RUN/report.html")
-    parser.add_argument("--overwrite", action="store_true", help="replace HTML where it exists")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

@@ -8,14 +8,23 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from recon.base.options import changed, seconds
+from recon.base.options import (
+    QUALITY,
+    Parser,
+    add_choice,
+    add_settings,
+    changed,
+    file,
+    number,
+    numbers,
+    reads,
+    whole,
+)
 from recon.base.provenance import command_origin
-from recon.cli.common import add_device, add_kinds, say
-from recon.field.settings import ACTIVATIONS
+from recon.cli.common import add_common, add_device, add_kinds, add_output, say
 from recon.pde.settings import PRESETS, STANDARD
 
-HELP = "a boundary-value problem: waves in a medium, or the medium from waves"
-STAGE_OF = {"time": ("fit", "seconds"), "activation": ("field", "activation")}
+GROUPS = {QUALITY: {"time": "fit.seconds", "activation": "field.activation"}}
 PROBLEMS = {
     "helmholtz": "the field of steady sources in a medium",
     "wave": "waves in a medium over time",
@@ -24,61 +33,68 @@ PROBLEMS = {
 MEDIUM = "uniform, square, circle (of double speed), or FILE.npy with the slowness 1/c, rows along y"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+EXAMPLES = {
+    "helmholtz": (
+        "recon solve helmholtz --wavenumber 20 --medium square -o DIR",
+        "recon solve helmholtz --source=-0.2,0 --source=0.2,0 --time 60s -o DIR",
+    ),
+    "wave": ("recon solve wave --medium circle -o DIR",),
+    "inverse": ("recon solve inverse -o DIR",),
+}
+
+
+def add_options(parser: Parser) -> None:
     """The problems and their options."""
-    for problem, sub in add_kinds(parser, "problem", PROBLEMS, "Solve for", STANDARD):
-        sub.add_argument(
-            "-o",
-            "--output",
-            metavar="DIR",
-            help=f"default: {problem} here; given again, it resumes",
-        )
-        sub.add_argument("--medium", metavar="MEDIUM", help=MEDIUM)
-        _ADD[problem](sub)
-        sub.add_argument("--preset", choices=PRESETS, help="default: standard")
-        sub.add_argument(
-            "--time", type=seconds, metavar="60s", help="a budget for training, instead of steps"
-        )
-        sub.add_argument("--activation", choices=ACTIVATIONS, help="default: sine")
-        sub.add_argument("--seed", type=int, metavar="N", help="default: 0")
-        sub.add_argument("--set", action="append", metavar="STAGE.NAME=VALUE", help="see below")
+    for problem, sub in add_kinds(parser, "problem", PROBLEMS, "Solve for", EXAMPLES):
+        add_output(sub, "DIR", f"default: {problem} here; given again, it resumes", "another run in DIR")
+        group = sub.group("the problem")
+        group.add_argument("--medium", metavar="MEDIUM", type=file, help=MEDIUM)
+        _ADD[problem](group)
+        add_settings(sub, STANDARD[problem], GROUPS, tuple(PRESETS))
+        add_common(sub)
         add_device(sub)
-        sub.add_argument("--overwrite", action="store_true", help="replace another run in DIR")
 
 
-def _add_helmholtz(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--wavenumber", type=float, metavar="K", help="where the slowness is 1 (default: 20)")
-    sub.add_argument(
+def _add_helmholtz(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--wavenumber", type=number, metavar="K", help="where the slowness is 1 (default: 20)")
+    group.add_argument(
         "--source",
         dest="places",
         action="append",
-        type=_pair,
+        type=reads(numbers(2), "a place X,Y"),
         metavar="X,Y",
         help="within ±0.5; several radiate together (default: --source=0,0)",
     )
-    sub.add_argument("--width", type=float, metavar="S", help="σ of the sources (default: 0.05)")
+    group.add_argument("--width", type=number, metavar="S", help="σ of the sources (default: 0.05)")
 
 
-def _add_wave(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--initial", metavar="U", help="gaussian (default), or FILE.npy with u at time 0")
-    sub.add_argument("--velocity", metavar="FILE.npy", help="∂u/∂t at time 0 (default: 0)")
-    sub.add_argument("--width", type=float, metavar="S", help="σ of the Gaussian (default: 0.1)")
-    sub.add_argument("--until", type=float, metavar="T", help="end of the time (default: 1)")
-    sub.add_argument("--sides", choices=("open", "fixed"), help="waves leave (default), or u = 0")
-    sub.add_argument(
-        "--frames", dest="count", type=int, metavar="N", help="moments that are written (default: 41)"
+def _add_wave(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--initial", metavar="U", type=file, help="gaussian (default), or FILE.npy with u at time 0"
     )
-    sub.add_argument("--film", choices=("gif", "mp4"), help="default: gif")
-
-
-def _add_inverse(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument(
-        "--wavenumbers", type=_numbers, metavar="K,K", help="of the recorded waves (default: 8,16)"
+    group.add_argument("--velocity", metavar="FILE.npy", type=file, help="∂u/∂t at time 0 (default: 0)")
+    group.add_argument("--width", type=number, metavar="S", help="σ of the Gaussian (default: 0.1)")
+    group.add_argument("--until", type=number, metavar="T", help="end of the time (default: 1)")
+    add_choice(group, "--sides", ("open", "fixed"), "waves leave (default), or u = 0")
+    group.add_argument(
+        "--frames", dest="count", type=whole, metavar="N", help="moments that are written (default: 41)"
     )
-    sub.add_argument("--sources", type=int, metavar="N", help="around the region (default: 6)")
-    sub.add_argument("--receivers", type=int, metavar="N", help="likewise (default: 32)")
-    sub.add_argument("--noise", type=float, metavar="SHARE", help="of the recorded waves (default: 0.01)")
-    sub.add_argument("--data", metavar="FILE.npz", help="a recording, instead of a medium: see docs/pde.md")
+    add_choice(group, "--film", ("gif", "mp4"), "default: gif")
+
+
+def _add_inverse(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--wavenumbers",
+        type=reads(numbers(), "numbers: 8,16"),
+        metavar="K,K",
+        help="of the recorded waves (default: 8,16)",
+    )
+    group.add_argument("--sources", type=whole, metavar="N", help="around the region (default: 6)")
+    group.add_argument("--receivers", type=whole, metavar="N", help="likewise (default: 32)")
+    group.add_argument("--noise", type=number, metavar="SHARE", help="of the recorded waves (default: 0.01)")
+    group.add_argument(
+        "--data", metavar="FILE.npz", type=file, help="a recording, instead of a medium: see docs/pde.md"
+    )
 
 
 _ADD = {"helmholtz": _add_helmholtz, "wave": _add_wave, "inverse": _add_inverse}
@@ -96,7 +112,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from recon.training.callbacks import ProgressBar
 
     problem, show = options.problem, not options.quiet
-    config = changed(PRESETS[options.preset or "standard"][problem], vars(options), STAGE_OF)
+    config = changed(PRESETS[options.preset or "standard"][problem], vars(options), GROUPS)
     given = {name: getattr(options, name) for name in _GIVEN[problem]}
     given = {name: value for name, value in given.items() if value is not None}
     with ExitStack() as ending:
@@ -155,17 +171,3 @@ def solve_lines(summary: dict[str, Any]) -> list[str]:
         f"field   {summary['activation']}, {size}{solved}",
         f"time    {summary['seconds_all']:.1f} s, {summary['seconds']['train']:.1f} s of them training",
     ]
-
-
-def _pair(text: str) -> tuple[float, ...]:
-    values = _numbers(text)
-    if len(values) != 2:
-        raise argparse.ArgumentTypeError(f"'{text}' is no place: X,Y")
-    return values
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' are no numbers: 8,16") from None

@@ -7,14 +7,14 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recon.base.options import QUALITY, Parser, file, whole
 from recon.base.progress import Bar, ProgressCallback
-from recon.cli.common import add_kinds, say
+from recon.cli.common import FILES, add_common, add_kinds, add_output, say
 from recon.errors import UsageError
 
 if TYPE_CHECKING:
     from recon.studies.page import Study
 
-HELP = "what makes it work, shown: initialisation, activations, bandwidth"
 RESUMES = False
 STUDIES = {
     "init": "signals and gradients by depth before training, for this and other initialisations",
@@ -25,28 +25,35 @@ STEPS = {"init": 200, "activations": 200, "bandwidth": 500}
 SIZES = {"init": 48, "activations": 128}
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+EXAMPLES = {name: (f"recon study {name} -o OUT",) for name in STUDIES}
+
+
+def add_options(parser: Parser) -> None:
     """The studies and their options."""
-    for name, sub in add_kinds(parser, "study", STUDIES, "Study"):
+    for name, sub in add_kinds(parser, "study", STUDIES, "Study", EXAMPLES):
+        files, quality = sub.group(FILES), sub.group(QUALITY)
         if name in SIZES:
-            sub.add_argument(
-                "picture", metavar="PICTURE", nargs="?", help="default: a photograph that comes along"
+            files.add_argument(
+                "picture",
+                metavar="PICTURE",
+                nargs="?",
+                type=file,
+                help="default: a photograph that comes along",
             )
-            sub.add_argument(
+            quality.add_argument(
                 "--size",
-                type=int,
+                type=whole,
                 default=SIZES[name],
                 metavar="N",
                 help="N x N pixels of it (default: %(default)s)",
             )
-        sub.add_argument(
-            "-o", "--output", metavar="OUT", required=True, help="a folder: index.html, CSV, figures"
+        output = "a folder: index.html, CSV, figures"
+        add_output(sub, "OUT", output, "what OUT holds of such a study", required=True)
+        quality.add_argument(
+            "--steps", type=whole, default=STEPS[name], metavar="N", help="of each fit (default: %(default)s)"
         )
-        sub.add_argument(
-            "--steps", type=int, default=STEPS[name], metavar="N", help="of each fit (default: %(default)s)"
-        )
-        sub.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
-        sub.add_argument("--overwrite", action="store_true", help="replace what OUT holds of such a study")
+        quality.add_argument("--seed", type=whole, default=0, metavar="N", help="default: 0")
+        add_common(sub)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

@@ -5,42 +5,49 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from recon.base.options import point
+from recon.base.options import Parser, add_choice, file, point, whole
 from recon.base.progress import Bar
-from recon.cli.common import add_common, say, size
+from recon.cli.common import FILES, add_common, add_overwrite, say, size
 from recon.errors import UsageError
 
-HELP = "show meshes, scans, run folders, or all that is in a folder"
+EXAMPLES = (
+    "recon view MESH.ply SCAN.ply RUN",
+    "recon view FOLDER --color curvature --up=0,1,0",
+    "recon view MESH.ply --screenshot P.png --views 4 --from=-1,-2,1",
+)
 WITHOUT_TORCH = True  # as long as no run is shown
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    add_common(parser)
-    parser.add_argument(
-        "files", metavar="FILE", nargs="+", help="a mesh, scan or run folder, or a folder of them"
+def add_options(parser: Parser) -> None:
+    files = parser.group(FILES)
+    files.add_argument(
+        "files", metavar="FILE", nargs="+", type=file, help="a mesh, scan or run folder, or a folder of them"
     )
-    parser.add_argument(
-        "--screenshot", metavar="PNG", help="write a picture of each, without a window or a screen"
+    files.add_argument(
+        "--screenshot",
+        metavar="PNG",
+        type=file,
+        help="write a picture of each, without a window or a screen",
     )
-    parser.add_argument("--turntable", metavar="MP4|GIF", help="write a film of them going round, likewise")
-    parser.add_argument("--views", type=int, metavar="N", help="pictures of each, from N sides (default: 1)")
-    parser.add_argument("--size", type=size, metavar="WxH", help="of each picture (default: 700x700)")
-    parser.add_argument(
-        "--from", dest="direction", type=point, metavar="X,Y,Z", help="--from=-1,-2,1: seen from there"
+    files.add_argument(
+        "--turntable", metavar="MP4|GIF", type=file, help="write a film of them going round, likewise"
     )
-    parser.add_argument(
-        "--up", type=point, metavar="X,Y,Z", help="--up=0,1,0: what is up (default: mostly z)"
-    )
-    parser.add_argument(
+    add_overwrite(files, "PNG, MP4 or GIF where it exists")
+    look = parser.group("appearance")
+    look.add_argument(
         "--color",
         default="auto",
         metavar="HOW",
         help="auto plain scan normal height distance curvature, or a scalar's name (default: %(default)s)",
     )
-    parser.add_argument(
-        "--window", choices=("auto", "modern", "classic"), default="auto", help="default: %(default)s"
+    look.add_argument(
+        "--from", dest="direction", type=point, metavar="X,Y,Z", help="--from=-1,-2,1: seen from there"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace PNG, MP4 or GIF where it exists")
+    look.add_argument("--up", type=point, metavar="X,Y,Z", help="--up=0,1,0: what is up (default: mostly z)")
+    look.add_argument("--size", type=size, metavar="WxH", help="of each picture (default: 700x700)")
+    look.add_argument("--views", type=whole, metavar="N", help="pictures of each, from N sides (default: 1)")
+    add_choice(look, "--window", ("auto", "modern", "classic"), "default: auto", default="auto")
+    add_common(parser)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

@@ -17,11 +17,7 @@ class FieldConfig:
 
     width: int = setting(128, "units a layer", within=(1, 4096))
     hidden: int = setting(3, "hidden layers, the first one not counted", within=(0, 64))
-    activation: str = setting(
-        "sine",
-        "sine, finer, truncated-sine, gauss, relu, relu-pe, tanh or softplus: the nonlinearity",
-        choices=ACTIVATIONS,
-    )
+    activation: str = setting("sine", "the nonlinearity", choices=ACTIVATIONS)
     omega_first: float = setting(30.0, "frequency factor ω of the first layer", within=(1e-3, 1e4))
     omega_hidden: float = setting(30.0, "frequency factor ω of the hidden layers", within=(1e-3, 1e4))
     spread: float | None = setting(

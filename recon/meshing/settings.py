@@ -22,16 +22,25 @@ class MeshConfig:
     )
     finest: int = setting(512, "the resolution for dense scans", within=(16, 4096))
     cell: float | None = setting(
-        None, "the cell's size in the scan's unit, instead of the resolution", within=(1e-300, 1e300)
+        None,
+        "the cell's size in the scan's unit, instead of the resolution",
+        within=(1e-300, 1e300),
+        unit="the scan's unit",
+        metavar="LENGTH",
     )
     trim: str = setting(
         "auto",
-        "auto (open scans stay open), off, or the distance from the points, in the scan's unit, to cut at",
+        "cut surface without points nearby: auto (of open scans), off, or from a distance in the scan's unit",
+        metavar="auto|off|DISTANCE",
     )
-    parts: str = setting("auto", "auto (all but floating crumbs), all, largest, or how many")
-    faces: int | None = setting(None, "triangles to simplify to; by default as many as come", within=(4, 1e9))
+    parts: str = setting(
+        "auto",
+        "connected components to keep: auto (all but floating crumbs), all, largest, or how many",
+        metavar="auto|all|largest|N",
+    )
+    faces: int | None = setting(None, "triangles to simplify to; by default none are merged", within=(4, 1e9))
     color: str = setting(
-        "auto", "auto (the scan's colours and scalars go to the vertices) or off", choices=("auto", "off")
+        "auto", "whether the scan's colours and scalars go to the vertices", choices=("auto", "off")
     )
 
     def resolved_for(self, spacing: float, side: float) -> MeshConfig:

@@ -13,18 +13,18 @@ class ScanConfig:
 
     normals: str = setting(
         "auto",
-        "auto, file, estimate or none: where the normals come from",
+        "where the normals come from",
         choices=("auto", "file", "estimate", "none"),
     )
     sensor: tuple[float, float, float] | None = setting(
-        None, "X,Y,Z of the scanner, in the scan's frame: estimated normals turn towards it"
+        None, "the scanner's place, in the scan's frame: estimated normals turn towards it"
     )
     outliers: str = setting(
         "auto",
-        "auto or off: whether points that are no part of a surface are left out",
+        "whether points that are not part of a surface are left out",
         choices=("auto", "off"),
     )
     most: int = setting(2_000_000, "points kept of a larger scan, evenly spaced", within=(200, 1e9))
-    open: bool | None = setting(None, "true or false: an open surface; by default as its points say")
+    open: bool | None = setting(None, "whether the surface is open; by default as its points say")
     margin: float = setting(0.1, "free space around the scan, as a share of the unit box", within=(0.0, 0.5))
     samples: int = setting(100_000, "points drawn from a file that is a mesh", within=(200, 1e8))

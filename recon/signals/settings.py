@@ -17,7 +17,7 @@ class SamplesConfig:
 
     batch: int = setting(8192, "samples a step", within=(1, 1e8))
     prior: str = setting(
-        "tv", "none, tv or hessian: what an inpainted picture is like", choices=("none", "tv", "hessian")
+        "tv", "what an inpainted picture is taken to be like", choices=("none", "tv", "hessian")
     )
     prior_weight: float = setting(0.02, "weight of the prior", within=(0.0, 1e9))
     prior_points: int = setting(2048, "points of the prior a step", within=(1, 1e8))

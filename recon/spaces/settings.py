@@ -1,6 +1,6 @@
 """The settings of `recon learn`; λ1 and λ2 of pictures are the paper's, docs/studies.md explains the rest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recon.base.settings import StagedConfig, setting
 from recon.field.settings import FieldConfig
@@ -13,12 +13,19 @@ ENCODERS = ("set-sine", "set-relu", "cnn", "partial-conv")
 class EncoderConfig:
     """From what is known of a signal to its latent vector, and on to the parameters of its field."""
 
-    kind: str = setting("set-sine", "set-sine, set-relu, cnn or partial-conv: the encoder", choices=ENCODERS)
+    kind: str = setting("set-sine", "the encoder", choices=ENCODERS)
     width: int = setting(128, "units a layer of a set encoder", within=(1, 4096))
     layers: int = setting(3, "layers of a set encoder", within=(1, 32))
     omega: float = setting(10.0, "frequency factor ω of the sine set encoder", within=(1e-3, 1e4))
     latent: int = setting(256, "numbers of a latent vector", within=(1, 65536))
     hidden: int = setting(256, "units of the hypernetwork's one hidden layer", within=(1, 65536))
+
+
+@dataclass(frozen=True)
+class SetEncoderConfig(EncoderConfig):
+    """The same for shapes, whose encoder has to take points in any order."""
+
+    kind: str = setting("set-relu", "the encoder", choices=ENCODERS[:2])
 
 
 @dataclass(frozen=True)
@@ -57,8 +64,7 @@ class SpaceConfig(StagedConfig):
 _IMAGES = SpaceConfig()
 STANDARD = {
     "images": _IMAGES,
-    "shapes": _IMAGES.with_(
-        encoder={"kind": "set-relu"},
+    "shapes": replace(_IMAGES, encoder=SetEncoderConfig()).with_(
         field={"omega_first": 10.0},
         learning={"batch": 16, "halves": 0.7, "latent_weight": 0.001, "weights_weight": 0.1},
     ),

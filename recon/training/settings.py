@@ -10,15 +10,15 @@ class FitConfig:
     """The training loop."""
 
     steps: int = setting(12_000, "steps of the optimiser", within=(1, 1e9))
-    seconds: float | None = setting(None, "a time budget instead of the steps", within=(1.0, 1e7))
-    optimizer: str = setting("muon", "muon (orthogonalised momentum) or adam", choices=("muon", "adam"))
-    rate: float = setting(7e-4, "learning rate", within=(1e-9, 1.0))
-    decay: str = setting(
-        "cosine", "cosine or constant: the learning rate over the run", choices=("cosine", "constant")
+    seconds: float | None = setting(
+        None, "a time budget for training, instead of the steps", within=(1.0, 1e7), unit="s"
     )
+    optimizer: str = setting(
+        "muon", "the optimiser; muon orthogonalises its momentum", choices=("muon", "adam")
+    )
+    rate: float = setting(7e-4, "learning rate", within=(1e-9, 1.0))
+    decay: str = setting("cosine", "the learning rate over the run", choices=("cosine", "constant"))
     warmup: int = setting(50, "steps in which the learning rate rises", within=(0, 1e6))
     beta2: float = setting(0.98, "averaging of squared gradients", within=(0.0, 0.99999))
     clip: float = setting(1.0, "largest norm of the gradient", within=(1e-9, 1e9))
-    watch: bool = setting(
-        True, "true or false: whether a run goes back, slower, when its loss jumps or does not fall"
-    )
+    watch: bool = setting(True, "whether a run goes back, slower, when its loss jumps or does not fall")

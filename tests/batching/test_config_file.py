@@ -58,7 +58,7 @@ def test_a_config_is_the_start_of_what_patterns_change() -> None:
     [
         ("presset: draft", "no option is called 'presset'"),
         ("preset: rough", "invalid choice: 'rough'"),
-        ("faces: many", "invalid int value: 'many'"),
+        ("faces: many", "'many' is not a whole number"),
         ("run: here", "no option is called 'run'"),
         ("- draft", "option: value"),
         ("patterns: [a]", "option: value"),
