@@ -71,13 +71,13 @@ def _sine(z: Tensor, omega: float, order: int) -> list[Tensor]:
 
 
 def _finer(z: Tensor, omega: float, order: int) -> list[Tensor]:
-    bend = 2 / omega * z.sign()
-    rise = 1 + bend * z  # of u = z + z|z|/ω, the sine's argument
-    sine, cosine = sine_cosine_(z * (1 + rise) / 2)
-    found = [sine, rise * cosine]
+    d2u = 2 / omega * z.sign()
+    du = 1 + d2u * z  # derivative of u = z + z|z|/ω, the sine's argument
+    sine, cosine = sine_cosine_(z * (1 + du) / 2)
+    found = [sine, du * cosine]
     if order > 1:
-        found.append(bend * cosine - rise.square() * sine)
-        found.append(-3 * rise * bend * sine - rise**3 * cosine)
+        found.append(d2u * cosine - du.square() * sine)
+        found.append(-3 * du * d2u * sine - du**3 * cosine)
     return found
 
 
@@ -89,9 +89,9 @@ def _truncated_sine(z: Tensor, omega: float, order: int) -> list[Tensor]:
 
 
 def _gauss(z: Tensor, omega: float, order: int) -> list[Tensor]:
-    bell = torch.exp(-z.square() / 2)
-    found = [bell, -z * bell]
-    return found if order < 2 else [*found, (z.square() - 1) * bell, (3 - z.square()) * z * bell]
+    value = torch.exp(-z.square() / 2)
+    found = [value, -z * value]
+    return found if order < 2 else [*found, (z.square() - 1) * value, (3 - z.square()) * z * value]
 
 
 def _relu(z: Tensor, omega: float, order: int) -> list[Tensor]:
@@ -101,19 +101,19 @@ def _relu(z: Tensor, omega: float, order: int) -> list[Tensor]:
 
 def _tanh(z: Tensor, omega: float, order: int) -> list[Tensor]:
     value = torch.tanh(z)
-    slope = 1 - value.square()
+    first = 1 - value.square()
     return (
-        [value, slope] if order < 2 else [value, slope, -2 * value * slope, (6 * value.square() - 2) * slope]
+        [value, first] if order < 2 else [value, first, -2 * value * first, (6 * value.square() - 2) * first]
     )
 
 
 def _softplus(z: Tensor, omega: float, order: int) -> list[Tensor]:
-    slope = torch.sigmoid(z)
+    first = torch.sigmoid(z)
     value = functional.softplus(z)
     if order < 2:
-        return [value, slope]
-    bend = slope * (1 - slope)
-    return [value, slope, bend, bend * (1 - 2 * slope)]
+        return [value, first]
+    second = first * (1 - first)
+    return [value, first, second, second * (1 - 2 * first)]
 
 
 ACTIVATIONS = {

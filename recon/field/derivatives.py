@@ -60,20 +60,22 @@ def jet_plain(field: Siren, x: Tensor, order: Order) -> Jet:
         value = field(x)
         axes, blocks = x.shape[1], [value]
         if order.first:
-            slopes = [_slopes(output, x) for output in value.unbind(1)]
-            first = torch.stack(slopes, dim=1)  # (n, k, m)
+            gradients = [_gradients(output, x) for output in value.unbind(1)]
+            first = torch.stack(gradients, dim=1)  # (n, k, m)
             blocks += first.unbind(2)
         if order.second:
-            bends = [[_slopes(first[:, j, a], x) for a in range(axes)] for j in range(value.shape[1])]
-            second = torch.stack([torch.stack(row, dim=1) for row in bends], dim=1)  # (n, k, m, m)
+            hessians = [[_gradients(first[:, j, a], x) for a in range(axes)] for j in range(value.shape[1])]
+            second = torch.stack([torch.stack(row, dim=1) for row in hessians], dim=1)  # (n, k, m, m)
             for pairs in order.second:
                 blocks.append(torch.stack([second[..., a, b] for a, b in pairs]).sum(0))
     return Jet.of(torch.stack(blocks), order, axes)
 
 
-def _slopes(of: Tensor, x: Tensor) -> Tensor:
+def _gradients(of: Tensor, x: Tensor) -> Tensor:
     """(n,) → its gradient at each point (n, m)."""
     if not of.requires_grad:
         return torch.zeros_like(x)
-    (slope,) = torch.autograd.grad(of.sum(), x, create_graph=True, allow_unused=True, materialize_grads=True)
-    return slope
+    (gradient,) = torch.autograd.grad(
+        of.sum(), x, create_graph=True, allow_unused=True, materialize_grads=True
+    )
+    return gradient

@@ -42,7 +42,9 @@ class Map:
 def named_medium(name: str, half: float) -> Map:
     """The slowness of a medium in `MEDIA`, 1 but for its inclusion. Raises UsageError for another name."""
     if name not in MEDIA:
-        raise UsageError(f"no medium '{name}': {', '.join(MEDIA)}, or a .npy file with the slowness")
+        raise UsageError(
+            f"unknown medium '{name}': wanted {', '.join(MEDIA)}, or a .npy file with the slowness"
+        )
     if name == "uniform":
         return Map(np.ones((1, 1)), half)
     fine = (np.arange(MAP_CELLS * SAMPLES_PER_CELL) + 0.5) / (MAP_CELLS * SAMPLES_PER_CELL) * 2 - 1

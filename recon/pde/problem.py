@@ -101,7 +101,7 @@ class Problem:
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
                 raise UsageError(f"the box has a side from {low:g} to {high:g}, wanted low < high")
         if not self.box or self.outputs < 1 or not self.equations:
-            raise UsageError("a problem has at least one coordinate, one unknown and one equation")
+            raise UsageError("a problem needs at least one coordinate, one unknown and one equation")
         sizes = self.size if isinstance(self.size, tuple) else (self.size,)
         if len(sizes) not in (1, self.outputs) or not all(0 < size < math.inf for size in sizes):
             raise UsageError(f"sizes {self.size} of {self.outputs} unknowns, wanted one or as many, above 0")

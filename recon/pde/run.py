@@ -60,7 +60,7 @@ class SolveJob:
             if not self.out.is_dir():
                 raise OutputError(f"{self.out} is a file, wanted a folder to write")
             if any(self.out.iterdir()):
-                raise OutputError(f"{self.out} holds files that are no run's: give another folder")
+                raise OutputError(f"{self.out} holds files that are not of a run: give another folder")
 
     def solve(self, problem: Problem, what: Mapping[str, Any]) -> Solution:
         """Solve `problem`, which `what` identifies."""
@@ -102,7 +102,7 @@ def read_map(path: str | Path, half: float, what: str) -> Map:
         if not isinstance(table, np.ndarray):
             raise ValueError
     except (ValueError, OSError, EOFError):
-        raise SignalError(f"{path} is no .npy file of numbers, wanted one with {what}") from None
+        raise SignalError(f"{path} is not a .npy file of numbers, wanted one with {what}") from None
     if table.ndim != 2 or table.shape[0] != table.shape[1] or not 2 <= len(table) <= MAX_MAP_SIDE:
         raise SignalError(
             f"{path} is an array {table.shape}, wanted a square one of 2 to {MAX_MAP_SIDE} a side"

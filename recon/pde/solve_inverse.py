@@ -124,7 +124,9 @@ def read_recording(path: str | Path) -> Recording:
             sources, receivers, wavenumbers = (np.asarray(archive[name], np.float64) for name in names[:3])
             return Recording(sources, receivers, wavenumbers, np.asarray(archive["scattered"], complex))
     except (ValueError, OSError, EOFError, TypeError, AttributeError):
-        raise SignalError(f"{path} is no .npz file with a recording: arrays {', '.join(names)}") from None
+        raise SignalError(
+            f"{path} is not a .npz file with a recording: wanted the arrays {', '.join(names)}"
+        ) from None
 
 
 def _write_recording(recording: Recording, path: Path) -> None:
@@ -149,7 +151,7 @@ def _recorded(
     y, x = np.meshgrid(axis, axis, indexing="ij")
     if np.abs(table - 1)[np.hypot(x, y) > ring].max() > 1e-9:
         raise UsageError(
-            f"the slowness is not one outside the ring of sources and receivers, {ring:g} from zero"
+            f"the slowness is not 1 outside the ring of sources and receivers, of radius {ring:g}"
         )
     at = torch.tensor(np.stack((x.ravel(), y.ravel()), 1))
     places, wave = torch.tensor(stands), torch.tensor(wavenumbers, dtype=torch.float64)

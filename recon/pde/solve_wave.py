@@ -125,7 +125,9 @@ def _initial(initial: str, width: float) -> tuple[Map, Any]:
     if initial.lower().endswith(".npy"):
         return read_map(initial, HALF_WIDTH, "u at time 0"), fingerprint(initial)["sha256"]
     if initial != "gaussian":
-        raise UsageError(f"no initial wave '{initial}': gaussian, or a .npy file with u at time 0")
+        raise UsageError(
+            f"unknown initial wave '{initial}': wanted gaussian, or a .npy file with u at time 0"
+        )
     if not 0 < width < HALF_WIDTH:
         raise UsageError(f"a Gaussian {width:g} wide, wanted above 0 and below {HALF_WIDTH:g}")
     axis = HALF_WIDTH * ((np.arange(GAUSSIAN_CELLS) + 0.5) / GAUSSIAN_CELLS * 2 - 1)

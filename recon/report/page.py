@@ -59,7 +59,7 @@ def write_report(
     run = Path(run)
     out = run / REPORT_FILE if out is None else Path(out)
     if (run / "index.html").is_file() and not (run / RUN_FILE).exists():
-        raise ScanError(f"{run} is the folder of a batch: {run / 'index.html'} is its report")
+        raise ScanError(f"{run} is the folder of a batch; its report is {run / 'index.html'}")
     check_plots()
     result = load(run, choose_device("auto"))
     check_writable(out, overwrite)

@@ -112,7 +112,7 @@ def load_fit(folder: str | Path, device: str | torch.device = "cpu") -> Fitted:
         saved, outputs, mode = description["levels"], description["outputs"], description["mode"]
     except (ScanError, ValueError, KeyError, TypeError):
         raise SignalError(
-            f"{folder} is no run folder of `recon fit`: `recon fit … --run DIR` makes one"
+            f"{folder} is not a run folder of `recon fit`: `recon fit … --run DIR` makes one"
         ) from None
     slope = None if saved["slope"] is None else np.array(saved["slope"])
     levels = Levels(saved["gain"], np.array(saved["offset"]), slope)

@@ -65,9 +65,11 @@ def complete_image(
     """
     began = time.monotonic()
     if keep is not None and mask is not None:
-        raise UsageError("say which pixels are known once: --keep N or --mask PICTURE")
+        raise UsageError("give either --keep N or --mask PICTURE, not both")
     if between is not None and refine:
-        raise UsageError("--refine is for one picture: its field is on no way between latent vectors")
+        raise UsageError(
+            "--refine is for a single picture: a refined field has no latent vector to interpolate"
+        )
     check_image_path(out)
     trained = space.config.learning.size
     picture = read_image(source)
@@ -78,7 +80,7 @@ def complete_image(
     elif mask is not None:
         picture, known = _without(picture, read_mask(mask, picture), trained)
         if not known.any():
-            raise SignalError(f"{mask} marks every pixel as missing: wanted some dark ones, which stay")
+            raise SignalError(f"{mask} marks every pixel as missing: wanted some dark, known ones")
     small, values = _values(space, picture)
     seen = small.observed(values, torch.from_numpy(np.flatnonzero(known)))
     latents = space.latents(seen)
@@ -120,9 +122,7 @@ def _written_size(
     if min(width, height) < 1:
         raise UsageError(f"size {width}x{height}, wanted at least 1x1")
     if width * height * count > MAX_OUTPUT_PIXELS:
-        raise UsageError(
-            f"{width} x {height} pixels are too many, wanted at most {MAX_OUTPUT_PIXELS:,} in all"
-        )
+        raise UsageError(f"{width} x {height} pixels, wanted at most {MAX_OUTPUT_PIXELS:,} in all")
     return width, height
 
 

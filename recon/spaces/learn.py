@@ -73,7 +73,7 @@ def split(count: int, share: float, seed: int) -> tuple[NDArray[np.int64], NDArr
     order = np.random.default_rng((seed, 5)).permutation(count)
     held_out = max(1, round(share * count))
     if count - held_out < 1:
-        raise UsageError(f"{count} signals cannot be split into some to learn from and some for validation")
+        raise UsageError(f"{count} signals cannot be split into training and validation")
     return np.sort(order[held_out:]), np.sort(order[:held_out])
 
 

@@ -85,7 +85,7 @@ def load_space(folder: str | Path, device: str | torch.device = "cpu") -> Learne
         kind, config = description["space"]["kind"], SpaceConfig.from_dict(description["config"])
     except (ScanError, ValueError, KeyError, TypeError):
         raise SignalError(
-            f"{folder} is no run folder of `recon learn`: `recon learn images FOLDER -o DIR` makes one"
+            f"{folder} is not a run folder of `recon learn`: `recon learn images FOLDER -o DIR` makes one"
         ) from None
     snapshot = load_snapshot(parameter_file(folder, SignalError))
     space = new_space(description, config)

@@ -87,18 +87,18 @@ def on_surface(solids: Solids, count: int, generator: torch.Generator) -> tuple[
     x = 2 * torch.rand(len(solids), count, 3, generator=generator) - 1
     x = x.to(solids.half.device)
     for _ in range(PROJECTION_STEPS):
-        d, slope = _with_slope(solids, x)
-        x = x - d[..., None] * slope
-    d, slope = _with_slope(solids, x)
-    return x, slope, d.abs() < SURFACE_TOLERANCE
+        d, gradient = _with_gradient(solids, x)
+        x = x - d[..., None] * gradient
+    d, gradient = _with_gradient(solids, x)
+    return x, gradient, d.abs() < SURFACE_TOLERANCE
 
 
-def _with_slope(solids: Solids, x: Tensor) -> tuple[Tensor, Tensor]:
+def _with_gradient(solids: Solids, x: Tensor) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         d = distances(solids, x)
-        (slope,) = torch.autograd.grad(d.sum(), [x])
-    return d.detach(), slope / slope.norm(dim=2, keepdim=True).clamp_min(1e-9)
+        (gradient,) = torch.autograd.grad(d.sum(), [x])
+    return d.detach(), gradient / gradient.norm(dim=2, keepdim=True).clamp_min(1e-9)
 
 
 def observe(solids: Solids, count: int, whole: bool, generator: torch.Generator) -> Observation:

@@ -65,7 +65,7 @@ class Target:
         with torch.no_grad():
             found = jet(field, self.points, laplacian_order(2))
         shape = self.grid.counts
-        value, slopes, bend = (
+        value, gradient, laplacian = (
             part.double().numpy().reshape(-1, *shape) for part in (found.value, found.gradient, found.second)
         )
         if mode != "image":
@@ -73,16 +73,16 @@ class Target:
             basis = ones if mode == "gradient" else np.hstack([ones, self.points.numpy()])
             lost = np.linalg.lstsq(basis, (self.values[..., 0] - value[0]).ravel(), rcond=None)[0]
             value = value + (basis @ lost).reshape(shape)
-            slopes = slopes + (0.0 if mode == "gradient" else lost[1:, None, None])
-        return value[0], slopes, bend[0]
+            gradient = gradient + (0.0 if mode == "gradient" else lost[1:, None, None])
+        return value[0], gradient, laplacian[0]
 
     def measured(self, field: Siren, mode: str) -> dict[str, float]:
         """The MEASURES of a fit, in dB."""
-        value, slopes, bend = self.seen(field, mode)
+        value, gradient, laplacian = self.seen(field, mode)
         return {
             "psnr": psnr(value.clip(-1, 1), self.values[..., 0], 2.0),
-            "gradient": decibels_over(slopes, self.gradient[..., 0]),
-            "laplacian": decibels_over(bend, self.laplacian[..., 0]),
+            "gradient": decibels_over(gradient, self.gradient[..., 0]),
+            "laplacian": decibels_over(laplacian, self.laplacian[..., 0]),
         }
 
 
@@ -164,10 +164,10 @@ def _pictures(target: Target, mode: str, fields: dict[str, Siren]) -> Any:
     limit = float(np.percentile(np.abs(true[2]), COLOR_PERCENTILE)) or 1.0
     with new_figure((1.35 * len(columns), 4.6)) as figure:
         panels = figure.subplots(3, len(columns), squeeze=False)
-        for place, (name, (value, slopes, bend)) in enumerate(columns.items()):
+        for place, (name, (value, gradient, laplacian)) in enumerate(columns.items()):
             panels[0, place].imshow(value, "gray", vmin=-1, vmax=1)
-            panels[1, place].imshow(np.hypot(*slopes), "gray_r", vmin=0, vmax=steepest)
-            panels[2, place].imshow(bend, colormap(DIVERGING), vmin=-limit, vmax=limit)
+            panels[1, place].imshow(np.hypot(*gradient), "gray_r", vmin=0, vmax=steepest)
+            panels[2, place].imshow(laplacian, colormap(DIVERGING), vmin=-limit, vmax=limit)
             panels[0, place].set_title(name)
             found = target.measured(fields[name], mode) if name in fields else None
             for axes, measure in zip(panels[:, place], MEASURES, strict=True):

@@ -186,7 +186,7 @@ def _checked(points: Float, name: str) -> Float:
     if not np.isfinite(points).all():
         raise ScanError(f"{name} has coordinates that are not finite; remove them first")
     if not np.ptp(points, axis=0).any():
-        raise ScanError(f"{name} has no extent, all of it is one point; give one with a size")
+        raise ScanError(f"{name} has no extent: all its points coincide")
     return points
 
 
@@ -223,7 +223,7 @@ def evaluate(
         UsageError: for samples < 1.
     """
     if samples < 1:
-        raise UsageError(f"{samples} samples were asked for; at least 1 is needed")
+        raise UsageError(f"{samples} samples, wanted at least 1")
     rng = np.random.default_rng(seed)
     _used_vertices(mesh, "the mesh")
     if isinstance(reference, PointCloud):

@@ -77,7 +77,7 @@ def reconstruct(
     """
     config.check()
     if preview and not run:
-        raise UsageError("a preview needs a run folder to be written to: give one, too")
+        raise UsageError("a preview is written to a run folder: give one, too")
     board = None
     if tensorboard:
         check_plots()
@@ -92,7 +92,7 @@ def reconstruct(
         box, sample = surrounding_box(unit.points, config.scan.margin), _subsampled(cloud, config.seed)
         preparing(NOISE_PROGRESS, "noise and spacing")
         noise = point_noise(unit if unit.normals is not None else estimated(unit, threads), threads)
-        log.info("points are about %.3g off the surface (standard deviation)", noise * frame.scale)
+        log.info("the noise of the points has a standard deviation of about %.3g", noise * frame.scale)
         spacing, side = point_spacing(unit.points, threads), float((box[1] - box[0]).max())
         config = config.resolved_for(spacing, noise, side, estimated_normals)
         preparing(SPACE_PROGRESS, "inside and outside")

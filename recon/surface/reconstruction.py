@@ -96,8 +96,8 @@ class Reconstruction:
             for start in range(0, len(points), CHUNK_POINTS):
                 part = slice(start, start + CHUNK_POINTS)
                 unit = torch.tensor(self.frame.to_unit(points[part]), dtype=torch.float32, device=self.device)
-                phi, slope = value_and_gradient(self.field, unit)
-                value[part], gradient[part] = phi.cpu().numpy(), slope.cpu().numpy()
+                phi, gradient_unit = value_and_gradient(self.field, unit)
+                value[part], gradient[part] = phi.cpu().numpy(), gradient_unit.cpu().numpy()
         return value * self.frame.scale, gradient
 
     def mesh(
@@ -167,8 +167,8 @@ class Reconstruction:
         if mesh.normals is not None:
             return mesh
         mesh = without_slivers(mesh, floor)
-        _, slope = self.distance_and_gradient(self.frame.to_world(mesh.vertices))
-        return replace(mesh, normals=slope / np.linalg.norm(slope, axis=1, keepdims=True).clip(1e-30))
+        _, gradient = self.distance_and_gradient(self.frame.to_world(mesh.vertices))
+        return replace(mesh, normals=gradient / np.linalg.norm(gradient, axis=1, keepdims=True).clip(1e-30))
 
     def save(self, folder: str | Path) -> None:
         """Write the run folder that `load` reads, replacing an earlier state of it."""
@@ -190,7 +190,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstructi
     folder = Path(folder)
     description = read_description(folder)
     if "frame" not in description:
-        raise ScanError(f"{folder} is a run of another command, wanted one of `recon mesh`")
+        raise ScanError(f"{folder} is a run of another command, wanted a run of `recon mesh`")
     config = Config.from_dict(description["config"])
     snapshot = load_snapshot(parameter_file(folder, ScanError))
     siren = Siren(config.field)

@@ -87,7 +87,7 @@ class Config(StagedConfig):
         super().check()
         if self.field.activation != "sine":
             raise UsageError(
-                f"field.activation is '{self.field.activation}', wanted sine: surfaces have no other"
+                f"field.activation is '{self.field.activation}', wanted sine: surfaces support no other"
             )
         trim_distance(self.mesh.trim)
         parts = self.mesh.parts

@@ -208,8 +208,8 @@ class _Run:
         scale, count = self.last_good.rate_scale / 2, self.last_good.recoveries + 1
         if count > MAX_RECOVERIES:
             raise FitError(
-                f"training failed {count} times, last at {2 * scale:g} times the learning rate "
-                f"{self.config.rate:g}: {failure}; see what `recon info` says of the input"
+                f"training failed {count} times, the last time at {2 * scale:g} times the learning rate "
+                f"{self.config.rate:g}: {failure}; see what `recon info` says about the input"
             )
-        log.warning("%s: back to step %d, at %g times the learning rate", failure, state.step, scale)
+        log.warning("%s: returning to step %d with %g times the learning rate", failure, state.step, scale)
         self.restore(replace(state, rate_scale=scale, recoveries=count))

@@ -104,7 +104,7 @@ def _scan_colors(thing: Mesh | PointCloud, beside: Sequence[Mesh | PointCloud]) 
     for other in beside:
         if isinstance(other, PointCloud) and other.colors is not None and isinstance(thing, Mesh):
             return other.colors[_nearest(thing.vertices, other)[1]]
-    raise UsageError("neither the mesh nor a scan beside it has colours: give a coloured scan, too")
+    raise UsageError("neither the mesh nor a scan shown with it has colours: give a coloured scan, too")
 
 
 def _nearest(places: Float, cloud: PointCloud) -> tuple[Float, np.ndarray]:
@@ -148,13 +148,13 @@ def _distance(
         clouds = [other for other in beside if isinstance(other, PointCloud)]
         if not clouds:
             raise UsageError(
-                "the distance to the scan needs the scan: give it, or the run folder, beside the mesh"
+                "the distance to the scan needs the scan: give it, or the run folder, with the mesh"
             )
         found = np.min([_distance_to_scan(thing.vertices, cloud) for cloud in clouds], axis=0)
         return _ranged("distance to the scan", unit, found, SEQUENTIAL, low=0.0)
     meshes = [other for other in beside if isinstance(other, Mesh)]
     if not meshes:
-        raise UsageError("the distance to the mesh needs a mesh: give it beside the scan")
+        raise UsageError("the distance to the mesh needs a mesh: give it with the scan")
     known = np.isfinite(thing.points).all(1)
     found = np.full(len(thing), np.nan)
     found[known] = np.min([distance_to_mesh(thing.points[known], mesh) for mesh in meshes], axis=0)
@@ -175,7 +175,7 @@ def _curvature(
 def _scalar(thing: Mesh | PointCloud, name: str) -> tuple[Legend, Float]:
     if name not in thing.values:
         known = ", ".join(modes(thing))
-        raise UsageError(f"nothing is called '{name}' to colour by: {known}")
+        raise UsageError(f"cannot colour by '{name}': wanted one of {known}")
     return _ranged(name, "", thing.values[name], SEQUENTIAL)
 
 
@@ -189,7 +189,7 @@ def _ranged(
 ) -> tuple[Legend, Float]:
     known = values[np.isfinite(values)]
     if len(known) == 0:
-        raise UsageError(f"there is no value of {title} to colour by")
+        raise UsageError(f"there are no values of {title} to colour by")
     bottom, top = (
         np.percentile(known, (tail, 100 - tail)) if low is None else (low, np.percentile(known, 100 - tail))
     )

@@ -29,7 +29,7 @@ def open_window(paths: Sequence[str | Path], options: Sequence[str] = ()) -> int
         code = subprocess.run([*command, *map(str, paths)], stdout=subprocess.DEVNULL).returncode
         if -code not in CRASH_SIGNALS:
             return abs(code)
-        log.warning("the %s window was ended by the graphics system (%s)", kind, signal.Signals(-code).name)
+        log.warning("the %s window was ended by the graphics driver (%s)", kind, signal.Signals(-code).name)
     return 1
 
 

@@ -21,7 +21,9 @@ def check_screen() -> None:
         return
     name = os.environ.get("DISPLAY")
     if not name:
-        raise MissingLibraryError(f"there is no screen (DISPLAY is not set): sit at one, {SCREENSHOT_HINT}")
+        raise MissingLibraryError(
+            f"there is no screen (DISPLAY is not set): use a machine with one, {SCREENSHOT_HINT}"
+        )
     try:
         x11 = ctypes.CDLL("libX11.so.6")
     except OSError:

@@ -186,28 +186,28 @@ def test_what_cannot_be_solved_is_said_in_one_line(
     Path("full").mkdir()
     Path("full/thesis.tex").write_text("x")
     for arguments, says in (
-        (["helmholtz", "--medium", "cube"], "no medium 'cube'"),
+        (["helmholtz", "--medium", "cube"], "unknown medium 'cube'"),
         (["helmholtz", "--medium", "none.npy"], "there is no file"),
         (["helmholtz", "--medium", "nan.npy"], "not finite"),
         (["helmholtz", "--medium", "flat.npy"], "wanted a square one"),
         (["helmholtz", "--medium", "zero.npy"], "wanted all above 0"),
         (["helmholtz", "--medium", "words.npy"], "wanted real numbers"),
-        (["helmholtz", "--medium", "text.npy"], "no .npy file"),
+        (["helmholtz", "--medium", "text.npy"], "not a .npy file"),
         (["helmholtz", "--wavenumber", "-3"], "wanted above 0"),
         (["helmholtz", "--wavenumber", "nan"], "wanted above 0"),
         (["helmholtz", "--source=0.7,0"], "within ±0.5"),
         (["helmholtz", "--width", "0"], "wanted above 0"),
-        (["helmholtz", "-o", "full"], "holds files that are no run's"),
+        (["helmholtz", "-o", "full"], "holds files that are not of a run"),
         (["helmholtz", "-o", "full/thesis.tex"], "is a file"),
-        (["wave", "--initial", "sine"], "no initial wave 'sine'"),
+        (["wave", "--initial", "sine"], "unknown initial wave 'sine'"),
         (["wave", "--initial", "zero.npy"], "nothing to solve"),
         (["wave", "--until", "0"], "wanted above 0"),
         (["wave", "--frames", "1"], "at least 2"),
-        (["inverse", "--medium", "ring.npy"], "not one outside the ring"),
+        (["inverse", "--medium", "ring.npy"], "not 1 outside the ring"),
         (["inverse", "--sources", "0"], "at least one"),
         (["inverse", "--noise", "-1"], "wanted 0 or above"),
         (["inverse", "--data", "half.npz"], "has no array 'receivers'"),
-        (["inverse", "--data", "nan.npy"], "no .npz file"),
+        (["inverse", "--data", "nan.npy"], "not a .npz file"),
     ):
         assert says in refused(capsys, *arguments), arguments
     assert Path("full/thesis.tex").read_text() == "x"

@@ -159,7 +159,7 @@ def test_media_have_the_speed_and_the_area_they_say() -> None:
         covered = (1 - medium.table).mean() / 0.5 * 4
         assert covered == pytest.approx(area, rel=1e-3)
     assert float(named_medium("uniform", 1.0)(torch.tensor([0.3]), torch.tensor([9.0]))) == 1.0
-    with pytest.raises(UsageError, match="no medium 'sphere'"):
+    with pytest.raises(UsageError, match="unknown medium 'sphere'"):
         named_medium("sphere", 1.0)
 
 

@@ -213,7 +213,7 @@ def test_a_users_mistake_is_one_line_and_writes_nothing(
     assert "report.html exists" in said(str(run))
     assert "no folder" in said(str(run), "-o", str(tmp_path / "none" / "page.html"))
     (tmp_path / "index.html").touch()
-    assert "index.html is its report" in said(str(tmp_path))
+    assert "its report is" in said(str(tmp_path))
     (tmp_path / "run.json").write_bytes((run / "run.json").read_bytes())
     assert "before its first checkpoint" in said(str(tmp_path))
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)

@@ -310,8 +310,8 @@ def test_the_ending_does_not_matter_for_reading(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "channels", "bits", "says"),
     [
-        ("a.bmp", "RGB", 8, r"its ending '.bmp' is none of .png .jpg .jpeg .tif .tiff"),
-        ("a", "L", 8, "its ending '' is none of"),
+        ("a.bmp", "RGB", 8, r"its extension '.bmp' is not one of .png .jpg .jpeg .tif .tiff"),
+        ("a", "L", 8, "its extension '' is not one of"),
         ("a.jpg", "RGBA", 8, "JPEG has no alpha; .png and .tif have"),
         ("a.JPEG", "LA", 8, "JPEG has no alpha"),
         ("a.jpg", "RGB", 16, ".jpg has 8 bits, not 16; these have: .png .tif .tiff"),

@@ -187,7 +187,7 @@ def test_bad_files_cost_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[st
         "text.txt": "as a film",
         "picture.png": "as a film",
         "list.m3u8": "as a film",
-        "sound.mkv": "no film",
+        "sound.mkv": "no video",
         "huge.gif": "pixels",
     }.items():
         assert word in refusal(tmp_path / name), name
@@ -258,7 +258,7 @@ def test_nothing_is_written_that_was_not_asked_for(tmp_path: Path, monkeypatch: 
     before = path.read_bytes()
     with pytest.raises(OutputError, match="exists"):
         write_film([picture(1)], path, 24)
-    with pytest.raises(OutputError, match=r"none of \.mp4 \.gif"):
+    with pytest.raises(OutputError, match=r"one of \.mp4 \.gif"):
         write_film([picture(1)], tmp_path / "a.avi", 24)
     for name in ("b.mp4", "b.gif"):
         with pytest.raises(OutputError, match="no frames"):

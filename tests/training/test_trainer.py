@@ -96,7 +96,7 @@ def test_a_term_that_is_no_number_is_named_and_the_run_goes_back(caplog: pytest.
     with caplog.at_level(logging.WARNING, "recon"):
         field, end = trained(FitConfig(steps=300), Wave(poisoned=range(120, 121)))
     assert end.recoveries == 1 and end.rate_scale == 0.5
-    assert "the term 'data' became nan: back to step 100" in caplog.text
+    assert "the term 'data' became nan: returning to step 100" in caplog.text
     assert all(p.isfinite().all() for p in field.parameters())
 
 

@@ -111,7 +111,7 @@ def test_scalars_have_their_name_and_grey_where_unknown() -> None:
     assert legend.beyond == (True, True)
     assert painted.colors is not None
     assert tuple(painted.colors[3]) == (128, 128, 128)
-    with pytest.raises(UsageError, match="nothing is called 'fame'"):
+    with pytest.raises(UsageError, match="cannot colour by 'fame'"):
         colored(thing, "fame")
 
 

@@ -258,7 +258,7 @@ def test_a_window_that_crashes_is_followed_by_the_classic_one(
     monkeypatch.chdir(file.parent)
     assert open_window([file.name], ["--color=height"]) == 0
     assert (file.parent / "ran").read_text().split() == ["modern", "--", "classic", "--"]
-    assert caplog.messages == ["the modern window was ended by the graphics system (SIGABRT)"]
+    assert caplog.messages == ["the modern window was ended by the graphics driver (SIGABRT)"]
 
 
 @pytest.mark.slow

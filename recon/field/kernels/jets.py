@@ -168,7 +168,7 @@ def jet_loss_gradient(
     points, axes = x.shape[1:-1].numel(), x.shape[-1]
     flat = field.flat.detach() * field.factors
 
-    def there_and_back(part: slice) -> tuple[Tensor, Tensor]:
+    def forward_backward(part: slice) -> tuple[Tensor, Tensor]:
         stack, cache = forward_rows(x[part].reshape(-1, axes), field, flat, order, back=True)
         with torch.enable_grad():
             stack.requires_grad_()
@@ -177,5 +177,5 @@ def jet_loss_gradient(
         with tf32_products(x.device):
             return backward_rows(grad, field, flat, order, cache), terms.detach()
 
-    flats, terms = zip(*over_rows(there_and_back, x, points * order.blocks(axes)), strict=True)
+    flats, terms = zip(*over_rows(forward_backward, x, points * order.blocks(axes)), strict=True)
     return reduce(Tensor.add_, flats).mul_(field.factors), reduce(Tensor.add_, terms)

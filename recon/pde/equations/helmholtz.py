@@ -51,7 +51,7 @@ def helmholtz_problem(
     size = TYPICAL_FIELD * math.exp(-((wavenumber * width) ** 2) / 2) / math.exp(-0.5)
     centres = torch.tensor(places)
 
-    def balance(u: Jet, at: Tensor) -> Tensor:
+    def residual(u: Jet, at: Tensor) -> Tensor:
         value, gradient, second = as_complex(u)
         x, y = at.T
         radiated = source(x, y, places, width)
@@ -70,9 +70,9 @@ def helmholtz_problem(
         2,
         {
             "helmholtz": Equation(
-                inside(layer.box, points), balance, 1.0, PURE_SECOND_DERIVATIVES, adaptive=True
+                inside(layer.box, points), residual, 1.0, PURE_SECOND_DERIVATIVES, adaptive=True
             ),
-            "sources": Equation(around, balance, 1.0, PURE_SECOND_DERIVATIVES),
+            "sources": Equation(around, residual, 1.0, PURE_SECOND_DERIVATIVES),
         },
         size,
         linear=True,

@@ -93,7 +93,7 @@ def inverse_problem(recording: Recording, layer: Layer, points: int) -> Problem:
     data = torch.as_tensor(recording.scattered).permute(2, 0, 1).to(torch.complex64)
     ring, even = recording.ring, 1 / math.sqrt(fields)
 
-    def balance(u: Jet, at: Tensor) -> Tensor:
+    def residual(u: Jet, at: Tensor) -> Tensor:
         value, gradient, second = as_complex(u, 2 * fields)
         turns = (wavenumbers.to(at) ** 2).repeat_interleave(len(sources))
         squared = slowness_of(u.value[:, -1], at, ring)[:, None] ** 2
@@ -114,9 +114,9 @@ def inverse_problem(recording: Recording, layer: Layer, points: int) -> Problem:
         2 * fields + 1,
         {
             "helmholtz": Equation(
-                inside(layer.box, points), balance, WEIGHTS["helmholtz"], PURE_SECOND_DERIVATIVES
+                inside(layer.box, points), residual, WEIGHTS["helmholtz"], PURE_SECOND_DERIVATIVES
             ),
-            "inside": Equation(inside(middle, points), balance, WEIGHTS["inside"], PURE_SECOND_DERIVATIVES),
+            "inside": Equation(inside(middle, points), residual, WEIGHTS["inside"], PURE_SECOND_DERIVATIVES),
             "receivers": Equation(at_points(receivers, data), misfit, WEIGHTS["receivers"], VALUE),
             "regions": Equation(inside(middle, points // 2), regions, WEIGHTS["regions"], GRADIENT),
         },

@@ -61,18 +61,18 @@ def wave_problem(
     def initial_velocity(u: Jet, at: Tensor) -> Tensor:
         return (u.gradient[0, :, 0] - velocity(at[:, 1], at[:, 2])) / (size / half)
 
-    def leaving(u: Jet, at: Tensor, normal: Tensor) -> Tensor:
+    def absorbing(u: Jet, at: Tensor, normal: Tensor) -> Tensor:
         outwards = (normal * u.gradient[1:, :, 0].T).sum(1)
         return (slowness(at[:, 1], at[:, 2]) * u.gradient[0, :, 0] + outwards) / (size / half)
 
-    def held(u: Jet, at: Tensor, normal: Tensor) -> Tensor:
+    def fixed(u: Jet, at: Tensor, normal: Tensor) -> Tensor:
         return u.value[:, 0] / (size / 10)
 
     plane = inside(square, start)
     line = inside(((0.0, until), square[0]), around, lambda progress: reach(progress)[:2])
-    side = Equation(at_sides, held, WEIGHTS["sides"], VALUE)
+    side = Equation(at_sides, fixed, WEIGHTS["sides"], VALUE)
     if sides == "open":
-        side = Equation(at_sides, leaving, WEIGHTS["sides"], GRADIENT)
+        side = Equation(at_sides, absorbing, WEIGHTS["sides"], GRADIENT)
     return Problem(
         ((0.0, until), *square),
         1,

@@ -39,7 +39,9 @@ def fit_inpaint(
     view = view or View()
     view.check()
     if (mask is None) == (keep is None):
-        raise UsageError("say which pixels are missing: --mask PICTURE, or --keep SHARE to draw some")
+        raise UsageError(
+            "say which pixels are missing: --mask PICTURE, or --keep SHARE to keep some at random"
+        )
     if keep is not None and not 0 < keep <= 1:
         raise UsageError(f"keep is {keep:g}, wanted a share above 0 and up to 1")
     check_image_path(job.out)
@@ -54,7 +56,7 @@ def fit_inpaint(
         missing = np.ones(len(grid), bool)
         missing[drawn[: max(1, round(keep * len(grid)))]] = False
     if missing.all():
-        raise SignalError(f"{mask} marks every pixel as missing: wanted some dark ones, which stay")
+        raise SignalError(f"{mask} marks every pixel as missing: wanted some dark, known ones")
     known = torch.from_numpy(np.flatnonzero(~missing))
     levels, values = picture_levels(picture)
     settings = job.config.samples

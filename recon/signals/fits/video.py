@@ -54,7 +54,7 @@ def fit_video(
     film = open_film(source)
     start, stop = frames[0] or 0, min(film.frames, film.frames if frames[1] is None else frames[1])
     if not 0 <= start < stop:
-        raise UsageError(f"frames {start}:{frames[1]} of a film of {film.frames} are none: wanted FIRST:END")
+        raise UsageError(f"frames {start}:{frames[1]} of a film of {film.frames} are empty: wanted FIRST:END")
     with tempfile.TemporaryFile() as file:
         pixels, height, width = _decoded(film.frames_of(start, stop, scale=scale), file)
         count = len(pixels) // (height * width)

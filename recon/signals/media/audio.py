@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from recon.base.files import atomic_path
 from recon.errors import MissingLibraryError, OutputError, SignalError
-from recon.signals.media.paths import check_readable
+from recon.signals.media.paths import check_extension, check_readable
 
 BLOCK_VALUES = 1 << 18  # read at once
 PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
@@ -78,7 +78,7 @@ class Sound:
                 high = float(np.abs(self._next(file, count)).max())
                 if not np.isfinite(high):
                     raise SignalError(
-                        f"{self.path} holds NaN or infinite values near {start / self.rate:.3f} s: mend it"
+                        f"{self.path} holds NaN or infinite values near {start / self.rate:.3f} s: fix it"
                     )
                 largest = max(largest, high)
         return largest
@@ -122,10 +122,7 @@ def blocks(frames: int, channels: int) -> Iterator[tuple[int, int]]:
 
 def check_sound_path(path: str | Path) -> None:
     """Raise OutputError if `path` has no writable ending, MissingLibraryError without soundfile."""
-    if Path(path).suffix.lower() not in SUBTYPES:
-        raise OutputError(
-            f"cannot write {path}: its ending '{Path(path).suffix}' is none of {' '.join(SUBTYPES)}"
-        )
+    check_extension(path, SUBTYPES)
     _soundfile()
 
 
@@ -177,7 +174,7 @@ def _truncation(notes: str) -> str:
     """What is wrong if a header promises more than the file has and a byte of padding; else nothing."""
     for said, there in ((int(a), int(b)) for a, b in LENGTH_NOTE.findall(notes)):
         if said > there + 1 and all(abs(said - length) > 4096 for length in UNKNOWN_LENGTHS):
-            return f"is cut off, {there} bytes where {said} were written"
+            return f"is truncated, {there} of {said} bytes"
     return ""
 
 
@@ -191,7 +188,7 @@ def _ogg_truncation(path: Path) -> str:
     page = tail[tail.rfind(b"OggS") :]
     if len(page) > 27 and page[5] & 4 and len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]]):
         return ""
-    return "is cut off, its last page is not whole or not the last"
+    return "is truncated: its last page is incomplete or missing"
 
 
 @contextmanager

@@ -22,7 +22,9 @@ def find_images(folder: str | Path) -> list[Path]:
     """All pictures below `folder`, sorted by path, without hidden files. Raises SignalError without any."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise SignalError(f"there is no folder {folder}" if not folder.exists() else f"{folder} is no folder")
+        raise SignalError(
+            f"there is no folder {folder}" if not folder.exists() else f"{folder} is not a folder"
+        )
     found = sorted(
         path
         for path in folder.rglob("*")
@@ -70,7 +72,7 @@ def read_cropped(
         progress((place + 1) / len(paths), "")
     if wrong:
         more = f" and {len(wrong) - MAX_NAMED_FILES} more" if len(wrong) > MAX_NAMED_FILES else ""
-        log.warning("left out, as they cannot be read: %s%s", "; ".join(wrong[:MAX_NAMED_FILES]), more)
+        log.warning("left out, because they cannot be read: %s%s", "; ".join(wrong[:MAX_NAMED_FILES]), more)
     squares = squares[: len(paths) - len(wrong)]
     if not len(squares):
         raise SignalError(f"none of {len(paths)} pictures can be read")

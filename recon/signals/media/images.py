@@ -22,6 +22,7 @@ from PIL import Image
 from recon.base.files import atomic_path
 from recon.errors import MissingLibraryError, OutputError, SignalError
 from recon.geometry import Float
+from recon.signals.media.paths import check_extension
 
 CHANNEL_NAMES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 WRITABLE_BITS = {".png": (8, 16), ".jpg": (8,), ".jpeg": (8,), ".tif": (8, 16, 32), ".tiff": (8, 16, 32)}
@@ -72,7 +73,9 @@ def read_image(path: str | Path) -> Picture:
     if not path.exists():
         raise SignalError(f"there is no file {path}")
     if not path.is_file():
-        raise SignalError(f"{path} is {'a folder' if path.is_dir() else 'no regular file'}, wanted an image")
+        raise SignalError(
+            f"{path} is {'a folder' if path.is_dir() else 'not a regular file'}, wanted an image"
+        )
     try:
         with path.open("rb") as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata
@@ -89,17 +92,19 @@ def read_image(path: str | Path) -> Picture:
     except Image.DecompressionBombError:
         raise _too_large(path) from None
     except Image.UnidentifiedImageError:
-        raise SignalError(f"{path} is no image, or damaged: wanted PNG, JPEG, TIFF or the like") from None
+        raise SignalError(
+            f"{path} is not an image, or is damaged: wanted PNG, JPEG, TIFF or the like"
+        ) from None
     except Exception as error:  # noqa: BLE001 the libraries raise what they stumble over in a damaged file
         if isinstance(error, OSError) and error.strerror and type(error).__module__ == "builtins":
             raise SignalError(f"cannot read {path}: {error.strerror}") from None
         lines = str(getattr(error, "strerror", None) or error).splitlines() or [type(error).__name__]
-        raise SignalError(f"{path} is cut short or damaged: {lines[0][:MAX_REASON_LETTERS]}") from None
+        raise SignalError(f"{path} is truncated or damaged: {lines[0][:MAX_REASON_LETTERS]}") from None
     if values.size == 0:
         raise SignalError(f"{path} holds no pixels")
     wrong = np.count_nonzero(~np.isfinite(values).all(2))
     if wrong:
-        raise SignalError(f"{path} holds NaN or infinity in {wrong:,} pixels: replace them by numbers")
+        raise SignalError(f"{path} holds NaN or infinity in {wrong:,} pixels: replace them with numbers")
     return Picture(np.ascontiguousarray(_upright(values, orientation)), bits)
 
 
@@ -112,19 +117,14 @@ def read_mask(path: str | Path, like: Picture) -> NDArray[np.bool_]:
     mask = read_image(path)
     (height, width), (h, w) = mask.values.shape[:2], like.values.shape[:2]
     if (height, width) != (h, w):
-        raise SignalError(
-            f"{path} has {width} x {height} pixels, wanted a mask of {w} x {h} as its image has"
-        )
+        raise SignalError(f"{path} has {width} x {height} pixels, wanted a mask of {w} x {h} like its image")
     return mask.values[..., : len(mask.channels.removesuffix("A"))].mean(2) > 0.5
 
 
 def check_image_path(path: str | Path, channels: str = "RGB", bits: int = 8) -> None:
     """Raise OutputError if the ending of `path` is unknown or has no room for these channels and bits."""
     ending = Path(path).suffix.lower()
-    if ending not in WRITABLE_BITS:
-        raise OutputError(
-            f"cannot write {path}: its ending '{Path(path).suffix}' is none of {' '.join(WRITABLE_BITS)}"
-        )
+    check_extension(path, WRITABLE_BITS)
     if bits not in WRITABLE_BITS[ending]:
         wanted = WRITABLE_BITS[ending]
         others = " ".join(other for other, known in WRITABLE_BITS.items() if bits in known)
@@ -175,7 +175,7 @@ def _pillow(path: Path, stream: BinaryIO, head: bytes) -> Read:
     with Image.open(stream) as image:
         _check_size(path, *image.size)
         if image.format in VECTOR_FORMATS:
-            raise SignalError(f"{path} is a drawing ({image.format}), wanted an image of pixels")
+            raise SignalError(f"{path} is a vector drawing ({image.format}), wanted an image of pixels")
         image.load()
         orientation = _orientation(image)
         plain = image.mode.startswith("I") and "transparency" not in image.info
@@ -186,7 +186,7 @@ def _pillow(path: Path, stream: BinaryIO, head: bytes) -> Read:
         if image.mode.startswith("I"):
             grey = np.asarray(image)
             if grey.min() < 0 or grey.max() > 0xFFFF:
-                raise SignalError(f"{path} has whole numbers of 32 bits, wanted 8 or 16 bits, or floats")
+                raise SignalError(f"{path} has 32-bit integers, wanted 8 or 16 bits, or floats")
             return grey[..., None] / 65535.0, 16, orientation
         mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
         if image.has_transparency_data:
@@ -209,7 +209,7 @@ def _tiff(path: Path, stream: BinaryIO, head: bytes) -> Read:
         end = max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
         size = path.stat().st_size
         if end > size:
-            raise SignalError(f"{path} is cut short: it promises {end:,} bytes and holds {size:,}")
+            raise SignalError(f"{path} is truncated: it promises {end:,} bytes and holds {size:,}")
         bits = page.bitspersample
         promised = page.imagewidth * page.imagelength * page.samplesperpixel * bits // 8
         if promised > MAX_COMPRESSION_RATIO * size:
@@ -220,7 +220,7 @@ def _tiff(path: Path, stream: BinaryIO, head: bytes) -> Read:
         whole = kind == "u" and bits <= 16
         if not whole and kind != "f":
             what = page.dtype or f"{bits} bits"
-            raise SignalError(f"{path} has samples of {what}, wanted 8 or 16 bits without sign, or floats")
+            raise SignalError(f"{path} has samples of {what}, wanted unsigned 8 or 16 bits, or floats")
         try:
             array = page.asarray(squeeze=False)[:, 0]  # planes, rows, columns, samples
             array = np.moveaxis(array, 0, 2).reshape(*array.shape[1:3], -1)
@@ -274,7 +274,7 @@ def _decoded(path: Path, codec: str) -> NDArray[np.uint16]:
     frame = [*decoder.decode(av.Packet(path.read_bytes())), *decoder.decode(None)][0]
     bits = {component.bits for component in frame.format.components}
     if bits != {16} or len(frame.planes) != 1:
-        raise SignalError(f"{path} has pixels as {frame.format.name}, wanted 16 bits a sample: save it anew")
+        raise SignalError(f"{path} has pixels as {frame.format.name}, wanted 16 bits a sample: save it again")
     rows = np.frombuffer(frame.planes[0], np.uint8).reshape(frame.height, -1)
     length = 2 * frame.width * len(frame.format.components)
     order = ">u2" if frame.format.is_big_endian else "<u2"
@@ -303,7 +303,7 @@ def _check_size(path: Path, width: int, height: int) -> None:
 
 
 def _too_large(path: Path) -> SignalError:
-    return SignalError(f"{path} is, or says it is, larger than {MAX_PIXELS:,} pixels: scale it down")
+    return SignalError(f"{path} is, or claims to be, larger than {MAX_PIXELS:,} pixels: scale it down")
 
 
 def _orientation(image: Image.Image) -> int:

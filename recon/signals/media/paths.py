@@ -1,9 +1,10 @@
 """What a path names, before a library is asked to open it."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
-from recon.errors import SignalError
+from recon.errors import OutputError, SignalError
 
 
 def check_readable(path: str | Path, wanted: str) -> None:
@@ -19,3 +20,10 @@ def check_readable(path: str | Path, wanted: str) -> None:
         raise SignalError(f"{path} is empty, wanted {wanted}")
     if not os.access(path, os.R_OK):
         raise SignalError(f"no permission to read {path}")
+
+
+def check_extension(path: str | Path, known: Iterable[str]) -> None:
+    """Raise OutputError unless the extension of `path`, in lower case, is one of those `known`."""
+    extension = Path(path).suffix
+    if extension.lower() not in known:
+        raise OutputError(f"cannot write {path}: its extension '{extension}' is not one of {' '.join(known)}")

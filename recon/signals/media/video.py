@@ -15,7 +15,7 @@ from PIL import Image
 
 from recon.base.files import atomic_path
 from recon.errors import MissingLibraryError, OutputError, SignalError
-from recon.signals.media.paths import check_readable
+from recon.signals.media.paths import check_extension, check_readable
 
 Frame = NDArray[np.uint8]  # (height, width, 3) RGB
 H264_CRF = "20"  # constant rate factor: lower is better and larger
@@ -65,7 +65,7 @@ class Film:
             return
         for index, frame in enumerate(_decoded(self.path)):
             if _size(frame) != (self.height, self.width):
-                raise SignalError(f"{self.path} has changed: frame {index} is of another size")
+                raise SignalError(f"{self.path} has changed: frame {index} has another size")
             if index in wanted:
                 yield _rgb(frame, height, width)
             if index == wanted[-1]:
@@ -83,12 +83,12 @@ def open_film(path: str | Path) -> Film:
     path = Path(path)
     check_readable(path, "a film, as .mp4 or .gif")
     if _is_truncated_matroska(path):
-        raise SignalError(f"{path} is cut off: get it again")
+        raise SignalError(f"{path} is truncated: get it again")
     frames, size = 0, (0, 0)
     for frame in _decoded(path):
         if frames and _size(frame) != size:
             raise SignalError(
-                f"{path} changes its size at frame {frames}, from {size[1]} x {size[0]} to "
+                f"{path} changes size at frame {frames}, from {size[1]} x {size[0]} to "
                 f"{_size(frame)[1]} x {_size(frame)[0]}: cut it there"
             )
         frames, size = frames + 1, _size(frame)
@@ -97,18 +97,14 @@ def open_film(path: str | Path) -> Film:
     with _opened(path) as (_, stream):
         rate = stream.average_rate or stream.guessed_rate or Fraction(0)
     if rate <= 0:
-        raise SignalError(f"{path} does not say how many frames a second it shows: convert it to .mp4")
+        raise SignalError(f"{path} does not state its frame rate: convert it to .mp4")
     return Film(path, frames, Fraction(rate), *size)
 
 
 def check_film_path(path: str | Path) -> None:
     """Raise OutputError if `path` has no ending that can be written, MissingLibraryError without PyAV."""
-    ending = Path(path).suffix.lower()
-    if ending not in WRITERS:
-        raise OutputError(
-            f"cannot write {path}: its ending '{Path(path).suffix}' is none of {' '.join(WRITERS)}"
-        )
-    if ending == ".mp4":
+    check_extension(path, WRITERS)
+    if Path(path).suffix.lower() == ".mp4":
         _av("; a .gif needs nothing")
 
 
@@ -184,10 +180,10 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
             covers = av.stream.Disposition.attached_pic
             films = [stream for stream in container.streams.video if not stream.disposition & covers]
             if not films:
-                raise SignalError(f"{path} holds sound but no film, wanted a film")
+                raise SignalError(f"{path} holds sound but no video, wanted a film")
             stream = films[0]
             if stream.codec_context is None:
-                raise SignalError(f"{path} is in a code that PyAV does not know: convert it to H.264 in .mp4")
+                raise SignalError(f"{path} uses a codec that PyAV does not know: convert it to H.264 in .mp4")
             pixels = stream.codec_context.width * stream.codec_context.height
             if pixels > MAX_FRAME_PIXELS:
                 raise SignalError(
@@ -211,7 +207,7 @@ def _decoded(path: Path) -> Iterator[Any]:
                     raise SignalError(f"{path} is damaged near {float(frame.time or 0):.2f} s: get it again")
                 yield frame
             if packet.is_corrupt:
-                raise SignalError(f"{path} is cut off or damaged: get it again")
+                raise SignalError(f"{path} is truncated or damaged: get it again")
 
 
 def _quarters(frame: Any) -> int:
