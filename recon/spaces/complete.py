@@ -67,9 +67,7 @@ def complete_image(
     if keep is not None and mask is not None:
         raise UsageError("give either --keep N or --mask PICTURE, not both")
     if between is not None and refine:
-        raise UsageError(
-            "--refine is for a single picture: a refined field has no latent vector to interpolate"
-        )
+        raise UsageError("--refine is for a single picture: a refined field has no latent vector")
     check_image_path(out)
     trained = space.config.learning.size
     picture = read_image(source)
