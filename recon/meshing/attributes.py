@@ -31,9 +31,10 @@ CHUNK_VERTICES = 1 << 14
 
 
 def with_attributes(mesh: Mesh, scan: PointCloud, threads: int = 1) -> Mesh:
-    """`mesh` with the colours and values of `scan`, both in the same frame: constants are kept exactly, and
-    nothing leaves the range of the points around. Values that are not finite are as if not measured. Where
-    both have normals, these tell the sides of thin walls apart.
+    """Returns `mesh` with the colours and values of `scan`, both in the same frame.
+
+    Constants are preserved exactly, and nothing leaves the range of the nearby points. Values that are not
+    finite count as missing. If both have normals, these separate the sides of thin walls.
     """
     values = dict(scan.values)
     sound = [name for name, column in values.items() if np.isfinite(column).all()]
@@ -51,7 +52,7 @@ def with_attributes(mesh: Mesh, scan: PointCloud, threads: int = 1) -> Mesh:
 
 
 def _carried(mesh: Mesh, scan: PointCloud, table: Float, threads: int) -> Float:
-    """The columns of `table` (n, c), which are on the points of `scan`, on the vertices of `mesh` (m, c)."""
+    """The columns of `table` (n, c), given at the points of `scan`, at the vertices of `mesh` (m, c)."""
     origin, turn = scan.points[0], 0.0
     if scan.normals is not None and mesh.normals is not None and len(scan) > NEIGHBOURS:
         turn = NORMAL_WEIGHT * point_spacing(scan.points - origin, threads)
@@ -84,14 +85,16 @@ def _carried(mesh: Mesh, scan: PointCloud, table: Float, threads: int) -> Float:
 
 
 def _kernel(distance: Float) -> Float:
-    """Weights (n, k) of points at `distance` (n, k), which rises along a row."""
+    """Weights (n, k) of points at `distance` (n, k), sorted along each row."""
     radius = np.maximum(distance[:, -1:], np.finfo(float).tiny)
     return (1 - (distance / radius) ** 2) ** 2 + MIN_WEIGHT  # where all are as far, all count
 
 
 def _linear(kernel: Float, vertices: Float, around: Float, normals: Float | None) -> Float:
-    """Shares (n, k), their sum 1, of the points `around` (n, k, 3) each vertex (n, 3), of weight `kernel`
-    (n, k), in a fit that is linear in the plane across `normals` (n, 3), or in space.
+    """Weights (n, k), with sum 1, of a linear fit to the points `around` each of `vertices` (n, 3).
+
+    The points (n, k, 3) are weighted by `kernel` (n, k), and the fit is linear in the tangent plane of
+    `normals` (n, 3), or in space.
     """
     weight = kernel / kernel.sum(1, keepdims=True)
     centre = np.einsum("nk,nki->ni", weight, around)

@@ -44,12 +44,13 @@ Spacing = Callable[[Int], Float]
 
 @dataclass(frozen=True)
 class Outline:
-    """Closed lines of nodes, the surface on their left, seen from outside.
+    """Closed lines of nodes, with the surface on their left, seen from outside.
 
-    nodes    (n, 3)
-    after, before  (n,) the neighbours along the line
-    spacing  (n,) of the points around
-    normal   (n, 3) unit, of the surface
+    Attributes:
+        nodes: (n, 3).
+        after: (n,) the next node along the line; `before` is the previous one.
+        spacing: (n,) of the points around.
+        normal: (n, 3) unit normals of the surface.
     """
 
     nodes: Float
@@ -59,19 +60,26 @@ class Outline:
     normal: Float
 
     def outward(self, along: Float) -> Float:
-        """(n, 3) unit, off the surface, in it: right of `along` (n, 3)."""
+        """(n, 3) unit vectors in the surface, away from it: right of `along` (n, 3)."""
         return _unit(np.cross(along, self.normal))
 
 
 def rim_level(
     mesh: Mesh, first: Mesh, level: Float, reach: Float, scan: PointCloud, tree: cKDTree, spacing: Spacing
 ) -> Float:
-    """(n,) `level` with the edge moved to where the points of `scan` say that the surface ends: the distance
-    to it near it, positive inside.
+    """Moves the edge of a surface to where the points say that it ends.
 
-    mesh     with `level` and `reach`, the radius r of trimming, (n,) at its vertices
-    first    `mesh` cut at `level`
-    tree, spacing  of the scan's points; the latter of those whose numbers it is given
+    Args:
+        mesh: the surface before trimming.
+        first: `mesh` cut at `level`.
+        level: (n,) signed distance to the edge at the vertices of `mesh`, positive inside.
+        reach: (n,) radius r of trimming at these vertices.
+        scan: the points, in the frame of `mesh`.
+        tree: of the points.
+        spacing: maps indices of points to the spacing there.
+
+    Returns:
+        (n,) `level`, near the edge replaced by the distance to the new one.
     """
     normals = mesh.normals if mesh.normals is not None else vertex_normals(mesh)
     vertices = cKDTree(mesh.vertices)
@@ -96,7 +104,7 @@ def rim_level(
 
 
 def _start(first: Mesh, tree: cKDTree, spacing: Spacing) -> tuple[Float, Int, Int, Float] | None:
-    """The rim of `first`, smooth and with even steps: nodes, their neighbours, the spacing there."""
+    """The rim of `first`, smoothed and evenly resampled: nodes, their neighbours, the spacing there."""
     lines, sizes = [], []
     for line in _loops(first.faces):
         corners = first.vertices[line]
@@ -125,7 +133,7 @@ def _start(first: Mesh, tree: cKDTree, spacing: Spacing) -> tuple[Float, Int, In
 
 
 def _loops(faces: Int) -> list[list[int]]:
-    """The closed lines of vertices along the boundary, faces on their left."""
+    """The closed boundary lines of vertices, with the faces on their left."""
     if not len(faces):
         return []
     ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
@@ -145,8 +153,9 @@ def _loops(faces: Int) -> list[list[int]]:
 
 
 def _moved(outline: Outline, outward: Float, points: Float, facing: Float | None, height: Float) -> Float:
-    """(n,) how far, in spacings, each node has to go along `outward` (n, 3) to be on the outline of `points`
-    (p, 3), which are `height` (p,) above the surface and have the normals `facing`, if any.
+    """The distance (n,), in spacings, of each node along `outward` (n, 3) to the outline of `points` (p, 3).
+
+    The points are `height` (p,) above the surface and have the normals `facing`, if any.
     """
     nodes, spacing = outline.nodes, outline.spacing
     away, near = cKDTree(nodes).query(points)
@@ -239,7 +248,7 @@ def _least(outline: Outline, outward: Float, there: coo_array, beyond: Float, no
 
 
 def _level(mesh: Mesh, normals: Float, outline: Outline, level: Float, reach: Float) -> Float:
-    """`level`, and near its edge the distance to `outline`."""
+    """`level`, near its edge replaced by the distance to `outline`."""
     above = level > 0
     crossed = mesh.faces[above[mesh.faces].any(1) & ~above[mesh.faces].all(1)]
     near = np.abs(level) < CERTAIN_DEPTH * reach
@@ -263,8 +272,10 @@ def _level(mesh: Mesh, normals: Float, outline: Outline, level: Float, reach: Fl
 
 
 def _tidy(faces: Int, level: Float, before: Float, reach: Float) -> Float:
-    """`level` (n,) without specks and pinholes: of what it keeps or cuts, a patch stays where the level
-    `before` was certain about one of its vertices, or surer than about the rest of a patch of its own.
+    """`level` (n,) without specks and pinholes.
+
+    A patch that it keeps or cuts stays only if the level `before` agrees at a vertex where it was certain,
+    or, in a whole patch of its own, most certain.
     """
     certain = np.abs(before) >= CERTAIN_DEPTH * reach
     patch = _patches(faces, before > 0)

@@ -1,16 +1,16 @@
 """The samples that a surface needs, and no others: bricks of 2 × 2 × 2 cells in a thin band around it.
 
-1. From coarse to fine, a cube of half-diagonal r around c is dropped where |Φ(c)| > L r: a field with
-   Lipschitz bound L has no zero in it. What is left are the *active* bricks.
-2. Φ is sampled at the grid points of the active bricks. A sample between the bricks' centres, whose
-   values are known, is interpolated where that is sure to give its sign, and evaluated elsewhere.
-3. Where the bound was too small for the field after all, the surface runs out of the active bricks
-   through a face; the brick behind it is made active, too, until it runs out of none. What the bound
-   can still lose is a closed part that no active brick touches.
+1. From coarse to fine, a cube of half-diagonal r around c is dropped if |Φ(c)| > L r: a field with Lipschitz
+   bound L has no zero in it. The remaining bricks are the *active* ones.
+2. Φ is sampled at the grid points of the active bricks. A sample between the bricks' centres, whose values
+   are known, is interpolated if its sign is certain then, and evaluated otherwise.
+3. If the bound was too small after all, the surface leaves the active bricks through a face; the brick behind
+   it becomes active, too, until the surface leaves no more. Only a closed part that no active brick touches
+   is lost.
 
-A brick owns the 8 samples at its lower corner; those on its upper faces belong to its upper
-neighbours, which are stored for them even where they are not active. A sparse table in two levels
-finds a brick by its place: memory is that of the band, whatever the resolution.
+A brick owns the 8 samples at its lower corner; those on its upper faces belong to its upper neighbours, which
+are stored for them even if they are not active. A sparse table in two levels finds a brick by its place:
+memory is that of the band, whatever the resolution.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ SAMPLE_PLACES = list(product((0, 1, 2), repeat=3))  # of the 27 samples of a bri
 class Field:
     """A signed distance on the samples of a grid.
 
-    values    (n, 3) grid indices, whole or half → (n,) float32 in cells, negative inside, never within
-              1e-4 of zero (so that no vertex falls on a grid point)
-    slopes    the same → (n,) float32, ‖∇Φ‖
+    Attributes:
+        values: (n, 3) grid indices, whole or half → (n,) float32 in cells, negative inside, never within 1e-4
+            of zero, so that no vertex falls on a grid point.
+        slopes: the same → (n,) float32, ‖∇Φ‖.
     """
 
     values: Callable[[Tensor], Tensor]
@@ -52,10 +53,11 @@ class Field:
 class Bricks:
     """Bricks by number, in a grid of `shape` bricks.
 
-    places  (n, 3) int32; brick 0 is none, and stands for all that are not stored
-    values  (n, 8) float32: Φ at the samples that each brick owns, in cells; NaN where not taken
-    active  (n,) bool: all 27 samples are there, 8 of its own, 19 of its upper neighbours
-    upper   (n, 8) int32: numbers of an active brick and its 7 upper neighbours, ordered as CORNER_OFFSETS
+    Attributes:
+        places: (n, 3) int32; brick 0 is a placeholder for all that are not stored.
+        values: (n, 8) float32, Φ in cells at the samples that each brick owns; NaN if not sampled.
+        active: (n,) bool, all 27 samples are present, 8 of its own, 19 of its upper neighbours.
+        upper: (n, 8) int32, an active brick and its 7 upper neighbours, ordered as CORNER_OFFSETS.
     """
 
     def __init__(self, shape: tuple[int, int, int], device: torch.device | str) -> None:
@@ -73,13 +75,13 @@ class Bricks:
         self._wanted = torch.zeros((1, 8), dtype=torch.bool, device=device)
 
     def find(self, places: Tensor) -> Tensor:
-        """Numbers (n,) of the bricks at `places` (n, 3); 0 where none is."""
+        """Numbers (n,) of the bricks at `places` (n, 3); 0 if there is none."""
         there = ((places >= 0) & (places <= self.shape)).all(1)
         block, cell = self._address(places.clamp_min(0).minimum(self.shape))
         return torch.where(there, self._numbers[self._blocks[block].long(), cell].long(), 0)
 
     def activate(self, places: Tensor) -> Tensor:
-        """Make the bricks at `places` (n, 3), all different, none yet active, active; their numbers."""
+        """Activates the bricks at `places` (n, 3), distinct and inactive; returns their numbers."""
         own = self._there(places)
         self.active[own] = True
         self._wanted[own] = True
@@ -93,9 +95,7 @@ class Bricks:
         return own
 
     def interpolate(self, places: Tensor, centres: Tensor) -> None:
-        """Take the wanted samples that `centres` (n,), the values in the middle of the bricks at
-        `places` (n, 3), foretell well enough.
-        """
+        """Fills the samples that the `centres` (n,) of bricks at `places` (n, 3) predict well enough."""
         numbers = self._there(places)
         value = self.values.new_full((len(self.places),), torch.nan)  # and so is all that follows from it
         value[numbers] = centres
@@ -116,8 +116,9 @@ class Bricks:
                 self.values[some, k] = torch.where(sure & self._wanted[some, k], mean, torch.nan)
 
     def _behind(self, centres: Tensor) -> tuple[Tensor, Tensor]:
-        """Of every brick the numbers (n, 3) int32 of those before it on each axis, and the error (n,) of an
-        interpolation between `centres` (n,), from their second differences.
+        """The preceding bricks (n, 3) int32 on each axis, and the error (n,) of an interpolation.
+
+        The error of an interpolation between `centres` (n,) is estimated from their second differences.
         """
         before = torch.zeros((len(centres), 3), dtype=torch.int32, device=self.device)
         error = torch.zeros_like(centres)
@@ -134,7 +135,7 @@ class Bricks:
         return before, error
 
     def sample(self, field: Field, progress: Progress) -> None:
-        """Take all samples that are wanted and not there."""
+        """Evaluates all samples that are needed and missing."""
         missing = self._wanted & self.values.isnan()
         total, done = int(missing.sum()), 0
         for k in range(8):
@@ -144,8 +145,9 @@ class Bricks:
                 progress(done / total)
 
     def neighbourhoods(self, numbers: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """In chunks of the bricks `numbers`: those, themselves and their upper neighbours (c, 8), and their
-        samples (c, 27) in the order of SAMPLE_PLACES.
+        """Yields chunks of the bricks `numbers`, each with its upper neighbours and samples.
+
+        They are (c,), (c, 8), the brick itself first, and (c, 27), in the order of SAMPLE_PLACES.
         """
         flat = self.values.view(-1)
         for some in numbers.split(CHUNK_BRICKS):
@@ -155,14 +157,14 @@ class Bricks:
             yield some, upper, torch.stack(columns, dim=1)
 
     def complete(self) -> None:
-        """Give those that are not active the neighbours across which their edges can lead."""
+        """Gives inactive bricks the neighbours that their edges can lead to."""
         for numbers in (~self.active).nonzero().squeeze(1).split(CHUNK_BRICKS):
             self.upper[numbers, 0] = numbers.int()
             for k in AXIS_OFFSETS:
                 self.upper[numbers, k] = self.find(self.places[numbers] + self._offsets[k]).int()
 
     def _there(self, places: Tensor) -> Tensor:
-        """Numbers of the bricks at `places`, which are all different, stored now if they were not."""
+        """Numbers of the bricks at `places`, all different, which are stored if they were not."""
         numbers = self.find(places)
         absent = numbers == 0
         fresh = places[absent]
@@ -207,7 +209,7 @@ def bricks_around_surface(
     lipschitz: float | None,
     progress: Progress,
 ) -> Bricks | int:
-    """All bricks that the surface passes through, sampled; where there are none, the sign of the field."""
+    """All bricks that the surface passes through, sampled; if there are none, the sign of the field."""
     places, centres, near, sign = _near_surface(field, shape, device, lipschitz)
     progress(0.1)
     bricks = Bricks(shape, device)
@@ -223,8 +225,9 @@ def bricks_around_surface(
 def _near_surface(
     field: Field, shape: tuple[int, int, int], device: torch.device | str, lipschitz: float | None
 ) -> tuple[Tensor, Tensor, Tensor, int]:
-    """Places (n, 3) of bricks, the values (n,) at their centres, which of them (n,) the bound leaves, and
-    the field's sign at the coarsest samples.
+    """Places (n, 3) and central values (n,) of the finest bricks, which (n,) the bound leaves, and a sign.
+
+    The latter is the field's at the coarsest samples.
     """
     bricks = torch.tensor(shape, dtype=torch.int32, device=device)
     size = 1 << max(0, (max(shape) // COARSEST_CUBES).bit_length() - 1)  # of a cube, in bricks
@@ -257,9 +260,7 @@ def _bound(field: Field, centres: Tensor, values: Tensor, radius: Tensor, lipsch
 
 
 def _run_into(bricks: Bricks, numbers: Tensor) -> Tensor:
-    """Places (n, 3), all different, of bricks that are not active, behind a face of one of the active bricks
-    `numbers` through which the surface passes.
-    """
+    """Distinct places (m, 3) of inactive bricks that the surface enters from the bricks `numbers`."""
     found = []
     for some, _, samples in bricks.neighbourhoods(numbers):
         inside = samples < 0

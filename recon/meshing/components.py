@@ -19,12 +19,17 @@ SUPPORT_SAMPLE_POINTS = 20_000
 
 
 def keep_parts(mesh: Mesh, parts: str, points: Float) -> tuple[Mesh, int]:
-    """`mesh` with the parts that `parts` asks for, and how many were left out.
+    """Keeps some of the connected parts of `mesh`.
 
-    parts   "all"; "largest"; a number N, the N largest by area; or "auto": all but crumbs, parts
-            below 0.2 % of the largest one's area, and ghosts, parts that the scan does not support: few of
-            their vertices are near points, and few points would be left without a surface
-    points  (n, 3) the scan, in the mesh's frame
+    Args:
+        mesh: the mesh.
+        parts: "all"; "largest"; a number N, the N largest by area; or "auto": all but crumbs, parts below 0.2
+            % of the largest one's area, and ghosts, parts that the scan does not support: few of their
+            vertices are near points, and few points would be left without a surface.
+        points: (n, 3) the scan, in the mesh's frame.
+
+    Returns:
+        The mesh, and the number of parts removed.
     """
     if parts == "all" or not len(mesh.faces):
         return mesh, 0
@@ -50,7 +55,7 @@ def keep_parts(mesh: Mesh, parts: str, points: Float) -> tuple[Mesh, int]:
 
 
 def _labels(mesh: Mesh) -> NDArray[np.int64]:
-    """The part that each vertex belongs to, from 0: chunk by chunk, parts that a face joins become one."""
+    """The part of each vertex, from 0: chunk by chunk, parts that a face joins become one."""
     label = np.arange(len(mesh.vertices), dtype=np.int32 if len(mesh.vertices) < 2**31 else np.int64)
     number = np.zeros_like(label)
     for start in range(0, len(mesh.faces), LABEL_CHUNK_FACES):
@@ -93,7 +98,7 @@ def _supported(mesh: Mesh, label: NDArray, count: int, points: Float) -> NDArray
 
 
 def _far(points: Float, vertices: Float, distance: float) -> NDArray[np.bool_]:
-    """(n,) which points have none of the vertices within `distance`."""
+    """(n,) the points without a vertex within `distance`."""
     if not len(vertices) or not len(points):
         return np.ones(len(points), bool)
     return ~np.isfinite(cKDTree(vertices).query(points, distance_upper_bound=distance)[0])

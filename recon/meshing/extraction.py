@@ -36,11 +36,12 @@ MIN_STEP_SHARE = 0.25  # of a vertex's way to the zero set: it goes this far, or
 
 @dataclass(frozen=True)
 class Grid:
-    """Samples `origin + cell * index`, index in 0..2*bricks along each axis.
+    """Samples `origin + cell * index`, with indices 0..2*bricks along each axis.
 
-    origin  (3,) float64, frame of the field
-    cell    edge of a cell
-    bricks  (3,) number of bricks (2 cells) along x, y, z
+    Attributes:
+        origin: (3,) float64, frame of the field.
+        cell: edge length of a cell.
+        bricks: numbers of bricks (2 cells) along x, y, z.
     """
 
     origin: NDArray[np.float64]
@@ -49,8 +50,10 @@ class Grid:
 
     @classmethod
     def over(cls, box: ArrayLike, resolution: int) -> Grid:
-        """The grid centred on `box` ((2, 3), low and high corner) with `resolution` samples along
-        its longest side, one more where that makes whole bricks.
+        """The grid centred on `box` ((2, 3), low and high corner).
+
+        It has `resolution` samples along the longest side, or one more, for whole bricks. Raises ExtractError
+        for a box or resolution too small.
         """
         low, high = np.asarray(box, np.float64)
         side = high - low
@@ -64,11 +67,12 @@ class Grid:
 
     @property
     def samples(self) -> tuple[int, int, int]:
+        """Numbers of samples along x, y, z."""
         nx, ny, nz = self.bricks
         return 2 * nx + 1, 2 * ny + 1, 2 * nz + 1
 
     def points(self, index: Tensor) -> Tensor:
-        """(n, 3) grid indices, whole or not → (n, 3) float64."""
+        """(n, 3) grid indices, whole or fractional → (n, 3) float64."""
         return torch.as_tensor(self.origin, device=index.device) + self.cell * index.double()
 
 
@@ -83,19 +87,23 @@ def extract(
     device: torch.device | str = "cpu",
     progress: Progress = lambda share: None,
 ) -> Mesh:
-    """The surface {Φ = 0} inside `box`, in the field's frame, faces outward where Φ grows outward.
+    """Extracts the surface {Φ = 0} inside `box` as a mesh, in the field's frame.
 
-    sdf                 (n, 3) points → (n,) values, negative inside; any callable
-    box                 (2, 3) low and high corner
-    resolution          samples along the box's longest side
-    value_and_gradient  (n, 3) → (n,), (n, 3), for the vertices; None: central differences of `sdf`
-    lipschitz           a bound of ‖∇Φ‖; None: the largest ‖∇Φ‖ of many samples, and some; what it misses
-                        is recovered (see `recon.meshing.bricks`)
-    dtype, device       of the points given to the callables
-    progress            called with the share done, 0..1
+    Faces point outward, where Φ grows. The mesh is closed unless the surface leaves the box.
 
-    The mesh is closed unless the surface leaves the box. Raises ExtractError where no surface
-    crosses the grid, or where the field is not finite.
+    Args:
+        sdf: (n, 3) points → (n,) values, negative inside; any callable.
+        box: (2, 3) low and high corner.
+        resolution: samples along the box's longest side.
+        value_and_gradient: (n, 3) → (n,), (n, 3), for the vertices; by default central differences of `sdf`.
+        lipschitz: a bound of ‖∇Φ‖; by default the largest of many samples, with a margin; what it misses is
+            recovered (see `recon.meshing.bricks`).
+        dtype: of the points given to the callables.
+        device: of these points.
+        progress: called with the share done, 0..1.
+
+    Raises:
+        ExtractError: no surface crosses the grid, or the field is not finite.
     """
     grid = Grid.over(box, resolution)
     gradient = value_and_gradient or central_differences(sdf, grid.cell / 4)
@@ -134,7 +142,7 @@ def _chunk(device: torch.device) -> int:
 
 
 def _on_grid(sdf: Sdf, gradient: ValueAndGradient, grid: Grid, dtype: torch.dtype) -> Field:
-    """The callables on grid indices, as `bricks.py` wants them."""
+    """The callables on grid indices, as `bricks.py` needs them."""
 
     def values(index: Tensor) -> Tensor:
         out = torch.empty(len(index), device=index.device)
@@ -159,9 +167,10 @@ def _on_grid(sdf: Sdf, gradient: ValueAndGradient, grid: Grid, dtype: torch.dtyp
 def _onto_zero_set(
     gradient: ValueAndGradient, points: Tensor, cell: float, dtype: torch.dtype, progress: Progress
 ) -> tuple[Tensor, Tensor]:
-    """Newton's steps along the gradient from `points` (n, 3), until they are small, each bringing down
-    what is left of Φ and none leaving half a cell around its start; and the unit normals there. (n, 3)
-    each, float64.
+    """Moves `points` (n, 3) along the gradient onto the zero set; returns them and their unit normals.
+
+    Newton's steps go on until they are small, each reduces |Φ|, and none leaves half a cell around its start.
+    (n, 3) each, float64.
     """
     moved, normals = torch.empty((2, *points.shape), dtype=torch.float64, device=points.device)
     done = 0
@@ -183,7 +192,7 @@ def _onto_zero_set(
 
 
 def _newton(start: Tensor, x: Tensor, value: Tensor, slope: Tensor, cell: float) -> tuple[Tensor, Tensor]:
-    """One step from x, kept within half a cell of `start`; where it leads, and how long it is."""
+    """One Newton step from x, kept within half a cell of `start`: the new points, and the step's length."""
     step = value[:, None] * slope / (slope * slope).sum(1, keepdim=True).clamp_min(1e-12)
     shift = x - step - start
     length = shift.norm(dim=1, keepdim=True).clamp_min(1e-30)
@@ -193,7 +202,7 @@ def _newton(start: Tensor, x: Tensor, value: Tensor, slope: Tensor, cell: float)
 def _guarded(
     gradient: ValueAndGradient, start: Tensor, value: Tensor, slope: Tensor, cell: float
 ) -> tuple[Tensor, Tensor]:
-    """Several steps, all but small ones only where they bring Φ down; the points and their gradients."""
+    """Several steps, which must reduce |Φ| unless they are small; the points and their gradients."""
     x, slope, value = start.clone(), slope.clone(), value.clone()
     left = torch.arange(len(x), device=x.device)
     for _ in range(NEWTON_STEPS):
@@ -209,8 +218,9 @@ def _guarded(
 
 
 def _keep_height(points: Tensor, start: Tensor, faces: Tensor, floor: float) -> None:
-    """Move `points` (n, 3) back towards `start` (n, 3) where a triangle is lower than `floor`: by halves, and
-    in the end all of the way, where none is.
+    """Moves `points` (n, 3) back towards `start` (n, 3) where a triangle is lower than `floor`.
+
+    It halves the way, and in the end goes back all of it, where no triangle is.
     """
     low = faces[heights(points, faces) < floor].long()
     if not len(low):

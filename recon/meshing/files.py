@@ -1,11 +1,10 @@
-"""Meshes to files and back. The path's ending is the format.
+"""Mesh files, written and read; the path's ending is the format.
 
-World coordinates keep their precision: PLY, OBJ and OFF hold them in full, GLB holds single precision
-about a centre that a node of the scene places. STL has neither: where single precision is too coarse that
-far from the origin, a round offset is taken off, which a warning and the file's header name. It is said,
-too, where programs that read OBJ or GLB in single precision lose detail, and where vertices are so near to
-each other that programs take them for one.
-Scalars of the vertices go into PLY under their names, and into GLB as `_NAME` where all are finite.
+World coordinates keep their precision: PLY, OBJ and OFF hold them in full, GLB holds single precision about a
+centre that a node of the scene places. STL has neither: if single precision is too coarse that far from the
+origin, a round offset is subtracted, which a warning and the file's header name. The log also says if
+programs that read OBJ or GLB in single precision lose detail, and if vertices are so close that programs
+merge them. Scalars of the vertices go into PLY under their names, and into GLB as `_NAME` if all are finite.
 """
 
 from __future__ import annotations
@@ -31,8 +30,10 @@ log = logging.getLogger("recon")
 
 
 def read_mesh(path: str | Path) -> Mesh:
-    """The triangle mesh in a PLY, OBJ, STL, OFF or GLB file, world frame; polygons are cut into triangles.
-    Raises ScanError where there is none.
+    """Reads the mesh in a PLY, OBJ, STL, OFF or GLB file, world frame; polygons are triangulated.
+
+    Raises:
+        ScanError: the file is unreadable or has no faces.
     """
     content = read_any(path)
     if not isinstance(content, Mesh):
@@ -41,16 +42,23 @@ def read_mesh(path: str | Path) -> Mesh:
 
 
 def check_mesh_path(path: str | Path) -> None:
-    """Raises UsageError where the ending of `path` is no format that `write_mesh` knows."""
+    """Raises UsageError if `write_mesh` does not know the ending of `path`."""
     ending = Path(path).suffix
     if ending.lower() not in WRITERS:
         raise UsageError(f"cannot write {path}: its ending '{ending}' is none of {' '.join(WRITERS)}")
 
 
 def write_mesh(mesh: Mesh, path: str | Path, *, overwrite: bool = False) -> None:
-    """Write `mesh` to `path`, whole or not at all; its normals and colours too where the format has them
-    (STL has neither, OFF no normals). Raises UsageError for an unknown ending; OutputError for a mesh
-    without faces, for a file that is there unless `overwrite`, or where the disk refuses.
+    """Writes `mesh` atomically, with normals and colours if the format has them.
+
+    Args:
+        mesh: in the world frame.
+        path: its ending, ply, obj, stl, glb or off, is the format.
+        overwrite: replace an existing file.
+
+    Raises:
+        UsageError: unknown ending.
+        OutputError: the mesh has no faces, the file exists, or the disk refuses.
     """
     check_mesh_path(path)
     if len(mesh.faces) == 0:

@@ -65,9 +65,10 @@ def march(bricks: Bricks) -> tuple[Tensor, Tensor]:
 class _Crossings:
     """The vertices, by the edges they are on. A brick owns 24 edges: slot 3 k + axis starts at its sample k.
 
-    vertices  (n, 3) float64 in grid indices, ordered by brick and slot
-    slots     (bricks,) int32, one bit for each slot whose edge changes sign
-    first     (bricks,) int32, the number of a brick's first vertex
+    Attributes:
+        vertices: (n, 3) float64 in grid indices, ordered by brick and slot.
+        slots: (bricks,) int32, one bit for each slot whose edge changes sign.
+        first: (bricks,) int32, the number of a brick's first vertex.
     """
 
     vertices: Tensor
@@ -131,15 +132,18 @@ _CORNERS = [
 
 @dataclass(frozen=True)
 class _Table:
-    """What to do with a cell.
+    """The triangles of each case of a cell.
 
-    corners    (8, 8) columns of the corners of each cell of a brick
-    start      (256,) first entry of each case, a case being one bit for each corner inside
-    weight     (256, 6) what a face whose insides are joined adds to it; 0 for a face with one way only
-    count      (entries,) how many triangles
-    triangles  (entries, most, 3) edges of the cell
-    owner      (8 * 13,) whose edge an edge of a cell is: an index into CORNER_OFFSETS; the 13th is none
-    slot       (8 * 13,) and at which slot of that brick
+    Attributes:
+        corners: (8, 8) columns of the corners of each cell of a brick.
+        start: (256,) first entry of each case, a case being one bit for each corner inside.
+        weight: (256, 6) what an ambiguous face adds to it if its inside corners are joined; 0 for other
+            faces.
+        count: (entries,) number of triangles.
+        triangles: (entries, max, 3) edges of the cell.
+        owner: (8 * 13,) the brick that owns an edge of a cell, an index into CORNER_OFFSETS; the 13th is
+            none.
+        slot: (8 * 13,) the slot of that brick.
     """
 
     corners: Tensor
@@ -172,8 +176,9 @@ class _Table:
 
 
 def _joined(corners: Tensor) -> Tensor:
-    """Whether the saddle of each face's bilinear interpolant is inside: (n, 8) → (n, 6). It is where the
-    product of the two diagonal corners inside is larger than that of the other two.
+    """Whether the saddle of each face's bilinear interpolant is inside: (n, 8) → (n, 6).
+
+    It is if the product of the two diagonal corners inside is larger than that of the other two.
     """
     a, b, c, d = corners[:, torch.tensor(CUBE_FACES, device=corners.device)].unbind(2)
     return torch.where(a < 0, a * c > b * d, b * d > a * c)
@@ -208,9 +213,7 @@ def _table(device: torch.device) -> _Table:
 
 
 def _loops(inside: list[bool], joins: list[bool]) -> list[list[int]]:
-    """The closed lines of edges in which the surface cuts the cube's border, counter-clockwise around
-    what is inside, seen from outside it.
-    """
+    """The loops of edges in which the surface cuts the cube's border, counter-clockwise around the inside."""
     following: dict[int, int] = {}
     for face, join in zip(CUBE_FACES, joins, strict=True):
         border = [(a, face[(k + 1) % 4]) for k, a in enumerate(face)]

@@ -14,13 +14,12 @@ log = logging.getLogger("recon")
 
 
 def simplify(mesh: Mesh, faces: int) -> Mesh:
-    """`mesh` with `faces` triangles or one fewer; unchanged where it has no more, else without attributes,
-    whose vertices are gone.
+    """Simplifies `mesh` to `faces` triangles or one fewer, without attributes; a smaller one stays as it is.
 
-    Edges are collapsed in the order of the quadric error, rims held by planes across them (Garland and
-    Heckbert 1997, "Surface simplification using quadric error metrics", doi:10.1145/258734.258849), and only
-    where that keeps the surface a manifold of the same topology: where none is left, more triangles stay.
-    A mesh that is no manifold, or turns to both sides, stays as it is. Both are logged.
+    Edges are collapsed in the order of the quadric error, with boundaries held by perpendicular planes
+    (Garland and Heckbert 1997, doi:10.1145/258734.258849), and only if the surface stays a manifold of the
+    same topology; if no such edge is left, more triangles remain. Non-manifold and inconsistently oriented
+    meshes are returned unchanged. Both are logged.
     """
     if len(mesh.faces) <= faces:
         return mesh

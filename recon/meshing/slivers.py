@@ -1,7 +1,7 @@
-"""Triangles that are nearly none: how low they are, and a mesh without those that are lower than a floor.
+"""Slivers, triangles with almost no height: measuring them, and removing those that are lower than a minimum.
 
-Other programs take vertices that are near each other for one: at a distance of their own, or where they are
-equal in single precision. Then such a triangle is gone, and with it what closed the surface.
+Other programs merge vertices within a distance of their own, or that are equal in single precision. Then a
+sliver vanishes and leaves a hole.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ Triangle = tuple[int, int, int]
 
 
 def heights(vertices: Tensor, faces: Tensor) -> Tensor:
-    """The smallest height (m,) of each triangle of `faces` (m, 3), corners `vertices` (n, 3). Its edges are
-    at least as long, and its angles at least the arcsine of it over the longest.
+    """The smallest height (m,) of each triangle of `faces` (m, 3) with corners in `vertices` (n, 3).
+
+    Its edges are at least as long, and its angles at least the arcsine of it over the longest edge.
     """
     out, places = vertices.new_empty(len(faces)), vertices.t().contiguous()
     for part, low in zip(faces.split(CHUNK_FACES), out.split(CHUNK_FACES), strict=True):
@@ -47,11 +48,11 @@ def heights(vertices: Tensor, faces: Tensor) -> Tensor:
 
 
 def without_slivers(mesh: Mesh, floor: float) -> Mesh:
-    """`mesh` without triangles lower than `floor`: an edge of theirs is collapsed into one of its ends, or
-    the longest one turned. Neither changes what kind of surface it is (Dey, Edelsbrunner, Guha and Nekhayev
-    1999, "Topology preserving edge contraction"), moves the surface by more than `floor`, draws a rim inward
-    or turns a face over. Where nothing of that sort can be done, as at a part of its size, one stays, and
-    that is logged.
+    """Removes triangles lower than `floor`, by collapsing one of their edges or flipping the longest.
+
+    Neither changes the topology (Dey, Edelsbrunner, Guha and Nekhayev 1999, "Topology preserving edge
+    contraction"), moves the surface by more than `floor`, pulls a boundary inward or inverts a face. A sliver
+    with no such operation, as a part of its size, stays, and that is logged.
     """
     faces = mesh.faces.copy()
     places, asked = torch.tensor(mesh.vertices), np.arange(len(faces))
@@ -73,7 +74,7 @@ def without_slivers(mesh: Mesh, floor: float) -> Mesh:
 
 @dataclass(frozen=True)
 class _Change:
-    """Of some faces, by number: what becomes of each, None where it goes."""
+    """The new corners of some faces by number, None for those that are removed."""
 
     faces: dict[int, Triangle | None]
     removed: int | None = None  # the vertex that goes
@@ -81,10 +82,11 @@ class _Change:
 
 @dataclass
 class _Patch:
-    """The faces around those that are to be mended.
+    """The faces around those to be mended.
 
-    corners  of each face
-    fans     the faces around each vertex; all of them for the vertices `whole`
+    Attributes:
+        corners: of each face.
+        fans: the faces around each vertex; all of them for the vertices `whole`.
     """
 
     vertices: Float
@@ -95,6 +97,7 @@ class _Patch:
 
     @classmethod
     def around(cls, vertices: Float, faces: Int, low: Int, floor: float) -> _Patch:
+        """The faces at the corners of the faces `low`."""
         whole = np.zeros(len(vertices), bool)
         whole[faces[low]] = True
         alive = faces[:, 0] != faces[:, 1]
@@ -109,7 +112,7 @@ class _Patch:
         return cls(vertices, floor, corners, fans, whole)
 
     def mend(self, low: Int) -> dict[int, Triangle]:
-        """What becomes of faces, by number; three times 0 where one is gone."""
+        """The new corners of the changed faces by number; three times 0 for removed ones."""
         changed: dict[int, Triangle] = {}
         for number in low.tolist():
             if number not in self.corners or self._lowest([self.corners[number]]) >= self.floor:
@@ -122,7 +125,7 @@ class _Patch:
         return changed
 
     def _changes(self, number: int) -> Iterator[_Change]:
-        """What may be done about a face without another topology, the likeliest first."""
+        """Changes that could mend a face and keep the topology, the most likely first."""
         a, b, c = self.corners[number]
         length = lambda edge: float(np.linalg.norm(self.vertices[edge[0]] - self.vertices[edge[1]]))  # noqa: E731
         short, middle, long = sorted([(a, b), (b, c), (c, a)], key=length)
@@ -136,7 +139,7 @@ class _Patch:
                 yield turned
 
     def _collapsed(self, gone: int, stays: int) -> _Change | None:
-        """The edge between two vertices collapsed into the second of them."""
+        """Collapses an edge into its vertex `stays`."""
         if not (self.whole[gone] and self.whole[stays]):
             return None
         around, beside = self._neighbours(gone), self._neighbours(stays)
@@ -157,7 +160,7 @@ class _Patch:
         return _Change({**dict.fromkeys(shared), **now}, gone)  # type: ignore[dict-item]
 
     def _turned(self, number: int, start: int, end: int) -> _Change | None:
-        """The edge between two corners of a face turned: from the third one to that beyond the edge."""
+        """Flips the edge between two corners of a face: it joins the third one to the one beyond the edge."""
         shared = self.fans[start] & self.fans[end]
         if len(shared) != 2:
             return None
@@ -168,7 +171,7 @@ class _Patch:
         return _Change({number: (apex, start, beyond), other: (beyond, end, apex)})
 
     def _neighbours(self, vertex: int) -> Counter[int]:
-        """The vertices beside one, and how many faces the edge to each has."""
+        """The adjacent vertices, and the number of faces at the edge to each."""
         return Counter(c for face in self.fans[vertex] for c in self.corners[face] if c != vertex)
 
     def _is_better(self, change: _Change) -> bool:

@@ -1,4 +1,4 @@
-"""What kind of surface a triangle mesh is: closed, outward, in how many parts, with how many handles."""
+"""The topology of a triangle mesh, closed, outward, parts and handles, and its size."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ CHUNK_FACES = 500_000
 
 @dataclass(frozen=True)
 class Topology:
-    """What a triangle mesh is as a surface. Faces that name a vertex twice are left out.
+    """The topology of a triangle mesh. Faces with a repeated vertex are ignored.
 
-    watertight      every edge has exactly two faces
-    consistent      no two faces run along an edge in the same direction
-    outward         the signed volume is positive; None where the surface encloses none for certain
-                    (not watertight, or not consistent)
-    components      parts that hang together across edges (not across single vertices)
-    genus           sum over the components, holes closed by discs; None for non-manifold edges or
-                    inconsistent winding, where it is not defined
-    boundary_edges  edges with one face; boundary_loops is the number of holes they form, None as for
-                    genus
+    Attributes:
+        vertices: number of them.
+        faces: number of them.
+        watertight: every edge has exactly two faces.
+        consistent: no two faces traverse an edge in the same direction.
+        outward: the signed volume is positive; None if the mesh is not watertight or not consistent.
+        components: parts connected across edges, not across single vertices.
+        genus: sum over the components, holes closed by discs; None for non-manifold edges or inconsistent
+            winding.
+        boundary_edges: edges with one face.
+        boundary_loops: holes that these form; None as for genus.
+        nonmanifold_edges: edges with more than two faces.
     """
 
     vertices: int
@@ -44,12 +47,13 @@ class Topology:
 
 @dataclass(frozen=True)
 class Hole:
-    """A loop of edges with one face each; lengths in the mesh's unit.
+    """A loop of boundary edges; lengths in the mesh's unit.
 
-    edges   how many
-    length  of the loop
-    size    sides of its box along x, y, z
-    center  the middle of that box
+    Attributes:
+        edges: number of them.
+        length: of the loop.
+        size: sides of its box along x, y, z.
+        center: of that box.
     """
 
     edges: int
@@ -60,10 +64,12 @@ class Hole:
 
 @dataclass(frozen=True)
 class Measures:
-    """How large a mesh is, in its own unit.
+    """The size of a mesh, in its own unit.
 
-    volume  None unless the mesh is closed and turns outward
-    holes   from the longest to the shortest; loops that share an edge with many faces count as one
+    Attributes:
+        area: of the surface.
+        volume: None unless the mesh is closed and oriented outward.
+        holes: sorted by length, longest first; loops that share a non-manifold edge count as one.
     """
 
     area: float
@@ -83,16 +89,17 @@ class Measures:
 
 
 class _Edges:
-    """The faces of a mesh that name three vertices, and what hangs together across their edges.
+    """The half-edges of a mesh's faces that have three different vertices.
 
-    faces     (m, 3)
-    forward   (3m,) bool of half-edge h, which runs from corner h to the next one of its face: whether to
-              a higher vertex
-    order     (3m,) int32: half-edges of one edge are neighbours in it
-    first     (e,) the places in `order` where an edge begins
-    count     (e,) faces at each edge
-    fan       (3m,) of each corner, numbered from 0: corners at a vertex that meet across an edge are one fan
-    after     (3m,) the next corner of the same face
+    Attributes:
+        faces: (m, 3).
+        forward: (3m,) bool of half-edge h, from corner h to the next one of its face: it leads to a higher
+            vertex.
+        order: (3m,) int32, sorts half-edges by their edge.
+        first: (e,) the places in `order` where an edge begins.
+        count: (e,) faces at each edge.
+        fan: (3m,) of each corner, from 0: corners at a vertex that meet across an edge are one fan.
+        after: (3m,) the next corner of the same face.
     """
 
     def __init__(self, mesh: Mesh) -> None:
@@ -119,11 +126,11 @@ class _Edges:
 
     @property
     def boundary(self) -> NDArray:
-        """The half-edges without another at their edge."""
+        """The half-edges that are alone at their edge."""
         return self.order[self.first[self.count == 1]]
 
     def loops(self) -> tuple[int, NDArray]:
-        """How many loops the boundary forms, and which of them each half-edge of it is in."""
+        """The number of loops that the boundary forms, and the loop of each of its half-edges."""
         rim = np.stack([self.fan[self.boundary], self.fan[self.after[self.boundary]]])
         places, ends = np.unique(rim, return_inverse=True)
         a, b = ends.reshape(2, -1)
@@ -132,10 +139,10 @@ class _Edges:
 
 
 def topology(mesh: Mesh) -> Topology:
-    """Topology of `mesh` as its indices tell it: vertices at equal places are not merged.
+    """Topology of `mesh` by its indices: coincident vertices are not merged.
 
-    Vertices where several fans of faces meet at one point count once for each fan, so that pinched
-    surfaces have the genus of the surface pulled apart there.
+    A vertex where several fans of faces meet counts once for each fan, so that pinched surfaces have the
+    genus of the surface separated there.
     """
     edges = _Edges(mesh)
     m, boundary = len(edges.faces), edges.boundary
@@ -188,7 +195,7 @@ def _holes(mesh: Mesh) -> tuple[Hole, ...]:
 
 
 def pulled_apart(mesh: Mesh) -> Mesh:
-    """`mesh` with a vertex for each fan of faces, so that no two fans meet in a vertex."""
+    """`mesh` with one vertex for each fan of faces, so that no two fans share a vertex."""
     edges = _Edges(mesh)
     corners = edges.faces.ravel()
     if edges.fans == len(np.unique(corners)):
@@ -202,7 +209,7 @@ def pulled_apart(mesh: Mesh) -> Mesh:
 
 
 def _components(nodes: int, a: NDArray, b: NDArray) -> tuple[int, NDArray]:
-    """Number of connected parts of the graph with links a[i] – b[i], and the part of each node."""
+    """Number of connected components of the graph with links a[i] – b[i], and the component of each node."""
     if nodes == 0:
         return 0, np.zeros(0, np.int32)
     links = coo_array((np.ones(len(a), bool), (a, b)), shape=(nodes, nodes))
@@ -211,7 +218,7 @@ def _components(nodes: int, a: NDArray, b: NDArray) -> tuple[int, NDArray]:
 
 
 def _area_and_volume(vertices: Float, faces: Int) -> tuple[float, float]:
-    """The volume is signed, and means something where the faces are a closed surface."""
+    """Area, and signed volume, which is meaningful for closed, consistent meshes."""
     area = volume = 0.0
     for i in range(0, len(faces), CHUNK_FACES):
         part = faces[i : i + CHUNK_FACES]

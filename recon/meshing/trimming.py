@@ -1,11 +1,11 @@
-"""Surface that no points support, cut off: the walls that a field invents between and beyond the points.
+"""Removes surface that no points support: what a field invents between and beyond the points.
 
-The surface is grown around the points by a radius r and shrunk by r again, along itself: what lies within a
-disc of that radius that holds no point goes, gaps narrower than 2r stay filled, and the edge runs where the
-outermost points are, as that of an alpha shape (Edelsbrunner, Kirkpatrick, Seidel 1983,
-doi:10.1109/TIT.1983.1056714); `boundary.py` then draws it closer to where the points say that it ends.
-r is so many spacings of the points around, so that sparse parts of a scan are kept like dense ones. Points do
-not support what is at their back, unless it is a small fold.
+The surface is grown around the points by a radius r and shrunk by r again, along itself: what lies within an
+empty disc of that radius is cut, gaps narrower than 2r stay filled, and the edge follows the outermost
+points, as that of an alpha shape (Edelsbrunner, Kirkpatrick, Seidel 1983, doi:10.1109/TIT.1983.1056714);
+`boundary.py` then fits it to where the points end. r is a multiple of the local point spacing, so that sparse
+parts of a scan are kept like dense ones. Points do not support surface behind them, unless it is a small
+fold.
 """
 
 from __future__ import annotations
@@ -43,10 +43,12 @@ MIN_OPEN_SHARE = 0.02  # of the surface without support: from it on, a scan coun
 
 @dataclass(frozen=True)
 class Support:
-    """The points of a scan, with their normals where it has any, and how far they support a surface.
+    """The points of a scan, with their normals if any, and how far they support a surface.
 
-    scan    in the frame of the meshes that are asked about
-    radius  r, in that frame; without it `RADIUS_SPACINGS` point spacings
+    Attributes:
+        scan: in the frame of the meshes.
+        radius: r, in that frame; by default `RADIUS_SPACINGS` point spacings.
+        threads: of the search for neighbours.
     """
 
     scan: PointCloud
@@ -54,7 +56,7 @@ class Support:
     threads: int = 1
 
     def share(self, mesh: Mesh) -> float:
-        """The share of `mesh`'s surface that has no point near, by a sample of its vertices."""
+        """The share of the surface of `mesh` without a point near, by a sample of its vertices."""
         chosen = np.random.default_rng(0).choice(
             len(mesh.vertices), min(len(mesh.vertices), SAMPLE_VERTICES), False
         )
@@ -86,7 +88,7 @@ class Support:
         return np.full(len(self.scan), np.nan)
 
     def _spacing(self, index: Int) -> Float:
-        """The spacing of the scan's points around each of those that `index`, of any shape, names."""
+        """The spacing of the scan around the points `index`, of any shape."""
         asked = np.zeros(len(self.scan), bool)
         asked[index.ravel()] = True
         asked = np.flatnonzero(asked & np.isnan(self._known))
@@ -99,7 +101,7 @@ class Support:
         return self._known[index]
 
     def _nearest(self, mesh: Mesh, chosen: Int) -> tuple[Float, Float]:
-        """The distance of each vertex to the nearest point, infinite behind the surface, and the spacing."""
+        """The distance of each vertex to the nearest point, infinite behind the points, and the spacing."""
         away, around = np.empty(len(chosen)), np.empty(len(chosen))
         for start in range(0, len(chosen), CHUNK_VERTICES):
             part = chosen[start : start + CHUNK_VERTICES]
@@ -120,12 +122,21 @@ def trimmed(
     is_open: bool = False,
     threads: int = 1,
 ) -> tuple[Mesh, bool]:
-    """`mesh` without the surface that `scan`, in the same frame, does not support; and whether that was any.
+    """Removes the surface that `scan`, in the frame of `mesh`, does not support.
 
-    trim     "off": all of it stays; "auto": all of it stays where the scan is closed but for small holes
-    radius   cut at this distance, in the frame's unit, whatever `trim` says
-    is_open  the scan is known to be open
-    Raises ExtractError where nothing would be left.
+    Args:
+        mesh: the surface.
+        scan: the points.
+        trim: "off" keeps everything; "auto" keeps everything if the scan is closed but for small holes.
+        radius: cut at this distance, in the frame's unit, whatever `trim` says.
+        is_open: the scan is known to be open.
+        threads: of the search for neighbours.
+
+    Returns:
+        The mesh, and whether it was trimmed.
+
+    Raises:
+        ExtractError: nothing would be left.
     """
     if trim == "off":
         return mesh, False
@@ -144,9 +155,7 @@ def trimmed(
 
 
 def _wide(mesh: Mesh, far: NDArray[np.bool_], radius: Float) -> NDArray[np.bool_]:
-    """`far` without patches smaller than a disc with the least `radius` (n,) of their vertices: bumps and
-    folds of a rough surface, no holes.
-    """
+    """`far` without patches smaller than a disc of their minimum `radius` (n,): bumps and folds."""
     faces = mesh.faces[far[mesh.faces].all(1)]
     ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]]).T
     graph = coo_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), shape=2 * (len(far),))
@@ -196,8 +205,9 @@ def _smoothed(faces: Int, level: Float) -> Float:
 
 
 def cut(mesh: Mesh, level: Float) -> Mesh:
-    """The part of `mesh` where `level` (n,), linear on each face, is positive; faces that the edge crosses
-    are divided there, and vertex normals with them.
+    """The part of `mesh` where `level` (n,), linear on each face, is positive.
+
+    Faces that its zero crosses are divided there, and vertex normals interpolated.
     """
     level = np.where(np.abs(level) < SNAP_TOLERANCE * np.abs(level).max(), -0.0, level)
     above = level > 0

@@ -1,7 +1,7 @@
-"""Where a picture is taken from.
+"""Cameras, and where they stand.
 
-A camera is a point and three axes; `fitted` puts it so far away that all points just fit, which has a closed
-form: each side of the picture is a plane that no point may be beyond.
+`fitted` puts a camera as near as it can be with all points in view, in closed form: each side of the picture
+is a plane that no point may be beyond.
 """
 
 from __future__ import annotations
@@ -27,10 +27,13 @@ SAMPLE_SIZE = 20_000  # faces or points
 class Camera:
     """A perspective camera.
 
-    eye      (3,) float64, world
-    right, upward, forward  (3,) float64 unit vectors: the picture's axes, and where it looks
-    focus    the distance in front of the eye of what it looks at, world
-    size     width and height in pixels
+    Attributes:
+        eye: (3,) float64, world.
+        right: (3,) float64 unit vector, to the picture's right.
+        upward: (3,) float64 unit vector, up in the picture.
+        forward: (3,) float64 unit vector, the viewing direction.
+        focus: distance from the eye to its target, world.
+        size: width and height in pixels.
     """
 
     eye: Float
@@ -42,23 +45,21 @@ class Camera:
 
     @property
     def half(self) -> Float:
-        """(2,): the tangents of half the angles of view, along width and height."""
+        """(2,) the tangents of half the angles of view, horizontal and vertical."""
         width, height = self.size
         return np.tan(np.radians(FIELD_OF_VIEW) / 2) * np.array([width / height, 1.0])
 
     @property
     def target(self) -> Float:
-        """(3,) world: what it looks at."""
+        """(3,) world: the point that it looks at."""
         return self.eye + self.focus * self.forward
 
     def scaled(self, factor: int) -> Camera:
-        """The same with so many times the pixels along each side."""
+        """The same camera with `factor` times the pixels along each side."""
         return replace(self, size=(factor * self.size[0], factor * self.size[1]))
 
     def rays(self) -> Float:
-        """(height · width, 3) unit vectors from the eye through the middles of the pixels, row by row from
-        the upper left.
-        """
+        """(height · width, 3) unit vectors through the pixels' centres, row by row from the upper left."""
         width, height = self.size
         x = self.half[0] * ((2 * np.arange(width) + 1) / width - 1)
         y = self.half[1] * (1 - (2 * np.arange(height) + 1) / height)
@@ -67,8 +68,10 @@ class Camera:
         return rays / np.linalg.norm(rays, axis=1, keepdims=True)
 
     def pixels(self, points: Float) -> tuple[Float, Float]:
-        """Where (n, 3) world points are in the picture: (n, 2) pixels right of and below its upper left
-        corner, and (n,) their distance in front of the eye's plane, world.
+        """Projects (n, 3) world points.
+
+        Returns:
+            (n, 2) pixels right of and below the upper left corner, and (n,) depths, world.
         """
         offset = np.asarray(points, np.float64) - self.eye
         depth = offset @ self.forward
@@ -78,16 +81,18 @@ class Camera:
 
 
 def corners(thing: Mesh | PointCloud) -> Float:
-    """(n, 3) world: what must be in the picture of a thing."""
+    """(n, 3) world: the points of a thing that must be in its picture."""
     if isinstance(thing, Mesh):
         return thing.vertices
     return thing.points[np.isfinite(thing.points).all(1)]
 
 
 def usual_view(thing: Mesh | PointCloud) -> tuple[Float, Float]:
-    """The direction (3,) to see a thing from, and what is up: from the front and a little above, z up, for
-    closed things and terrains. Things with one side are seen from it; if that is along z, they are taken for
-    pictures: of a camera that looks along z with y down, or a relief with y up.
+    """The direction (3,) to see a thing from, and the direction (3,) of up.
+
+    Closed things and terrains are seen from the front and a little above, with z up. Things with one side are
+    seen from it; if that is along z, they are taken for pictures of a camera that looks along z with y down,
+    or reliefs with y up.
     """
     side, extent = mean_normal(_few(thing)), np.ptp(corners(thing), axis=0)
     up = np.array([0.0, 0.0, 1.0])
@@ -103,7 +108,7 @@ def usual_view(thing: Mesh | PointCloud) -> tuple[Float, Float]:
 
 
 def _few(thing: Mesh | PointCloud) -> Mesh | PointCloud:
-    """An even share of a thing's faces or points, all where there are few."""
+    """A regular sample of a thing's faces or points."""
     if isinstance(thing, Mesh):
         return Mesh(thing.vertices, thing.faces[:: max(1, len(thing.faces) // SAMPLE_SIZE)])
     return thing.select(np.arange(0, len(thing), max(1, len(thing) // SAMPLE_SIZE)))
@@ -114,8 +119,9 @@ def asked(
     direction: Sequence[float] | Float | None,
     up: Sequence[float] | Float | None,
 ) -> tuple[Float, Float]:
-    """The direction and what is up, as they are given, else as `usual`; the usual direction turns with
-    another up. Raises UsageError where the two lie on one line.
+    """The given direction and up, by default those of `usual`; the usual direction turns with another up.
+
+    Raises UsageError if the two are parallel.
     """
     upward = usual[1] if up is None else np.array(up, np.float64)
     if direction is not None:
@@ -129,8 +135,9 @@ def asked(
 
 
 def mean_normal(thing: Mesh | PointCloud) -> Float:
-    """The mean of the unit normals over the surface, or of the directions to the scanner, (3,): 0 for what is
-    closed, or where none are known.
+    """The mean (3,) of a mesh's normals by area, or of a cloud's normals or directions to the scanner.
+
+    It is 0 for a closed thing, and if nothing is known.
     """
     if isinstance(thing, Mesh):
         a, b, c = thing.vertices[thing.faces.T]
@@ -148,9 +155,7 @@ def mean_normal(thing: Mesh | PointCloud) -> Float:
 
 
 def axes(direction: Sequence[float] | Float, up: Sequence[float] | Float) -> tuple[Float, Float, Float]:
-    """Right, upward and forward of a camera that looks at things from `direction`. Raises UsageError where
-    the two lie on one line.
-    """
+    """Right, upward and forward of a camera at `direction`. Raises UsageError if `up` is parallel."""
     toward, up = np.array(direction, np.float64), np.array(up, np.float64)
     right = np.cross(up, toward)
     if not np.linalg.norm(right) > 1e-6 * np.linalg.norm(up) * np.linalg.norm(toward):
@@ -169,9 +174,7 @@ def fitted(
     direction: Sequence[float] | Float,
     up: Sequence[float] | Float,
 ) -> Camera:
-    """The camera in `direction` that has all of `points` (n, 3), world, in its picture, and is as near as it
-    can be with `PICTURE_MARGIN` around them.
-    """
+    """The camera in `direction`, as near as it can be, that sees all of `points` (n, 3), world."""
     right, upward, forward = axes(direction, up)
     middle = (points.min(0) + points.max(0)) / 2
     flat = Camera(middle, right, upward, forward, 0.0, size)
@@ -191,8 +194,9 @@ def fitted(
 def around(
     points: Float, size: tuple[int, int], up: Sequence[float] | Float, count: int, start: Float
 ) -> list[Camera]:
-    """`count` cameras on a circle around `points` (n, 3) and the axis `up`, at equal angles from `start`
-    on, all as far away as the one that must be furthest.
+    """`count` cameras on a circle around `points` (n, 3) and the axis `up`, at equal angles from `start` on.
+
+    All are as far away as the one that must be furthest.
     """
     points = points[:: max(1, len(points) // SAMPLE_SIZE)]
     cameras = [fitted(points, size, direction, up) for direction in directions(start, up, count)]

@@ -1,4 +1,4 @@
-"""Pictures to files, whole or not at all, and several pictures as one."""
+"""Picture files, and several pictures as one."""
 
 from __future__ import annotations
 
@@ -21,15 +21,13 @@ def png(picture: NDArray[np.uint8]) -> bytes:
 
 
 def write_png(picture: NDArray[np.uint8], path: str | Path, *, overwrite: bool = False) -> None:
-    """Write `picture` (height, width, 3) as PNG. Raises OutputError for a file that is there unless
-    `overwrite`, or where the disk refuses.
-    """
+    """Writes `picture` (height, width, 3) as PNG. Raises OutputError if it exists, or the disk refuses."""
     with atomic_path(path, overwrite) as temporary:
         temporary.write_bytes(png(picture))
 
 
 def free_path(name: str) -> Path:
-    """`name`, or, where that is there, the first free of NAME-2, NAME-3, …, with its ending."""
+    """`name`, or the first of NAME-2, NAME-3, … that does not exist, with its ending."""
     path, number = Path(name), 1
     while path.exists():
         number += 1

@@ -22,7 +22,13 @@ MIN_FRAME_PIXELS = 400  # along a side
 class Panel:
     """Values (n, n), rows along y from low to high, over the square of half-width `half` around zero.
 
-    most    the value of the darkest colour: `signed` ones are white at zero; others range from `least` to it
+    Attributes:
+        title: above the panel.
+        values: (n, n).
+        half: half the square's side.
+        most: the value of the darkest colour.
+        least: the value of the lightest colour, if not `signed`.
+        signed: colours are symmetric, white at zero.
     """
 
     title: str
@@ -34,9 +40,7 @@ class Panel:
 
 
 def write_panels(rows: Sequence[Sequence[Panel]], path: Path) -> None:
-    """A PNG of all panels, one with the same scale of colours as the one before it without a bar of its own.
-    Replaces `path`.
-    """
+    """Writes a PNG of all panels, each with a colour bar. Replaces `path`."""
     columns = max(len(row) for row in rows)
     with new_figure((columns * (PANEL_INCHES + 0.7), len(rows) * PANEL_INCHES + 0.3)) as drawn:
         places = drawn.subplots(len(rows), columns, squeeze=False)

@@ -1,6 +1,4 @@
-"""Colours that stand for numbers, the same in windows, pictures, reports and plots: people who see no red, no
-green or no blue read them, too.
-"""
+"""Colour maps of windows, pictures, reports and plots, readable with any colour blindness."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Every plot of the program, in one style that tells nothing by red and green: Okabe and Ito's colours with a
-line style of its own for each curve, and those of `recon.render.palette` for numbers.
-"""
+"""Every plot of the program, in one style that is readable with any colour blindness."""
 
 from __future__ import annotations
 
@@ -52,13 +50,14 @@ NORM_RANGE = (0.0, 2.0)  # of ‖∇Φ‖
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """A field on a plane at right angles to an axis.
+    """A field on a plane perpendicular to an axis.
 
-    axis      0, 1 or 2: x, y or z
-    place     where it cuts that axis, world
-    extent    low and high along the two other axes in their order, world
-    distance  (rows, columns) Φ, world: the first row is the lowest, the first column the leftmost
-    norm      (rows, columns) ‖∇Φ‖
+    Attributes:
+        axis: 0, 1 or 2: x, y or z.
+        place: where it cuts that axis, world.
+        extent: low and high along the two other axes in their order, world.
+        distance: (rows, columns) Φ, world: the first row is the lowest, the first column the leftmost.
+        norm: (rows, columns) ‖∇Φ‖.
     """
 
     axis: int
@@ -91,7 +90,7 @@ def history(rows: Sequence[Mapping[str, float]]) -> Figure:
 
 
 def histogram(distances: Float, unit: str | None) -> Figure:
-    """How many of the scan's points are how far from the mesh, `distances` (n,) in `unit`."""
+    """Histogram of the distances (n,), in `unit`, from the scan's points to the mesh."""
     with new_figure((7.4, 3.2)) as figure:
         axes = figure.subplots()
         top = float(np.percentile(distances, MAX_PERCENTILE)) or float(distances.max()) or 1.0
@@ -117,7 +116,7 @@ def histogram(distances: Float, unit: str | None) -> Figure:
 
 
 def distance_slices(slices: Sequence[Slice], unit: str | None) -> Figure:
-    """Φ with its isolines, the one at zero thick: the surface."""
+    """Φ with its isolines, the one at zero, the surface, thick."""
     most = max(float(np.abs(part.distance).max()) for part in slices) or 1.0
     levels = np.linspace(-most, most, 2 * ISOLINES_PER_SIGN + 1)
     with new_figure(_panels_size(slices)) as figure:
@@ -145,8 +144,9 @@ def norm_slices(slices: Sequence[Slice], unit: str | None) -> Figure:
 
 
 def derivatives(rows: Mapping[str, Sequence[Float]]) -> Figure:
-    """Pictures and their derivatives, one row each: value (h, w), 0 to 1, ∂/∂x, ∂/∂y and Laplacian, these in
-    one scale of colours for all rows.
+    """Pictures and their derivatives, one row each: value (h, w), 0 to 1, ∂/∂x, ∂/∂y and Laplacian.
+
+    All rows share a column's colour scale.
     """
     titles = ("value", "∂/∂x", "∂/∂y", "Laplacian")
     height, width = next(iter(rows.values()))[0].shape
@@ -205,7 +205,7 @@ def _padded(values: Float, least: int) -> Float:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as a data URL: lines, for plots of lines."""
+    """The figure as the data URL of an SVG."""
     out = io.BytesIO()
     with _style():
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
@@ -213,7 +213,7 @@ def svg(figure: Figure) -> str:
 
 
 def pixels(figure: Figure, dots: int = 110) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The figure as a picture (height, width, 3) uint8, `dots` an inch."""
+    """The figure as a picture (height, width, 3) uint8 with `dots` per inch."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure.set_dpi(dots)
@@ -223,7 +223,7 @@ def pixels(figure: Figure, dots: int = 110) -> np.ndarray[Any, np.dtype[np.uint8
 
 
 def check_plots() -> None:
-    """Raises MissingLibraryError where nothing can be plotted."""
+    """Raises MissingLibraryError if matplotlib is missing."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError:
@@ -240,7 +240,7 @@ def _style() -> AbstractContextManager[None]:
 
 @contextmanager
 def new_figure(size: tuple[float, float]) -> Iterator[Figure]:
-    """A figure of this `size` in inches, made in the style and without any global state."""
+    """Yields a figure of `size`, in inches, with the style and without global state."""
     check_plots()
     from matplotlib.figure import Figure
 
@@ -284,6 +284,7 @@ def _image(
 
 
 def colormap(colors: Colors) -> Any:
+    """`colors` as a colour map of matplotlib."""
     from matplotlib.colors import ListedColormap
 
     return ListedColormap(table(colors) / 255)

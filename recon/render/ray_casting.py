@@ -1,6 +1,6 @@
 """Pictures by ray casting: no screen, no graphics system, no GPU.
 
-libigl's Embree finds what each ray meets first. Clouds are drawn as small discs facing along their normals.
+libigl's Embree finds what each ray hits first. Clouds are drawn as small discs facing along their normals.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ EYE_DOME_STRENGTH = 30.0  # darkens pixels behind their neighbours, where points
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """What the rays of a camera meet first; k of them meet something.
+    """What the rays of a camera hit first; k of them hit something.
 
-    found    (h, w) bool, the upper row first
-    face     (k,) int64, which face, row by row
-    weights  (k, 3) float64: barycentric, of the face's corners
-    rays     (k, 3) float64 unit vectors
+    Attributes:
+        found: (h, w) bool, the upper row first.
+        face: (k,) int64, index of the face, row by row.
+        weights: (k, 3) float64, barycentric coordinates in the face.
+        rays: (k, 3) float64 unit vectors.
     """
 
     found: NDArray[np.bool_]
@@ -52,15 +53,19 @@ def picture(
     direction: Sequence[float] | Float | None = None,
     up: Sequence[float] | Float | None = None,
 ) -> NDArray[np.uint8]:
-    """A picture (height, width, 3) of a thing in the world frame, `size` (width, height), seen from
-    `direction` with `up` upward; by default as `recon.render.camera.usual_view` says. Meshes and clouds
-    with colours are drawn in these.
+    """A picture (height, width, 3) uint8 of a mesh or cloud in the world frame, in its colours if it has any.
+
+    Args:
+        thing: the mesh or cloud.
+        size: width and height in pixels.
+        direction: from the thing to the camera; by default that of `usual_view`.
+        up: upward in the picture; by default that of `usual_view`.
     """
     return drawn(thing, camera_for(thing, size, direction, up))
 
 
 def mask(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.bool_]:
-    """(height, width): which pixels of `camera` show the thing in their middle."""
+    """(height, width) bool: the pixels of `camera` whose centres show the thing."""
     return cast(surface_of(thing, camera), camera).found
 
 
@@ -70,12 +75,12 @@ def camera_for(
     direction: Sequence[float] | Float | None = None,
     up: Sequence[float] | Float | None = None,
 ) -> Camera:
-    """The camera that `picture` looks through."""
+    """The camera of `picture`."""
     return fitted(corners(thing), size, *asked(usual_view(thing), direction, up))
 
 
 def drawn(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.uint8]:
-    """The picture (height, width, 3) that `camera` takes of a thing."""
+    """The picture (height, width, 3) uint8 that `camera` takes of a thing."""
     fine = camera.scaled(SUPERSAMPLING)
     surface = surface_of(thing, fine)
     assert surface.normals is not None
@@ -101,14 +106,14 @@ def drawn(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.uint8]:
 
 
 def averaged(fine: Float) -> NDArray[np.uint8]:
-    """A picture (height, width, 3) of one (SUPERSAMPLING * height, SUPERSAMPLING * width, 3) in 0..1."""
+    """Averages an oversampled picture (rows, columns, 3) in 0..1 to (height, width, 3) uint8."""
     height, width, _ = fine.shape
     small = fine.reshape(height // SUPERSAMPLING, SUPERSAMPLING, width // SUPERSAMPLING, SUPERSAMPLING, 3)
     return np.rint(small.mean((1, 3)) * 255).astype(np.uint8)
 
 
 def cast(surface: Mesh, camera: Camera) -> Hits:
-    """What the rays through the middles of a camera's pixels meet first."""
+    """Finds what the rays through the centres of a camera's pixels hit first."""
     width, height = camera.size
     scale = max(float(np.abs(surface.vertices - camera.target).max()), 1e-300)
     vertices = (surface.vertices - camera.target) / scale  # rays are float32: far offsets and units go first
@@ -122,14 +127,14 @@ def cast(surface: Mesh, camera: Camera) -> Hits:
 
 
 def surface_of(thing: Mesh | PointCloud, camera: Camera) -> Mesh:
-    """What of a thing there is to see: a mesh with normals; of a cloud, its discs."""
+    """The visible surface of a thing: a mesh with normals; of a cloud, its discs."""
     if isinstance(thing, PointCloud):
         return discs(thing, camera)
     return parted_at_edges(thing)
 
 
 def discs(cloud: PointCloud, camera: Camera) -> Mesh:
-    """A small disc for every point, facing along its normal, or the camera where it has none."""
+    """A small disc for every point, facing along its normal, or to the camera if it has none."""
     rows = np.flatnonzero(np.isfinite(cloud.points).all(1))
     rows = rows[:: -(-len(rows) // MAX_DISCS)]
     points = cloud.points[rows]
@@ -159,8 +164,9 @@ def _face_normals(surface: Mesh, face: Int) -> Float:
 
 
 def parted_at_edges(mesh: Mesh) -> Mesh:
-    """`mesh` as it is where it has normals; else with smooth ones, and a vertex of its own, with the face's
-    normal, for each corner of a face that lies on a sharp edge; scalars are left out then.
+    """`mesh` itself if it has normals, else with smooth ones and sharp edges.
+
+    Each corner of a face on a sharp edge becomes a vertex with the face's normal; scalars are dropped.
     """
     if mesh.normals is not None:
         return mesh
@@ -176,7 +182,7 @@ def parted_at_edges(mesh: Mesh) -> Mesh:
 
 
 def _shade(normals: Float, camera: Camera) -> Float:
-    """(k,): how bright surfaces with these normals (k, 3), towards the camera, are."""
+    """(k,) the brightness of surfaces with these normals (k, 3), which face the camera."""
     key = -camera.forward + 0.8 * camera.upward - 0.6 * camera.right
     sky = GROUND_LIGHT + (SKY_LIGHT - GROUND_LIGHT) * (1 + normals @ camera.upward) / 2
     lit = KEY_LIGHT * np.clip(normals @ (key / np.linalg.norm(key)), 0, 1)
@@ -184,9 +190,7 @@ def _shade(normals: Float, camera: Camera) -> Float:
 
 
 def _relief(surface: Mesh, corner: Int, hits: Hits, camera: Camera) -> Float:
-    """(k,): how bright points without normals are: darker, the further they lie behind what is beside them
-    in the picture, as in Boucheny's eye-dome lighting (2009).
-    """
+    """(k,) the brightness of points without normals, by eye-dome lighting (Boucheny 2009)."""
     place = np.einsum("kc,kci->ki", hits.weights, surface.vertices[corner])
     depth = np.full(hits.found.shape, np.log(2 * MAX_DEPTH))
     depth[hits.found] = np.log(
