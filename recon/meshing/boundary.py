@@ -83,7 +83,7 @@ def rim_level(
     """
     normals = mesh.normals if mesh.normals is not None else vertex_normals(mesh)
     vertices = cKDTree(mesh.vertices)
-    start = _start(first, tree, spacing)
+    start = _resampled_rim(first, tree, spacing)
     if start is None:
         return level
     nodes, after, before, around = start
@@ -96,14 +96,14 @@ def rim_level(
     for _ in range(FIT_ROUNDS):
         outline = Outline(nodes, after, before, around, normals[vertices.query(nodes)[1]])
         outward = outline.outward(nodes[after] - nodes[before])
-        moved = _moved(outline, outward, points, facing, height)
+        moved = _offsets(outline, outward, points, facing, height)
         nodes = nodes + (np.clip(moved, -farthest, farthest) * around)[:, None] * outward
     outward = outline.outward(nodes[after] - nodes[before])
     outline = Outline(nodes + EDGE_OFFSET * around[:, None] * outward, after, before, around, outline.normal)
-    return _tidy(mesh.faces, _level(mesh, normals, outline, level, reach), level, reach)
+    return _without_specks(mesh.faces, _level(mesh, normals, outline, level, reach), level, reach)
 
 
-def _start(first: Mesh, tree: cKDTree, spacing: Spacing) -> tuple[Float, Int, Int, Float] | None:
+def _resampled_rim(first: Mesh, tree: cKDTree, spacing: Spacing) -> tuple[Float, Int, Int, Float] | None:
     """The rim of `first`, smoothed and evenly resampled: nodes, their neighbours, the spacing there."""
     lines, sizes = [], []
     for line in _loops(first.faces):
@@ -116,9 +116,9 @@ def _start(first: Mesh, tree: cKDTree, spacing: Spacing) -> tuple[Float, Int, In
         if at[-1] < MIN_RIM_LENGTH:
             continue
         count = max(round(at[-1] / NODE_STEP), 8)
-        asked = np.arange(count) * at[-1] / count
+        targets = np.arange(count) * at[-1] / count
         both = np.column_stack([corners, around])
-        nodes = np.stack([np.interp(asked, at, np.append(a, a[0])) for a in both.T], axis=1)
+        nodes = np.stack([np.interp(targets, at, np.append(a, a[0])) for a in both.T], axis=1)
         for _ in range(SMOOTHING_PASSES):
             nodes = 0.5 * nodes + 0.25 * (np.roll(nodes, 1, axis=0) + np.roll(nodes, -1, axis=0))
         lines.append(nodes)
@@ -152,45 +152,46 @@ def _loops(faces: Int) -> list[list[int]]:
     return out
 
 
-def _moved(outline: Outline, outward: Float, points: Float, facing: Float | None, height: Float) -> Float:
+def _offsets(outline: Outline, outward: Float, points: Float, facing: Float | None, height: Float) -> Float:
     """The distance (n,), in spacings, of each node along `outward` (n, 3) to the outline of `points` (p, 3).
 
     The points are `height` (p,) above the surface and have the normals `facing`, if any.
     """
     nodes, spacing = outline.nodes, outline.spacing
-    away, near = cKDTree(nodes).query(points)
+    distance, near = cKDTree(nodes).query(points)
     scale = spacing[near]
-    asked = (away < BAND_DEPTH * scale) & (np.abs(height) < BAND_DEPTH * scale)
+    used = (distance < BAND_DEPTH * scale) & (np.abs(height) < BAND_DEPTH * scale)
     if facing is not None:
-        asked &= (facing * outline.normal[near]).sum(1) > 0
-    points, near, scale = points[asked], near[asked], scale[asked]
+        used &= (facing * outline.normal[near]).sum(1) > 0
+    points, near, scale = points[used], near[used], scale[used]
     along = outline.nodes[outline.after] - outline.nodes[outline.before]
     side = ((points - nodes[near]) * along[near]).sum(1)
     other = np.where(side > 0, outline.after[near], outline.before[near])
     step = ((nodes[other] - nodes[near]) * along[near]).sum(1)
-    share = np.clip(side / np.where(step == 0, 1.0, step), 0.0, 1.0)[:, None]
-    line = (1 - share) * nodes[near] + share * nodes[other]
-    direction = (1 - share) * outward[near] + share * outward[other]
-    beyond = ((points - line) * direction).sum(1) / scale
-    asked[asked] = inside = (beyond > -BAND_DEPTH) & (beyond < BAND_DEPTH / 2)
+    fraction = np.clip(side / np.where(step == 0, 1.0, step), 0.0, 1.0)[:, None]
+    line = (1 - fraction) * nodes[near] + fraction * nodes[other]
+    direction = (1 - fraction) * outward[near] + fraction * outward[other]
+    excess = ((points - line) * direction).sum(1) / scale
+    used[used] = inside = (excess > -BAND_DEPTH) & (excess < BAND_DEPTH / 2)
     rows, count = np.arange(np.count_nonzero(inside)), len(nodes)
-    share = share[inside, 0]
-    there = coo_array(
+    fraction = fraction[inside, 0]
+    interpolation = coo_array(
         (
-            np.concatenate([1 - share, share]),
+            np.concatenate([1 - fraction, fraction]),
             (np.tile(rows, 2), np.concatenate([near[inside], other[inside]])),
         ),
         shape=(len(rows), count),
     ).tocsr()
-    noise = 1.4826 * float(np.median(np.abs(height[asked] / scale[inside]))) if len(rows) else 0.0
-    return _least(outline, outward, there, beyond[inside], max(noise * np.sqrt(3) / np.pi, MIN_NOISE))
+    noise = 1.4826 * float(np.median(np.abs(height[used] / scale[inside]))) if len(rows) else 0.0
+    noise = max(noise * np.sqrt(3) / np.pi, MIN_NOISE)
+    return _fitted(outline, outward, interpolation, excess[inside], noise)
 
 
-def _least(outline: Outline, outward: Float, there: coo_array, beyond: Float, noise: float) -> Float:
+def _fitted(outline: Outline, outward: Float, interpolation: coo_array, excess: Float, noise: float) -> Float:
     """Offsets (n,) that are least in area, turning and points outside, by Newton's method.
 
     The cost is the sum of e over the nodes' steps, `TURNING_COST_PER_RADIAN` times the sum of the angles, and
-    -log of the logistic function of (`there` e - `beyond`) / `noise`.
+    -log of the logistic function of (`interpolation` e - `excess`) / `noise`.
     """
     nodes, after, before = outline.nodes, outline.after, outline.before
     length = np.linalg.norm(nodes[after] - nodes, axis=1) / outline.spacing
@@ -211,7 +212,7 @@ def _least(outline: Outline, outward: Float, there: coo_array, beyond: Float, no
     bend = ((nodes[after] - 2 * nodes + nodes[before]) * outward).sum(1) / outline.spacing / length
 
     def cost(e: Float) -> tuple[float, Float, Float]:
-        inside, turn = (there @ e - beyond) / noise, np.hypot(turning @ e + bend, MIN_ANGLE)
+        inside, turn = (interpolation @ e - excess) / noise, np.hypot(turning @ e + bend, MIN_ANGLE)
         total = (
             length @ e
             + np.logaddexp(0, -inside).sum()
@@ -224,9 +225,9 @@ def _least(outline: Outline, outward: Float, there: coo_array, beyond: Float, no
     now, inside, turn = cost(e)
     for _ in range(MAX_NEWTON_STEPS):
         pull = 1 / (1 + np.exp(np.clip(inside, -50, 50)))
-        slope = length - there.T @ (pull / noise) + TIE_WEIGHT * e
+        slope = length - interpolation.T @ (pull / noise) + TIE_WEIGHT * e
         slope += TURNING_COST_PER_RADIAN * (turning.T @ ((turning @ e + bend) / turn))
-        curve = there.T @ diags_array(pull * (1 - pull) / noise**2) @ there
+        curve = interpolation.T @ diags_array(pull * (1 - pull) / noise**2) @ interpolation
         curve = (
             curve
             + TURNING_COST_PER_RADIAN * (turning.T @ diags_array(1 / turn) @ turning)
@@ -253,25 +254,25 @@ def _level(mesh: Mesh, normals: Float, outline: Outline, level: Float, reach: Fl
     crossed = mesh.faces[above[mesh.faces].any(1) & ~above[mesh.faces].all(1)]
     near = np.abs(level) < CERTAIN_DEPTH * reach
     near[crossed] = True
-    asked = np.flatnonzero(near)
+    candidates = np.flatnonzero(near)
     at = ((np.arange(SIDE_PARTS) + 0.5) / SIDE_PARTS)[:, None]
     side = outline.nodes[outline.after] - outline.nodes
     outward = outline.outward(side)
     dense = (outline.nodes[:, None] + at * side[:, None]).reshape(-1, 3)
-    away, nearest = cKDTree(dense).query(mesh.vertices[asked])
-    of = nearest // SIDE_PARTS
-    from_node, from_there = (mesh.vertices[asked] - a for a in (outline.nodes[of], dense[nearest]))
-    across = (from_node * outward[of]).sum(1)
-    along = (from_node * side[of]).sum(1) / (side[of] ** 2).sum(1)
-    outside = np.where((from_there * outward[of]).sum(1) > 0, away, -away)
+    distance, nearest = cKDTree(dense).query(mesh.vertices[candidates])
+    node = nearest // SIDE_PARTS
+    from_node, from_there = (mesh.vertices[candidates] - a for a in (outline.nodes[node], dense[nearest]))
+    across = (from_node * outward[node]).sum(1)
+    along = (from_node * side[node]).sum(1) / (side[node] ** 2).sum(1)
+    outside = np.where((from_there * outward[node]).sum(1) > 0, distance, -distance)
     out = level.copy()
-    same = (normals[asked] * outline.normal[of]).sum(1) > 0  # not another sheet of the surface
-    same &= away < reach[asked]  # nor another rim
-    out[asked[same]] = -np.where((along >= 0) & (along <= 1), across, outside)[same]
+    same = (normals[candidates] * outline.normal[node]).sum(1) > 0  # not another sheet of the surface
+    same &= distance < reach[candidates]  # nor another rim
+    out[candidates[same]] = -np.where((along >= 0) & (along <= 1), across, outside)[same]
     return out
 
 
-def _tidy(faces: Int, level: Float, before: Float, reach: Float) -> Float:
+def _without_specks(faces: Int, level: Float, before: Float, reach: Float) -> Float:
     """`level` (n,) without specks and pinholes.
 
     A patch that it keeps or cuts stays only if the level `before` agrees at a vertex where it was certain,
@@ -282,9 +283,9 @@ def _tidy(faces: Int, level: Float, before: Float, reach: Float) -> Float:
     order = np.lexsort((np.abs(before), patch))
     certain[order[np.append(np.diff(patch[order]) > 0, True)]] = True
     patch = _patches(faces, level > 0)
-    stays = np.zeros(patch.max() + 1, bool)
-    stays[patch[certain & ((before > 0) == (level > 0))]] = True
-    return np.where(stays[patch], level, -level)
+    confirmed = np.zeros(patch.max() + 1, bool)
+    confirmed[patch[certain & ((before > 0) == (level > 0))]] = True
+    return np.where(confirmed[patch], level, -level)
 
 
 def _patches(faces: Int, side: NDArray[np.bool_]) -> Int:

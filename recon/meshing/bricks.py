@@ -82,21 +82,21 @@ class Bricks:
 
     def activate(self, places: Tensor) -> Tensor:
         """Activates the bricks at `places` (n, 3), distinct and inactive; returns their numbers."""
-        own = self._there(places)
-        self.active[own] = True
-        self._wanted[own] = True
-        self.upper[own, 0] = own.int()
-        for number, offset in enumerate(CORNER_OFFSETS[1:], start=1):
+        numbers = self._stored(places)
+        self.active[numbers] = True
+        self._wanted[numbers] = True
+        self.upper[numbers, 0] = numbers.int()
+        for index, offset in enumerate(CORNER_OFFSETS[1:], start=1):
             shared = [k for k, local in enumerate(CORNER_OFFSETS) if not any(map(int.__and__, local, offset))]
-            there = self._there(places + self._offsets[number])
-            self.upper[own, number] = there.int()
+            neighbours = self._stored(places + self._offsets[index])
+            self.upper[numbers, index] = neighbours.int()
             for k in shared:
-                self._wanted[there, k] = True
-        return own
+                self._wanted[neighbours, k] = True
+        return numbers
 
     def interpolate(self, places: Tensor, centres: Tensor) -> None:
         """Fills the samples that the `centres` (n,) of bricks at `places` (n, 3) predict well enough."""
-        numbers = self._there(places)
+        numbers = self._stored(places)
         value = self.values.new_full((len(self.places),), torch.nan)  # and so is all that follows from it
         value[numbers] = centres
         before, error = self._behind(value)
@@ -152,8 +152,8 @@ class Bricks:
         flat = self.values.view(-1)
         for some in numbers.split(CHUNK_BRICKS):
             upper = self.upper[some].long()
-            own = upper * 8
-            columns = [flat[own[:, k] + local] for k, local in _OWNERS]
+            owned = upper * 8
+            columns = [flat[owned[:, k] + local] for k, local in _OWNERS]
             yield some, upper, torch.stack(columns, dim=1)
 
     def complete(self) -> None:
@@ -163,7 +163,7 @@ class Bricks:
             for k in AXIS_OFFSETS:
                 self.upper[numbers, k] = self.find(self.places[numbers] + self._offsets[k]).int()
 
-    def _there(self, places: Tensor) -> Tensor:
+    def _stored(self, places: Tensor) -> Tensor:
         """Numbers of the bricks at `places`, all different, which are stored if they were not."""
         numbers = self.find(places)
         absent = numbers == 0
@@ -217,7 +217,7 @@ def bricks_around_surface(
     bricks.interpolate(places, centres)
     while len(fresh):
         bricks.sample(field, lambda share: progress(0.1 + 0.9 * share))
-        fresh = bricks.activate(_run_into(bricks, fresh))
+        fresh = bricks.activate(_entered(bricks, fresh))
     bricks.complete()
     return bricks if bricks.active.any() else sign
 
@@ -259,7 +259,7 @@ def _bound(field: Field, centres: Tensor, values: Tensor, radius: Tensor, lipsch
     return BOUND_MARGIN * float(field.slopes(centres[some]).max()) if len(some) else 1.0
 
 
-def _run_into(bricks: Bricks, numbers: Tensor) -> Tensor:
+def _entered(bricks: Bricks, numbers: Tensor) -> Tensor:
     """Distinct places (m, 3) of inactive bricks that the surface enters from the bricks `numbers`."""
     found = []
     for some, _, samples in bricks.neighbourhoods(numbers):

@@ -43,15 +43,15 @@ def keep_parts(mesh: Mesh, parts: str, points: Float) -> tuple[Mesh, int]:
         a, b, c = (mesh.vertices[faces[:, k]] for k in range(3))
         area += np.bincount(label[faces[:, 0]], np.linalg.norm(np.cross(b - a, c - a), axis=1), count)
     if parts == "auto":
-        kept = area >= MIN_PART_AREA * area.max()
-        if kept.sum() > 1:
-            kept &= _supported(mesh, label, count, points)
-            kept[area.argmax()] = True
+        keep = area >= MIN_PART_AREA * area.max()
+        if keep.sum() > 1:
+            keep &= _supported(mesh, label, count, points)
+            keep[area.argmax()] = True
     else:
         number = 1 if parts == "largest" else int(parts)
-        kept = np.zeros(count, bool)
-        kept[np.argsort(-area, kind="stable")[:number]] = True
-    return mesh.select(kept[label]), int(count - kept.sum())
+        keep = np.zeros(count, bool)
+        keep[np.argsort(-area, kind="stable")[:number]] = True
+    return mesh.select(keep[label]), int(count - keep.sum())
 
 
 def _labels(mesh: Mesh) -> NDArray[np.int64]:
@@ -88,12 +88,12 @@ def _supported(mesh: Mesh, label: NDArray, count: int, points: Float) -> NDArray
         some = rng.choice(vertices, min(len(vertices), 1000), replace=False)
         distance, _ = tree.query(mesh.vertices[some], distance_upper_bound=SUPPORT_SPACINGS * spacing)
         out[part] = np.isfinite(distance).mean() >= MIN_SUPPORTED_SHARE
-    asked = points[:: max(1, len(points) // SUPPORT_SAMPLE_POINTS)]
-    left = asked[_far(asked, mesh.vertices[out[label]], SUPPORT_SPACINGS * spacing)]
+    probes = points[:: max(1, len(points) // SUPPORT_SAMPLE_POINTS)]
+    unsupported = probes[_far(probes, mesh.vertices[out[label]], SUPPORT_SPACINGS * spacing)]
     for part in sorted(np.flatnonzero(~out).tolist(), key=lambda part: -len(members[part])):
-        far = _far(left, mesh.vertices[members[part]], SUPPORT_SPACINGS * spacing)
-        if np.count_nonzero(~far) >= MIN_SOLE_SHARE * len(asked):
-            out[part], left = True, left[far]
+        far = _far(unsupported, mesh.vertices[members[part]], SUPPORT_SPACINGS * spacing)
+        if np.count_nonzero(~far) >= MIN_SOLE_SHARE * len(probes):
+            out[part], unsupported = True, unsupported[far]
     return out
 
 

@@ -80,8 +80,7 @@ def _ply(mesh: Mesh, stream: BinaryIO) -> None:
     if mesh.colors is not None:
         names = ("red", "green", "blue")
         fields += [(name, "u1", "uchar", mesh.colors[:, i]) for i, name in enumerate(names)]
-    taken = {name for name, *_ in fields}
-    for name, column in _named(mesh, taken).items():
+    for name, column in _named(mesh, {name for name, *_ in fields}).items():
         fields.append((name, "<f8", "double", column))
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(mesh.vertices)}"]
     header += [f"property {kind} {name}" for name, _, kind, _ in fields]
@@ -96,12 +95,12 @@ def _ply(mesh: Mesh, stream: BinaryIO) -> None:
     stream.write(faces.data)
 
 
-def _named(mesh: Mesh, taken: set[str]) -> dict[str, Float]:
-    """The values of `mesh` under names of one word each, none of them one of `taken`."""
+def _named(mesh: Mesh, names: set[str]) -> dict[str, Float]:
+    """The values of `mesh` under names of one word each, different from `names`."""
     named: dict[str, Float] = {}
     for name, column in mesh.values.items():
         name = "_".join(name.split()) or "value"
-        while name in taken or name in named:
+        while name in names or name in named:
             name += "_"
         named[name] = column
     return named
@@ -142,12 +141,12 @@ def _stl(mesh: Mesh, stream: BinaryIO) -> None:
     corners = (mesh.vertices - offset).astype("<f4") + np.float32(0)  # which leaves one zero of two
     header = "recon"
     if offset.any():
-        taken = " ".join(map(repr, offset.tolist()))
-        header += f", less {taken}"
+        text = " ".join(map(repr, offset.tolist()))
+        header += f", less {text}"
         log.warning(
-            "STL has single precision, too coarse for this mesh so far from the origin: %s was taken off its "
-            "coordinates; PLY, OBJ, OFF and GLB keep them",
-            taken,
+            "STL has single precision, too coarse for this mesh so far from the origin: %s was subtracted; "
+            "PLY, OBJ, OFF and GLB keep the coordinates",
+            text,
         )
     if lost := _meeting(mesh.vertices, corners.view(np.int32)):
         log.warning("STL has single precision: %d vertices fall on others, write PLY, OBJ or OFF", lost)

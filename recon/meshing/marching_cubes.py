@@ -198,8 +198,8 @@ def _table(device: torch.device) -> _Table:
         for joined in range(1 << sum(twofold)):
             joins = [bool(joined & weight[-1][face]) for face in range(6)]
             entries.append([t for loop in _loops(inside, joins) for t in triangulated(loop)])
-    most = max(map(len, entries))
-    padded = [entry + [(0, 0, 0)] * (most - len(entry)) for entry in entries]
+    longest = max(map(len, entries))
+    padded = [entry + [(0, 0, 0)] * (longest - len(entry)) for entry in entries]
     owner, slot = [], []
     for cell in range(8):
         for (corner, _), axis in zip(CUBE_EDGES, EDGE_AXES, strict=True):

@@ -55,15 +55,15 @@ def without_slivers(mesh: Mesh, floor: float) -> Mesh:
     with no such operation, as a part of its size, stays, and that is logged.
     """
     faces = mesh.faces.copy()
-    places, asked = torch.tensor(mesh.vertices), np.arange(len(faces))
+    places, candidates = torch.tensor(mesh.vertices), np.arange(len(faces))
     for left in reversed(range(MAX_ROUNDS)):
-        asked = asked[faces[asked, 0] != faces[asked, 1]]
-        low = asked[heights(places, torch.from_numpy(faces[asked])).numpy() < floor]
+        candidates = candidates[faces[candidates, 0] != faces[candidates, 1]]
+        low = candidates[heights(places, torch.from_numpy(faces[candidates])).numpy() < floor]
         changed = _Patch.around(mesh.vertices, faces, low, floor).mend(low) if left and len(low) else {}
         if not changed:
             break
         faces[list(changed)] = list(changed.values())
-        asked = np.union1d(low, list(changed))
+        candidates = np.union1d(low, list(changed))
     if len(low):
         log.info("%d triangles stay lower than %.2g", len(low), floor)
     faces = faces[faces[:, 0] != faces[:, 1]]
@@ -129,37 +129,39 @@ class _Patch:
         a, b, c = self.corners[number]
         length = lambda edge: float(np.linalg.norm(self.vertices[edge[0]] - self.vertices[edge[1]]))  # noqa: E731
         short, middle, long = sorted([(a, b), (b, c), (c, a)], key=length)
-        turned = self._turned(number, *long)
+        flipped = self._flip(number, *long)
         for edge in (short, middle, long):
-            for gone, stays in (edge, edge[::-1]):
-                collapsed = self._collapsed(gone, stays)
+            for removed, target in (edge, edge[::-1]):
+                collapsed = self._collapse(removed, target)
                 if collapsed:
                     yield collapsed
-            if edge == short and turned:
-                yield turned
+            if edge == short and flipped:
+                yield flipped
 
-    def _collapsed(self, gone: int, stays: int) -> _Change | None:
-        """Collapses an edge into its vertex `stays`."""
-        if not (self.whole[gone] and self.whole[stays]):
+    def _collapse(self, removed: int, target: int) -> _Change | None:
+        """Collapses an edge into its vertex `target`."""
+        if not (self.whole[removed] and self.whole[target]):
             return None
-        around, beside = self._neighbours(gone), self._neighbours(stays)
-        shared = self.fans[gone] & self.fans[stays]
-        apexes = {corner for face in shared for corner in self.corners[face]} - {gone, stays}
-        rim, other_rim = (sum(count == 1 for count in some.values()) for some in (around, beside))
-        if around.keys() & beside.keys() != apexes or len(apexes) != len(shared):
+        around, around_target = self._neighbours(removed), self._neighbours(target)
+        shared = self.fans[removed] & self.fans[target]
+        apexes = {corner for face in shared for corner in self.corners[face]} - {removed, target}
+        rim, target_rim = (sum(count == 1 for count in counts.values()) for counts in (around, around_target))
+        if around.keys() & around_target.keys() != apexes or len(apexes) != len(shared):
             return None
-        if max(rim, other_rim) > 2 or max(*around.values(), *beside.values()) > 2:
+        if max(rim, target_rim) > 2 or max(*around.values(), *around_target.values()) > 2:
             return None  # fans touch in a vertex, or more than two faces in an edge
-        if rim and around[stays] != 1:  # from the rim inward, or across
+        if rim and around[target] != 1:  # from the rim inward, or across
             return None
-        left = {face: self.corners[face] for face in self.fans[gone] - shared}
-        now = {face: tuple(stays if c == gone else c for c in corners) for face, corners in left.items()}
-        known = {frozenset(self.corners[face]) for face in self.fans[stays]}
-        if not now or any(frozenset(corners) in known for corners in now.values()):
+        remaining = {face: self.corners[face] for face in self.fans[removed] - shared}
+        moved = {
+            face: tuple(target if c == removed else c for c in corners) for face, corners in remaining.items()
+        }
+        known = {frozenset(self.corners[face]) for face in self.fans[target]}
+        if not moved or any(frozenset(corners) in known for corners in moved.values()):
             return None
-        return _Change({**dict.fromkeys(shared), **now}, gone)  # type: ignore[dict-item]
+        return _Change({**dict.fromkeys(shared), **moved}, removed)  # type: ignore[dict-item]
 
-    def _turned(self, number: int, start: int, end: int) -> _Change | None:
+    def _flip(self, number: int, start: int, end: int) -> _Change | None:
         """Flips the edge between two corners of a face: it joins the third one to the one beyond the edge."""
         shared = self.fans[start] & self.fans[end]
         if len(shared) != 2:
@@ -183,8 +185,8 @@ class _Patch:
         facing = np.where(
             (self._heights(before) < self.floor)[:, None] | (change.removed is None), across.sum(0), across
         )
-        kept = [now is not None for now in change.faces.values()]
-        if ((self._across(after) * facing[kept]).sum(1) <= 0).any():
+        remains = [now is not None for now in change.faces.values()]
+        if ((self._across(after) * facing[remains]).sum(1) <= 0).any():
             return False
         if change.removed is None:  # the third corner is nearer to the edge than the floor
             return True
@@ -200,7 +202,8 @@ class _Patch:
 
     def _heights(self, triangles: list[Triangle]) -> Float:
         return heights(
-            torch.from_numpy(self.vertices[np.array(triangles)].reshape(-1, 3)), _own(len(triangles))
+            torch.from_numpy(self.vertices[np.array(triangles)].reshape(-1, 3)),
+            _separate_faces(len(triangles)),
         ).numpy()
 
     def _lowest(self, triangles: list[Triangle]) -> float:
@@ -216,6 +219,6 @@ class _Patch:
                     self.fans[corner].add(face)
 
 
-def _own(count: int) -> Tensor:
+def _separate_faces(count: int) -> Tensor:
     """Faces of `count` triangles that share no vertex."""
     return torch.arange(3 * count).reshape(-1, 3)

@@ -60,18 +60,20 @@ class Support:
         chosen = np.random.default_rng(0).choice(
             len(mesh.vertices), min(len(mesh.vertices), SAMPLE_VERTICES), False
         )
-        away, spacing = self._nearest(replace(mesh, normals=None), chosen)
-        return float((away > self._reach(spacing)).mean())
+        distance, spacing = self._nearest(replace(mesh, normals=None), chosen)
+        return float((distance > self._reach(spacing)).mean())
 
     def supported(self, mesh: Mesh) -> Mesh:
         """The part of `mesh` that the points support."""
-        away, spacing = self._nearest(mesh, np.arange(len(mesh.vertices)))
+        distance, spacing = self._nearest(mesh, np.arange(len(mesh.vertices)))
         reach = self._reach(spacing)
-        far = _wide(mesh, away > reach, np.where(np.isinf(away), MIN_BACK_RADIUS, MIN_GAP_RADIUS) * reach)
+        far = _wide(
+            mesh, distance > reach, np.where(np.isinf(distance), MIN_BACK_RADIUS, MIN_GAP_RADIUS) * reach
+        )
         if not far.any():
             return mesh
         # How far inside the edge each vertex lies, r at most; negative outside.
-        inset = _along_surface(mesh, far, away - reach, 2 * reach)
+        inset = _along_surface(mesh, far, distance - reach, 2 * reach)
         depth = _smoothed(mesh.faces, inset - reach + EDGE_SPACINGS * spacing)
         first = cut(mesh, depth)
         return cut(mesh, rim_level(mesh, first, depth, reach, self.scan, self._tree, self._spacing))
@@ -89,11 +91,11 @@ class Support:
 
     def _spacing(self, index: Int) -> Float:
         """The spacing of the scan around the points `index`, of any shape."""
-        asked = np.zeros(len(self.scan), bool)
-        asked[index.ravel()] = True
-        asked = np.flatnonzero(asked & np.isnan(self._known))
-        for start in range(0, len(asked), CHUNK_VERTICES):
-            part = asked[start : start + CHUNK_VERTICES]
+        missing = np.zeros(len(self.scan), bool)
+        missing[index.ravel()] = True
+        missing = np.flatnonzero(missing & np.isnan(self._known))
+        for start in range(0, len(missing), CHUNK_VERTICES):
+            part = missing[start : start + CHUNK_VERTICES]
             distance, _ = self._tree.query(
                 self.scan.points[part], SPACING_NEIGHBOURS + 1, workers=self.threads
             )
@@ -102,7 +104,7 @@ class Support:
 
     def _nearest(self, mesh: Mesh, chosen: Int) -> tuple[Float, Float]:
         """The distance of each vertex to the nearest point, infinite behind the points, and the spacing."""
-        away, around = np.empty(len(chosen)), np.empty(len(chosen))
+        nearest, around = np.empty(len(chosen)), np.empty(len(chosen))
         for start in range(0, len(chosen), CHUNK_VERTICES):
             part = chosen[start : start + CHUNK_VERTICES]
             distance, near = self._tree.query(mesh.vertices[part], SIDE_NEIGHBOURS, workers=self.threads)
@@ -110,8 +112,8 @@ class Support:
             if mesh.normals is not None and self.scan.normals is not None:
                 cosine = (mesh.normals[part, None] * self.scan.normals[near]).sum(2).mean(1)
                 distance[cosine < MIN_SIDE_COSINE] = np.inf
-            away[start : start + CHUNK_VERTICES] = distance[:, 0]
-        return away, around
+            nearest[start : start + CHUNK_VERTICES] = distance[:, 0]
+        return nearest, around
 
 
 def trimmed(
@@ -225,14 +227,14 @@ def cut(mesh: Mesh, level: Float) -> Mesh:
     mix = lambda a: a[edges[:, 0]] * (1 - share) + a[edges[:, 1]] * share  # noqa: E731
     first, second = number.reshape(2, -1) + len(level)
     a, b, c = crossed.T
-    kept = [whole, np.stack([a, first, second], 1)[one]]
-    kept += [np.stack([first, b, c], 1)[~one], np.stack([first, c, second], 1)[~one]]
+    pieces = [whole, np.stack([a, first, second], 1)[one]]
+    pieces += [np.stack([first, b, c], 1)[~one], np.stack([first, c, second], 1)[~one]]
     vertices = np.concatenate([mesh.vertices, mix(mesh.vertices)])
     normals = mesh.normals
     if normals is not None:
         normals = np.concatenate([normals, mix(normals)])
         normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
-    faces = np.concatenate(kept)
+    faces = np.concatenate(pieces)
     used = np.zeros(len(vertices), bool)
     used[faces] = True
     return Mesh(vertices, faces, normals).select(used)

@@ -94,7 +94,7 @@ def usual_view(thing: Mesh | PointCloud) -> tuple[Float, Float]:
     seen from it; if that is along z, they are taken for pictures of a camera that looks along z with y down,
     or reliefs with y up.
     """
-    side, extent = mean_normal(_few(thing)), np.ptp(corners(thing), axis=0)
+    side, extent = mean_normal(_sample(thing)), np.ptp(corners(thing), axis=0)
     up = np.array([0.0, 0.0, 1.0])
     axis = int(np.abs(side).argmax())
     if extent[2] < MAX_TERRAIN_RATIO * extent.max() and not side[2] < -MIN_OPEN_NORMAL:
@@ -107,14 +107,14 @@ def usual_view(thing: Mesh | PointCloud) -> tuple[Float, Float]:
     return front + 0.3 * up + 0.3 * np.cross(up, front), up
 
 
-def _few(thing: Mesh | PointCloud) -> Mesh | PointCloud:
+def _sample(thing: Mesh | PointCloud) -> Mesh | PointCloud:
     """A regular sample of a thing's faces or points."""
     if isinstance(thing, Mesh):
         return Mesh(thing.vertices, thing.faces[:: max(1, len(thing.faces) // SAMPLE_SIZE)])
     return thing.select(np.arange(0, len(thing), max(1, len(thing) // SAMPLE_SIZE)))
 
 
-def asked(
+def chosen_view(
     usual: tuple[Float, Float],
     direction: Sequence[float] | Float | None,
     up: Sequence[float] | Float | None,

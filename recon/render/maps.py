@@ -26,16 +26,16 @@ class Panel:
         title: above the panel.
         values: (n, n).
         half: half the square's side.
-        most: the value of the darkest colour.
-        least: the value of the lightest colour, if not `signed`.
+        high: the value of the darkest colour.
+        low: the value of the lightest colour, if not `signed`.
         signed: colours are symmetric, white at zero.
     """
 
     title: str
     values: Float
     half: float
-    most: float
-    least: float = 0.0
+    high: float
+    low: float = 0.0
     signed: bool = True
 
 
@@ -48,14 +48,14 @@ def write_panels(rows: Sequence[Sequence[Panel]], path: Path) -> None:
             for axes in row[len(shown) :]:
                 axes.set_axis_off()
             for axes, panel in zip(row, shown, strict=False):
-                low = -panel.most if panel.signed else panel.least
+                low = -panel.high if panel.signed else panel.low
                 image = axes.imshow(
                     panel.values,
                     colormap(DIVERGING if panel.signed else SEQUENTIAL),
                     origin="lower",
                     extent=[side * panel.half for side in (-1, 1, -1, 1)],
                     vmin=low,
-                    vmax=panel.most,
+                    vmax=panel.high,
                 )
                 axes.set_title(panel.title)
                 axes.locator_params(nbins=5)
@@ -63,11 +63,11 @@ def write_panels(rows: Sequence[Sequence[Panel]], path: Path) -> None:
         write_png(pixels(drawn), path, overwrite=True)
 
 
-def frames(films: Sequence[Float], most: float) -> Iterator[NDArray[np.uint8]]:
+def frames(films: Sequence[Float], high: float) -> Iterator[NDArray[np.uint8]]:
     """Frames (h, w, 3) uint8 of films (t, n, n) side by side, white at zero, y upwards."""
     colors = table(DIVERGING)
     larger = max(1, -(-MIN_FRAME_PIXELS // films[0].shape[1]))
     for parts in zip(*films, strict=True):
         beside = np.concatenate([part[::-1] for part in parts], 1)
-        shown = colors[(127.5 + 127.5 * beside / most).round().clip(0, 255).astype(np.uint8)]
+        shown = colors[(127.5 + 127.5 * beside / high).round().clip(0, 255).astype(np.uint8)]
         yield shown.repeat(larger, 0).repeat(larger, 1)

@@ -117,11 +117,11 @@ def histogram(distances: Float, unit: str | None) -> Figure:
 
 def distance_slices(slices: Sequence[Slice], unit: str | None) -> Figure:
     """Φ with its isolines, the one at zero, the surface, thick."""
-    most = max(float(np.abs(part.distance).max()) for part in slices) or 1.0
-    levels = np.linspace(-most, most, 2 * ISOLINES_PER_SIGN + 1)
+    limit = max(float(np.abs(part.distance).max()) for part in slices) or 1.0
+    levels = np.linspace(-limit, limit, 2 * ISOLINES_PER_SIGN + 1)
     with new_figure(_panels_size(slices)) as figure:
         for axes, part in _side_by_side(figure, slices):
-            image = _image(axes, part, part.distance, DIVERGING, (-most, most), unit)
+            image = _image(axes, part, part.distance, DIVERGING, (-limit, limit), unit)
             low, high = part.distance.min(), part.distance.max()
             for wanted, width in ((levels, 0.4), (np.zeros(1), 1.6)):
                 inside = wanted[(low < wanted) & (wanted < high)]
@@ -157,9 +157,9 @@ def derivatives(rows: Mapping[str, Sequence[Float]]) -> Figure:
         panels = figure.subplots(len(rows), len(titles), squeeze=False)
         for column, title in enumerate(titles):
             shown = [row[column] for row in rows.values()]
-            most = float(np.percentile(np.abs(shown), MAX_PERCENTILE)) or 1.0
+            limit = float(np.percentile(np.abs(shown), MAX_PERCENTILE)) or 1.0
             for axes, name, values in zip(panels[:, column], rows, shown, strict=True):
-                colors, low, high = (colormap(DIVERGING), -most, most) if column else ("gray", 0.0, 1.0)
+                colors, low, high = (colormap(DIVERGING), -limit, limit) if column else ("gray", 0.0, 1.0)
                 image = axes.imshow(values, colors, vmin=low, vmax=high)
                 axes.set(xticks=[], yticks=[])
                 axes.set_title(f"{name}: {title}")

@@ -13,7 +13,7 @@ from igl.embree import line_mesh_intersection
 from numpy.typing import NDArray
 
 from recon.geometry import Float, Int, Mesh, PointCloud, vertex_normals
-from recon.render.camera import Camera, asked, corners, fitted, usual_view
+from recon.render.camera import Camera, chosen_view, corners, fitted, usual_view
 from recon.scan.preparation.spacing import point_spacing
 
 PICTURE_SIZE = (700, 700)  # pixels
@@ -76,7 +76,7 @@ def camera_for(
     up: Sequence[float] | Float | None = None,
 ) -> Camera:
     """The camera of `picture`."""
-    return fitted(corners(thing), size, *asked(usual_view(thing), direction, up))
+    return fitted(corners(thing), size, *chosen_view(usual_view(thing), direction, up))
 
 
 def drawn(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from recon.base.files import check_writable
 from recon.errors import UsageError
 from recon.geometry import Float, Mesh, PointCloud
-from recon.render.camera import Camera, around, asked, corners, fitted
+from recon.render.camera import Camera, around, chosen_view, corners, fitted
 from recon.render.files import sheet, write_png
 from recon.render.ray_casting import PICTURE_SIZE, drawn
 from recon.signals.media.video import check_film_path, write_film
@@ -141,7 +141,7 @@ def subjects_of(page: Page, shot: Shot) -> list[Subject]:
     """What of a page is pictured, in the order of its layers."""
     found, refused = [], []
     for layer in page.layers:
-        direction, up = asked(page.view_of(layer.thing), shot.direction, shot.up)
+        direction, up = chosen_view(page.view_of(layer.thing), shot.direction, shot.up)
         others = [other.thing for other in page.layers if other is not layer]
         try:
             thing, legend = colored(layer.thing, shot.color, others, up, page.unit)

@@ -7,7 +7,7 @@ import numpy as np
 
 from recon.errors import ReconError, UsageError
 from recon.geometry import Float, Mesh, PointCloud
-from recon.render.camera import asked, corners
+from recon.render.camera import chosen_view, corners
 from recon.render.ray_casting import POINT_BACK_COLOR, parted_at_edges
 from recon.viewer.coloring import COLOR_MODES, Legend, colored, modes
 from recon.viewer.isolines import Cut, cut_of
@@ -65,7 +65,7 @@ class Stage:
         self.stamp = self.scene.stamp(self.number)
         self.page: Page = self.scene.page(self.number)
         # The direction to see the page from, and what is up: as asked for, else as usual.
-        self.view = asked(self.page.view_of(self.page.layers[0].thing), self._direction, self._up)
+        self.view = chosen_view(self.page.view_of(self.page.layers[0].thing), self._direction, self._up)
 
     def _enter(self) -> None:
         low, high = self.page.box

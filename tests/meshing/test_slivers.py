@@ -53,7 +53,7 @@ def test_heights_are_those_of_the_triangle() -> None:
 def test_marching_cubes_has_no_triangle_lower_than_its_inset_over_the_root_of_two() -> None:
     """All 256 cases, both ways through each face that has two, vertices anywhere on their edges."""
     table, rng = marching._table(torch.device("cpu")), np.random.default_rng(0)
-    ends = np.array([[CORNER_OFFSETS[a], CORNER_OFFSETS[b]] for a, b in marching.EDGES], float)
+    ends = np.array([[CORNER_OFFSETS[a], CORNER_OFFSETS[b]] for a, b in marching.CUBE_EDGES], float)
     least = np.inf
     for triangles, count in zip(table.triangles.tolist(), table.count.tolist(), strict=True):
         if not count:
@@ -65,7 +65,7 @@ def test_marching_cubes_has_no_triangle_lower_than_its_inset_over_the_root_of_tw
             [extreme == 0, extreme == 1], [marching.MIN_EDGE_SHARE, 1 - marching.MIN_EDGE_SHARE], share
         )
         places = ends[:, 0] + share * (ends[:, 1] - ends[:, 0])
-        loop = np.unique(used[(used == marching.MIDDLE).any(1)])
+        loop = np.unique(used[(used == marching.LOOP_CENTRE).any(1)])
         middle = places[:, loop[:-1]].mean(1, keepdims=True) if len(loop) else places[:, :1]
         corners = np.concatenate([places, middle], axis=1)[:, used].reshape(-1, 3)
         found = heights(torch.tensor(corners), torch.arange(len(corners)).reshape(-1, 3))

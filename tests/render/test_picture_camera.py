@@ -8,7 +8,7 @@ from shapes import depth_image, half_sphere, plane, sphere
 
 from recon.errors import UsageError
 from recon.geometry import PointCloud
-from recon.render.camera import PICTURE_MARGIN, Camera, around, asked, directions, fitted, usual_view
+from recon.render.camera import PICTURE_MARGIN, Camera, around, chosen_view, directions, fitted, usual_view
 
 SIZE = (320, 200)
 
@@ -98,16 +98,16 @@ def test_things_are_seen_from_where_they_look_like_something(
 
 def test_the_usual_side_turns_with_another_up() -> None:
     usual = usual_view(sphere())
-    direction, up = asked(usual, None, (0, 2, 0))
+    direction, up = chosen_view(usual, None, (0, 2, 0))
     assert np.allclose(direction, (-1, 1, 2))  # from above and the front, as with z up
     assert np.allclose(up, (0, 2, 0))
-    assert asked(usual, None, None)[0] is usual[0]
-    direction, _ = asked(usual, None, (0, 0, -1))
+    assert chosen_view(usual, None, None)[0] is usual[0]
+    direction, _ = chosen_view(usual, None, (0, 0, -1))
     assert direction[2] == pytest.approx(-1)
-    assert np.allclose(asked(usual, (1, 2, 3), None)[0], (1, 2, 3))
+    assert np.allclose(chosen_view(usual, (1, 2, 3), None)[0], (1, 2, 3))
     for wrong in ((0, 0, 0), (1, 2, 3)):
         with pytest.raises(UsageError, match="no view"):
-            asked(usual, (1, 2, 3), wrong)
+            chosen_view(usual, (1, 2, 3), wrong)
 
 
 def test_a_depth_image_is_seen_from_its_camera() -> None:

@@ -55,10 +55,10 @@ def clean(cloud: PointCloud) -> tuple[PointCloud, CleanReport]:
         report = replace(report, not_finite=int((~finite).sum()))
         cloud = cloud.select(finite)
     cloud, report = _sound_normals(cloud, report)
-    kept = first_of_each(cloud.points)
-    if not kept.all():
-        report = replace(report, duplicates=int((~kept).sum()))
-        cloud = cloud.select(kept)
+    unique = first_of_each(cloud.points)
+    if not unique.all():
+        report = replace(report, duplicates=int((~unique).sum()))
+        cloud = cloud.select(unique)
     _check(cloud, report)
     return cloud, report
 
@@ -67,9 +67,9 @@ def first_of_each(points: Float) -> NDArray[np.bool_]:
     """(n,) whether no earlier point of `points` (n, 3), finite, is at the same place."""
     order = np.lexsort(points.T)  # stable: the first one of a place comes first
     ranked = points[order]
-    kept = np.ones(len(points), bool)
-    kept[order[1:]] = (ranked[1:] != ranked[:-1]).any(1)
-    return kept
+    first = np.ones(len(points), bool)
+    first[order[1:]] = (ranked[1:] != ranked[:-1]).any(1)
+    return first
 
 
 def _sound_normals(cloud: PointCloud, report: CleanReport) -> tuple[PointCloud, CleanReport]:
@@ -89,10 +89,9 @@ def _sound_normals(cloud: PointCloud, report: CleanReport) -> tuple[PointCloud, 
 
 def _check(cloud: PointCloud, report: CleanReport) -> None:
     if len(cloud) < MIN_POINTS:
-        gone = f" ({'; '.join(report.lines())})" if report.lines() else ""
-        raise ScanError(
-            f"{cloud.source} holds {len(cloud):,} usable points{gone}: a surface needs at least {MIN_POINTS}"
-        )
+        removed = f" ({'; '.join(report.lines())})" if report.lines() else ""
+        count = f"{len(cloud):,} usable points{removed}"
+        raise ScanError(f"{cloud.source} holds {count}: a surface needs at least {MIN_POINTS}")
     largest = float(np.abs(cloud.points).max())
     if largest > MAX_COORDINATE:
         raise ScanError(f"{cloud.source} has coordinates of {largest:.3g}, wanted below {MAX_COORDINATE:g}")

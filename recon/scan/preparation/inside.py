@@ -90,14 +90,14 @@ class Surroundings:
         distances, _ = self.tree.query(self.points, AREA_NEIGHBOURS + 1, workers=threads)
         self.spacing = distances[:, 1:5].mean(1)
         area = np.pi * distances[:, -1] ** 2 / AREA_NEIGHBOURS
-        kept = rng.permutation(len(self.points))[:WINDING_POINTS]
+        chosen = rng.permutation(len(self.points))[:WINDING_POINTS]
         self._dipoles = (
-            np.array(self.points[kept]),
-            np.array(self.normals[kept]),
-            area[kept] * (len(area) / len(kept)),
+            np.array(self.points[chosen]),
+            np.array(self.normals[chosen]),
+            area[chosen] * (len(area) / len(chosen)),
         )
         some = rng.permutation(len(self.points))[:LEVEL_POINTS]
-        thinned = max(1.0, np.sqrt(len(self.points) / len(kept)))
+        thinned = max(1.0, np.sqrt(len(self.points) / len(chosen)))
         aside = (LEVEL_SPACINGS * thinned * self.spacing[some])[:, None] * self.normals[some]
         outside = self._winding(self.points[some] + aside)
         inside = self._winding(self.points[some] - aside)
@@ -154,9 +154,9 @@ def winding_number(
     offsets = (places * dipoles).sum(1)
     totals = []
     for part in where(queries).split(max(1, CHUNK_PAIRS // len(points))):
-        away = torch.cdist(part, places, compute_mode="donot_use_mm_for_euclid_dist").clamp_min_(MIN_DISTANCE)
+        distances = torch.cdist(part, places, compute_mode="donot_use_mm_for_euclid_dist")
         heights = torch.addmm(offsets, part, dipoles.t(), alpha=-1)
-        totals.append(heights.div_(away.pow_(3)).sum(1))
+        totals.append(heights.div_(distances.clamp_min_(MIN_DISTANCE).pow_(3)).sum(1))
     return torch.cat(totals).double().cpu().numpy()
 
 

@@ -28,11 +28,11 @@ def point_noise(cloud: PointCloud, threads: int = 1) -> float:
     around = min(SPACE_NEIGHBOURS, len(cloud) - 1)
     _, near = cKDTree(cloud.points).query(cloud.points[chosen], around + 1, workers=threads)
     chords = cloud.points[near[:, 1:]] - cloud.points[chosen, None]
-    own, other = cloud.normals[chosen, None], cloud.normals[near[:, 1:]]
-    aside = (chords**2).sum(2) - (chords * own).sum(2) ** 2
-    aside[(own * other).sum(2) < MIN_SHEET_COSINE] = np.inf
+    normal, other = cloud.normals[chosen, None], cloud.normals[near[:, 1:]]
+    aside = (chords**2).sum(2) - (chords * normal).sum(2) ** 2
+    aside[(normal * other).sum(2) < MIN_SHEET_COSINE] = np.inf
     nearest = np.argsort(aside, axis=1)[:, :SURFACE_NEIGHBOURS]
-    height = np.abs((chords * (own + other) / 2).sum(2))
+    height = np.abs((chords * (normal + other) / 2).sum(2))
     rows = np.arange(len(chosen))[:, None]
     counted = height[rows, nearest][np.isfinite(aside[rows, nearest])]
     return float(np.median(counted)) / (GAUSSIAN_MEDIAN * math.sqrt(2)) if len(counted) else 0.0

@@ -56,10 +56,10 @@ def check_normals(cloud: PointCloud, threads: int = 1) -> NormalCheck:
     with_part = np.bincount(part, signs > 0)
     turned = np.minimum(with_part, np.bincount(part) - with_part).sum() / len(part)
     # Each point stands for the disc of its neighbours; the turned ones are turned back first.
-    most = np.where(2 * with_part >= np.bincount(part), 1.0, -1.0)
-    own = normals * (signs * most[part])[:, None]
+    majority = np.where(2 * with_part >= np.bincount(part), 1.0, -1.0)
+    oriented = normals * (signs * majority[part])[:, None]
     agreement = _agreement(cloud.points - centre, cloud.normals, some[:: max(1, len(some) // 5000)], threads)
-    outward = _outward(points, own, distance[:, -1], cloud.sensors, some, centre)
+    outward = _outward(points, oriented, distance[:, -1], cloud.sensors, some, centre)
     return NormalCheck(agreement, float(turned), outward)
 
 

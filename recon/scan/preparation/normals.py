@@ -93,14 +93,14 @@ def estimate_lines(points: Float, threads: int = 1, progress: ProgressCallback =
     """
     points = points - points.mean(0)
     tree = cKDTree(points)
-    most = min(PLANE_NEIGHBOURS[-1] + 1, len(points))
+    widest = min(PLANE_NEIGHBOURS[-1] + 1, len(points))
     flatness = np.empty((len(points), len(PLANE_NEIGHBOURS)), np.float32)
     lines = np.empty((len(points), len(PLANE_NEIGHBOURS), 3), np.float32)
     close = np.empty((len(points), SCALE_NEIGHBOURS), np.int64)
     for start in range(0, len(points), CHUNK_POINTS):
         part = slice(start, start + CHUNK_POINTS)
         progress(start / len(points), "normals")
-        _, near = tree.query(points[part], most, workers=threads)
+        _, near = tree.query(points[part], widest, workers=threads)
         close[part] = near[:, :SCALE_NEIGHBOURS]
         for i, count in enumerate(PLANE_NEIGHBOURS):
             flatness[part, i], lines[part, i] = _plane(points[near[:, : count + 1]])
@@ -132,8 +132,8 @@ def outward(cloud: PointCloud, lines: Float, threads: int) -> Float:
     out = lines * signs[:, None]
     votes, closed = _shape_votes(points, out, near, part)
     if cloud.normals is not None:
-        own = np.bincount(part, (out * cloud.normals).sum(1) > 0) / np.bincount(part) - 0.5
-        votes = np.where(closed | (np.abs(own) < MIN_SIDE_MAJORITY), votes, own)
+        given_votes = np.bincount(part, (out * cloud.normals).sum(1) > 0) / np.bincount(part) - 0.5
+        votes = np.where(closed | (np.abs(given_votes) < MIN_SIDE_MAJORITY), votes, given_votes)
     return out * _sign(votes)[part][:, None]
 
 

@@ -80,9 +80,9 @@ def _votes(points: Float, normals: Float, neighbours: Int) -> Votes:
         chord = points[near] - points[start : start + CHUNK_POINTS, None]
         length = np.linalg.norm(chord, axis=2)
         chord /= np.maximum(length, np.finfo(float).tiny)[..., None]
-        own, other = normals[start : start + CHUNK_POINTS, None], normals[near]
-        along, along_other = (own * chord).sum(2), (other * chord).sum(2)
-        mirrored = (own * other).sum(2) - 2 * along * along_other
+        normal, other = normals[start : start + CHUNK_POINTS, None], normals[near]
+        along, along_other = (normal * chord).sum(2), (other * chord).sum(2)
+        mirrored = (normal * other).sum(2) - 2 * along * along_other
         votes.append(mirrored * np.abs(mirrored) / (1 + CHORD_PENALTY * np.maximum(along**2, along_other**2)))
     net = np.concatenate(votes).ravel()
     a, b, net, sure = _summed(np.repeat(np.arange(n), k), neighbours.ravel(), (net, np.abs(net)), n)
@@ -116,9 +116,9 @@ def _joined(partners: tuple[Int, Float]) -> tuple[Float, Int]:
     partner. The links form trees with a pair that chose each other at the root.
     """
     parent, sign = partners[0].copy(), partners[1].copy()
-    own = np.arange(len(parent))
-    root = (parent[parent] == own) & (own <= parent)
-    parent[root], sign[root] = own[root], 1.0
+    index = np.arange(len(parent))
+    root = (parent[parent] == index) & (index <= parent)
+    parent[root], sign[root] = index[root], 1.0
     while True:
         above = parent[parent]
         if (above == parent).all():

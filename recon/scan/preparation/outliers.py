@@ -29,23 +29,23 @@ MAX_OUTLIER_PART = 0.3  # of all points: a smaller part that is isolated and thi
 
 def outliers(points: Float, threads: int = 1) -> NDArray[np.bool_]:
     """(n,) whether each of `points` (n, 3), finite and distinct, in any unit, is an outlier."""
-    kept = np.arange(len(points))
-    spacing = _spacing(cKDTree(points), kept, threads) if len(kept) > DENSITY_NEIGHBOURS else np.zeros(0)
-    suspects = kept
+    remaining = np.arange(len(points))
+    if len(points) <= DENSITY_NEIGHBOURS:
+        return np.zeros(len(points), bool)
+    spacing = _spacing(cKDTree(points), remaining, threads)
+    suspects = remaining
     for _ in range(MAX_PASSES):
-        if len(kept) <= DENSITY_NEIGHBOURS:
-            break
-        stray = _stray(points[kept], spacing, suspects, threads)
-        kept, spacing = kept[~stray], spacing[~stray]
-        if not stray.any() or len(kept) <= DENSITY_NEIGHBOURS:
+        stray = _stray(points[remaining], spacing, suspects, threads)
+        remaining, spacing = remaining[~stray], spacing[~stray]
+        if not stray.any() or len(remaining) <= DENSITY_NEIGHBOURS:
             break
         # Outliers among outliers are told when those around them are gone.
         suspects = np.flatnonzero(spacing > MIN_ISOLATION * np.median(spacing))
-        spacing[suspects] = _spacing(cKDTree(points[kept]), suspects, threads)
-    if len(kept) > DENSITY_NEIGHBOURS:
-        kept = kept[~_loose_parts(points[kept], spacing, threads)]
+        spacing[suspects] = _spacing(cKDTree(points[remaining]), suspects, threads)
+    if len(remaining) > DENSITY_NEIGHBOURS:
+        remaining = remaining[~_loose_parts(points[remaining], spacing, threads)]
     out = np.ones(len(points), bool)
-    out[kept] = False
+    out[remaining] = False
     return out
 
 
@@ -83,9 +83,9 @@ def _parts(tree: cKDTree, spacing: Float, threads: int) -> tuple[int, NDArray[np
         distance, near = tree.query(
             points[start : start + CHUNK_POINTS], SHEET_NEIGHBOURS + 1, workers=threads
         )
-        own = np.arange(start, start + len(near))[:, None]
-        linked = distance <= LINK_SPACINGS * np.minimum(spacing[own], spacing[near])
-        links.append(np.stack([np.broadcast_to(own, near.shape)[linked], near[linked]]).astype(np.int32))
+        index = np.arange(start, start + len(near))[:, None]
+        linked = distance <= LINK_SPACINGS * np.minimum(spacing[index], spacing[near])
+        links.append(np.stack([np.broadcast_to(index, near.shape)[linked], near[linked]]).astype(np.int32))
     ends = np.concatenate(links, axis=1)
     graph = coo_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), shape=(len(points), len(points)))
     return connected_components(graph, directed=False)

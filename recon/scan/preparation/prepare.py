@@ -43,10 +43,10 @@ def prepared(
             share = f"{int(stray.sum()):,} points ({stray.mean():.2%})"
             log.info("%s are outliers: left out (--set scan.outliers=off keeps them)", share)
             cloud, _ = clean(cloud.select(~stray))
-    own = cloud.normals
+    given = cloud.normals
     progress(NORMALS_PROGRESS, "normals")
     cloud = oriented(cloud, config, threads, progress_within(progress, NORMALS_PROGRESS, 1.0))
-    return cloud, cloud.normals is not None and (own is None or not _same_lines(own, cloud.normals))
+    return cloud, cloud.normals is not None and (given is None or not _same_lines(given, cloud.normals))
 
 
 def _same_lines(before: Float, after: Float) -> bool:

@@ -58,9 +58,9 @@ class Walls:
             "can be fitted; use --normals estimate"
         )
 
-    def _distance(self, centres: Float, most: float) -> NDArray[np.float32]:
+    def _distance(self, centres: Float, limit: float) -> NDArray[np.float32]:
         """From the cells' centres to the points; infinite beyond `most`, and in the open around the box."""
-        found, _ = self.tree.query(centres.reshape(-1, 3), distance_upper_bound=most, workers=self.threads)
+        found, _ = self.tree.query(centres.reshape(-1, 3), distance_upper_bound=limit, workers=self.threads)
         return np.pad(found.astype(np.float32).reshape(self.shape), 1, constant_values=np.inf)
 
     def signed_distance(self, queries: Float) -> Float:

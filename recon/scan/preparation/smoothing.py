@@ -37,8 +37,8 @@ def smoothed(cloud: PointCloud, noise: float, spacing: float, seed: int = 0, thr
     if noise < MIN_NOISE_TO_SPACING * spacing or len(cloud) <= NEIGHBOURS or cloud.normals is None:
         return cloud
     if len(cloud) > MAX_POINTS:
-        kept = np.random.default_rng((seed, 3)).choice(len(cloud), MAX_POINTS, replace=False)
-        cloud = cloud.select(np.sort(kept))
+        chosen = np.random.default_rng((seed, 3)).choice(len(cloud), MAX_POINTS, replace=False)
+        cloud = cloud.select(np.sort(chosen))
     assert cloud.normals is not None
     tree = cKDTree(cloud.points)
     points, normals = np.empty_like(cloud.points), np.empty_like(cloud.normals)
@@ -67,18 +67,18 @@ def with_normals_of(clear: PointCloud, cloud: PointCloud, threads: int = 1) -> P
     return replace(cloud, normals=normals)
 
 
-def _on_quadric(around: Float, normals: Float, own: Float, closeness: Float) -> tuple[Float, Float]:
+def _on_quadric(around: Float, normals: Float, reference: Float, closeness: Float) -> tuple[Float, Float]:
     """For g groups of k neighbours, `around` (g, k, 3) from a point with normal `own` (g, 3), with `normals`
     (g, k, 3) and weights `closeness` (g, k): how far the point moves (g, 3), and its normal then (g, 3).
     """
     for _ in range(ITERATIONS):
-        own = (_agreeing(own, normals, closeness)[..., None] * normals).sum(1)
-        own /= np.maximum(np.linalg.norm(own, axis=1, keepdims=True), np.finfo(float).tiny)
-    weight = _agreeing(own, normals, closeness) + 1e-9
-    side = np.cross(own, np.eye(3)[np.abs(own).argmin(1)])
+        reference = (_agreeing(reference, normals, closeness)[..., None] * normals).sum(1)
+        reference /= np.maximum(np.linalg.norm(reference, axis=1, keepdims=True), np.finfo(float).tiny)
+    weight = _agreeing(reference, normals, closeness) + 1e-9
+    side = np.cross(reference, np.eye(3)[np.abs(reference).argmin(1)])
     side /= np.linalg.norm(side, axis=1, keepdims=True)
-    up = np.cross(own, side)
-    x, y, z = ((around * axis[:, None]).sum(2) for axis in (side, up, own))
+    up = np.cross(reference, side)
+    x, y, z = ((around * axis[:, None]).sum(2) for axis in (side, up, reference))
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=2)
     for _ in range(ITERATIONS):
         weighted = weight[..., None] * terms
@@ -89,10 +89,10 @@ def _on_quadric(around: Float, normals: Float, own: Float, closeness: Float) -> 
         off = np.abs(z - (terms @ fit)[..., 0])
         scale = CAUCHY_SCALE * (weight * off).sum(1, keepdims=True) / weight.sum(1, keepdims=True)
         weight = weight / (1 + (off / np.maximum(scale, np.finfo(float).tiny)) ** 2)
-    normal = own - fit[:, 1] * side - fit[:, 2] * up
-    return fit[:, 0] * own, normal / np.linalg.norm(normal, axis=1, keepdims=True)
+    normal = reference - fit[:, 1] * side - fit[:, 2] * up
+    return fit[:, 0] * reference, normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
 
-def _agreeing(own: Float, normals: Float, closeness: Float) -> Float:
+def _agreeing(reference: Float, normals: Float, closeness: Float) -> Float:
     """The weights `closeness` (g, k), less where `normals` (g, k, 3) differ from `own` (g, 3)."""
-    return closeness * np.exp(-(((1 - (normals * own[:, None]).sum(2)) / NORMAL_FALLOFF) ** 2))
+    return closeness * np.exp(-(((1 - (normals * reference[:, None]).sum(2)) / NORMAL_FALLOFF) ** 2))

@@ -10,32 +10,32 @@ MIN_FILL = 0.8  # of the maximum number of points
 MIN_CELL = 1e-12  # of the longest extent: no finer grid is tried
 
 
-def thinned(cloud: PointCloud, most: int) -> PointCloud:
+def thinned(cloud: PointCloud, max_points: int) -> PointCloud:
     """`cloud`, finite, with `most` points at most: one a cell of a grid, the one nearest to its middle, so
     that dense parts lose most and sparse ones hardly any.
     """
-    if len(cloud) <= most:
+    if len(cloud) <= max_points:
         return cloud
     points = cloud.points - cloud.points.min(0)
     extent = float(points.max())
-    cell = extent / np.sqrt(most)
+    cell = extent / np.sqrt(max_points)
     low, high = 0.0, np.inf
     while True:
         cells = _cells(points, cell)
         count = len(np.unique(cells))
-        if count <= most and (count >= MIN_FILL * most or cell < MIN_CELL * extent):
+        if count <= max_points and (count >= MIN_FILL * max_points or cell < MIN_CELL * extent):
             break
-        low, high = (cell, high) if count > most else (low, cell)
+        low, high = (cell, high) if count > max_points else (low, cell)
         if high < np.inf and high - low < 1e-3 * high:  # no size gives a number in between
-            if count <= most:
+            if count <= max_points:
                 break
             cell = high
             continue
-        guess = cell * np.sqrt(count / (0.9 * most))  # points of a surface
+        guess = cell * np.sqrt(count / (0.9 * max_points))  # points of a surface
         cell = guess if low < guess < high else (low + min(high, 2 * low + cell)) / 2
     middle = (np.floor(points / cell) + 0.5) * cell
-    away = ((points - middle) ** 2).sum(1)
-    order = np.lexsort((away, cells))
+    distance = ((points - middle) ** 2).sum(1)
+    order = np.lexsort((distance, cells))
     first = np.append(True, np.diff(cells[order]) != 0)
     return cloud.select(np.sort(order[first]))
 

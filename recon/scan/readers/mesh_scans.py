@@ -245,8 +245,8 @@ def _merged(mesh: Mesh) -> Mesh:
     if new.all():
         return mesh
     first = np.minimum.reduceat(order, np.flatnonzero(new))  # of each place
-    kept = np.sort(first)
+    unique = np.sort(first)
     target = np.empty(len(order), np.int64)
-    target[order] = np.searchsorted(kept, first)[np.cumsum(new) - 1]
-    colors = None if mesh.colors is None else mesh.colors[kept]
-    return Mesh(mesh.vertices[kept], target[mesh.faces], None, colors)
+    target[order] = np.searchsorted(unique, first)[np.cumsum(new) - 1]
+    colors = None if mesh.colors is None else mesh.colors[unique]
+    return Mesh(mesh.vertices[unique], target[mesh.faces], None, colors)
