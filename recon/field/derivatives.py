@@ -16,11 +16,7 @@ from recon.field.siren import Siren
 
 
 def value_and_gradient(field: Siren, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Φ (n,) and ∇Φ (n, m) of a scalar SIREN at x (n, m); differentiable once, in the parameters only.
-
-    Raises:
-        ValueError: for a field with several outputs.
-    """
+    """Φ (n,) and ∇Φ (n, m) at x (n, m), once differentiable in the parameters; ValueError if not scalar."""
     if len(field.biases[-1]) != 1:
         raise ValueError(f"the gradient of {len(field.biases[-1])} outputs: use `value_and_jacobian`")
     return ValueAndGradient.apply(x, field, field.flat)

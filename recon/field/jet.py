@@ -41,10 +41,7 @@ def hessian_order(axes: int) -> Order:
 class Jet:
     """Φ and derivatives at n points: k outputs, m axes, c sums of second derivatives.
 
-    Attributes:
-        value: (n, k).
-        gradient: (m, n, k), empty if not in the order.
-        second: (c, n, k), likewise.
+    `value` is (n, k), `gradient` (m, n, k) and `second` (c, n, k); empty if not in the order.
     """
 
     value: Tensor

@@ -28,9 +28,8 @@ Box = tuple[tuple[float, float], ...]  # (low, high) of each coordinate
 class Units:
     """Between a problem's coordinates and unknowns and the unit frame and outputs of a field.
 
-    Attributes:
-        box: of the m coordinates; its longest side becomes -1 to 1, by one scale for all of them.
-        size: of the unknowns, one for all or one for each of k: what makes the field's outputs about one.
+    The longest side of `box` becomes -1 to 1, by one scale for all coordinates; `size`, of all unknowns or
+    one for each, makes the field's outputs about one.
     """
 
     box: Box

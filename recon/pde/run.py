@@ -49,9 +49,7 @@ class SolveJob:
     def begin(self) -> None:
         """Check the folder, and remove a run there that `overwrite` gives up.
 
-        Raises:
-            OutputError: if the folder holds other things.
-            MissingLibraryError: if no picture can be made.
+        Raises OutputError if it holds other things, MissingLibraryError if no picture can be made.
         """
         check_plots()
         if self.overwrite and (self.out / RUN_FILE).exists():
@@ -117,9 +115,7 @@ def read_map(path: str | Path, half: float, what: str) -> Map:
 def read_medium(medium: str, half: float) -> tuple[Map, Any]:
     """The slowness of a named medium, or of a .npy file; and what identifies it.
 
-    Raises:
-        UsageError: for another name.
-        SignalError: for a file that is no map of values above 0.
+    Raises UsageError for another name, SignalError for a file that is no map of values above 0.
     """
     if not medium.lower().endswith(".npy"):
         return named_medium(medium, half), medium

@@ -27,10 +27,7 @@ CHUNK_POINTS = 1 << 14  # points evaluated at once
 class Levels:
     """From the field's outputs to the signal's values: gain Φ + offset + slope · x.
 
-    Attributes:
-        gain: one number for all outputs.
-        offset: (k,).
-        slope: (k, m); with the offset, what a fit to derivatives alone has lost.
+    `offset` (k,) and `slope` (k, m) restore what a fit to derivatives alone has lost.
     """
 
     gain: float

@@ -23,12 +23,9 @@ MIN_FEATURE_MAP_SIDE = 4  # pixels, of the last one
 
 @dataclass(frozen=True)
 class Observation:
-    """What is known of b signals, n samples each.
+    """What is known of b signals: `points` (b, n, m) in the unit frame and `values` (b, n, c).
 
-    Attributes:
-        points: (b, n, m) in the unit frame.
-        values: (b, n, c).
-        known: (b, n), 1, or 0 for a padding row; at least one is 1.
+    `known` (b, n) is 1, or 0 for a padding row; at least one is 1.
     """
 
     points: Tensor

@@ -75,9 +75,7 @@ def new_space(description: Mapping[str, Any], config: SpaceConfig) -> Space:
 def load_space(folder: str | Path, device: str | torch.device = "cpu") -> Learned:
     """The space of a run folder of `recon learn`, finished or not.
 
-    Raises:
-        SignalError: if `folder` is not one.
-        FitError: if its checkpoint is damaged.
+    Raises SignalError if `folder` is not one, FitError if its checkpoint is damaged.
     """
     folder = Path(folder)
     try:

@@ -24,16 +24,10 @@ OVERSAMPLING = 6  # points drawn for each one used
 
 @dataclass(frozen=True)
 class Solids:
-    """The parameters of b shapes, lengths in the unit frame.
+    """Parameters of b shapes, lengths in the unit frame: a box at the origin and a rod.
 
-    Attributes:
-        half: (b, 3) of the box at the origin.
-        rounding: (b,) radius of its edges.
-        axis: (b,) of the rod, 0, 1 or 2.
-        place: (b, 3) the rod's middle.
-        length: (b,) half the rod's length.
-        radius: (b,) of the rod.
-        cut: (b,) bool: whether the rod is cut out, not added.
+    `half` (b, 3) and `rounding` (b,) are the box's; the rod has an `axis` (b,), a middle `place` (b, 3), half
+    its `length` (b,) and a `radius` (b,); it is `cut` (b,) out or added.
     """
 
     half: Tensor

@@ -22,8 +22,7 @@ Measure = Callable[[Siren], dict[str, float]]
 def grey_picture(path: str | Path | None, size: int) -> Float:
     """The central square (size, size), from -1 to 1, of a picture, by default scikit-image's `camera`.
 
-    Raises:
-        SignalError: as `read_image`, and for fewer than 8 pixels a side.
+    Raises SignalError as `read_image`, and for fewer than 8 pixels a side.
     """
     from skimage.transform import resize
 

@@ -84,13 +84,10 @@ INITIALISATIONS = {
 
 @dataclass(frozen=True)
 class Layer:
-    """What one sine layer holds.
+    """One sine layer: a sample of products ωWh (n,), N(0, 1) in theory, and their sines `activations` (n,).
 
-    Attributes:
-        products: ωWh (n,), a sample: N(0, 1) in theory.
-        activations: (n,), their sines.
-        spread: standard deviation of all products.
-        gradient: root mean square of ∂Φ/∂z over that of the last layer.
+    `spread` is the standard deviation of all products, `gradient` the root mean square of ∂Φ/∂z over that of
+    the last layer.
     """
 
     products: Float

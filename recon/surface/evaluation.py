@@ -193,8 +193,7 @@ def _checked(points: Float, name: str) -> Float:
 def distance_to_mesh(points: Float, mesh: Mesh) -> Float:
     """Exact distances (n,) float64 of `points` (n, 3) to the triangles of `mesh`, in the same frame and unit.
 
-    Raises:
-        ScanError: for a mesh without faces or with coordinates that are not finite.
+    Raises ScanError for a mesh without faces or with coordinates that are not finite.
     """
     frame = Frame.around(_used_vertices(mesh, "the mesh"), margin=0.0)
     distance, _ = _Surface(mesh, frame, "the mesh").nearest(frame.to_unit(points))

@@ -35,11 +35,7 @@ MIN_GRADIENT_NORM = 1e-8  # smaller norms are not divided by
 class SurfaceBatch:
     """Points (n + m, 3): n of the scan, then m of space, the first `uniform` of them uniform in the box.
 
-    Attributes:
-        points: float32, unit frame.
-        normals: (n, 3).
-        distances: (m,) of the prior.
-        uniform: how many points of space are uniform.
+    In the unit frame, with the scan's `normals` (n, 3) and the prior's `distances` (m,).
     """
 
     points: Tensor

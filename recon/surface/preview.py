@@ -28,12 +28,9 @@ log = logging.getLogger("recon")
 class Preview:
     """The callback that shows the field so far, every `seconds` and when its training is done.
 
-    Args:
-        so_far: makes the reconstruction of a snapshot.
-        scan: world; it determines the camera, the same every time.
-        seconds: between two previews.
-        folder: gets preview.ply and preview.png, each renamed into place, so that watchers see whole files.
-        board: gets the picture, and slices of Φ and ‖∇Φ‖.
+    `so_far` makes the reconstruction of a snapshot; `scan` (world) determines the camera. `folder` gets
+    preview.ply and preview.png, each renamed into place, so that watchers see whole files; `board` the
+    picture, and slices of Φ and ‖∇Φ‖.
     """
 
     def __init__(

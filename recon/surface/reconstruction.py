@@ -85,8 +85,7 @@ class Reconstruction:
     def distance_and_gradient(self, points: Float) -> tuple[Float, Float]:
         """The same and its gradient (n, 3), dimensionless: of length 1 where the distance is true.
 
-        Raises:
-            UsageError: for points of another shape or not finite.
+        Raises UsageError for points of another shape or not finite.
         """
         points = np.asarray(points, np.float64)
         if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():

@@ -45,11 +45,7 @@ def check_tensorboard() -> None:
 
 
 class TensorBoard:
-    """Scalars of every window, and images added by `image`, written to `folder` for TensorBoard.
-
-    Raises:
-        MissingLibraryError: if TensorBoard is not installed.
-    """
+    """Writes scalars, and images, for TensorBoard. Raises MissingLibraryError if that is not installed."""
 
     def __init__(self, folder: Path) -> None:
         check_tensorboard()

@@ -24,17 +24,11 @@ class Muon:
 
     K. Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; the factor 0.2
     sqrt(largest side), which gives the update the size of Adam's, is Liu et al. 2025, arXiv:2502.16982.
-    Without matrices it is Adam (Kingma, Ba 2015, arXiv:1412.6980).
+    Without matrices it is Adam (Kingma, Ba 2015, arXiv:1412.6980). The parameters `flat` (p,) begin with the
+    matrices, whose number, rows and columns are `shape`.
 
     It is none of PyTorch's optimisers, whose first use loads PyTorch's compiler, 800 modules. A step does not
     synchronise with the host, and its state stays in the same memory.
-
-    Args:
-        flat: (p,) the parameters, which begin with the matrices.
-        shape: number, rows and columns of the matrices.
-        momentum: of the matrices.
-        beta1: of Adam's mean of gradients.
-        beta2: of Adam's mean of squared gradients.
     """
 
     def __init__(

@@ -56,9 +56,7 @@ class LiveWindow:
 def show(paths: Sequence[str | Path], kind: str, color: str, direction: Vector, up: Vector) -> None:
     """Show files in this process, seen from `direction` with `up` upward, until the window is closed.
 
-    Raises:
-        ScanError: for what is not there.
-        MissingLibraryError: if Open3D does not start.
+    Raises ScanError for what is not there, MissingLibraryError if Open3D does not start.
     """
     from recon.viewer.scene import Scene  # here, because the process that opens the window's does without
     from recon.viewer.stage import Stage

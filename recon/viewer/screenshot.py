@@ -78,9 +78,7 @@ class Subject:
 def screenshot(scene: Scene, path: str | Path, shot: Shot, *, overwrite: bool = False) -> NDArray[np.uint8]:
     """Write one PNG with a picture of every layer of every page, a row for each view; returns it.
 
-    Raises:
-        UsageError: for settings that do not fit the things.
-        ReconError: as reading and writing.
+    Raises UsageError for settings that do not fit the things, and ReconError as reading and writing.
     """
     check_writable(path, overwrite)
     subjects = [subject for number in range(len(scene)) for subject in subjects_of(scene.page(number), shot)]
@@ -106,9 +104,7 @@ def turntable(
 ) -> None:
     """Write a film (MP4 or GIF) of the layers of the first page going round once.
 
-    Raises:
-        OutputError: for another ending; else as `screenshot`.
-        MissingLibraryError: for an MP4 without PyAV.
+    Raises OutputError for another ending, MissingLibraryError for an MP4 without PyAV; else as `screenshot`.
     """
     check_writable(path, overwrite)
     check_film_path(path)

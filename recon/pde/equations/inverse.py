@@ -30,13 +30,9 @@ MIN_SQUARED_GRADIENT = 1e-4  # added to ‖∇s‖², whose fourth root has no d
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """Waves of point sources, recorded at receivers.
+    """Waves of point sources (s, 2), recorded at receivers (r, 2), at wavenumbers (f,); float64.
 
-    Attributes:
-        sources: (s, 2) float64.
-        receivers: (r, 2).
-        wavenumbers: (f,).
-        scattered: (f, s, r) complex128: the recorded field minus that in a uniform medium.
+    `scattered` (f, s, r) complex128 is the recorded field minus that in a uniform medium.
     """
 
     sources: Float

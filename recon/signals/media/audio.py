@@ -36,14 +36,10 @@ UNKNOWN_LENGTHS = (1 << 31, 1 << 32)  # about what writers put where they do not
 
 @dataclass(frozen=True)
 class Sound:
-    """A sound file that was read once and can be read piece by piece.
+    """A sound file that was read once and can be read piece by piece; it is opened anew for each.
 
-    Attributes:
-        path: the file, opened anew for each piece.
-        rate: frames a second, Hz.
-        frames: at least one; a frame has one value a channel.
-        channels: at least one.
-        subtype: libsndfile's name of the encoding: PCM_16, FLOAT, ...
+    It has `frames` ≥ 1 of `channels` ≥ 1 values, `rate` a second; `subtype` is libsndfile's name of their
+    encoding.
     """
 
     path: Path
@@ -60,9 +56,7 @@ class Sound:
     def read(self, start: int, count: int) -> NDArray[np.float32]:
         """(count, channels) float32 from frame `start` on: integers scaled to [-1, 1], floats as they are.
 
-        Raises:
-            SignalError: if the file no longer has them.
-            ValueError: for frames not within the sound.
+        Raises SignalError if the file no longer has them, ValueError for frames not within the sound.
         """
         if start < 0 or count < 0 or start + count > self.frames:
             raise ValueError(f"frames {start} to {start + count} of a sound of {self.frames}")
@@ -95,9 +89,7 @@ class Sound:
 def open_sound(path: str | Path) -> Sound:
     """The sound of a file, which is read to its end once, in little memory.
 
-    Raises:
-        SignalError: for whatever cannot be read.
-        MissingLibraryError: if soundfile is not installed.
+    Raises SignalError if it cannot be read, MissingLibraryError without soundfile.
     """
     path = Path(path)
     check_readable(path, "a sound file, as .wav or .flac")

@@ -109,10 +109,9 @@ def read_image(path: str | Path) -> Picture:
 
 
 def read_mask(path: str | Path, like: Picture) -> NDArray[np.bool_]:
-    """(h, w), True where an image of the size of `like` is brighter than half, by the mean of its colours.
+    """(h, w), True where an image like `like` is brighter than half, by the mean of its colours.
 
-    Raises:
-        SignalError: as `read_image`, and for another size.
+    Raises SignalError as `read_image`, and for another size.
     """
     mask = read_image(path)
     (height, width), (h, w) = mask.values.shape[:2], like.values.shape[:2]

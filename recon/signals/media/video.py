@@ -27,14 +27,10 @@ OPEN_OPTIONS = {"format_whitelist": CONTAINERS.replace(" ", ","), "protocol_whit
 
 @dataclass(frozen=True)
 class Film:
-    """A film that was decoded once and can be read frame by frame.
+    """A film that was decoded once and can be read frame by frame; it is opened anew for each pass.
 
-    Attributes:
-        path: the file, opened anew for each pass.
-        frames: how many can be decoded, at least one.
-        rate: frames a second as FFmpeg has it: about the mean if they come unevenly.
-        height: of the upright picture, pixels.
-        width: likewise.
+    `rate` is FFmpeg's: about the mean if frames come unevenly. Height and width are those of the upright
+    picture.
     """
 
     path: Path
@@ -76,9 +72,7 @@ class Film:
 def open_film(path: str | Path) -> Film:
     """The film of a file, decoded to its end once: headers often lack or misstate the number of frames.
 
-    Raises:
-        SignalError: for whatever cannot be read.
-        MissingLibraryError: if PyAV is not installed.
+    Raises SignalError if it cannot be read, MissingLibraryError without PyAV.
     """
     path = Path(path)
     check_readable(path, "a film, as .mp4 or .gif")

@@ -15,9 +15,7 @@ MAX_SHUFFLED_SAMPLES = 1 << 22  # larger grids are sampled uniformly with replac
 class Grid:
     """The centres of cells that fill a box around zero; coordinates are reversed: (x, y), (x, y, t).
 
-    Attributes:
-        counts: cells along each axis, in the order of an array's axes: (rows, columns) of a picture.
-        halves: half the box along each axis, in the same order.
+    `counts` are cells along each axis, in the order of an array's axes; `halves` half the box along each.
     """
 
     counts: tuple[int, ...]
