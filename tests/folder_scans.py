@@ -7,14 +7,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from shapes import cube, sphere, torus
 
 from recon.batching.summary import Result
+from recon.batching.worker import PROCESS_NAME
 from recon.geometry import PointCloud
 
 TINY: dict[str, Any] = {
@@ -26,6 +29,8 @@ TINY: dict[str, Any] = {
         "field.omega_first=10",
         "field.omega_hidden=10",
         "fit.steps=150",
+        "surface.on_surface=250",
+        "surface.off_surface=80",
         "surface.prior_samples=2000",
     ],
 }
@@ -93,3 +98,13 @@ def tree(out: Path) -> dict[str, bytes]:
             content = content[: content.index(b'\n "run": ')]
         files[path.relative_to(out).as_posix()] = content
     return files
+
+
+def scan_processes(batch: int) -> list[psutil.Process]:
+    """The processes below that of a batch that have a scan each."""
+    found = []
+    for process in psutil.Process(batch).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if process.name() == PROCESS_NAME:
+                found.append(process)
+    return found

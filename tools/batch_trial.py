@@ -38,6 +38,8 @@ import numpy as np
 import psutil
 from trial_scans import BAD, GOOD, make_scans
 
+from recon.batching.worker import PROCESS_NAME
+
 SEED, WORKER_KILLS = 0, 3
 MOMENTS = 5, 100  # seconds from a start to the kill
 ROOT = Path(__file__).resolve().parent.parent
@@ -215,7 +217,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
 def scan_processes(batch: int) -> list[psutil.Process]:
     try:
         family = psutil.Process(batch).children(recursive=True)
-        return [process for process in family if "recon.batching.worker" in process.cmdline()]
+        return [process for process in family if process.name() == PROCESS_NAME]
     except psutil.Error:
         return []
 

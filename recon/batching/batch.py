@@ -158,7 +158,7 @@ def _pool(
 
         return partial(ClusterPool, cluster, device=device, limits=limits, gather=gather), threads or 1
     devices, threads = scan_slots(device, jobs, threads)
-    return partial(LocalPool, devices=devices, limits=limits), threads
+    return partial(LocalPool, devices=devices, threads=threads, limits=limits), threads
 
 
 def _results(

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -22,7 +22,15 @@ from uuid import uuid4
 
 from recon.base.files import atomic_path
 from recon.batching.job import Job, check_replaceable, manifest_path, picture_path, read_manifest
-from recon.batching.process import FINAL_MESSAGES, GRACE_SECONDS, Limits, Message, failed, run_job
+from recon.batching.process import (
+    FINAL_MESSAGES,
+    GRACE_SECONDS,
+    Limits,
+    Message,
+    failed,
+    run_job,
+    worker_server,
+)
 from recon.errors import FitError, MissingLibraryError, OutputError, UsageError
 from recon.surface.conversion import run_folder
 
@@ -31,6 +39,8 @@ CONNECT_SECONDS = 30  # in which a scheduler must answer
 SCANS_PER_THREAD = 2  # of the cluster, sent ahead where their contents travel
 SILENCED_LOGGERS = "distributed", "distributed.client"  # lost workers' scans are done elsewhere
 GPU_RESOURCE = {"GPU": 1}  # that a scan on a GPU asks for
+
+_server = cache(worker_server)  # of a worker, for as long as it lives
 
 Files = dict[str, bytes]  # the contents of a result, by what is added to the mesh's name, manifest last
 
@@ -189,7 +199,7 @@ def convert_on_worker(
     """
     from distributed import get_worker
 
-    worker = get_worker()
+    worker, server = get_worker(), _server(job.threads)
     key = worker.get_current_task()
     said: dict[str, Any] = {"stage": None, "at": 0.0}
 
@@ -205,12 +215,12 @@ def convert_on_worker(
 
     try:
         if content is None:
-            return run_job(job, limits, unwanted, tell), None
+            return run_job(job, limits, unwanted, tell, server.start), None
         with TemporaryDirectory(prefix="recon-", dir=worker.local_directory) as folder:
             scan, mesh = Path(folder, Path(job.scan).name), Path(folder, "out", Path(job.mesh).name)
             scan.write_bytes(content)
             here = replace(job, scan=str(scan), mesh=str(mesh), run=None, preview=None, tensorboard=None)
-            end = run_job(here, limits, unwanted, tell)
+            end = run_job(here, limits, unwanted, tell, server.start)
             if "failed" in end:
                 end["failed"]["message"] = end["failed"]["message"].replace(str(scan), job.name)
             return end, _files(mesh) if "done" in end else None

@@ -16,7 +16,7 @@ import torch
 
 from recon.base.device import choose_device
 from recon.batching.job import Job
-from recon.batching.process import FINAL_MESSAGES, Limits, Message, run_job
+from recon.batching.process import FINAL_MESSAGES, Limits, Message, run_job, worker_server
 from recon.errors import UsageError
 
 MEMORY_PER_SCAN = 2 << 30  # bytes: limits the default number of jobs
@@ -53,8 +53,9 @@ def scan_slots(device: str, jobs: int | None, threads: int | None) -> tuple[list
 class LocalPool:
     """Iterates over the messages of the jobs until all have ended; leaving its block stops them."""
 
-    def __init__(self, jobs: Sequence[Job], devices: Sequence[str], limits: Limits) -> None:
+    def __init__(self, jobs: Sequence[Job], devices: Sequence[str], threads: int, limits: Limits) -> None:
         self.waiting, self.unfinished, self.limits = deque(jobs), len(jobs), limits
+        self.server = worker_server(threads)
         self.messages: queue.Queue[tuple[Job, Message] | BaseException] = queue.Queue()
         self.stop = threading.Event()
         self.threads = [
@@ -70,7 +71,8 @@ class LocalPool:
                 return
             try:
                 job = replace(job, device=device)
-                self._send(job, run_job(job, self.limits, self.stop.is_set, partial(self._send, job)))
+                send = partial(self._send, job)
+                send(run_job(job, self.limits, self.stop.is_set, send, self.server.start))
             except BaseException as error:  # noqa: BLE001 a bug is raised in the main thread, not lost here
                 self.messages.put(error)
 
@@ -96,3 +98,4 @@ class LocalPool:
         self.stop.set()
         for thread in self.threads:
             thread.join()
+        self.server.close()

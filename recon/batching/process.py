@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import psutil
 
+from recon.batching.fork_server import ForkedProcess, ForkServer
 from recon.batching.job import Job, read_manifest
 
 POLL_SECONDS = 0.25  # between two looks at limits
@@ -26,6 +27,7 @@ MAX_ERROR_LINES = 60  # of a process's last standard error
 FINAL_MESSAGES = ("done", "failed", "stopped")
 
 Message = dict[str, Any]
+Process = ForkedProcess | subprocess.Popen[str]
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,11 @@ class Limits:
 
 
 def run_job(
-    job: Job, limits: Limits, unwanted: Callable[[], bool], on_message: Callable[[Message], None]
+    job: Job,
+    limits: Limits,
+    unwanted: Callable[[], bool],
+    on_message: Callable[[Message], None],
+    start: Callable[[], Process],
 ) -> Message:
     """Runs `job` in a process of its own.
 
@@ -46,22 +52,12 @@ def run_job(
         limits: the process is killed beyond them.
         unwanted: polled; once true, the process is told to save its state and stop.
         on_message: called with each message but the last.
+        start: starts the process, as `worker_server(…).start` does.
 
     Returns:
         The last message: {"done"}, {"failed"} or {"stopped"}, made up if the process died without one.
     """
-    threads = {f"{name}_NUM_THREADS": str(job.threads) for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "recon.batching.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        env=os.environ | threads,
-        start_new_session=True,  # Ctrl-C is for us: we pass it on
-    )
+    process = start()
     assert process.stdin and process.stdout and process.stderr
     messages: queue.Queue[Message | None] = queue.Queue()
     error_lines: deque[str] = deque(maxlen=MAX_ERROR_LINES)
@@ -76,20 +72,51 @@ def run_job(
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait()
+        code = process.wait()
         for reader in readers:
             reader.join()
         for stream in (process.stdout, process.stderr):
             stream.close()
         _close(process.stdin)
-    last = last or _crash(process.returncode, list(error_lines))
+    last = last or _crash(code, list(error_lines))
     if "failed" in last and (manifest := read_manifest(job.mesh)) and not job.reason_to_run(manifest):
         return {"done": manifest}  # its process was ended when all was done, but for saying so
     return last
 
 
+def worker_server(threads: int) -> ForkServer | _Spawner:
+    """What starts the processes of scans, with this many threads each, until it is closed."""
+    numbers = {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
+    server = ForkServer if sys.platform == "linux" else _Spawner
+    return server("recon.batching.worker", os.environ | numbers)
+
+
+@dataclass
+class _Spawner:
+    """A `ForkServer` for systems on which a fork is not safe: each process loads everything itself."""
+
+    module: str
+    environment: dict[str, str]
+
+    def start(self) -> Process:
+        return subprocess.Popen(
+            [sys.executable, "-m", self.module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env=self.environment,
+            start_new_session=True,  # Ctrl-C is for us: we pass it on
+        )
+
+    def close(self) -> None:
+        pass
+
+
 def _last_message(
-    process: subprocess.Popen[str],
+    process: Process,
     job: Job,
     limits: Limits,
     messages: queue.Queue[Message | None],

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 REPORT_SECONDS = 0.25  # between two messages on one stage
 PICTURE_SIZE = (240, 180)  # pixels
+PROCESS_NAME = "recon scan"  # for those who look at what is running
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -41,6 +42,8 @@ def main() -> None:
     tell = Messages(stream)
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which scripts have background jobs ignore
+    if sys.platform == "linux":
+        Path("/proc/self/comm").write_text(PROCESS_NAME)
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_when_unwanted, daemon=True).start()
     try:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ import psutil
 import pytest
 import torch
 from distributed import LocalCluster
-from folder_scans import TINY, Done, start, table, tree
+from folder_scans import TINY, Done, scan_processes, start, table, tree
 from shapes import sphere
 from waiting import PATIENCE, eventually
 
@@ -29,15 +28,8 @@ pytestmark = pytest.mark.slow
 
 
 def workers_with_a_scan(batch: int) -> list[psutil.Process]:
-    found = []
-    for process in psutil.Process(batch).children(recursive=True):
-        try:
-            worker = process.parent() if "recon.batching.worker" in process.cmdline() else None
-        except psutil.NoSuchProcess:
-            continue
-        if worker is not None:
-            found.append(worker)
-    return found
+    """Of a worker comes a fork server, of that what watches a scan's process, of that the process."""
+    return [parents[2] for process in scan_processes(batch) if len(parents := process.parents()) > 2]
 
 
 # Slow: five workers, and a scan's process in each.
@@ -45,8 +37,11 @@ def test_scans_of_lost_workers_are_done_by_others(done: Done, tmp_path: Path) ->
     """Two workers; three times, one that has a scan is killed."""
     out = tmp_path / "out"
     batch = start(done.scans, out, "--pattern", "[br]*.npy", "--cluster", "local:2")
+    killed = set[psutil.Process]()
     for _ in range(3):
-        eventually(partial(workers_with_a_scan, batch.pid), "a worker with a scan")[0].kill()
+        at_work = eventually(lambda: set(workers_with_a_scan(batch.pid)) - killed, "a worker with a scan")
+        killed.add(worker := at_work.pop())
+        worker.kill()
     _, said = batch.communicate(timeout=PATIENCE)
     assert batch.returncode == 0, said
     found, expected = tree(out), tree(done.out)

@@ -11,28 +11,23 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
-from folder_scans import BAD, GOOD, OPTIONS, TINY, Done, make_scans, start, table, tree
+from folder_scans import BAD, GOOD, OPTIONS, TINY, Done, make_scans, scan_processes, start, table, tree
 from shapes import sphere
 from waiting import PATIENCE, eventually
 
 import recon
 from recon.batching.job import Job
-from recon.batching.process import Limits, run_job
+from recon.batching.process import Limits, run_job, worker_server
 from recon.cli.main import main
 from recon.errors import OutputError
 from recon.training.checkpoint import load_snapshot
 
 pytestmark = pytest.mark.slow
-
-
-def scan_processes(batch: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The processes that have a scan each."""
-    return psutil.Process(batch.pid).children()
 
 
 # Slow: four batches, and up to four scans in each, are processes that load PyTorch.
@@ -96,7 +91,7 @@ def test_processes_that_crash_take_one_scan_each_with_them(done: Done, tmp_path:
     for name in ("a", "b", "c"):
         np.save(scans / f"{name}.npy", table(sphere(500)))
     batch = start(scans, out, "--jobs", "2")
-    both = eventually(lambda: scan_processes(batch), "two scans at work", lambda found: len(found) == 2)
+    both = eventually(lambda: scan_processes(batch.pid), "two scans at work", lambda found: len(found) == 2)
     for process, blow in zip(both, (signal.SIGSEGV, signal.SIGKILL), strict=True):
         process.send_signal(blow)
     _, said = batch.communicate(timeout=PATIENCE)
@@ -111,7 +106,8 @@ def test_what_was_done_before_its_process_ended_is_done(done: Done, tmp_path: Pa
     assert manifest
     scan, mesh = again.scans / "ball.npy", again.out / "ball.ply"
     job = Job("ball.npy", str(scan), str(mesh), manifest["config"], "cpu")
-    end = run_job(job, Limits(seconds=1e-3), lambda: False, lambda message: None)
+    with closing(worker_server(threads=1)) as server:
+        end = run_job(job, Limits(seconds=1e-3), lambda: False, lambda message: None, server.start)
     assert end == {"done": manifest}
 
 
