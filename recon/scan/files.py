@@ -1,4 +1,4 @@
-"""Reading scans: what a path names is checked first, then read by the one reader for its ending."""
+"""Reads scans: checks the file at a path, then calls the reader for its ending."""
 
 from __future__ import annotations
 
@@ -53,11 +53,21 @@ MAGIC = {
 
 
 def read_cloud(path: str | Path, *, samples: int = 100_000, seed: int = 0) -> PointCloud:
-    """The points of a scan, world frame, as they stand in the file: not finite ones, repeated ones and
-    normals of any length included (`clean` is for that).
+    """Reads the points of a scan.
 
-    A mesh gives `samples` points uniform by area, drawn with `seed`, with the normals of its faces.
-    Raises ScanError, one line, for whatever cannot be read.
+    They are returned as they stand in the file, including points that are not finite or repeated and normals
+    of any length (see `clean`). A mesh is sampled uniformly by area, with the normals of its faces.
+
+    Args:
+        path: a scan or a mesh, in a format of `READERS`.
+        samples: number of points drawn from a mesh.
+        seed: of these draws.
+
+    Returns:
+        A cloud in the world frame.
+
+    Raises:
+        ScanError: the file cannot be read.
     """
     content = read_any(path)
     if isinstance(content, PointCloud):
@@ -66,18 +76,19 @@ def read_cloud(path: str | Path, *, samples: int = 100_000, seed: int = 0) -> Po
 
 
 def read_clouds(paths: Sequence[str | Path], *, samples: int = 100_000, seed: int = 0) -> PointCloud:
-    """The scans of one scene as one cloud, in the order of `paths`, at least one, each as `read_cloud` has
-    it. What only some of them have, as normals, is left out, and a log line says so.
-    Raises ScanError for whatever cannot be read, and where the files state different units.
+    """Reads the scans of one scene as one cloud, in the order of `paths`, each as `read_cloud` does.
+
+    Attributes that only some of them have are dropped, which is logged.
+
+    Raises:
+        ScanError: a file cannot be read, or the files state different units.
     """
     clouds = [read_cloud(path, samples=samples, seed=seed) for path in paths]
     return join(clouds, f"the scan of {len(clouds)} files")
 
 
 def read_any(path: str | Path) -> PointCloud | Mesh:
-    """What a file holds: a mesh where it has faces, else points. Raises ScanError, one line, for whatever
-    cannot be read.
-    """
+    """Reads a mesh if the file has faces, else a cloud. Raises ScanError if it cannot be read."""
     path = Path(path)
     try:
         content = _reader(path)(path)
@@ -91,7 +102,7 @@ def read_any(path: str | Path) -> PointCloud | Mesh:
 
 
 def _reader(path: Path) -> Callable[[Path], PointCloud | Mesh]:
-    """The reader for `path`, a file that is there and starts as its ending says."""
+    """The reader for `path`, an existing file that starts as its ending says."""
     if not path.exists():
         raise ScanError(f"there is no file {path}{_hint(path)}")
     if not path.is_file():
@@ -117,7 +128,7 @@ def _reader(path: Path) -> Callable[[Path], PointCloud | Mesh]:
 
 
 def _hint(path: Path) -> str:
-    """What is there in its place: a file of a similar name, or the part of the path that exists."""
+    """What exists instead: a file of a similar name, or the part of the path that exists."""
     if path.parent.is_dir():
         similar = difflib.get_close_matches(
             path.name, (other.name for other in path.parent.iterdir() if other.exists()), 1

@@ -1,4 +1,4 @@
-"""What no surface can be fitted to, taken out of a cloud: with a count, never in silence."""
+"""Removes from a cloud what no surface can be fitted to, and counts it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ MIN_WIDTH = 1e-9  # of the longest extent: a narrower cloud is a line
 
 @dataclass(frozen=True)
 class CleanReport:
-    """How many points came, and how many went for which reason.
+    """How many points were removed, and why.
 
-    bad_normals      points dropped for a normal that is zero or not finite
-    normals_dropped  whether all normals were dropped because most of them were bad
+    Attributes:
+        points: in the original cloud.
+        not_finite: points with a coordinate that is not finite.
+        duplicates: points at the place of an earlier one.
+        bad_normals: normals that are zero or not finite, whose points are removed.
+        normals_dropped: all normals were dropped instead, because most of them were bad.
     """
 
     points: int
@@ -30,7 +34,7 @@ class CleanReport:
     normals_dropped: bool = False
 
     def lines(self) -> list[str]:
-        """One sentence for each thing that was done; none for a clean cloud."""
+        """One sentence for each kind of removal; none for a clean cloud."""
         out = []
         if self.not_finite:
             out.append(f"{self.not_finite:,} of {self.points:,} points have no finite coordinates: left out")
@@ -44,10 +48,10 @@ class CleanReport:
 
 
 def clean(cloud: PointCloud) -> tuple[PointCloud, CleanReport]:
-    """`cloud` with finite, distinct points and unit normals, and what had to go.
+    """Returns `cloud` with finite, distinct points and unit normals, and a report of what was removed.
 
-    Raises ScanError where fewer than `MIN_POINTS` points are left, where they lie on a line or in
-    one point, or where coordinates are too large to compute with.
+    Raises:
+        ScanError: fewer than `MIN_POINTS` points are left, they are collinear, or coordinates are too large.
     """
     report = CleanReport(len(cloud))
     finite = np.isfinite(cloud.points).all(1)

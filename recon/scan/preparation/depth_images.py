@@ -1,4 +1,4 @@
-"""Depth images: points that a camera at the origin saw, one a pixel."""
+"""Depth images: the points that a camera at the origin saw, one per pixel."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ MIN_POINTS_PER_DEPTH = 20  # on average: from it on, depths count as rounded
 
 
 def seen_from_origin(points: Float) -> bool:
-    """Whether `points` (n, 3) are the pixels of a camera at the origin: all within a cone, and at even
-    distances from each other in its picture, more so than in a plan: a grid of heights is even there.
+    """Whether `points` (n, 3) are the pixels of a camera at the origin.
+
+    They are if they lie within a cone and at even distances in the picture, more so than in a plan view, in
+    which a grid of heights is even.
     """
     length = np.linalg.norm(points, axis=1, keepdims=True)
     if not (length > 0).all():
@@ -39,17 +41,16 @@ def seen_from_origin(points: Float) -> bool:
 
 
 def _unevenness(places: Float) -> Float:
-    """How far the distances of some of `places` (n, 2) to the nearest other are off their median, as a
-    share.
-    """
+    """Relative deviation from the median of the distances of some `places` (n, 2) to their neighbours."""
     step = cKDTree(places).query(places[:: max(1, len(places) // SAMPLE_POINTS)], 2)[0][:, 1]
     return np.abs(step / max(float(np.median(step)), np.finfo(float).tiny) - 1)
 
 
 def unrounded(points: Float, threads: int = 1) -> Float | None:
-    """`points` (n, 3) of a depth image, each moved along its ray to where the plane through the pixels around
-    it says that it was, by half a step of the depths at most; None where depths are not rounded. Steps would
-    look like surface, terraces that face the camera. (A plane is linear in the picture in one over depth.)
+    """Undoes the rounding of depths in a depth image (n, 3); None if they are not rounded.
+
+    Otherwise the steps would look like terraces facing the camera. Each point moves by at most half a step to
+    the plane through the surrounding pixels, which is linear in the picture in one over depth.
     """
     axis = int(np.abs(points.mean(0)).argmax())  # it looks along; beside it, pixels are in line, too
     levels, number = np.unique(points[:, axis], return_inverse=True)

@@ -1,16 +1,16 @@
-"""Which side of a scan is solid, and how far: signed distances of points of space to an oriented cloud.
+"""The inside of a scan: signed distances of points of space to an oriented cloud.
 
-Far from the scan the side comes from the generalised winding number of the oriented points (Barill
-et al. 2018, "Fast winding numbers for soups and clouds", doi:10.1145/3197517.3201337, through
-libigl): a sum over all points that gaps and noise hardly move. Near it, where a handful of points
-decide, the side and the distance come from the nearest point's tangent plane.
+Far from the scan the sign comes from the generalised winding number of the oriented points (Barill et al.
+2018, "Fast winding numbers for soups and clouds", doi:10.1145/3197517.3201337, through libigl): a sum over
+all points that gaps and noise hardly change. Near it, where a handful of points decide, sign and distance
+come from the nearest point's tangent plane.
 
-Across a surface the number falls by 1; what it falls from and to depends on all the rest of the scan: from 1
-to 0 for a closed one, from a half to minus a half for a plane. So the level between inside and outside is the
-mean of both sides at the scan itself, as Poisson reconstruction takes it (Kazhdan, Bolitho, Hoppe 2006,
+Across a surface the number falls by 1; its values on both sides depend on the rest of the scan: from 1 to 0
+for a closed one, from a half to minus a half for a plane. So the level between inside and outside is the mean
+of both sides at the scan itself, as in Poisson reconstruction (Kazhdan, Bolitho, Hoppe 2006,
 doi:10.2312/SGP/SGP06/061-070); and a scan whose level is far below a half is open. An open scan that is to
 stay open has no inside: there the nearest points vote for a side with their tangent planes, and samples are
-drawn in front of them and a short way behind, where the vote is sure.
+drawn in front of them and a short way behind, where the vote is certain.
 """
 
 from __future__ import annotations
@@ -47,8 +47,10 @@ NEAR_SIGMA = 0.005, 0.1  # unit: range of the standard deviations of the samples
 class SpaceSamples:
     """Points of space and their approximate signed distances to the scan, negative inside.
 
-    points     (n, 3) float32, unit; the first `uniform` of them fill the box, the others lie near the scan
-    distances  (n,) float32, unit
+    Attributes:
+        points: (n, 3) float32, unit.
+        distances: (n,) float32, unit.
+        uniform: the number of points at the start that fill the box; the others lie near the scan.
     """
 
     points: NDArray[np.float32]
@@ -57,18 +59,25 @@ class SpaceSamples:
 
 
 def uniform_samples(box: Float, count: int, seed: int = 0) -> SpaceSamples:
-    """`count` points uniform in `box` ((2, 3), unit), their distances not worked out (NaN)."""
+    """`count` points uniform in `box` ((2, 3), unit), with distances of NaN."""
     low, high = np.asarray(box, np.float64)
     points = np.random.default_rng((seed, 1)).uniform(low, high, (count, 3))
     return SpaceSamples(points.astype(np.float32), np.full(count, np.nan, np.float32), count)
 
 
 class Surroundings:
-    """Signed distance to an oriented cloud in the unit frame, for any points; seeded, so that the
-    thinning of clouds larger than it needs is the same every time. Winding numbers are summed on `device`.
+    """Signed distance from any point to an oriented cloud in the unit frame.
 
-    closed  whether the points are all round a solid, but for small holes
-    open    whether the sides are those of an open surface: as given, else where it is not `closed`
+    Args:
+        cloud: the oriented points, unit.
+        seed: of the samples that represent larger clouds.
+        threads: of the search for neighbours.
+        open: whether the scan is to stay open; by default if it is not `closed`.
+        device: winding numbers are summed on it.
+
+    Attributes:
+        closed: the points surround a solid, but for small holes.
+        open: the sides are those of an open surface.
     """
 
     def __init__(
@@ -131,7 +140,7 @@ class Surroundings:
         return (ray * self.normals[near]).sum((1, 2))
 
     def sample(self, box: Float, count: int, near_share: float, seed: int = 0) -> SpaceSamples:
-        """As `draw_samples`; behind an open surface only as far as it is sure to be the nearest."""
+        """As `draw_samples`; behind an open surface only as far as it is certainly the nearest."""
         return draw_samples(self._certain_distance, self.points, box, count, near_share, seed)
 
     def _certain_distance(self, queries: Float) -> Float:
@@ -145,8 +154,9 @@ class Surroundings:
 def winding_number(
     points: Float, normals: Float, areas: Float, queries: Float, device: torch.device
 ) -> Float:
-    """The sum over all oriented points (n, 3) with areas (n,), at `queries` (m, 3): (m,), as of libigl's
-    fast one but for what that leaves out, and on a GPU faster.
+    """The winding number (m,) at `queries` (m, 3) of oriented points (n, 3) with areas (n,).
+
+    It is the full sum, which libigl's approximates, and faster on a GPU.
     """
     where = partial(torch.tensor, dtype=torch.float32, device=device)
     dipoles = where(normals * areas[:, None] / (4 * np.pi))

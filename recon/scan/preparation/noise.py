@@ -1,4 +1,4 @@
-"""How far a scan's points are off the surface they sample."""
+"""The noise of a scan: how far its points are from the surface they sample."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ GAUSSIAN_MEDIAN = 0.6745  # of |x|, in standard deviations
 def point_noise(cloud: PointCloud, threads: int = 1) -> float:
     """The standard deviation of the points of an oriented `cloud` along their normals, in its unit.
 
-    On a sphere, and to second order on any smooth surface, the chord between two points is at right angles
-    to the sum of their normals. What it is not, between neighbours, is noise: of both points, so √2 times
-    that of one. A median, so that sharp edges do not count. Neighbours are near along the surface: those
-    that are nearest in space are the ones with the same error.
+    On a sphere, and to second order on any smooth surface, the chord between two points is perpendicular to
+    the sum of their normals. Between neighbours, the deviation is the noise of both points, √2 times that of
+    one. The median ignores sharp edges. Neighbours are the nearest along the surface: the nearest in space
+    have the same error.
     """
     assert cloud.normals is not None
     chosen = np.arange(0, len(cloud), max(1, len(cloud) // SAMPLE_POINTS))

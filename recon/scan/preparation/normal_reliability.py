@@ -1,4 +1,4 @@
-"""Whether the normals of a scan can be trusted: do they fit the points, and do they agree on a side?"""
+"""Checks the normals of a scan: do they fit the points, and do they agree on a side?"""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ MIN_AGREEMENT = 0.7  # mean |cosine|: noise alone rarely falls below it; 0.5 is 
 
 @dataclass(frozen=True)
 class NormalCheck:
-    """How good a cloud's normals are, by a sample of its points.
+    """The reliability of a cloud's normals, by a sample of its points.
 
-    agreement  mean |cosine| to the direction of least spread among the neighbours; 1 on a smooth surface
-    turned     share of normals on the other side than most of their part of the surface
-    outward    whether most point out of the solid, by the sign of the volume that the points enclose;
-               None where they enclose none for certain: an open scan, a room seen from inside
+    Attributes:
+        agreement: mean |cosine| to the direction of least variance among the neighbours; 1 on a smooth
+            surface.
+        turned: share of normals opposite to most of their part of the surface.
+        outward: whether most point out of the solid, by the sign of the volume that the points enclose; None
+            if that is uncertain: an open scan, a room seen from inside.
     """
 
     agreement: float
@@ -34,19 +36,17 @@ class NormalCheck:
 
     @property
     def unfit(self) -> bool:
-        """Wrong, as lines already."""
+        """They do not fit the points, whatever their signs."""
         return self.agreement < MIN_AGREEMENT
 
     @property
     def mixed(self) -> bool:
-        """Some turned round, others not, as far as the sample tells."""
+        """Some are flipped, others not, as far as the sample tells."""
         return self.turned > MAX_FLIPPED_SHARE
 
 
 def check_normals(cloud: PointCloud, threads: int = 1) -> NormalCheck:
-    """How sound the unit normals of `cloud`, finite and distinct points, are. Where scanners are known, they
-    say where outward is.
-    """
+    """The reliability of the unit normals of `cloud`; known scanners decide which side is outward."""
     assert cloud.normals is not None
     some = np.unique(np.linspace(0, len(cloud) - 1, min(len(cloud), SAMPLE_POINTS)).astype(np.int64))
     centre = cloud.points.mean(0)

@@ -36,15 +36,14 @@ log = logging.getLogger("recon")
 def oriented(
     cloud: PointCloud, config: ScanConfig, threads: int = 1, progress: ProgressCallback = no_progress
 ) -> PointCloud:
-    """`cloud` with the normals that `config.normals` asks for, outward:
+    """Returns `cloud` with the outward normals that `config.normals` asks for.
 
-    file      its own, as they are; ScanError where it has none
-    estimate  estimated ones
-    none      no normals
-    auto      its own where they are sound; repaired where some or all are turned round; estimated where
-              there are none or they do not fit the points
+    "file" takes the file's as they are, "estimate" estimates them, "none" drops them. "auto" takes the file's
+    if they are reliable, repairs them if some or all are flipped, and estimates them if they are missing or
+    do not fit the points. `progress` is called with the share done.
 
-    `progress` hears how far it is.
+    Raises:
+        ScanError: "file" was asked for, and the file has no normals.
     """
     if config.normals == "none":
         return replace(cloud, normals=None)
@@ -79,17 +78,16 @@ def estimated(cloud: PointCloud, threads: int = 1, progress: ProgressCallback = 
 
 
 def reestimated(cloud: PointCloud, threads: int = 1) -> PointCloud:
-    """`cloud` with its normals estimated anew, its points having come nearer to their surface; on the side
-    of those it has.
-    """
+    """`cloud`, whose points have moved, with normals estimated again, on the side of its present ones."""
     return replace(cloud, normals=outward(cloud, estimate_lines(cloud.points, threads), threads))
 
 
 def estimate_lines(points: Float, threads: int = 1, progress: ProgressCallback = no_progress) -> Float:
-    """(n, 3) unit normals, their signs open, of `points` (n, 3): the direction of least spread among the
-    neighbours, with as many neighbours as have the least spread for their width, on average around the
-    point. Few follow the detail of a clean scan, many are out of the noise (the trade-off of Mitra, Nguyen
-    2003, "Estimating surface normals in noisy point cloud data", doi:10.1145/777792.777840).
+    """Estimates unit normals (n, 3) of `points` (n, 3), up to their signs.
+
+    Each is the direction of least variance among the neighbours, as many as have the least spread for their
+    width, on average around the point. Few follow the detail of a clean scan, many average out noise (Mitra,
+    Nguyen 2003, "Estimating surface normals in noisy point cloud data", doi:10.1145/777792.777840).
     """
     points = points - points.mean(0)
     tree = cKDTree(points)
@@ -109,8 +107,9 @@ def estimate_lines(points: Float, threads: int = 1, progress: ProgressCallback =
 
 
 def _plane(groups: Float) -> tuple[Float, Float]:
-    """Of each group of points (g, k, 3) the variance off its plane over that in its narrower direction, and
-    the plane's normal.
+    """The plane's normal of each group of points (g, k, 3), and their variance off the plane.
+
+    The variance is relative to that in the plane's narrower direction.
     """
     count = groups.shape[1]
     groups = groups - groups.mean(1, keepdims=True)
@@ -121,8 +120,10 @@ def _plane(groups: Float) -> tuple[Float, Float]:
 
 
 def outward(cloud: PointCloud, lines: Float, threads: int) -> Float:
-    """`lines` (n, 3) at the points of `cloud` turned outward: each towards its scanner, or all of a part of
-    the surface to one side, the one that most of the cloud's own normals have, or that its shape tells.
+    """Orients `lines` (n, 3) at the points of `cloud` outward.
+
+    Each turns towards its scanner if that is known. Otherwise all of a part of the surface turn to one side:
+    that of most of the cloud's normals, or that its shape tells.
     """
     if cloud.sensors is not None:
         return lines * _sign(((cloud.sensors - cloud.points) * lines).sum(1))[:, None]
@@ -140,8 +141,9 @@ def outward(cloud: PointCloud, lines: Float, threads: int) -> Float:
 def _shape_votes(
     points: Float, normals: Float, near: Int, part: NDArray[np.int64]
 ) -> tuple[Float, NDArray[np.bool_]]:
-    """For each part, positive where its normals point away from its middle or, where it has none, up; and
-    whether it is closed. A closed one has an inside however thin it is.
+    """For each part, a vote, positive if its normals point outward, and whether it is closed.
+
+    Outward is away from its middle or, if it has none, up. A closed part has an inside however thin it is.
     """
     area = ((points[near[:, -1]] - points) ** 2).sum(1)  # that a point stands for, up to a factor
     summed = lambda values: np.stack([np.bincount(part, area * v) for v in values.T], axis=1)  # noqa: E731

@@ -28,24 +28,32 @@ Votes = tuple[NDArray, NDArray, Float, Float]
 def consistent_signs(
     points: Float, normals: Float, neighbours: Int, *, given: bool = False
 ) -> tuple[Float, Int]:
-    """(n,) signs, 1 or -1, that turn `normals` (n, 3) of `points` (n, 3) to one side of each part of the
-    surface, and (n,) the number of that part; `neighbours` (n, k) without the points themselves.
+    """Signs that turn normals to one side of each part of the surface.
 
-    Only where votes are weak, as between a thing and what is seen behind it, signs of normals that are
-    `given` mean something themselves: large pieces keep the side that most of theirs have.
+    Only where votes are weak, as between a thing and the background, do the signs of `given` normals count:
+    large pieces keep the side that most of theirs have.
+
+    Args:
+        points: (n, 3).
+        normals: (n, 3).
+        neighbours: (n, k) indices, without the points themselves.
+        given: the signs of the normals mean something.
+
+    Returns:
+        (n,) signs, 1 or -1, and (n,) the part of each point.
     """
     votes = _votes(points, normals, neighbours)
     signs, part = _merged(votes, len(points))
-    return (_kept(votes, signs, part) if given else signs), part
+    return (_with_given_sides(votes, signs, part) if given else signs), part
 
 
 def _merged(votes: Votes, count: int, least: float = 0.0) -> tuple[Float, Int]:
-    """Signs and parts of `count` points, by votes of `least` a pair and more."""
+    """Signs and parts of `count` points, by pairs whose mean vote is at least `least`."""
     signs, cluster = np.ones(count), np.arange(count)
     a, b, net, sure = votes
     pairs = np.ones(len(a))
-    while (heard := np.abs(net) >= least * pairs).any():
-        partner = _best_partners(a[heard], b[heard], net[heard], sure[heard], int(cluster.max()) + 1)
+    while (strong := np.abs(net) >= least * pairs).any():
+        partner = _best_partners(a[strong], b[strong], net[strong], sure[strong], int(cluster.max()) + 1)
         flip, root = _joined(partner)
         signs *= flip[cluster]
         cluster = root[cluster]
@@ -54,9 +62,10 @@ def _merged(votes: Votes, count: int, least: float = 0.0) -> tuple[Float, Int]:
     return signs, cluster
 
 
-def _kept(votes: Votes, signs: Float, part: Int) -> Float:
-    """`signs`, but 1 (or what stands for it in a part) for large pieces of parts that mostly had it, if all
-    that sets them apart is weak votes.
+def _with_given_sides(votes: Votes, signs: Float, part: Int) -> Float:
+    """`signs`, but large pieces whose given normals mostly agree keep those.
+
+    Only weak votes may set them apart from the rest of their part.
     """
     a, b, net, _ = votes
     weak = MIN_SEAM_VOTE * float(np.abs(net).mean()) if len(net) else 0.0
@@ -72,7 +81,7 @@ def _kept(votes: Votes, signs: Float, part: Int) -> Float:
 
 
 def _votes(points: Float, normals: Float, neighbours: Int) -> Votes:
-    """The pairs of neighbours (a < b), what each says (positive: equal signs) and how loud it can be."""
+    """The pairs of neighbours (a < b), their votes (positive: equal signs) and the sums of |vote|."""
     n, k = neighbours.shape
     votes = []
     for start in range(0, n, CHUNK_POINTS):
@@ -90,7 +99,7 @@ def _votes(points: Float, normals: Float, neighbours: Int) -> Votes:
 
 
 def _summed(a: NDArray, b: NDArray, votes: tuple[Float, ...], count: int) -> tuple[NDArray, ...]:
-    """Votes between the same two of `count` clusters as one, those within a cluster left out."""
+    """Sums the votes between the same two of `count` clusters, without those within a cluster."""
     between = a != b
     a, b = a[between], b[between]
     pairs, number = np.unique(np.minimum(a, b) * count + np.maximum(a, b), return_inverse=True)
@@ -99,7 +108,7 @@ def _summed(a: NDArray, b: NDArray, votes: tuple[Float, ...], count: int) -> tup
 
 
 def _best_partners(a: NDArray, b: NDArray, net: Float, sure: Float, count: int) -> tuple[Int, Float]:
-    """For each cluster the neighbour it is surest of (itself without one), and the sign of that vote."""
+    """The neighbour that each cluster is surest of (itself if it has none), and the sign of that vote."""
     weight = net * net / np.maximum(sure, np.finfo(float).tiny)
     one, other = np.concatenate([a, b]), np.concatenate([b, a])
     sign, weight = np.concatenate([net, net]), np.concatenate([weight, weight])
@@ -112,8 +121,9 @@ def _best_partners(a: NDArray, b: NDArray, net: Float, sure: Float, count: int) 
 
 
 def _joined(partners: tuple[Int, Float]) -> tuple[Float, Int]:
-    """The sign each cluster takes, and the number of the cluster it becomes part of, when each follows its
-    partner. The links form trees with a pair that chose each other at the root.
+    """The sign of each cluster, and the number of the cluster that it joins, if each follows its partner.
+
+    The links form trees with a pair that chose each other at the root.
     """
     parent, sign = partners[0].copy(), partners[1].copy()
     index = np.arange(len(parent))

@@ -1,7 +1,7 @@
-"""Points that are no part of a surface: flying pixels, reflections, dust, stray returns.
+"""Outliers, points that are not part of a surface: flying pixels, reflections, dust, stray returns.
 
-Two marks together make an outlier: its neighbours are much further away than theirs are from each other, and
-they fill space rather than lie on a sheet. Sparse parts of a scan have the first mark alone, the points of a
+Two marks together make an outlier: its neighbours are much further away than they are from each other, and
+they fill space rather than lie on a sheet. Sparse parts of a scan have the first mark alone, points of a
 noisy or thin one the second alone. A density relative to that of the neighbours is the idea of Breunig,
 Kriegel, Ng, Sander (2000), "LOF: identifying density-based local outliers", doi:10.1145/335191.335388.
 """
@@ -50,7 +50,7 @@ def outliers(points: Float, threads: int = 1) -> NDArray[np.bool_]:
 
 
 def _stray(points: Float, spacing: Float, suspects: Int, threads: int) -> NDArray[np.bool_]:
-    """(n,) whether each point is far from its neighbours, among which it fills space; of the `suspects`."""
+    """(n,) whether each of the `suspects` is far from its neighbours, which fill space; False for others."""
     tree = cKDTree(points)
     stray = np.zeros(len(points), bool)
     for start in range(0, len(suspects), CHUNK_POINTS):
@@ -63,7 +63,7 @@ def _stray(points: Float, spacing: Float, suspects: Int, threads: int) -> NDArra
 
 
 def _loose_parts(points: Float, spacing: Float, threads: int) -> NDArray[np.bool_]:
-    """Whether each point belongs to a crumb or to a cloud of outliers, apart from the rest."""
+    """Whether each point belongs to a tiny part or a cloud of outliers, separate from the rest."""
     tree = cKDTree(points)
     number, part = _parts(tree, spacing, threads)
     size = np.bincount(part, minlength=number)
@@ -103,7 +103,7 @@ def _spacing(tree: cKDTree, chosen: Int, threads: int) -> Float:
 
 
 def _spread(groups: Float) -> Float:
-    """(g,) share of the least of the three principal variances of each group of points (g, k, 3)."""
+    """(g,) share of the smallest of the three principal variances of each group of points (g, k, 3)."""
     centred = groups - groups.mean(1, keepdims=True)
     centred /= np.maximum(np.abs(centred).max((1, 2), keepdims=True), np.finfo(float).tiny)
     variance = np.linalg.eigvalsh(centred.transpose(0, 2, 1) @ centred)

@@ -1,4 +1,4 @@
-"""From a file's points to those that a surface is fitted to: sound, not too many, no outliers, oriented."""
+"""Prepares a file's points for fitting: clean, not too many, without outliers, oriented."""
 
 from __future__ import annotations
 
@@ -24,10 +24,20 @@ log = logging.getLogger("recon")
 def prepared(
     cloud: PointCloud, config: ScanConfig, threads: int = 1, progress: ProgressCallback = no_progress
 ) -> tuple[PointCloud, bool]:
-    """`cloud` (world) as the field is to see it, normals unit and outward (none with `normals` "none"), and
-    whether they were estimated, so that they tell nothing that the points do not. What is changed is logged
-    with a count; `progress` hears how far it is, once the points are clean. Raises ScanError for points no
-    surface can be fitted to.
+    """Prepares `cloud`, in the world frame, as `config` says. Changes are logged with their counts.
+
+    Args:
+        cloud: as read.
+        config: the settings.
+        threads: of the search for neighbours.
+        progress: called with the share done, once the points are clean.
+
+    Returns:
+        The cloud with unit, outward normals (none if `config.normals` is "none"), and whether they were
+            estimated.
+
+    Raises:
+        ScanError: no surface can be fitted to the points.
     """
     cloud, report = clean(cloud)
     for line in report.lines():
@@ -54,7 +64,7 @@ def _same_lines(before: Float, after: Float) -> bool:
 
 
 def _with_sensors(cloud: PointCloud, config: ScanConfig, threads: int) -> PointCloud:
-    """`cloud` with the scanner's place, where it is told or the points show it; depths no longer rounded."""
+    """`cloud` with the scanner's position, if it is given or the points show it; depths no longer rounded."""
     if config.sensor is not None:
         return replace(cloud, sensors=np.broadcast_to(np.asarray(config.sensor, float), cloud.points.shape))
     if cloud.sensors is not None or not seen_from_origin(cloud.points):

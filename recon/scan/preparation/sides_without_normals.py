@@ -1,11 +1,11 @@
-"""Which side is solid where no normals say so: what cannot be reached without passing the points.
+"""The inside of a scan without normals: what cannot be reached without passing the points.
 
-Space is cut into cells; those near a point are wall, the free ones that hang together with the border of
-the box are outside, other free ones inside (the idea of Mullen, de Goes, Desbrun, Cohen-Steiner, Alliez 2010,
-"Signing the unsigned", doi:10.1111/j.1467-8659.2010.01782.x). Holes of the scan are shut by thicker walls, as
-thick as it takes to find an inside.
+Space is divided into cells; those near a point are wall, the free ones connected to the border of the box are
+outside, other free ones inside (the idea of Mullen, de Goes, Desbrun, Cohen-Steiner, Alliez 2010, "Signing
+the unsigned", doi:10.1111/j.1467-8659.2010.01782.x). Holes of the scan are closed by thicker walls, as thick
+as it takes to find an inside.
 
-Walls are several spacings wide, and a field that is told no sign within them folds: zero at every point, with
+Walls are several spacings thick, and a field without a sign within them folds: zero at every point, with
 sheets and tunnels between them. So both sides grow into the walls, by the watershed of the distance to the
 points (Vincent, Soille 1991, doi:10.1109/34.87344): they meet at the points and, in holes, halfway. The sign
 stays open where they meet, and in parts of the walls that are farther from the points than all around them,
@@ -34,7 +34,11 @@ Mask = NDArray[np.bool_]
 
 
 class Walls:
-    """Signed distance to a cloud without normals in the unit frame, where its sign is certain."""
+    """Signed distance to a cloud without normals in the unit frame, where its sign is certain.
+
+    Raises:
+        ScanError: the cloud encloses nothing.
+    """
 
     def __init__(self, cloud: PointCloud, box: Float, threads: int = 1) -> None:
         self.threads = threads
@@ -59,7 +63,7 @@ class Walls:
         )
 
     def _distance(self, centres: Float, limit: float) -> NDArray[np.float32]:
-        """From the cells' centres to the points; infinite beyond `most`, and in the open around the box."""
+        """From the cells' centres to the points; infinite beyond `limit`, and around the box."""
         found, _ = self.tree.query(centres.reshape(-1, 3), distance_upper_bound=limit, workers=self.threads)
         return np.pad(found.astype(np.float32).reshape(self.shape), 1, constant_values=np.inf)
 
@@ -67,8 +71,8 @@ class Walls:
         """(n, 3) unit → (n,) signed distances, unit, negative inside; NaN where the sign is not certain.
 
         The nearest point lies beside the foot of the perpendicular: s²/6 in the mean of squares on a square
-        grid of spacing s, s²/π among random points. So s²/4 is taken off the square of its distance.
-        Nearer than that nothing is certain, nor where cells are too coarse to see what lies between.
+        grid of spacing s, s²/π among random points. So s²/4 is subtracted from the square of its distance.
+        Nearer than that nothing is certain, nor where cells are too coarse to resolve what lies between.
         """
         distance, _ = self.tree.query(queries, workers=self.threads)
         index = ((queries - self.low) / self.cell).astype(np.int64).clip(0, self.shape - 1) + 1
@@ -83,7 +87,7 @@ class Walls:
 
 
 def _sides(distance: NDArray[np.float32], inside: Mask, outside: Mask) -> NDArray[np.int8]:
-    """-1 inside, 1 outside, 0 where that is open: both grown down the `distance` till they meet."""
+    """Grows both sides down the `distance` until they meet: -1 inside, 1 outside, 0 undecided."""
     mark = np.where(inside, 1, np.where(outside, 3, 0))
     mark[(mark == 0) & (distance == maximum_filter(distance, 3))] = 2  # farther off than all around
     narrow = maximum_filter(mark == 0, 3)  # the walls, with a seam of what is marked
@@ -93,7 +97,7 @@ def _sides(distance: NDArray[np.float32], inside: Mask, outside: Mask) -> NDArra
 
 
 def _enclosed(free: Mask) -> Mask:
-    """Which of the cells that are `free` cannot be reached from the border."""
+    """The cells that are `free` and cannot be reached from the border."""
     part, _ = label(free)
     border = np.ones_like(free)
     border[1:-1, 1:-1, 1:-1] = False

@@ -1,8 +1,9 @@
-"""Points of a noisy scan, moved onto the surface that they scatter around.
+"""Smooths a noisy scan: moves its points onto the surface that they scatter around.
 
-Each point goes along the mean normal of its neighbours to the quadric that fits them best, where those count
-whose normals agree with its own: not the ones across a sharp edge or a thin wall (bilateral weights: Tomasi,
-Manduchi 1998, doi:10.1109/ICCV.1998.710815; local fits: Alexa et al. 2003, doi:10.1109/TVCG.2003.1175093).
+Each point moves along the mean normal of its neighbours to the quadric that fits them best, by the weight of
+those whose normals agree with its own: not the ones across a sharp edge or a thin wall (bilateral weights:
+Tomasi, Manduchi 1998, doi:10.1109/ICCV.1998.710815; local fits: Alexa et al. 2003,
+doi:10.1109/TVCG.2003.1175093).
 """
 
 from __future__ import annotations
@@ -54,8 +55,9 @@ def smoothed(cloud: PointCloud, noise: float, spacing: float, seed: int = 0, thr
 
 
 def with_normals_of(clear: PointCloud, cloud: PointCloud, threads: int = 1) -> PointCloud:
-    """The points of `cloud` with the normals of the nearest points of `clear`, the same cloud smoothed, that
-    are on the same side of it; their own where those next to them are not.
+    """The points of `cloud` with normals from `clear`, the same cloud smoothed.
+
+    Each takes that of the nearest of its points on the same side, and keeps its own if there is none.
     """
     assert clear.normals is not None and cloud.normals is not None
     _, near = cKDTree(clear.points).query(cloud.points, NORMAL_CANDIDATES, workers=threads)
@@ -68,8 +70,13 @@ def with_normals_of(clear: PointCloud, cloud: PointCloud, threads: int = 1) -> P
 
 
 def _on_quadric(around: Float, normals: Float, reference: Float, closeness: Float) -> tuple[Float, Float]:
-    """For g groups of k neighbours, `around` (g, k, 3) from a point with normal `own` (g, 3), with `normals`
-    (g, k, 3) and weights `closeness` (g, k): how far the point moves (g, 3), and its normal then (g, 3).
+    """Projects g points onto quadrics through k neighbours; returns shifts (g, 3) and normals (g, 3).
+
+    Args:
+        around: (g, k, 3) the neighbours relative to the point.
+        normals: (g, k, 3) of the neighbours.
+        reference: (g, 3) normal of the point.
+        closeness: (g, k) weights.
     """
     for _ in range(ITERATIONS):
         reference = (_agreeing(reference, normals, closeness)[..., None] * normals).sum(1)
@@ -94,5 +101,5 @@ def _on_quadric(around: Float, normals: Float, reference: Float, closeness: Floa
 
 
 def _agreeing(reference: Float, normals: Float, closeness: Float) -> Float:
-    """The weights `closeness` (g, k), less where `normals` (g, k, 3) differ from `own` (g, 3)."""
+    """The weights `closeness` (g, k), smaller where `normals` (g, k, 3) differ from `reference` (g, 3)."""
     return closeness * np.exp(-(((1 - (normals * reference[:, None]).sum(2)) / NORMAL_FALLOFF) ** 2))

@@ -1,4 +1,4 @@
-"""Fewer points where there are more than a surface needs, evenly spaced."""
+"""Thins clouds of more points than a surface needs, evenly spaced."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ MIN_CELL = 1e-12  # of the longest extent: no finer grid is tried
 
 
 def thinned(cloud: PointCloud, max_points: int) -> PointCloud:
-    """`cloud`, finite, with `most` points at most: one a cell of a grid, the one nearest to its middle, so
-    that dense parts lose most and sparse ones hardly any.
+    """`cloud`, finite, with at most `max_points`: in each cell of a grid the one nearest to its centre.
+
+    So dense parts lose many and sparse ones hardly any.
     """
     if len(cloud) <= max_points:
         return cloud
@@ -41,7 +42,7 @@ def thinned(cloud: PointCloud, max_points: int) -> PointCloud:
 
 
 def _cells(points: Float, cell: float) -> Int:
-    """(n,) a number for the cell that each of `points` (n, 3), none negative, is in."""
+    """(n,) the number of the cell of each of `points` (n, 3), none negative."""
     index = np.floor(points / cell).astype(np.int64)
     size = index.max(0) + 1
     return (index[:, 0] * size[1] + index[:, 1]) * size[2] + index[:, 2]

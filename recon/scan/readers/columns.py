@@ -1,4 +1,4 @@
-"""What every reader ends in: named or numbered columns become a PointCloud, rows of text become numbers."""
+"""What all readers share: columns become a PointCloud, rows of text become numbers."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ UNIT_LENGTH_TOLERANCE = 0.02  # of unit normals written with few digits
 
 
 def from_columns(path: Path, columns: Mapping[str, NDArray]) -> PointCloud:
-    """A cloud out of columns (n,) by name, in any case: points, and under the names that occur normals,
-    colours and sensors. Every other column of numbers is one of its values, opacities excepted.
-    Raises ScanError where there is no x, y and z.
+    """Makes a cloud of named columns (n,): points and, if present, normals, colours and sensors.
+
+    Every other column of numbers except opacity is one of its values. Raises ScanError without x, y and z.
     """
     left = {name: array for name, array in columns.items() if array.ndim == 1 and array.dtype.kind in "fiub"}
     points = _triple(left, [("x", "y", "z")])
@@ -54,7 +54,7 @@ def _triple(
     names: list[tuple[str, str, str]],
     kind: Callable[..., DTypeLike] = lambda *_: np.float64,
 ) -> NDArray | None:
-    """The first of the triples of `names` that is there, (n, 3), taken out of `columns`."""
+    """Removes the first triple of `names` that `columns` has and returns it, (n, 3)."""
     found = {name.lower(): name for name in columns}
     for triple in names:
         if all(name in found for name in triple):
@@ -65,7 +65,7 @@ def _triple(
 
 
 def as_colors(values: NDArray) -> Bytes:
-    """Colours (n, 3) as uint8: shares of 1 and 16-bit numbers are scaled, the rest is clipped to 0..255."""
+    """Colours (n, 3) as uint8: shares of 1 and 16-bit numbers are scaled, others clipped to 0..255."""
     if values.dtype.kind == "u":  # as below, in little memory
         out = values.astype(np.uint8)
         for at in range(0, len(out) if values.max(initial=0) > 255 else 0, CHUNK_COLORS):
@@ -82,9 +82,11 @@ def as_colors(values: NDArray) -> Bytes:
 
 
 def from_table(path: Path, table: NDArray) -> PointCloud:
-    """A cloud out of unnamed columns (n, k): x y z first, then triples of normals (unit length) and
-    colours (whole 0..255, or shares of 1) in any order; other columns, as an intensity, are passed over.
-    A triple that is the only one beside x y z and no colour is normals of any length.
+    """Makes a cloud of unnamed columns (n, k): x y z, then normals and colours in any order.
+
+    Normals are triples of unit length, colours of whole numbers 0..255 or shares of 1; other columns, as an
+    intensity, are ignored. A triple that is the only one beside x y z and not a colour is normals of any
+    length. Raises ScanError for fewer than three columns.
     """
     if table.ndim != 2 or table.shape[1] < 3:
         raise ScanError(f"{path} holds an array of shape {table.shape}, wanted rows of at least x y z")
@@ -115,7 +117,7 @@ def _kind(triple: NDArray) -> str | None:
 
 
 class Lines:
-    """The lines of a text stream, counted as they are handed out."""
+    """The lines of a text stream, counted as they are read."""
 
     def __init__(self, lines: Iterable[bytes], number: int = 0) -> None:
         self.number = number  # of the line handed out last, from 1
@@ -131,8 +133,9 @@ class Lines:
 
 
 def load_rows(path: Path, lines: Lines, limit: int | None = None) -> Float:
-    """The next lines of numbers between white space, `limit` at most, as a table (n, k) float64; empty
-    lines and what follows a `#` are passed over. Raises ScanError with the number of a wrong line.
+    """Reads the next lines of numbers separated by white space, at most `limit`, as a table (n, k) float64.
+
+    Empty lines and comments after `#` are skipped. Raises ScanError with the number of an invalid line.
     """
     first = None if limit == 0 else next((line for line in lines if line.split(b"#")[0].strip()), None)
     if first is None:
@@ -151,12 +154,12 @@ def load_rows(path: Path, lines: Lines, limit: int | None = None) -> Float:
 
 
 def whole(word: str | bytes) -> int | None:
-    """The whole number, not negative and no larger than a file's counts can be, that `word` is, if so."""
+    """`word` as a non-negative whole number with at most `MAX_COUNT_DIGITS`, else None."""
     return int(word) if word.isdigit() and word.isascii() and len(word) <= MAX_COUNT_DIGITS else None
 
 
 def reason(error: BaseException) -> str:
-    """What a library's error says, in a line of bearable length."""
+    """The message of a library's error, one line of limited length."""
     lines = str(error).splitlines()
     return lines[0][:MAX_MESSAGE_CHARACTERS] if lines else type(error).__name__
 

@@ -1,4 +1,4 @@
-"""Tables without a format of their own: lines of numbers (xyz, pts, txt, pwn) and numpy's npy and npz."""
+"""Tables without a format: lines of numbers (xyz, pts, txt, pwn) and numpy's npy and npz."""
 
 from __future__ import annotations
 
@@ -46,10 +46,11 @@ NPZ_NAMES = {
 
 
 def read_text(path: Path) -> PointCloud:
-    """Lines of x y z and more between blanks, commas or semicolons (see `from_table`). Ahead of them may
-    stand comments, one line with the number of points and one with the columns' names. In a file of
-    `count` points and as many normals after them (PWN), the lines hold three numbers each.
-    Raises ScanError with the number of the line that is wrong.
+    """Reads lines of x y z and more between blanks, commas or semicolons (see `from_table`).
+
+    Comments, one line with the number of points and one with the columns' names may precede them. A file of
+    `count` points and as many normals after them (PWN) has three numbers per line. Raises ScanError with the
+    number of an invalid line.
     """
     with path.open("rb") as stream:
         head = stream.read(MAX_PREAMBLE_BYTES)
@@ -70,9 +71,10 @@ def read_text(path: Path) -> PointCloud:
 
 
 def read_pts(path: Path) -> PointCloud:
-    """Leica's PTS: a line with the number of points, then as many of x y z, x y z intensity or x y z
-    intensity r g b; several such blocks may follow each other. Without a number it is read as other text is,
-    and other columns are told by their values. Raises ScanError with the number of the line that is wrong.
+    """Reads Leica's PTS: blocks of a line with the number of points, then x y z [intensity [r g b]] lines.
+
+    Without a number it is read as other text, and other columns are recognised by their values. Raises
+    ScanError with the number of an invalid line.
     """
     with path.open("rb") as stream:
         head = stream.read(MAX_PREAMBLE_BYTES)
@@ -105,7 +107,7 @@ def _block(path: Path, table: Float) -> PointCloud:
 
 
 def _count(path: Path, lines: Lines) -> int | None:
-    """The number of points that the next line with a word states; None at the end of the file."""
+    """The number of points that the next non-empty line states; None at the end of the file."""
     words = next((words for line in lines if (words := line.split(b"#")[0].split())), None)
     if words is None:
         return None
@@ -116,7 +118,7 @@ def _count(path: Path, lines: Lines) -> int | None:
 
 
 def _preamble(path: Path, head: bytes) -> tuple[int, int | None, list[str], bytes]:
-    """Lines before the first point, the count and the columns' names found there, and that first line."""
+    """The number of lines before the first point, the count and the columns' names in them, and its line."""
     if b"\0" in head:
         raise ScanError(f"{path} is no text: save it as UTF-8 or ASCII text, or give its format's ending")
     count: int | None = None
@@ -138,7 +140,7 @@ def _preamble(path: Path, head: bytes) -> tuple[int, int | None, list[str], byte
 
 
 def read_npy(path: Path) -> PointCloud:
-    """An array (n, k) as `from_table`, or records with fields x, y, z and more."""
+    """Reads an array (n, k) as `from_table`, or records with fields x, y, z and more. Raises ScanError."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except DAMAGED_FILE_ERRORS as error:
@@ -147,7 +149,7 @@ def read_npy(path: Path) -> PointCloud:
 
 
 def read_npz(path: Path) -> PointCloud:
-    """Arrays called points, normals and colors, (n, 3) each, or a single one as in `read_npy`."""
+    """Reads arrays points, normals and colors, (n, 3), or a single one as `read_npy`. Raises ScanError."""
     try:
         _check_members(path)
         with np.load(path, allow_pickle=False) as file:

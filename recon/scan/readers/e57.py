@@ -1,7 +1,6 @@
 """E57, the exchange format of terrestrial scanners: scans with their poses, in metres.
 
-Format: ASTM E2807. pye57, an optional package, brings the reference library that reads it; points are
-handed on a part at a time.
+Format: ASTM E2807. pye57, an optional package, provides the reference library; points are read in chunks.
 """
 
 from __future__ import annotations
@@ -27,9 +26,13 @@ GRID_FIELDS = {"rowIndex", "columnIndex"}
 
 
 def read_e57(path: Path) -> PointCloud:
-    """The valid points of all scans of an E57 file in its world frame, metres; with normals, colours and
-    intensity, and with the place of the scanner where the poses tell it. Raises ScanError, and
-    MissingLibraryError without pye57.
+    """Reads the valid points of all scans of an E57 file, in its world frame, metres.
+
+    They have normals, colours and intensity, and the scanner's position if the poses tell it.
+
+    Raises:
+        ScanError: the file is damaged or empty.
+        MissingLibraryError: pye57 is not installed.
     """
     try:
         from pye57 import libe57
@@ -55,8 +58,10 @@ def read_e57(path: Path) -> PointCloud:
 
 
 def _read(path: Path, libe57: Any, file: Any, scan: Any, moved: bool) -> PointCloud:
-    """The scan of a node. Its scanner stood at its origin, unless that means nothing: no scan of the file
-    is `moved`, its points are on no grid and not told by angles. Such a one is many scans as a rule.
+    """Reads the scan of a node.
+
+    Its scanner stood at its origin, unless that is meaningless, as in a merger of many scans: no scan of the
+    file is `moved`, and the points are neither on a grid nor in spherical coordinates.
     """
     fields = libe57.StructureNode(scan["points"].prototype())
     plain = {name.partition(":")[2] or name: name for name in _children(fields)}  # without prefixes
@@ -114,7 +119,7 @@ def _children(node: Any) -> list[str]:
 
 
 def _pose(scan: Any) -> Float:
-    """The matrix (4, 4) of a scan into the world."""
+    """The matrix (4, 4) from a scan to the world."""
     matrix = np.eye(4)
     pose = scan["pose"] if scan.isDefined("pose") else None
     if pose is not None and pose.isDefined("rotation"):
@@ -130,13 +135,13 @@ def _stack(columns: dict[str, NDArray], names: tuple[str, ...]) -> Float:
 
 
 def _from_spherical(distance: Float, azimuth: Float, elevation: Float) -> Float:
-    """(n, 3) places at `distance` (n,), by angles in radians (n,)."""
+    """(n, 3) points from distances (n,), azimuths (n,) and elevations (n,) in radians."""
     flat = distance * np.cos(elevation)
     return np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), distance * np.sin(elevation)], axis=1)
 
 
 def _brightest(scan: Any, fields: Any) -> float:
-    """The largest value of a colour that the file states."""
+    """The maximum value of a colour that the file states."""
     limits = scan["colorLimits"] if scan.isDefined("colorLimits") else None
     if limits is not None and limits.isDefined("colorRedMaximum"):
         stated = limits["colorRedMaximum"].value()

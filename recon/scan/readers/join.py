@@ -1,4 +1,4 @@
-"""Several clouds of one scene as one."""
+"""Joins several clouds of one scene."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ log = logging.getLogger("recon")
 
 
 def join(clouds: Sequence[PointCloud], source: str) -> PointCloud:
-    """The points of `clouds`, at least one, in their order. What only some of them have, as normals, is
-    left out, and a log line says so. Raises ScanError where they state different units.
+    """Joins `clouds`, at least one, in their order.
+
+    Attributes that only some of them have are dropped, which is logged. Raises ScanError if they state
+    different units.
     """
     if len(clouds) == 1:
         return clouds[0]

@@ -1,8 +1,8 @@
 """LAS, the format of airborne and mobile scanners, and LAZ, its compressed form.
 
-Format: ASPRS LAS 1.4 R15, https://github.com/ASPRSorg/LAS. laspy reads the records and lazrs unpacks
-them, a part at a time: memory is what the result needs and little more. What they would believe of a
-header is checked against the file's size first.
+Format: ASPRS LAS 1.4 R15, https://github.com/ASPRSorg/LAS. laspy reads the records and lazrs unpacks them, in
+chunks: memory is little more than the result needs. Header fields that they trust are checked against the
+file's size first.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ COMPRESSED_BIT = 0x80  # of the point format
 
 
 def read_las(path: Path) -> PointCloud:
-    """The points of a LAS or LAZ file, but for those it flags as withheld, which means deleted; with
-    colours, and with those of `SCALARS` that are not zero throughout. Raises ScanError.
+    """Reads the points of a LAS or LAZ file, except those flagged as withheld, which means deleted.
+
+    They have colours, and those of `SCALARS` that are not zero throughout. Raises ScanError.
     """
     import laspy
 
@@ -52,7 +53,7 @@ def read_las(path: Path) -> PointCloud:
 
 
 def _check_header(path: Path, stream: BinaryIO) -> None:
-    """The header is whole, and the records and points that it counts have room in the file."""
+    """Checks that the header is complete, and its records and points fit into the file."""
     size = path.stat().st_size
     head = stream.read(HEADER_SIZES[-1])
     minor = head[25] if len(head) > 25 else 0
@@ -71,7 +72,7 @@ def _check_header(path: Path, stream: BinaryIO) -> None:
 
 
 def _check_chunks(path: Path, stream: BinaryIO, header: Any) -> None:
-    """The table of a LAZ file's chunks, and the points that it counts, have room in the file."""
+    """Checks that a LAZ file's chunk table and points fit into the file."""
     import lazrs
 
     size, start = path.stat().st_size, header.offset_to_point_data
@@ -109,8 +110,9 @@ def _check_chunks(path: Path, stream: BinaryIO, header: Any) -> None:
 
 
 def _layers(record: bytes) -> int:
-    """The number of layers that each chunk states the lengths of: LAZ keeps the formats of LAS 1.4 in
-    such, one or more for each item of a point.
+    """The number of layers whose sizes each chunk states.
+
+    LAZ stores the point formats of LAS 1.4 in layers, one or more for each item of a point.
     """
     count = struct.unpack_from("<H", record, 32)[0]
     items = struct.iter_unpack("<HHH", record[34 : 34 + 6 * count])

@@ -1,4 +1,4 @@
-"""Meshes as scans: OBJ, STL and GLB read by trimesh, OFF, and points drawn from a mesh's surface."""
+"""Meshes as scans: OBJ, STL and GLB read by trimesh, OFF, and points sampled on a mesh."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ MAX_INDEX = 1 << 53  # that float64 holds exactly
 
 
 def sample_surface(mesh: Mesh, count: int, seed: int = 0, source: str = "the mesh") -> PointCloud:
-    """`count` points uniform by area on `mesh`, with the normals of their faces, and colours between
-    those of the corners where it has any. Raises ScanError for a mesh without area.
+    """Samples `count` points uniformly by area, with face normals and interpolated colours, if any.
+
+    Raises ScanError for a mesh without area.
     """
     used = mesh.vertices[mesh.faces]
     if not (np.abs(used) < MAX_COORDINATE).all():
@@ -58,7 +59,7 @@ def mesh_of(
     colors: Bytes | None = None,
     values: Mapping[str, Float] = MappingProxyType({}),
 ) -> Mesh:
-    """The Mesh of a file. Raises ScanError where a face names a vertex that is not there."""
+    """The Mesh of a file. Raises ScanError if a face has an invalid vertex index."""
     if len(faces) and not 0 <= faces.min() <= faces.max() < len(vertices):
         wrong = int(faces.min() if faces.min() < 0 else faces.max())
         raise ScanError(f"{path} is damaged: a face names vertex {wrong:,} (from 0) of {len(vertices):,}")
@@ -66,7 +67,7 @@ def mesh_of(
 
 
 def fans(corners: NDArray) -> Int:
-    """Polygons as triangles (m, 3): `corners` is (n, k), or (n,) of arrays of different lengths."""
+    """Triangulates polygons: `corners` (n, k), or (n,) arrays of different lengths, become (m, 3)."""
     if corners.dtype != object:
         corners = corners.astype(np.int64)
         if corners.shape[1] == 3:
@@ -79,9 +80,7 @@ def fans(corners: NDArray) -> Int:
 
 
 def read_obj(path: Path) -> Mesh | PointCloud:
-    """An OBJ file; without faces the cloud of its `v` and `vn` lines. Vertices at equal places, split
-    for textures, become one.
-    """
+    """Reads an OBJ file, without faces as a cloud of its `v` and `vn` lines; merges coincident vertices."""
     text = path.read_bytes()
     if re.search(rb"(?m)^\s*f\s", text):
         return _trimesh(path, normals=bool(re.search(rb"(?m)^\s*vn\s", text)))
@@ -94,14 +93,14 @@ def read_obj(path: Path) -> Mesh | PointCloud:
 
 
 def _after(keyword: bytes, text: bytes) -> Iterator[bytes]:
-    """Line for line what follows `keyword`, nothing where the line starts with another word."""
+    """The rest of each line that starts with `keyword`, empty for other lines."""
     for line in text.splitlines():
         word, _, rest = line.strip().partition(b" ")
         yield rest if word == keyword else b""
 
 
 def read_stl(path: Path) -> Mesh:
-    """An STL file, text or binary; corners at equal places become one vertex."""
+    """Reads an STL file, text or binary; coincident corners are merged."""
     with path.open("rb") as stream:
         head = stream.read(1024)
     if not (head.lstrip().startswith(b"solid") and b"\0" not in head):
@@ -113,7 +112,7 @@ def read_stl(path: Path) -> Mesh:
 
 
 def read_off(path: Path) -> Mesh | PointCloud:
-    """An OFF file, with its normals (NOFF) and colours (COFF); one without faces is a cloud."""
+    """Reads an OFF file, with its normals (NOFF) and colours (COFF); without faces as a cloud."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         lines = Lines(stream)
@@ -147,7 +146,7 @@ def read_off(path: Path) -> Mesh | PointCloud:
 
 
 def _off_faces(path: Path, stream: BinaryIO, lines: Lines, count: int) -> NDArray:
-    """Polygons (n, k), or (n,) of arrays where they differ: a line has their number of corners first."""
+    """Polygons (n, k), or (n,) of arrays if they differ; each line starts with its number of corners."""
     at, number = stream.tell(), lines.number
     try:
         rows = load_rows(path, lines, count)
@@ -173,9 +172,7 @@ def _off_faces(path: Path, stream: BinaryIO, lines: Lines, count: int) -> NDArra
 
 
 def read_glb(path: Path) -> Mesh:
-    """A binary glTF scene as one mesh, its nodes' transforms applied. Vertices at equal places become
-    one.
-    """
+    """Reads a binary glTF scene as one mesh, with transforms applied and coincident vertices merged."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         head = stream.read(20)
@@ -196,7 +193,7 @@ def read_glb(path: Path) -> Mesh:
 
 
 def _trimesh(path: Path, normals: bool = False) -> Mesh:
-    """What trimesh finds in a file, as one mesh; `normals` says whether the file gives any."""
+    """What trimesh reads from a file, as one mesh; `normals`: whether the file has any."""
     import trimesh  # here, as it takes a while, and most files do without
 
     options: dict[str, Any] = {"skip_materials": True} if path.suffix.lower() == ".obj" else {}
@@ -237,7 +234,7 @@ def _placed(scene: Any, node: str, normals: bool) -> Mesh | None:
 
 
 def _merged(mesh: Mesh) -> Mesh:
-    """Vertices at exactly equal places as one, at the place of the first; normals that then differ go."""
+    """Merges vertices with equal coordinates, into the first of each; their normals are dropped."""
     order = np.lexsort(mesh.vertices.T)
     ranked = mesh.vertices[order]
     new = np.ones(len(order), bool)

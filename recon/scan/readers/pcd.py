@@ -21,9 +21,10 @@ MAX_LZF_RATIO = 88  # a reference of 3 bytes stands for 264 at most
 
 
 def read_pcd(path: Path) -> PointCloud:
-    """The points of a PCD file, those without a depth as NaN, in the file's order; normals, packed colours
-    and other scalars with them. The viewpoint moves no point: it is where the sensor stood among them, as
-    in the library's own estimate of normals. Raises ScanError.
+    """Reads a PCD file, with normals, colours and other scalars; points without a depth are NaN.
+
+    The viewpoint moves no point: it is the sensor's position among them, as in the library's own estimate of
+    normals. Raises ScanError.
     """
     with path.open("rb") as stream:
         head = stream.read(MAX_HEADER_BYTES)
@@ -54,7 +55,7 @@ def read_pcd(path: Path) -> PointCloud:
 
 
 def _header(path: Path, head: bytes) -> tuple[dict[str, list[str]], int]:
-    """Its lines by their first word, and the byte after it."""
+    """The header's lines by their first word, and the offset of the byte after it."""
     header: dict[str, list[str]] = {}
     at = 0
     for line in head.splitlines(keepends=True):
@@ -68,7 +69,7 @@ def _header(path: Path, head: bytes) -> tuple[dict[str, list[str]], int]:
 
 
 def _row_type(header: dict[str, list[str]]) -> np.dtype:
-    """The record of one point; padding and fields of several values have names without meaning."""
+    """The record of one point; padding and fields of several values get meaningless names."""
     names, sizes, types = (header[key] for key in ("FIELDS", "SIZE", "TYPE"))
     counts = header.get("COUNT", ["1"] * len(names))
     fields = []
@@ -126,10 +127,11 @@ def _compressed(path: Path, row: np.dtype, count: int, start: int, _: int) -> di
 
 
 def unpack_lzf(path: Path, packed: bytes, size: int) -> bytes:
-    """The `size` bytes of an LZF stream (the format of Marc Lehmann's LibLZF): a control byte below 32 is
-    followed by that many bytes and one more to copy; any other holds in its upper three bits the length
-    less 2 of a repetition (7: the next byte adds to it), and in the lower five, with one more byte, its
-    distance back less 1. Raises ScanError where that does not come out at `size`.
+    """Unpacks an LZF stream of Marc Lehmann's LibLZF into `size` bytes. Raises ScanError if the size differs.
+
+    A control byte below 32 precedes that many and one more literal bytes. The upper three bits of any other
+    are the length less 2 of a repetition (7: the next byte is added), the lower five and one more byte its
+    distance back less 1.
     """
     out = bytearray(size)
     at, to, end = 0, 0, len(packed)
@@ -166,7 +168,7 @@ def unpack_lzf(path: Path, packed: bytes, size: int) -> bytes:
 
 
 def _unpacked(column: NDArray, kind: np.dtype) -> dict[str, NDArray]:
-    """Colours 0xRRGGBB, kept in 32 bits that claim to be a float or an integer."""
+    """Colours 0xRRGGBB, stored in 32 bits that claim to be a float or an integer."""
     with np.errstate(all="ignore"):  # a damaged file's numbers fit no integer: its colours mean nothing
         bits = column.astype(np.float32).view(np.uint32) if kind.kind == "f" else column.astype(np.int64)
     return {name: bits >> shift & 255 for name, shift in (("red", 16), ("green", 8), ("blue", 0))}

@@ -1,8 +1,8 @@
 """PLY, the format of most scans: text or binary of either byte order, points or polygons.
 
-plyfile reads the header, and the rows that differ in length; rows of one length, which big files
-have, are mapped from the disk or parsed by numpy at once. Nothing is allocated before the header's
-counts are found to fit the file's size.
+plyfile reads the header, and rows that differ in length; rows of one length, as in big files, are mapped from
+the disk or parsed by numpy at once. Nothing is allocated before the header's counts are found to fit the
+file's size.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ class _Header:
 
 
 def read_ply(path: Path) -> PointCloud | Mesh:
-    """The points of a PLY file, or its mesh where it has faces; polygons are cut into triangles. The camera
-    that the Point Cloud Library writes is where the sensor of all points stood.
-    Raises ScanError for whatever does not hold what its header says.
+    """Reads the points of a PLY file, or its mesh if it has faces; polygons are triangulated.
+
+    The camera that the Point Cloud Library writes is the position of all points' sensor. Raises ScanError if
+    the content does not match the header.
     """
     size = path.stat().st_size
     header = _read_header(path)
@@ -73,7 +74,7 @@ def read_ply(path: Path) -> PointCloud | Mesh:
 
 
 def _camera(columns: Columns, count: int) -> Float | None:
-    """Where the camera stands, `count` times; None for one that is only the default at the origin."""
+    """The camera's position, `count` times; None if it is only the default at the origin."""
     if not columns.keys() >= {*CAMERA_PLACE, "viewporty"}:
         return None
     place = np.array([columns[name][0] for name in CAMERA_PLACE], np.float64)
@@ -109,7 +110,7 @@ def _read_header(path: Path) -> _Header:
 
 
 def _check_counts(path: Path, header: _Header, size: int) -> None:
-    """Every element's rows, at their least length, have room in the file."""
+    """Checks that every element's rows, at their minimum length, fit into the file."""
     left = size - header.start
     for element, count in header.elements:
         if header.text:

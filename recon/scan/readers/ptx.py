@@ -1,8 +1,8 @@
 """PTX, Leica's text format of gridded scans, each with the matrix that registers it.
 
-Format, for each scan of a file: the grid's columns and its rows, a line each; the scanner's place and axes,
-four lines; the matrix, four lines, for points as rows: the last one is the translation; then columns times
-rows lines of x y z intensity, or x y z intensity r g b.
+Each scan has the grid's columns and its rows, a line each; the scanner's position and axes, four lines; the
+matrix, four lines, for points as row vectors: the last line is the translation; then columns times rows lines
+of x y z intensity, or x y z intensity r g b.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ MIN_LINE_BYTES = 8  # four digits and what ends each
 
 
 def read_ptx(path: Path) -> PointCloud:
-    """The points of all scans of a PTX file, registered, without the places of the grid that gave none;
-    with intensity, colours, and where the scanner stood: what its origin becomes. Raises ScanError.
+    """Reads the points of all scans of a PTX file, registered, without empty grid cells.
+
+    They have intensity, colours, and the scanner's position: the transformed origin. Raises ScanError.
     """
     size = path.stat().st_size
     clouds = []
@@ -58,7 +59,7 @@ def read_ptx(path: Path) -> PointCloud:
 
 
 def _header(path: Path, lines: Lines) -> list[Float] | None:
-    """The numbers of a scan's first lines, line for line; None at the end of the file."""
+    """The numbers of a scan's header, line by line; None at the end of the file."""
     header: list[Float] = []
     for line in lines:
         words = line.split()

@@ -1,4 +1,4 @@
-"""The unit of coordinates out of what georeferenced files say of their coordinate system.
+"""The unit of coordinates in the coordinate system of georeferenced files.
 
 Formats: OGC 19-008r4 (GeoTIFF keys), OGC 12-063r5 and 18-010r7 (WKT, versions 1 and 2).
 """
@@ -25,7 +25,7 @@ TOKEN = re.compile(r'"((?:[^"]|"")*)"|([\[(])|([\])])|,|([^\s,\[\]()"]+)')
 
 
 def unit_of_geotiff(keys: Mapping[int, int]) -> str | None:
-    """The unit that GeoTIFF's `keys` state for the plane; None where they do not."""
+    """The horizontal unit that GeoTIFF's `keys` state, if any."""
     if keys.get(MODEL_TYPE_KEY) == GEOGRAPHIC_MODEL:
         return "degree"
     return _same(
@@ -34,9 +34,7 @@ def unit_of_geotiff(keys: Mapping[int, int]) -> str | None:
 
 
 def unit_of_wkt(text: str) -> str | None:
-    """The unit that the well-known text of a coordinate system states for the plane; None where it does
-    not.
-    """
+    """The horizontal unit that the well-known text of a coordinate system states, if any."""
     nodes = list(_nodes(text))
     plane = next((node for node in nodes if node[0] in PROJECTED_CRS), None)
     if plane is None:
@@ -52,7 +50,7 @@ def _same(plane: str | None, height: str | None) -> str | None:
 
 
 def _nodes(text: str) -> list[list[Any]]:
-    """Every KEYWORD[...] of the text as a list of its keyword and what is in the brackets."""
+    """Every KEYWORD[...] of the text, as a list of its keyword and the content of its brackets."""
     nodes: list[list[Any]] = []
     open_nodes: list[list[Any]] = [[]]
     for quoted, begin, end, word in TOKEN.findall(text):
@@ -70,7 +68,7 @@ def _nodes(text: str) -> list[list[Any]]:
 
 
 def _unit(node: list[Any]) -> str | None:
-    """What a coordinate system's own UNIT says, or that of its axes."""
+    """The UNIT of a coordinate system or, without one, of its axes."""
     axes = [part for part in node if isinstance(part, list) and part[0] == "AXIS"]
     for part in (part for parent in (node, *axes) for part in parent):
         if isinstance(part, list) and part[0] in ("UNIT", "LENGTHUNIT") and len(part) > 2:
