@@ -62,6 +62,7 @@ def scheduler() -> Iterator[str]:
         resources={"GPU": 1},
     ) as there:
         yield there.scheduler_address
+    cluster._server(1).close()  # of this process, which the worker is in
 
 
 def test_results_come_back_where_nothing_is_shared(done: Done, scheduler: str, tmp_path: Path) -> None:
