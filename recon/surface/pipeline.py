@@ -77,7 +77,7 @@ def reconstruct(
     """
     config.check()
     if preview and not run:
-        raise UsageError("a preview is written to a run folder: give one, too")
+        raise UsageError("a preview needs a run folder: give one, too")
     board = None
     if tensorboard:
         check_plots()

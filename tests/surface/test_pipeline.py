@@ -121,7 +121,7 @@ def test_saved_and_loaded_it_is_the_same(result: recon.Reconstruction, tmp_path:
     assert np.array_equal(loaded.distance(points), result.distance(points))
     assert np.array_equal(loaded.mesh(40).vertices, result.mesh(40).vertices)
     assert (tmp_path / "run" / "history.csv").read_text().startswith("step,seconds,rate,loss,surface")
-    with pytest.raises(ScanError, match="no run folder"):
+    with pytest.raises(ScanError, match="not a run folder"):
         recon.load(tmp_path)
 
 

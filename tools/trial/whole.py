@@ -33,7 +33,7 @@ STAGES = (
     (reconstruction, "trimmed"),
     (reconstruction, "with_attributes"),
     (conversion, "write_mesh"),
-    (conversion, "facts"),
+    (conversion, "mesh_statistics"),
 )
 
 
