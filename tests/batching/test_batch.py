@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from folder_scans import BAD, GOOD, OPTIONS, TINY, Done, table, tree
+from schemas import printed
 from shapes import sphere
 
 import recon
@@ -92,7 +93,7 @@ def test_given_again_it_does_what_is_left_and_what_changed(
     command = ["batch", str(again.scans), str(again.out), "--config", str(config), "--jobs", "2", "--json"]
     assert main([*command, *OPTIONS]) == 3
     shown = capsys.readouterr()
-    states = {row["scan"]: row["state"] for row in json.loads(shown.out)["scans"]}
+    states = {row["scan"]: row["state"] for row in printed("batch", shown.out)["scans"]}
     assert states.pop("ring.npy") == "done before"
     changed = {name for name, state in states.items() if state == "done"}
     assert changed == {"ball.npy", "parts/ball.xyz", "parts/box.csv", "two.xyz"}

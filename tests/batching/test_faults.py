@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from folder_scans import BAD, GOOD, OPTIONS, TINY, Done, make_scans, scan_processes, start, table, tree
+from schemas import printed
 from shapes import sphere
 from waiting import PATIENCE, eventually
 
@@ -170,7 +171,7 @@ def test_a_folder_that_cannot_be_read_is_reported_and_the_rest_goes_on(
     close(again.scans / "parts")
     assert main(["batch", str(again.scans), str(again.out), "--json", *OPTIONS]) == 3
     shown = capsys.readouterr()
-    rows = {row["scan"]: row for row in json.loads(shown.out)["scans"]}
+    rows = {row["scan"]: row for row in printed("batch", shown.out)["scans"]}
     assert rows["ball.npy"]["state"] == "done" and rows["ring.npy"]["state"] == "done before"
     assert set(rows) == {"ball.npy", "parts/", "ring.npy"}
     assert (rows["parts/"]["state"], rows["parts/"]["mesh"]) == ("failed", None)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from schemas import printed
 from waiting import PATIENCE
 
 import recon
@@ -31,7 +32,7 @@ def test_mesh_info_eval_and_query_work_together(
     scan, out, run = data / "coupling.ply", tmp_path / "coupling.obj", tmp_path / "run"
     assert main(["mesh", str(scan), "-o", str(out), "--run", str(run), "--json", *SMALL]) == 0
     shown = capsys.readouterr()
-    summary = json.loads(shown.out)
+    summary = printed("mesh", shown.out)
     assert summary["watertight"] and summary["faces"] > 1000
     assert summary["scan_to_mesh"]["mean"] < 0.01 * summary["diagonal"]
     assert 0 < summary["volume"] < summary["area"] ** 1.5 and summary["holes"] == []
@@ -39,15 +40,17 @@ def test_mesh_info_eval_and_query_work_together(
     assert f"{summary['faces']:,} faces, watertight" in shown.err
 
     assert main(["info", str(out), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["faces"] == summary["faces"]
+    assert printed("info", capsys.readouterr().out)["faces"] == summary["faces"]
 
     assert main(["eval", str(out), str(data / "coupling_reference.ply"), "--samples", "5000", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["distance"]["both"]["mean"] < 50
+    assert printed("eval", capsys.readouterr().out)["distance"]["both"]["mean"] < 50
 
-    assert main(["query", str(run), str(out), "-o", str(tmp_path / "q.csv"), "--quiet"]) == 0
+    assert main(["query", str(run), str(out), "-o", str(tmp_path / "q.csv"), "--json"]) == 0
+    assert printed("query", capsys.readouterr().out)["output"] == str(tmp_path / "q.csv")
     table = np.loadtxt(tmp_path / "q.csv", delimiter=",", skiprows=1)
     assert np.abs(table[:, 3]).mean() < 0.01 * summary["diagonal"]  # the mesh's own points
-    assert capsys.readouterr().out == ""
+    assert main(["query", str(run), str(out), "--json"]) == 0
+    assert printed("query", capsys.readouterr().out)["distance"] == pytest.approx(table[:, 3], abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +206,7 @@ def test_several_scans_are_one(data: Path, tmp_path: Path, capsys: pytest.Captur
         np.save(scan, np.hstack([half.points, half.normals]))
     everything = ["--set", "scan.outliers=off"]
     assert main(["mesh", *scans, "-o", str(tmp_path / "m.ply"), "--json", *SMALL, *everything]) == 0
-    summary = json.loads(capsys.readouterr().out)
+    summary = printed("mesh", capsys.readouterr().out)
     assert summary["scan"] == scans
     assert summary["points"] == len(cloud)
 

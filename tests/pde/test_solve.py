@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from schemas import printed
 
 from recon import pde
 from recon.cli.main import main
@@ -34,7 +34,7 @@ def solve(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Solve:
         given = [str(argument) for argument in arguments]
         quiet = ["--json", "--quiet", "-o", str(tmp_path / out), "--set", f"fit.steps={steps}"]
         assert main(["solve", problem, *given, *SMALL, *quiet]) == 0
-        return json.loads(capsys.readouterr().out)
+        return printed("solve", capsys.readouterr().out)
 
     return run
 

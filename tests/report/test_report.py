@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ import pytest
 import torch
 from browser import Browser, chromium
 from numpy.typing import NDArray
+from schemas import printed
 from scipy.ndimage import binary_dilation
 from shapes import half_sphere, torus
 
@@ -60,7 +63,9 @@ def run(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
     assert main([*command, *settings, "--resolution", "64", "--quiet"]) == 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scene, "MAX_FACES", 3000)
-        assert main(["report", str(folder / "run"), "--quiet"]) == 0
+        with redirect_stdout(io.StringIO()) as shown:
+            assert main(["report", str(folder / "run"), "--quiet", "--json"]) == 0
+    assert printed("report", shown.getvalue())["bytes"] > 0
     return folder / "run"
 
 
@@ -208,8 +213,8 @@ def test_a_users_mistake_is_one_line_and_writes_nothing(
         assert sorted(tmp_path.rglob("*")) == before
         return shown.err
 
-    assert "not a run folder" in said(str(tmp_path))
-    assert "not a run folder" in said(str(tmp_path / "none"))
+    assert "no run folder" in said(str(tmp_path))
+    assert "no run folder" in said(str(tmp_path / "none"))
     assert "report.html exists" in said(str(run))
     assert "no folder" in said(str(run), "-o", str(tmp_path / "none" / "page.html"))
     (tmp_path / "index.html").touch()

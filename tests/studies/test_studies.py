@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from schemas import printed
 
 from recon.cli import study as study_command
 from recon.cli.main import main
@@ -97,7 +97,7 @@ def test_a_study_is_a_folder_with_a_page_a_table_and_figures(
     command = ["study", "init", "-o", str(out), "--size", "8", "--steps", "2", "--json", "--quiet"]
     command += ["--threads", "1"]
     assert main(command) == 0
-    summary = json.loads(capsys.readouterr().out)
+    summary = printed("study", capsys.readouterr().out)
     page = Path(summary["page"]).read_text(encoding="utf-8")
     assert "recon study init -o" in page and page.count("data:image/png") == 3
     assert "http" not in page and "src=" in page
