@@ -55,7 +55,7 @@ def _simplified(result: Reconstruction, mesh: Mesh) -> Mesh:
     fewer = result.mesh(faces=MAX_FACES)
     if len(fewer.faces) <= 1.1 * MAX_FACES:
         return fewer
-    settings = result.config.mesh  # one that cannot be simplified: a coarser one, its faces by the square
+    settings = result.config.mesh  # could not be simplified: mesh coarser, faces go by the square
     resolution = settings.resolution or settings.finest
     return result.mesh(max(16, int(resolution * np.sqrt(MAX_FACES / len(mesh.faces)))), faces=None)
 

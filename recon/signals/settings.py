@@ -6,8 +6,8 @@ from recon.base.settings import StagedConfig, setting
 from recon.field.settings import FieldConfig
 from recon.training.settings import FitConfig
 
-# Highest over lowest frequency of the first layer's units, for sounds: at spread, and such that the fastest
-# unit turns by two thirds of Nyquist's π rad from a sample to the next; faster ones swing between samples.
+# Of the first layer for sounds: highest over lowest frequency; rad from a sample to the next of the highest,
+# two thirds of Nyquist's π, as higher ones oscillate between samples.
 MAX_AUDIO_SPREAD, AUDIO_PHASE_PER_SAMPLE = 300.0, 2.1
 
 

@@ -22,7 +22,7 @@ from recon.spaces.picture_sampler import Pictures
 from recon.training.optimizers import Muon
 
 MAX_OUTPUT_PIXELS = 1 << 26
-# Of refining: the step in sizes of a parameter, the weight of the way from the prediction.
+# Learning rate in magnitudes of a parameter; weight of the squared distance from the prediction.
 REFINE_RATE, REFINE_PENALTY = 3e-2, 0.1
 
 

@@ -17,8 +17,7 @@ from recon.field.siren import Siren
 from recon.spaces.encoders import Observation, bare_linear, make_encoder
 from recon.spaces.settings import SpaceConfig
 
-# Of what the hypernetwork adds at the start, over latents: standard deviation in a parameter's size.
-INITIAL_VARIATION = 0.1
+INITIAL_VARIATION = 0.1  # standard deviation of predicted parameters over latents, in their magnitudes
 
 
 class _Parts(nn.Module):

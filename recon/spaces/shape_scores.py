@@ -39,7 +39,7 @@ CONTEXTS = {
     "30, all round": (30, True),
     "300, all round": (300, True),
 }
-Completed = Callable[[int, Tensor], Tensor]  # (which shape, x (n, 3)) → truncated_distances (n,)
+Completed = Callable[[int, Tensor], Tensor]  # (which shape, x (n, 3)) → truncated distances (n,)
 
 
 def scores(space: Learned, progress: ProgressCallback = no_progress, seed: int = 2_000_003) -> dict[str, Any]:

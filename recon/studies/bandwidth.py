@@ -24,7 +24,7 @@ from recon.training.settings import FitConfig
 
 OMEGAS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 CYCLES = (1, 2, 4, 8, 16, 32)  # of the signal from -1 to 1
-# Samples; points from one to the next; how far outside, in half intervals.
+# Samples; points from one to the next; extent beyond [-1, 1] on each side.
 SAMPLE_COUNT, OVERSAMPLING, EXTRAPOLATION = 128, 8, 0.2
 FIELD_WIDTH, HIDDEN_LAYERS, LEARNING_RATE = 64, 2, 1e-3
 REGIONS = ("samples", "between", "beyond")

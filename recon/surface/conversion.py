@@ -34,7 +34,7 @@ MIN_MEASURED_POINTS = 50_000  # points of the scan whose distance to the mesh is
 
 @contextmanager
 def run_folder(named: str | Path | None, out: Path) -> Iterator[Path]:
-    """The run folder `named`, or a temporary one beside `out` that only a killed process leaves behind."""
+    """The run folder `named`, or a temporary one beside `out` that interrupted processes leave."""
     if named:
         yield Path(named)
         return
@@ -93,9 +93,7 @@ def convert(
     made = {**(origin or {}), "inputs": [fingerprint(scan) for scan in scans]}
     seconds = {"read": time.monotonic() - start}
 
-    from recon.surface.pipeline import (
-        reconstruct,  # here, because what cannot be read is to be said without PyTorch
-    )
+    from recon.surface.pipeline import reconstruct  # here: unreadable files are reported without PyTorch
 
     def trained() -> "Reconstruction":
         return reconstruct(

@@ -37,8 +37,7 @@ from recon.training.trainer import Callback, fit
 
 NOISE_PROGRESS, SPACE_PROGRESS = 0.75, 0.85  # of the preparation, at which these stages begin
 IMAGE_SECONDS = 30.0  # between images for TensorBoard without a preview
-# Points of the scan kept with the reconstruction, to tell its parts from ghosts, where it ends and what
-# colours it has: about two a vertex of a mesh at 512 samples a side.
+# Points kept with the reconstruction for parts, trimming and colours: two a vertex at 512 samples a side.
 MAX_SCAN_POINTS = 2_000_000
 
 log = logging.getLogger("recon")

@@ -48,7 +48,7 @@ class Preview:
     def __call__(self, progress: Progress) -> None:
         """Show the field, if it is time."""
         if progress.is_last:
-            if progress.share < 1:  # stopped: who stops it does not wait
+            if progress.share < 1:  # interrupted: do not keep the user waiting
                 return
         elif time.monotonic() - self.last_shown < self.seconds:
             return

@@ -20,7 +20,7 @@ def save_snapshot(snapshot: Snapshot, path: Path) -> None:
     """Write `snapshot` atomically, replacing an older one. Raises OutputError if the disk refuses."""
     values = {f.name: getattr(snapshot, f.name) for f in dataclasses.fields(snapshot)}
     content = io.BytesIO()
-    torch.save(values, content)  # which does not say of a file that the disk is full
+    torch.save(values, content)  # in memory: on a file it does not report a full disk
     with atomic_path(path, overwrite=True) as temporary:
         temporary.write_bytes(content.getbuffer())
 

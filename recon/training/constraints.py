@@ -19,9 +19,8 @@ from recon.field.jet import VALUE, Jet, Order
 from recon.field.kernels.jets import jet_loss_gradient
 from recon.field.siren import Siren
 
-Samples = tuple[
-    Tensor, ...
-]  # points (n, m), or n groups (n, s, m); then what the integrand asks for, n rows each
+# Points (n, m), or n groups (n, s, m); then further arguments of the integrand, n rows each.
+Samples = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)

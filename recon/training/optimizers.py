@@ -88,10 +88,10 @@ class Muon:
         flat.addcdiv_(first, scale.div_(rate / first_share), value=-1)
 
 
-# Momentum, mean square and number of steps, by the names that PyTorch's Adam has for them, too.
+# Momentum, mean square and number of steps, and their names in PyTorch's Adam.
 _ADAM_NAMES = {"first": "exp_avg", "second": "exp_avg_sq", "count": "step"}
 
-# Of the odd quintics the one that brings [0.003, 1] nearest to 1, then what it leaves, and so on.
+# The odd quintic that maps [0.003, 1] nearest to 1, then that for its image, and so on.
 _POLAR_EXPRESS_COEFFICIENTS = (
     (8.3837, -24.7659, 18.3571),
     (4.0434, -3.0114, 0.5695),

@@ -17,7 +17,7 @@ from recon.training.optimizers import make_optimizer
 from recon.training.settings import FitConfig
 from recon.training.task import DerivedTask, Fitted, Task, gradient_by_autograd
 
-Number = float | Tensor  # on a GPU a tensor without dimensions, which a recording can read anew
+Number = float | Tensor  # on a GPU a scalar tensor, which a captured graph reads anew
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Steps:
         record: Callable[[Work], Work] | None = None,
     ) -> None:
         self.task = task
-        self.step = Step(field, task, config)  # which knows nothing of its recording: both go with the last
-        self.optimizer = self.step.optimizer  # of these Steps, and what they hold of a GPU is free again
+        self.step = Step(field, task, config)  # no reference to its capture, so that both are freed
+        self.optimizer = self.step.optimizer
         if record is None and field.flat.is_cuda:
             record = partial(CudaGraph, device=field.flat.device)
         self.record = record

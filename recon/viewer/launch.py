@@ -58,7 +58,7 @@ def show(paths: Sequence[str | Path], kind: str, color: str, direction: Vector, 
 
     Raises ScanError for what is not there, MissingLibraryError if Open3D does not start.
     """
-    from recon.viewer.scene import Scene  # here, because the process that opens the window's does without
+    from recon.viewer.scene import Scene  # here: the parent process does not need it
     from recon.viewer.stage import Stage
 
     check_screen()

@@ -22,9 +22,7 @@ from recon.render.ray_casting import BODY_COLOR, FACE_BACK_COLOR, SUPERSAMPLING,
 from recon.viewer.open3d_parts import PICTURE_LUX, faces_of, light, tensor
 
 SRGB_LEVELS = np.arange(256) / 255
-SRGB_TO_LINEAR = np.where(
-    SRGB_LEVELS <= 0.04045, SRGB_LEVELS / 12.92, ((SRGB_LEVELS + 0.055) / 1.055) ** 2.4
-)  # of sRGB
+SRGB_TO_LINEAR = np.where(SRGB_LEVELS <= 0.04045, SRGB_LEVELS / 12.92, ((SRGB_LEVELS + 0.055) / 1.055) ** 2.4)
 MAX_CLOSED_MEAN_NORMAL = 1e-6  # its length on a surface without openings, 0 but for rounding
 BACKFACE_OFFSET = 5e-4  # of the longest side: how far the inside is drawn below the outside
 
@@ -69,7 +67,7 @@ class Offscreen:
         self._child.kill()
         self._child.wait()
         self._child.stdout.close()
-        with suppress(OSError):  # a request that the child did not live to read
+        with suppress(OSError):  # an unread request
             self._child.stdin.close()
 
 
@@ -121,7 +119,7 @@ def _aim(rendering: Any, renderer: Any, surface: Mesh, camera: Camera) -> None:
 
 
 def _middle(surface: Mesh) -> Float:
-    return 0.5 * (surface.vertices.min(0) + surface.vertices.max(0))  # it has single precision from there
+    return 0.5 * (surface.vertices.min(0) + surface.vertices.max(0))  # single precision suffices around it
 
 
 def painted(surface: Mesh) -> Mesh:

@@ -9,8 +9,8 @@ from recon.geometry import Float
 from recon.viewer.piece import Piece
 from recon.viewer.requirements import SCREENSHOT_HINT, SYSTEM_LIBRARIES
 
-# Lux: from above the camera's left, and from everywhere. Colours of the window go to the screen as they are
-# shaded; those of pictures are linear, and encoded when they are shaded.
+# Lux of directional and ambient light. The window shows shaded colours as they are; those of pictures are
+# linear, and encoded after shading.
 WINDOW_LUX, PICTURE_LUX = (48_000.0, 28_000.0), (80_000.0, 24_000.0)
 
 

@@ -15,7 +15,7 @@ from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import corners, usual_view
 from recon.scan.files import READERS, read_any
 
-if TYPE_CHECKING:  # it takes PyTorch, which takes a second: only pages with a run folder load it
+if TYPE_CHECKING:  # imports PyTorch, a second: loaded for run folders only
     from recon.surface.reconstruction import Reconstruction
 
 MAX_VIEW_RESOLUTION = 256  # samples along the longest side, of the mesh of a run's field

@@ -64,7 +64,7 @@ class Stage:
     def _open(self) -> None:
         self.stamp = self.scene.stamp(self.number)
         self.page: Page = self.scene.page(self.number)
-        # The direction to see the page from, and what is up: as asked for, else as usual.
+        # View and up directions: as asked for, else the usual ones.
         self.view = chosen_view(self.page.view_of(self.page.layers[0].thing), self._direction, self._up)
 
     def _enter(self) -> None:
@@ -72,7 +72,7 @@ class Stage:
         self.middle = (low + high) / 2
         self.radius = float(np.linalg.norm(high - low)) / 2 or 1.0
         self.hidden: set[int] = set()
-        if self.page.points != self._of_points:  # points are shown where they are what is looked at
+        if self.page.points != self._of_points:  # points are shown if the page is about them
             self._of_points = self.on["points"] = self.page.points
         self._forget()
 
@@ -98,7 +98,7 @@ class Stage:
         before = [layer.name for layer in self.page.layers]
         try:
             self._open()
-        except ReconError:  # its files are being changed: they will be whole again
+        except ReconError:  # its files are being written
             return False
         if [layer.name for layer in self.page.layers] != before:
             self.hidden = set()

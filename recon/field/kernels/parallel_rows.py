@@ -52,9 +52,8 @@ def over_rows(work: Callable[[slice], Result], like: Tensor, depth: int = 1) -> 
     if like.device.type != "cpu":
         return in_parallel(work, [slice(0, rows)])
     shares = max(1, min(_workers, rows * depth // MIN_ROWS_PER_THREAD, rows))
-    each = max(
-        1, min(math.ceil(rows * depth / shares / MAX_ROWS_PER_SLICE), rows // shares)
-    )  # slices a share
+    each = math.ceil(rows * depth / shares / MAX_ROWS_PER_SLICE)
+    each = max(1, min(each, rows // shares))  # slices a share
     cuts = [rows * k // (shares * each) for k in range(shares * each + 1)]
     slices = [slice(a, b) for a, b in pairwise(cuts)]
     done = in_parallel(

@@ -17,7 +17,7 @@ from recon.signals.media.paths import check_extension, check_readable
 
 BLOCK_VALUES = 1 << 18  # read at once
 PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
-# What each format can hold of what is read, else what it holds instead; anything not named becomes PCM_16.
+# The subtype that each format writes for one that was read; PCM_16 for others.
 SUBTYPES = {
     ".wav": {name: name for name in (*PCM_BITS, "FLOAT", "DOUBLE")} | {"PCM_S8": "PCM_U8"},
     ".flac": {
@@ -29,7 +29,7 @@ SUBTYPES = {
         "DOUBLE": "PCM_24",
     },
 }
-# How libsndfile notes a length in a header that is not the file's.
+# How libsndfile reports a length in a header that differs from the file's.
 LENGTH_NOTE = re.compile(r"(\d+) \(should be (\d+)\)")
 UNKNOWN_LENGTHS = (1 << 31, 1 << 32)  # about what writers put where they do not know the length yet
 
@@ -190,7 +190,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with soundfile.SoundFile(str(path)) as file:
             yield file
-    except (soundfile.SoundFileError, OSError, TypeError) as error:  # TypeError: .raw tells nothing of itself
+    except (soundfile.SoundFileError, OSError, TypeError) as error:  # TypeError: .raw has no header
         raise SignalError(
             f"cannot read {path} as sound ({_reason(error)}): wanted a whole .wav, .flac or .ogg"
         ) from error

@@ -37,7 +37,7 @@ RGB = tifffile.PHOTOMETRIC.RGB
 ORIENTATION_TAG, ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA = 274, 1, 2  # TIFF 6.0, the last two of ExtraSamples
 Read = tuple[Float, int, int]  # values (h, w, c) as they lie in the file, bits, orientation
 
-for library in ("PIL", "tifffile"):  # what is wrong with a file is said once, by us
+for library in ("PIL", "tifffile"):  # errors of a file are reported once, by us
     logging.getLogger(library).setLevel(logging.CRITICAL)
 
 
@@ -95,7 +95,7 @@ def read_image(path: str | Path) -> Picture:
         raise SignalError(
             f"{path} is not an image, or is damaged: wanted PNG, JPEG, TIFF or the like"
         ) from None
-    except Exception as error:  # noqa: BLE001 the libraries raise what they stumble over in a damaged file
+    except Exception as error:  # noqa: BLE001 the libraries raise anything for a damaged file
         if isinstance(error, OSError) and error.strerror and type(error).__module__ == "builtins":
             raise SignalError(f"cannot read {path}: {error.strerror}") from None
         lines = str(getattr(error, "strerror", None) or error).splitlines() or [type(error).__name__]

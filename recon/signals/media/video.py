@@ -20,7 +20,7 @@ from recon.signals.media.paths import check_extension, check_readable
 Frame = NDArray[np.uint8]  # (height, width, 3) RGB
 H264_CRF = "20"  # constant rate factor: lower is better and larger
 MAX_FRAME_PIXELS = 1 << 26  # 8192 x 8192: larger sizes in a header are not believed
-# FFmpeg has many more: it would read text as a terminal's screen, and playlists of other files.
+# Not all of FFmpeg's, which include text as a terminal's screen and playlists of other files.
 CONTAINERS = "mov matroska avi gif mpeg mpegts mpegvideo ogg flv asf h264 hevc ivf yuv4mpegpipe"
 OPEN_OPTIONS = {"format_whitelist": CONTAINERS.replace(" ", ","), "protocol_whitelist": "file"}
 
@@ -141,7 +141,7 @@ def _mp4(frames: Iterator[Frame], path: Path, rate: Fraction) -> None:
             stream = None
             for frame in frames:
                 odd = [(0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)]
-                frame = np.pad(frame, odd, "edge")  # colours are kept for 2 x 2 pixels
+                frame = np.pad(frame, odd, "edge")  # chroma is subsampled 2 x 2
                 if stream is None:
                     stream = film.add_stream("libx264", rate=rate.limit_denominator(1 << 16))
                     stream.height, stream.width = frame.shape[:2]
@@ -184,7 +184,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
                     f"{path} has frames of {pixels} pixels, wanted {MAX_FRAME_PIXELS} at most: scale it down"
                 )
             stream.codec_context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
-            stream.thread_type = "SLICE"  # threads a frame each find damage in one pass, and not in another
+            stream.thread_type = "SLICE"  # frame threads report damage inconsistently
             yield container, stream
     except (av.error.FFmpegError, OSError, MemoryError) as error:
         raise SignalError(

@@ -41,7 +41,9 @@ def inpainting_task(
         points = grid.points(known[place]).to(device)
         if footprint > 1:
             drawn = torch.rand(2, len(place), footprint, 2, generator=generator, device=generator.device)
-            points = points[:, None] + pixel * (drawn[0] - drawn[1])  # of two even ones: triangular
+            points = points[:, None] + pixel * (
+                drawn[0] - drawn[1]
+            )  # difference of two uniform ones: triangular
         return points, values[place].to(device)
 
     def data(jet: Jet, target: Tensor) -> Tensor:
