@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -50,6 +51,12 @@ def atomic_path(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, values: object) -> None:
+    """Writes `values` as indented JSON, replacing `path`. Raises OutputError if the disk refuses."""
+    with atomic_path(path, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
 def remove_leftovers(path: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from recon.base.files import atomic_path
+from recon.base.files import write_json
 from recon.errors import OtherRunError, OutputError, ReconError, ScanError
 
 RUN_FILE, CHECKPOINT_FILE, HISTORY_FILE = "run.json", "checkpoint.pt", "history.csv"
@@ -93,17 +93,12 @@ def _difference(stage: str, before: object, now: object) -> str:
 
 def save_description(folder: Path, description: Mapping[str, Any]) -> None:
     """Writes run.json."""
-    _write(folder / RUN_FILE, description)
+    write_json(folder / RUN_FILE, description)
 
 
 def save_result(folder: Path, summary: Mapping[str, Any]) -> None:
     """Writes result.json."""
-    _write(folder / RESULT_FILE, summary)
-
-
-def _write(path: Path, values: Mapping[str, Any]) -> None:
-    with atomic_path(path, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / RESULT_FILE, summary)
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -116,7 +111,7 @@ def read_description(folder: Path) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError) as error:
         raise ScanError(
-            f"{folder / RUN_FILE} cannot be read ({error}): remove the folder to start over"
+            f"cannot read {folder / RUN_FILE} ({error}); remove the folder to start over"
         ) from None
     if not isinstance(description, dict):
         raise ScanError(f"{folder / RUN_FILE} was not written by recon: remove the folder to start over")

@@ -141,7 +141,7 @@ def _check_cluster(cluster: str | None, jobs: int | None, gather: bool, shared: 
     """Raises UsageError; `shared`: whether runs or curves are written, which needs shared storage."""
     if cluster and jobs:
         raise UsageError(
-            "--jobs is for this machine: on a cluster, as many scans run as its workers have threads"
+            "--jobs is for this machine; a cluster runs as many scans as its workers have threads"
         )
     if gather and not cluster:
         raise UsageError("--gather is for --cluster")
@@ -176,9 +176,8 @@ def _results(
     with locked(out / LOCK_FILE, str(out)):
         before = {job.name: read_manifest(job.mesh) for job in jobs}
         with ThreadPoolExecutor(HASHING_THREADS) as pool:
-            reasons = dict(
-                zip(before, pool.map(lambda job: job.reason_to_run(before[job.name]), jobs), strict=True)
-            )
+            found = pool.map(lambda job: job.reason_to_run(before[job.name]), jobs)
+            reasons = dict(zip(before, found, strict=True))
         results = {
             job.name: Result.of(job, UNFINISHED if reasons[job.name] else DONE_BEFORE, before[job.name])
             for job in jobs
@@ -213,10 +212,8 @@ def _results(
 
 def _log_work(reasons: list[str], count: int) -> None:
     why = ", ".join(f"{number} {reason}" for reason, number in Counter(reasons).items())
-    done = count - len(reasons)
-    log.info(
-        "%s%s%s", scan_count(count), f", {done} done before" if done else "", f"; to do: {why}" if why else ""
-    )
+    done = f", {count - len(reasons)} done before" if count > len(reasons) else ""
+    log.info("%s%s%s", scan_count(count), done, f"; to do: {why}" if why else "")
 
 
 def _manifest(job: Job, message: Message, before: Message | None) -> Message | None:
@@ -236,9 +233,7 @@ def _manifest(job: Job, message: Message, before: Message | None) -> Message | N
         "scan": job.name,
         "input": None,
         "config": job.config,
-        "mesh": before["mesh"]
-        if before
-        else None,  # what is there is a batch's, though not of this scan as it is
+        "mesh": before and before["mesh"],  # a batch's, though not of the present scan
         "result": None,
         "error": error,
         "log": [],

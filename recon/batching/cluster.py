@@ -16,7 +16,6 @@ from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Any
 from uuid import uuid4
 
@@ -134,9 +133,7 @@ class ClusterPool:
         elif "left" in message or any(end in message for end in FINAL_MESSAGES):
             self.running.discard(name)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             self.client.cancel(list(self.futures.values()))
             deadline = time.monotonic() + GRACE_SECONDS
@@ -167,7 +164,7 @@ def _connected(address: str) -> tuple[Any, Any]:
         count = address.removeprefix("local:")
         if not count.isdigit() or int(count) < 1:
             raise UsageError(
-                f"--cluster {address}: wanted local:N, N workers, or a scheduler's tcp://HOST:PORT"
+                f"--cluster {address}: expected local:N (workers) or tcp://HOST:PORT (scheduler)"
             )
         cluster = LocalCluster(
             n_workers=int(count),
@@ -181,7 +178,7 @@ def _connected(address: str) -> tuple[Any, Any]:
         return None, Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"no Dask scheduler answers at {address} ({error}): wanted tcp://HOST:PORT"
+            f"no Dask scheduler answers at {address} ({error}); expected tcp://HOST:PORT"
         ) from None
 
 

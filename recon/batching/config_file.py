@@ -55,9 +55,7 @@ def read_rules(path: Path) -> list[tuple[str, dict[str, Any]]]:
     values, and under `patterns` the same for scans that match one. Raises UsageError.
     """
     try:
-        content = yaml.load(
-            path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader
-        )  # text alone: off is "off"
+        content = yaml.load(path.read_text("utf-8"), Loader=yaml.BaseLoader)  # text alone: off is "off"
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recon.base import provenance
-from recon.base.files import atomic_path
+from recon.base.files import write_json
 from recon.base.runs import default_run_folder
 from recon.errors import OutputError
 from recon.version import VERSION
@@ -114,5 +114,4 @@ def read_manifest(mesh: str | Path) -> dict[str, Any] | None:
 
 def write_manifest(mesh: str | Path, manifest: dict[str, Any]) -> None:
     """Writes the manifest of `mesh`. Raises OutputError if the disk refuses."""
-    with atomic_path(manifest_path(mesh), overwrite=True) as temporary:
-        temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    write_json(manifest_path(mesh), manifest)

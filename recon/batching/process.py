@@ -149,12 +149,10 @@ def _last_message(
         if stop_time is not None and now - stop_time > GRACE_SECONDS:
             return {"stopped": True}
         if limits.seconds and now - start > limits.seconds:
-            return failed(
-                "TimeLimit", f"not done within the limit of {limits.seconds:g} s; it goes on next time"
-            )
+            return failed("TimeLimit", f"not done within {limits.seconds:g} s; it will be resumed next time")
         if limits.bytes and (used := _memory(process.pid)) > limits.bytes:
             return failed(
-                "MemoryLimit", f"{used / 1e9:.3g} GB of memory, over the limit of {limits.bytes / 1e9:.3g} GB"
+                "MemoryLimit", f"uses {used / 1e9:.3g} GB, over the limit of {limits.bytes / 1e9:.3g} GB"
             )
 
 
@@ -176,9 +174,7 @@ def _memory(pid: int) -> int:
 def _crash(code: int, error_lines: list[str]) -> Message:
     details = "".join(error_lines)
     if code == -signal.SIGKILL:
-        message = (
-            "its process was killed, most likely for want of memory: try fewer --jobs, or a --memory-limit"
-        )
+        message = "its process was killed, probably for lack of memory: try fewer --jobs, or a --memory-limit"
     elif code < 0:
         message = f"its process crashed ({signal.Signals(-code).name}); the manifest has the details"
     else:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recon.base.files import atomic_path
+from recon.base.files import atomic_path, write_json
 from recon.base.provenance import SUMMARY_FILE
 from recon.batching.job import DONE, FAILED, Job
 
@@ -88,8 +87,7 @@ def report(results: Sequence[Result], folder: Path, out: Path) -> dict[str, Any]
 def write_summary(results: Sequence[Result], folder: Path, out: Path) -> None:
     """Writes summary.csv and summary.json to `out`. Raises OutputError if the disk refuses."""
     content = report(results, folder, out)
-    with atomic_path(out / JSON_FILE, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(out / JSON_FILE, content)
     with (
         atomic_path(out / CSV_FILE, overwrite=True) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,

@@ -143,9 +143,7 @@ class Info:
         if self.unit:
             out.append(f"unit      {self.unit}, as the file states")
         if self.sensors:
-            out.append(
-                f"sensors   {self.sensors:,} {_plural(self.sensors, 'place')} that points were seen from"
-            )
+            out.append(f"sensors   {self.sensors:,} scanner {_plural(self.sensors, 'position')}")
         if self.values:
             out.append(f"values    {', '.join(self.values)}")
         if self.spacing is not None:
@@ -155,9 +153,7 @@ class Info:
         if self.normals:
             where = {True: "outward", False: "inward", None: "no outside for certain"}
             fit = f"mean cosine to the surface {self.normals.agreement:.3f}"
-            out.append(
-                f"normals   {where[self.normals.outward]}; {fit}, {self.normals.turned:.1%} turned round"
-            )
+            out.append(f"normals   {where[self.normals.outward]}; {fit}, {self.normals.turned:.1%} flipped")
         if self.survey:
             out += self.survey.lines()
         if self.topology:
@@ -219,10 +215,10 @@ def _normal_problems(info: Info) -> list[str]:
         out.append(f"the normals fit the points badly ({cosine}): {_estimates(info)}")
         return out
     if info.normals.mixed:
-        turned = f"{info.normals.turned:.1%} of the normals are turned round"
-        out.append(f"{turned}: recon mesh turns them back (--normals file keeps them)")
+        flipped = f"{info.normals.turned:.1%} of the normals are flipped"
+        out.append(f"{flipped}: recon mesh flips them back (--normals file keeps them)")
     if info.normals.outward is False:
-        out.append("the normals point inward: recon mesh turns them round (--normals file keeps them)")
+        out.append("the normals point inward: recon mesh flips them (--normals file keeps them)")
     return out
 
 

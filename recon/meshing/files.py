@@ -65,9 +65,7 @@ def write_mesh(mesh: Mesh, path: str | Path, *, overwrite: bool = False) -> None
         raise OutputError(f"cannot write {path}: the mesh has no faces")
     _warn_of_merging(mesh.vertices)
     if Path(path).suffix.lower() in (".obj", ".glb") and _is_far(mesh.vertices):
-        log.info(
-            "programs that read %s in single precision, as Open3D, round it too coarsely: PLY is safe", path
-        )
+        log.info("programs that read %s in single precision (Open3D) round it too coarsely: use PLY", path)
     with atomic_path(path, overwrite) as temporary, temporary.open("wb") as stream:
         WRITERS[temporary.suffix.lower()](mesh, stream)
 

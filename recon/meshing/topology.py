@@ -110,9 +110,7 @@ class _Edges:
         end = f[:, [1, 2, 0]].ravel()
         self.forward = forward = start < end
         key = np.where(forward, start * n + end, end * n + start)
-        self.order = order = np.argsort(key).astype(
-            np.int32
-        )  # scipy's graphs hold no more, 715 million faces
+        self.order = order = np.argsort(key).astype(np.int32)  # scipy's graphs hold no more
         same = np.diff(key[order], prepend=-1) == 0  # half-edge i of the order lies on the edge of i - 1
         del start, end, key
         self.first = np.flatnonzero(~same)

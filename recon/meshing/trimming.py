@@ -57,9 +57,8 @@ class Support:
 
     def share(self, mesh: Mesh) -> float:
         """The share of the surface of `mesh` without a point near, by a sample of its vertices."""
-        chosen = np.random.default_rng(0).choice(
-            len(mesh.vertices), min(len(mesh.vertices), SAMPLE_VERTICES), False
-        )
+        count = len(mesh.vertices)
+        chosen = np.random.default_rng(0).choice(count, min(count, SAMPLE_VERTICES), False)
         distance, spacing = self._nearest(replace(mesh, normals=None), chosen)
         return float((distance > self._reach(spacing)).mean())
 
@@ -67,9 +66,8 @@ class Support:
         """The part of `mesh` that the points support."""
         distance, spacing = self._nearest(mesh, np.arange(len(mesh.vertices)))
         reach = self._reach(spacing)
-        far = _wide(
-            mesh, distance > reach, np.where(np.isinf(distance), MIN_BACK_RADIUS, MIN_GAP_RADIUS) * reach
-        )
+        radius = np.where(np.isinf(distance), MIN_BACK_RADIUS, MIN_GAP_RADIUS) * reach
+        far = _wide(mesh, distance > reach, radius)
         if not far.any():
             return mesh
         # How far inside the edge each vertex lies, r at most; negative outside.

@@ -8,40 +8,19 @@ from recon.geometry import Bytes, Float
 
 Colors = tuple[tuple[int, int, int], ...]  # RGB, at equal steps from the lowest to the highest
 
+
+def _colors(text: str) -> Colors:
+    red, green, blue = (bytes.fromhex(text)[k::3] for k in range(3))
+    return tuple(zip(red, green, blue, strict=True))
+
+
 # cividis of matplotlib (CC0), dark blue to yellow: Nunez et al. 2018, doi:10.1371/journal.pone.0199239.
-SEQUENTIAL: Colors = (
-    (0, 34, 78),
-    (0, 46, 106),
-    (26, 56, 111),
-    (50, 67, 109),
-    (67, 78, 108),
-    (83, 90, 109),
-    (97, 101, 111),
-    (111, 112, 115),
-    (125, 124, 120),
-    (140, 136, 120),
-    (155, 148, 118),
-    (171, 160, 114),
-    (188, 174, 108),
-    (205, 187, 99),
-    (222, 201, 88),
-    (240, 216, 70),
-    (254, 232, 56),
+SEQUENTIAL = _colors(
+    "00224e 002e6a 1a386f 32436d 434e6c 535a6d 61656f 6f7073 7d7c78 8c8878 9b9476 aba072 bcae6c cdbb63 "
+    "dec958 f0d846 fee838"
 )
 # PuOr of ColorBrewer, purple through white to orange, where a sign counts: Harrower and Brewer 2003.
-DIVERGING: Colors = (
-    (45, 0, 75),
-    (83, 38, 135),
-    (128, 115, 172),
-    (177, 170, 209),
-    (216, 218, 235),
-    (247, 247, 246),
-    (254, 224, 182),
-    (252, 183, 97),
-    (224, 130, 20),
-    (178, 87, 6),
-    (127, 59, 8),
-)
+DIVERGING = _colors("2d004b 532687 8073ac b1aad1 d8daeb f7f7f6 fee0b6 fcb761 e08214 b25706 7f3b08")
 
 
 def at(colors: Colors, shares: Float) -> Bytes:

@@ -90,9 +90,8 @@ def drawn(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.uint8]:
     if surface.colors is not None:
         body = np.einsum("kc,kci->ki", hits.weights, surface.colors[corner] / 255.0)
     else:
-        body = np.where(
-            from_front, BODY_COLOR, FACE_BACK_COLOR if isinstance(thing, Mesh) else POINT_BACK_COLOR
-        )
+        back = FACE_BACK_COLOR if isinstance(thing, Mesh) else POINT_BACK_COLOR
+        body = np.where(from_front, BODY_COLOR, back)
     if isinstance(thing, PointCloud) and thing.normals is None:
         shade = _relief(surface, corner, hits, fine)
     else:

@@ -1,6 +1,6 @@
 """Outliers, points that are not part of a surface: flying pixels, reflections, dust, stray returns.
 
-Two marks together make an outlier: its neighbours are much further away than they are from each other, and
+Two marks together make an outlier: it is much farther from its neighbours than they are from theirs, and
 they fill space rather than lie on a sheet. Sparse parts of a scan have the first mark alone, points of a
 noisy or thin one the second alone. A density relative to that of the neighbours is the idea of Breunig,
 Kriegel, Ng, Sander (2000), "LOF: identifying density-based local outliers", doi:10.1145/335191.335388.

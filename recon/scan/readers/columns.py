@@ -20,7 +20,7 @@ COLOR_NAMES = [("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffu
 SENSOR_NAMES = [("vx", "vy", "vz"), ("vp_x", "vp_y", "vp_z")]
 OPACITY_NAMES = ("alpha", "a", "diffuse_alpha")
 MAX_COUNT_DIGITS = 30  # Python refuses to convert thousands
-MAX_MESSAGE_CHARACTERS = 200
+MAX_MESSAGE = 200  # characters
 CHUNK_COLORS = 1 << 18
 UNIT_LENGTH_TOLERANCE = 0.02  # of unit normals written with few digits
 
@@ -33,9 +33,7 @@ def from_columns(path: Path, columns: Mapping[str, NDArray]) -> PointCloud:
     left = {name: array for name, array in columns.items() if array.ndim == 1 and array.dtype.kind in "fiub"}
     points = _triple(left, [("x", "y", "z")])
     if points is None:
-        raise ScanError(
-            f"{path} has no columns x, y and z, only: {', '.join(left)[:MAX_MESSAGE_CHARACTERS] or 'none'}"
-        )
+        raise ScanError(f"{path} has no columns x, y and z, only: {', '.join(left)[:MAX_MESSAGE] or 'none'}")
     normals, sensors = _triple(left, NORMAL_NAMES), _triple(left, SENSOR_NAMES)
     colors = _triple(left, COLOR_NAMES, np.result_type)
     with np.errstate(invalid="ignore"):  # some kinds of NaN
@@ -161,7 +159,7 @@ def whole(word: str | bytes) -> int | None:
 def reason(error: BaseException) -> str:
     """The message of a library's error, one line of limited length."""
     lines = str(error).splitlines()
-    return lines[0][:MAX_MESSAGE_CHARACTERS] if lines else type(error).__name__
+    return lines[0][:MAX_MESSAGE] if lines else type(error).__name__
 
 
 def cut_short(path: Path, promised: int, what: str, there: int) -> ScanError:

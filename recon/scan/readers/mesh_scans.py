@@ -121,9 +121,7 @@ def read_off(path: Path) -> Mesh | PointCloud:
         words = keyword[1:] or next(filled, [])
         counts = [count for word in words[:2] if (count := whole(word)) is not None]
         if len(counts) < 2:
-            raise ScanError(
-                f"{path}, line {lines.number}: the counts of vertices and faces should stand here"
-            )
+            raise ScanError(f"{path}, line {lines.number}: expected the numbers of vertices and faces")
         vertices, faces = counts
         if 6 * vertices + 4 * faces > size:
             raise cut_short(path, vertices + faces, "vertices and faces", size // 6)

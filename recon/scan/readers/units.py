@@ -14,7 +14,7 @@ log = logging.getLogger("recon")
 
 METRES_PER_UNIT = {"metre": 1.0, "foot": 0.3048, "US survey foot": 1200 / 3937}
 FACTOR_TOLERANCE = 1e-7  # relative: files round the factors; the two feet differ by 2e-6
-MODEL_TYPE_KEY, PROJECTED_UNIT_KEY, VERTICAL_UNIT_KEY = 1024, 3076, 4099  # of GeoTIFF
+MODEL_KEY, PLANE_KEY, HEIGHT_KEY = 1024, 3076, 4099  # of GeoTIFF: the model, and the units
 GEOGRAPHIC_MODEL = 2  # longitudes and latitudes
 GEOTIFF_UNITS = {9001: "metre", 9002: "foot", 9003: "US survey foot"}
 PROJECTED_CRS = {"PROJCS", "PROJCRS", "PROJECTEDCRS"}
@@ -26,11 +26,9 @@ TOKEN = re.compile(r'"((?:[^"]|"")*)"|([\[(])|([\])])|,|([^\s,\[\]()"]+)')
 
 def unit_of_geotiff(keys: Mapping[int, int]) -> str | None:
     """The horizontal unit that GeoTIFF's `keys` state, if any."""
-    if keys.get(MODEL_TYPE_KEY) == GEOGRAPHIC_MODEL:
+    if keys.get(MODEL_KEY) == GEOGRAPHIC_MODEL:
         return "degree"
-    return _same(
-        GEOTIFF_UNITS.get(keys.get(PROJECTED_UNIT_KEY, 0)), GEOTIFF_UNITS.get(keys.get(VERTICAL_UNIT_KEY, 0))
-    )
+    return _same(GEOTIFF_UNITS.get(keys.get(PLANE_KEY, 0)), GEOTIFF_UNITS.get(keys.get(HEIGHT_KEY, 0)))
 
 
 def unit_of_wkt(text: str) -> str | None:
