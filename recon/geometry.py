@@ -24,7 +24,9 @@ def _frozen(array: ArrayLike | None, dtype: type, columns: int, name: str) -> ND
     out: NDArray = np.ascontiguousarray(array, dtype)
     wanted = (len(out), columns) if columns > 1 else (out.size,)
     if out.shape != wanted:
-        raise ValueError(f"{name} has shape {out.shape}, wanted (n{f', {columns}' if columns > 1 else ','})")
+        raise ValueError(
+            f"{name} has shape {out.shape}, expected (n{f', {columns}' if columns > 1 else ','})"
+        )
     view = out.view()
     view.flags.writeable = False
     return view

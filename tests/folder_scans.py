@@ -39,7 +39,7 @@ OPTIONS += [f"--set={setting}" for setting in TINY["set"]]
 GOOD = ("ball.npy", "parts/ball.xyz", "parts/box.csv", "ring.npy")
 BAD = {
     "cut.npy": "cut.npy",
-    "parts/letter.txt": "letter.txt, line 1: 'Dear' stands where a number should",
+    "parts/letter.txt": "letter.txt, line 1: 'Dear' is not a number",
     "parts/nan.xyz": "0 usable points",
     "two.xyz": "2 usable points",
 }

@@ -41,7 +41,7 @@ def test_clouds_and_meshes_are_checked_and_cannot_be_changed() -> None:
     points[0] = 1  # the caller's own array stays the caller's
     with pytest.raises(ValueError, match="normals has 3 rows"):
         PointCloud(np.zeros((4, 3)), np.zeros((3, 3)))
-    with pytest.raises(ValueError, match=r"wanted \(n, 3\)"):
+    with pytest.raises(ValueError, match=r"expected \(n, 3\)"):
         PointCloud(np.zeros((4, 2)))
     with pytest.raises(ValueError, match="not there"):
         Mesh(np.zeros((3, 3)), [[0, 1, 3]])

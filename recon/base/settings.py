@@ -131,9 +131,9 @@ def _check(owner: Any, settings: tuple[dataclasses.Field, ...], prefix: str) -> 
         value, name = getattr(owner, one.name), prefix + one.name
         (low, high), choices = one.metadata["within"], one.metadata["choices"]
         if choices and value is not None and value not in choices:
-            raise UsageError(f"{name} is '{value}', wanted one of {', '.join(choices)}")
+            raise UsageError(f"{name} is '{value}', expected one of {', '.join(choices)}")
         if isinstance(value, int | float) and not (math.isfinite(value) and low <= value <= high):
-            raise UsageError(f"{name} is {value}, wanted between {low:g} and {high:g}")
+            raise UsageError(f"{name} is {value}, expected between {low:g} and {high:g}")
 
 
 def _revived(value: Any) -> Any:

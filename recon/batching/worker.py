@@ -112,7 +112,9 @@ def _done(values: dict[str, Any], tell: Messages) -> dict[str, Any]:
 
     job = Job(**values)
     if job.version != VERSION:
-        raise ScanError(f"{socket.gethostname()} has recon {VERSION}, wanted {job.version} as at the client")
+        raise ScanError(
+            f"{socket.gethostname()} has recon {VERSION}, expected {job.version} as at the client"
+        )
     mesh = Path(job.mesh)
     try:
         mesh.parent.mkdir(parents=True, exist_ok=True)

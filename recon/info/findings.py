@@ -172,9 +172,9 @@ def _problems(info: Info) -> list[str]:
     out = []
     n = info.points
     if info.not_finite:
-        out.append(f"{info.not_finite:,} of {n:,} points are not finite: they are left out")
+        out.append(f"{info.not_finite:,} of {n:,} points are not finite: they are dropped")
     if info.duplicates and not info.faces:
-        out.append(f"{info.duplicates:,} of {n:,} points repeat another one: they are left out")
+        out.append(f"{info.duplicates:,} of {n:,} points are duplicates: they are dropped")
     if not info.faces and n - info.not_finite - info.duplicates < MIN_POINTS:
         out.append(f"too few points: a surface needs at least {MIN_POINTS} different ones")
     if info.low is not None and info.high is not None:
@@ -193,7 +193,7 @@ def _problems(info: Info) -> list[str]:
     if info.survey and info.survey.outliers:
         about = "about " if info.survey.sampled else ""
         share = f"{about}{info.survey.outliers:,} points ({info.survey.outliers / n:.2%})"
-        out.append(f"{share} are outliers: recon mesh leaves them out (--set scan.outliers=off keeps them)")
+        out.append(f"{share} are outliers: recon mesh drops them (--set scan.outliers=off keeps them)")
     return out + _normal_problems(info)
 
 
@@ -203,11 +203,11 @@ def _normal_problems(info: Info) -> list[str]:
     out = []
     if 2 * info.bad_normals > info.points:
         out.append(
-            f"{info.bad_normals:,} of {info.points:,} normals are zero or not finite: all are left out, and "
+            f"{info.bad_normals:,} of {info.points:,} normals are zero or not finite: all are dropped, and "
             + _estimates(info)
         )
     elif info.bad_normals:
-        out.append(f"{info.bad_normals:,} normals are zero or not finite: their points are left out")
+        out.append(f"{info.bad_normals:,} normals are zero or not finite: their points are dropped")
     if info.normals is None:
         return out
     if info.normals.unfit:
@@ -237,7 +237,7 @@ def _notes(info: Info) -> list[str]:
         out.append(f"recon mesh keeps {most} (--set scan.most=N keeps N)")
     if info.survey.depth_image:
         rounded = ", and draws its rounded depths anew between the steps" if info.survey.rounded else ""
-        out.append(f"a depth image taken at the origin: recon mesh takes the outside to be there{rounded}")
+        out.append(f"a depth image taken from the origin, which recon mesh takes to be outside{rounded}")
     if info.survey.closed is False:
         out.append("an open scan: recon mesh cuts the surface where its points end (--trim off closes it)")
     return out
@@ -250,9 +250,9 @@ def _mesh_problems(t: Topology) -> list[str]:
     if t.nonmanifold_edges:
         out.append(f"{t.nonmanifold_edges:,} {_plural(t.nonmanifold_edges, 'edge')} with more than two faces")
     if not t.consistent:
-        out.append("neighbouring faces turn to opposite sides")
+        out.append("neighbouring faces have opposite orientations")
     if t.outward is False:
-        out.append("the faces turn inward: the mesh is inside out")
+        out.append("the faces point inward: the mesh is inside out")
     if t.components > 1:
         out.append(f"the mesh is in {t.components:,} parts")
     return out

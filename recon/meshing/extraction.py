@@ -58,7 +58,7 @@ class Grid:
         low, high = np.asarray(box, np.float64)
         side = high - low
         if not (np.isfinite(side).all() and (side > 0).all()):
-            raise ExtractError(f"the box from {low} to {high} has no volume to look for a surface in")
+            raise ExtractError(f"the box from {low} to {high} has no volume")
         if resolution < 4:
             raise ExtractError(f"resolution {resolution} is too coarse: at least 4 samples are needed")
         cell = float(side.max()) / (resolution - 1)

@@ -37,7 +37,7 @@ def read_mesh(path: str | Path) -> Mesh:
     """
     content = read_any(path)
     if not isinstance(content, Mesh):
-        raise ScanError(f"{path} holds points without faces, wanted a triangle mesh")
+        raise ScanError(f"{path} holds points without faces, expected a triangle mesh")
     return content
 
 
@@ -45,7 +45,7 @@ def check_mesh_path(path: str | Path) -> None:
     """Raises UsageError if `write_mesh` does not know the ending of `path`."""
     ending = Path(path).suffix
     if ending.lower() not in WRITERS:
-        raise UsageError(f"cannot write {path}: its ending '{ending}' is none of {' '.join(WRITERS)}")
+        raise UsageError(f"cannot write {path}: its ending '{ending}' is not one of {' '.join(WRITERS)}")
 
 
 def write_mesh(mesh: Mesh, path: str | Path, *, overwrite: bool = False) -> None:
@@ -147,7 +147,7 @@ def _stl(mesh: Mesh, stream: BinaryIO) -> None:
             text,
         )
     if lost := _meeting(mesh.vertices, corners.view(np.int32)):
-        log.warning("STL has single precision: %d vertices fall on others, write PLY, OBJ or OFF", lost)
+        log.warning("STL has single precision: %d vertices coincide with others; write PLY, OBJ or OFF", lost)
     triangles = np.zeros(len(mesh.faces), [("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("rest", "<u2")])
     triangles["normal"] = _face_normals(mesh)
     triangles["corners"] = corners[mesh.faces]

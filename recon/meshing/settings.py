@@ -63,5 +63,5 @@ def trim_distance(trim: str) -> float | None:
     except ValueError:
         distance = math.nan
     if not 0 < distance < math.inf:
-        raise UsageError(f"trim is '{trim}', wanted auto, off or a distance above 0")
+        raise UsageError(f"trim is '{trim}', expected auto, off or a distance above 0")
     return distance

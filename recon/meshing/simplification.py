@@ -25,11 +25,11 @@ def simplify(mesh: Mesh, faces: int) -> Mesh:
         return mesh
     split = pulled_apart(mesh)
     if topology(split).genus is None:  # igl would not come back from it
-        log.warning("not simplified: the mesh has edges with more than two faces, or turns to both sides")
+        log.warning("not simplified: the mesh has edges with more than two faces, or inconsistent winding")
         return mesh
     frame = Frame.around(split.vertices, margin=0.0)
     vertices = np.asfortranarray(frame.to_unit(split.vertices))
     found, corners, _, _ = igl.qslim(vertices, np.asfortranarray(split.faces, np.int32), faces, False)
     if len(corners) > faces:
-        log.warning("%d triangles are the fewest for this topology, %d were asked for", len(corners), faces)
+        log.warning("%d triangles are the minimum for this topology; %d were requested", len(corners), faces)
     return Mesh(frame.to_world(found), corners)

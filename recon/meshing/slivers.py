@@ -65,7 +65,7 @@ def without_slivers(mesh: Mesh, floor: float) -> Mesh:
         faces[list(changed)] = list(changed.values())
         candidates = np.union1d(low, list(changed))
     if len(low):
-        log.info("%d triangles stay lower than %.2g", len(low), floor)
+        log.info("%d triangles remain lower than %.2g", len(low), floor)
     faces = faces[faces[:, 0] != faces[:, 1]]
     used = np.zeros(len(mesh.vertices), bool)
     used[faces] = True

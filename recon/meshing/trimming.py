@@ -145,9 +145,9 @@ def trimmed(
         share = support.share(mesh)
         if share < MIN_OPEN_SHARE and not is_open:
             if share > 0:
-                log.info("closed: %.1f %% of the surface fills holes of the scan", 100 * share)
+                log.info("closed: %.1f %% of the surface fills holes in the scan", 100 * share)
             return mesh, False
-        log.info("open: no points support %.0f %% of the surface: cut off (--trim off keeps it)", 100 * share)
+        log.info("open: no points support %.0f %% of the surface: removed (--trim off keeps it)", 100 * share)
     out = support.supported(mesh)
     if not len(out.faces):
         raise ExtractError("no point of the scan lies near the surface: nothing is left after trimming")

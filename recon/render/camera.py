@@ -159,7 +159,7 @@ def axes(direction: Sequence[float] | Float, up: Sequence[float] | Float) -> tup
     toward, up = np.array(direction, np.float64), np.array(up, np.float64)
     right = np.cross(up, toward)
     if not np.linalg.norm(right) > 1e-6 * np.linalg.norm(up) * np.linalg.norm(toward):
-        raise UsageError(f"no view from {_text(toward)} has {_text(up)} up: wanted two different directions")
+        raise UsageError(f"no view from {_text(toward)} has {_text(up)} up: the two must differ")
     forward, right = -toward / np.linalg.norm(toward), right / np.linalg.norm(right)
     return right, np.cross(right, forward), forward
 

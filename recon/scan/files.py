@@ -106,24 +106,24 @@ def _reader(path: Path) -> Callable[[Path], PointCloud | Mesh]:
     if not path.exists():
         raise ScanError(f"there is no file {path}{_hint(path)}")
     if not path.is_file():
-        what = "a folder" if path.is_dir() else "no regular file"
-        raise ScanError(f"{path} is {what}, wanted a scan's file")
+        what = "a folder" if path.is_dir() else "not a regular file"
+        raise ScanError(f"{path} is {what}, expected a scan's file")
     ending = path.suffix.lower()
     if ending not in READERS:
         wanted = " ".join(READERS)
-        raise ScanError(f"cannot read {path}: its ending '{path.suffix}' is none of {wanted}")
+        raise ScanError(f"cannot read {path}: its ending '{path.suffix}' is not one of {wanted}")
     with path.open("rb") as stream:
         head = stream.read(4096)
     if not head:
         raise ScanError(f"{path} is empty")
     if head.startswith(GZIP_MAGIC):
-        raise ScanError(f"{path} is compressed by gzip: unpack it first")
+        raise ScanError(f"{path} is compressed with gzip: unpack it first")
     found = [kind for kind, start in MAGIC.items() if re.match(start, head)]
     if found and ending not in found:
         kind = found[0]
         raise ScanError(f"{path} is a {kind[1:].upper()} file by its content: give it the ending {kind}")
     if ending in MAGIC and not found:
-        raise ScanError(f"{path} is no {ending[1:].upper()} file: it does not start like one")
+        raise ScanError(f"{path} is not a {ending[1:].upper()} file: it does not start like one")
     return READERS[ending]
 
 

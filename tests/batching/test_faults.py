@@ -97,7 +97,7 @@ def test_processes_that_crash_take_one_scan_each_with_them(done: Done, tmp_path:
         process.send_signal(blow)
     _, said = batch.communicate(timeout=PATIENCE)
     assert batch.returncode == 3
-    assert "(SIGSEGV)" in said and "want of memory" in said and "1 done, 2 failed" in said
+    assert "(SIGSEGV)" in said and "lack of memory" in said and "1 done, 2 failed" in said
     assert (out / "c.ply").read_bytes() == (done.out / "ball.ply").read_bytes()
 
 

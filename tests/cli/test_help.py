@@ -111,10 +111,10 @@ def test_an_option_says_and_takes_what_its_field_declares() -> None:
     assert baked("--heat=90", "--set", "oven.minutes=1h").oven == Oven(90.0, 3600.0)
     wrong = {
         ("--heat", "hot"): "'hot' is not a number",
-        ("--heat", "500"): "oven.heat is 500.0, wanted between 50 and 300",
+        ("--heat", "500"): "oven.heat is 500.0, expected between 50 and 300",
         ("--heat=90", "--for=3"): "not allowed with",
         ("--fan", "maybe"): "invalid choice: 'maybe'",
-        ("--set", "oven.fan=maybe"): "wanted one of on, off",
+        ("--set", "oven.fan=maybe"): "expected one of on, off",
         ("--set", "oven.door=open"): "wanted STAGE.NAME=VALUE",
         ("--set", "oven.heat"): "wanted STAGE.NAME=VALUE",
         ("--set", "seed=3"): "wanted STAGE.NAME=VALUE",

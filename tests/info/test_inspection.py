@@ -55,7 +55,7 @@ def test_an_inward_sphere_is_called_so_in_any_frame(tmp_path: Path) -> None:
         info = inspect(save(tmp_path / "s.npy", scale * n + shift, -n))
         assert info.normals.outward is False
         (problem,) = (problem for problem in info.problems if "inward" in problem)
-        assert "turns them round" in problem
+        assert "flips them" in problem
         assert info.survey.closed is True  # as it is once they are turned
 
 
@@ -76,7 +76,7 @@ def test_flipped_and_random_normals_are_seen(tmp_path: Path) -> None:
     info = inspect(save(tmp_path / "s.npy", n, flipped))
     share = (flipped != n).any(1).mean()
     assert info.normals.turned == pytest.approx(share, abs=1e-9) and info.normals.outward is True
-    assert f"{share:.1%} of the normals are turned round: recon mesh turns them back" in info.problems[0]
+    assert f"{share:.1%} of the normals are flipped: recon mesh flips them back" in info.problems[0]
     assert info.survey.closed is True
 
     noise = rng.standard_normal((2000, 3))
@@ -129,7 +129,7 @@ def test_a_depth_image_is_called_so(step: float, tmp_path: Path) -> None:
     info = inspect(save(tmp_path / "s.npy", depth_image(np.rint(depth / step) * step if step else depth)))
     assert info.survey.depth_image and info.survey.rounded is (step > 0)
     assert info.survey.closed is False
-    note = next(note for note in info.notes if "a depth image taken at the origin" in note)
+    note = next(note for note in info.notes if "a depth image taken from the origin" in note)
     assert ("draws its rounded depths anew" in note) is (step > 0)
     assert any("they face the sensors" in problem for problem in info.problems)
 
@@ -175,7 +175,7 @@ def test_what_is_foretold_is_what_is_done(tmp_path: Path, caplog: pytest.LogCapt
     with caplog.at_level("INFO", "recon"):
         prepared(read_cloud(path), STANDARD.scan)
     assert f"{told.survey.outliers} points" in caplog.text
-    done = float(re.search(r"([\d.]+) % of the normals are turned round", caplog.text)[1])
+    done = float(re.search(r"([\d.]+) % of the normals are flipped", caplog.text)[1])
     assert 100 * told.normals.turned == pytest.approx(done, abs=0.5)
 
 
@@ -187,7 +187,11 @@ def test_faults_are_counted(tmp_path: Path) -> None:
     normals[20:23] = 0
     info = inspect(save(tmp_path / "s.npy", points, normals))
     assert (info.not_finite, info.duplicates, info.bad_normals) == (7, 5, 3)
-    for text in ("7 of 2,000 points are not finite", "5 of 2,000 points repeat", "3 normals are zero"):
+    for text in (
+        "7 of 2,000 points are not finite",
+        "5 of 2,000 points are duplicates",
+        "3 normals are zero",
+    ):
         assert any(text in problem for problem in info.problems)
 
 
@@ -219,7 +223,7 @@ def test_sensors_values_and_unit_are_told(tmp_path: Path) -> None:
     np.save(tmp_path / "s.npy", rows)
     info = inspect(tmp_path / "s.npy")
     assert (info.sensors, info.values, info.unit) == (2, ("intensity",), None)
-    assert "sensors   2 places that points were seen from" in info.lines()
+    assert "sensors   2 scanner positions" in info.lines()
     assert "values    intensity" in info.lines()
     assert any("they face the sensors" in problem for problem in info.problems)
     path = tmp_path / "s.ptx"
@@ -227,7 +231,7 @@ def test_sensors_values_and_unit_are_told(tmp_path: Path) -> None:
         ["1\n400", "0 0 0", "1 0 0", "0 1 0", "0 0 1", "1 0 0 0", "0 1 0 0", "0 0 1 0", "0 0 9 1"]
     )
     path.write_text(place + "\n" + "".join(f"{x} {y} {z} 1\n" for x, y, z in n))
-    assert "sensors   1 place that points were seen from" in inspect(path).lines()
+    assert "sensors   1 scanner position" in inspect(path).lines()
 
 
 def test_a_mesh(tmp_path: Path) -> None:

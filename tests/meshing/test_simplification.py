@@ -96,7 +96,7 @@ def test_what_touches_in_a_vertex_is_taken_apart_first() -> None:
 def test_the_fewest_triangles_of_a_topology_are_left_and_said(caplog: pytest.LogCaptureFixture) -> None:
     small = simplify(TORUS, 4)
     assert len(small.faces) >= 14 and topology(small).genus == 1  # no torus has fewer (Möbius 1886)
-    assert "the fewest for this topology, 4 were asked for" in caplog.text
+    assert "the minimum for this topology; 4 were requested" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -120,5 +120,5 @@ def test_no_fewer_wanted_than_there_are() -> None:
 
 @pytest.mark.parametrize("faces", [3, 0, -5])
 def test_no_solid_has_fewer_than_four_faces(faces: int) -> None:
-    with pytest.raises(UsageError, match=rf"mesh\.faces is {faces}, wanted between 4"):
+    with pytest.raises(UsageError, match=rf"mesh\.faces is {faces}, expected between 4"):
         Config().with_(mesh={"faces": faces})

@@ -157,4 +157,4 @@ def test_a_part_that_is_too_small_stays_and_that_is_said(caplog: pytest.LogCaptu
     tetrahedron = Mesh(1e-6 * np.eye(4)[:, :3], [[0, 1, 2], [0, 3, 1], [1, 3, 2], [2, 3, 0]])
     with caplog.at_level(logging.INFO, "recon"):
         after = without_slivers(tetrahedron, 1e-3)
-    assert len(after.faces) == 4 and "4 triangles stay lower than 0.001" in caplog.text
+    assert len(after.faces) == 4 and "4 triangles remain lower than 0.001" in caplog.text

@@ -38,7 +38,7 @@ def test_a_packed_file_is_called_so(tmp_path: Path) -> None:
     for ending in ("ply", "xyz"):
         path = tmp_path / f"s.{ending}"
         path.write_bytes(gzip.compress(TEXT.encode()))
-        with pytest.raises(ScanError, match="compressed by gzip: unpack it first"):
+        with pytest.raises(ScanError, match="compressed with gzip: unpack it first"):
             read_any(path)
 
 
@@ -129,7 +129,7 @@ def test_promises_of_billions_are_refused_without_the_memory(tmp_path: Path) -> 
         finally:
             tracemalloc.stop()
         assert peak < 5e6, path.name
-        assert "cut short" in line or "promises" in line, line
+        assert "cut short" in line or "expected" in line, line
 
 
 @pytest.mark.parametrize("ending", READERS)
@@ -141,17 +141,17 @@ def test_empty_files(tmp_path: Path, ending: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("s.xyz", "1 2 3\n4 five 6\n", "line 2: 'five' stands where a number should"),
+        ("s.xyz", "1 2 3\n4 five 6\n", "line 2: 'five' is not a number"),
         ("s.xyz", "# a\n\n1 2 3\n4 5\n", "line 4 has 2 columns, the lines before it 3"),
         ("s.xyz", "# a\n\n1 2 3\n# b\n\n4 5 6 7\n", "line 6 has 4 columns, the lines before it 3"),
-        ("s.txt", "1,2,3\n1,2,x\n", "line 2: 'x' stands"),
+        ("s.txt", "1,2,3\n1,2,x\n", "line 2: 'x' is not a number"),
         ("s.txt", "1,5;2,5;3,5\n", "commas and semicolons"),
-        ("s.xyz", "1 2\n3 4\n", "wanted rows of at least x y z"),
+        ("s.xyz", "1 2\n3 4\n", "expected rows of at least x y z"),
         ("s.xyz", "# nothing\n\n", "holds no points"),
-        ("s.xyz", "Dear reader,\nthis is a letter.\n", "'Dear' stands where a number should"),
-        ("s.pts", "3\n1 2 3\n4 5 6\n", "promises 3 points and holds 2"),
-        ("s.ply", "<html>", "no PLY file"),
-        ("s.ply", TEXT, "no PLY file"),
+        ("s.xyz", "Dear reader,\nthis is a letter.\n", "'Dear' is not a number"),
+        ("s.pts", "3\n1 2 3\n4 5 6\n", "expected 3 points, found 2"),
+        ("s.ply", "<html>", "not a PLY file"),
+        ("s.ply", TEXT, "not a PLY file"),
         ("s.xyz", PLY, "a PLY file by its content: give it the ending .ply"),
         ("s.ply", PCD, "a PCD file by its content: give it the ending .pcd"),
         ("s.ply", PLY.format("ascii", 60)[:-11], "no line 'end_header'"),
@@ -166,22 +166,22 @@ def test_empty_files(tmp_path: Path, ending: str) -> None:
         (
             "s.ply",
             PLY.format("ascii", 2) + "1 2 3\n4 oops 6\n",
-            "line 9: 'oops' stands where a number should",
+            "line 9: 'oops' is not a number",
         ),
         ("s.ply", PLY.format("ascii", 2) + "1 2 3 4\n4 5 6 7\n", "have 4 numbers"),
-        ("s.ply", PLY.format("ascii", 2) + "1 2 3\n       \n", "promises 2 rows of 'vertex' and holds 1"),
-        ("s.off", "OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 7\n", "names vertex 7"),
-        ("s.off", "OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 b\n", "line 6: a face should stand here"),
-        ("s.off", "OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\nnan 0 1 2\n", "line 6: a face should stand here"),
-        ("s.off", "OFF\nmany 1 0\n", "line 2: the counts"),
+        ("s.ply", PLY.format("ascii", 2) + "1 2 3\n       \n", "expected 2 rows of 'vertex', found 1"),
+        ("s.off", "OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 7\n", "refers to vertex 7"),
+        ("s.off", "OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 b\n", "line 6: expected a face"),
+        ("s.off", "OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\nnan 0 1 2\n", "line 6: expected a face"),
+        ("s.off", "OFF\nmany 1 0\n", "line 2: expected the numbers"),
         ("s.off", "NOFF\n2 0 0\n0 0 0\n1 0 0\n", "too few for its first line"),
         ("s.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n", "damaged"),
         ("s.obj", "o nothing\n", "neither vertices nor faces"),
-        ("s.obj", "# a\nv 0 0 0\nv 1 zero 0\n", "line 3: 'zero' stands"),
+        ("s.obj", "# a\nv 0 0 0\nv 1 zero 0\n", "line 3: 'zero' is not a number"),
         ("s.stl", "solid a\nendsolid a\n", "STL file|no triangles"),
-        ("s.las", "LASF", "promises 227 bytes of a header and holds 4"),
-        ("s.rcp", "ReCap", r"ending '.rcp' is none of .ply"),
-        ("scan", "1 2 3\n", "its ending '' is none of"),
+        ("s.las", "LASF", "expected 227 bytes of a header, found 4"),
+        ("s.rcp", "ReCap", r"ending '.rcp' is not one of .ply"),
+        ("scan", "1 2 3\n", "its ending '' is not one of"),
     ],
 )
 def test_each_fault_is_named(tmp_path: Path, name: str, content: str, says: str) -> None:
@@ -193,7 +193,7 @@ def test_each_fault_is_named(tmp_path: Path, name: str, content: str, says: str)
 
 def test_binary_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "s.xyz").write_bytes(bytes(100))
-    assert "is no text" in refusal(tmp_path / "s.xyz")
+    assert "is not text" in refusal(tmp_path / "s.xyz")
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_arrays_that_are_no_points(tmp_path: Path, array: np.ndarray) -> None:
 
 def test_flat_and_broken_meshes_have_nothing_to_sample(tmp_path: Path) -> None:
     (tmp_path / "s.off").write_text("OFF\n3 1 0\n0 0 0\n1 1 1\n2 2 2\n3 0 1 2\n")
-    assert "no face with an area" in refusal(tmp_path / "s.off")
+    assert "no face with a positive area" in refusal(tmp_path / "s.off")
     (tmp_path / "s.off").write_text("OFF\n3 1 0\n0 0 0\n1 1 nan\n2 0 2\n3 0 1 2\n")
     assert "not finite" in refusal(tmp_path / "s.off")
 
@@ -227,7 +227,7 @@ def test_folders_and_pipes_are_no_scans(tmp_path: Path) -> None:
     (tmp_path / "s.ply").mkdir()
     assert "is a folder" in refusal(tmp_path / "s.ply")
     os.mkfifo(tmp_path / "pipe.ply")
-    assert "no regular file" in refusal(tmp_path / "pipe.ply")
+    assert "not a regular file" in refusal(tmp_path / "pipe.ply")
 
 
 def test_a_closed_file_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

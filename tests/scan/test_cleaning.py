@@ -74,9 +74,9 @@ def test_a_surface_needs_points(points: int, fine: bool) -> None:
 
 
 def test_the_error_says_what_went() -> None:
-    with pytest.raises(ScanError, match=r"holds 1 usable points \(499 points repeat"):
+    with pytest.raises(ScanError, match=r"holds 1 usable points \(499 points are duplicates"):
         clean(PointCloud(np.zeros((500, 3))))
-    with pytest.raises(ScanError, match=r"holds 0 usable points \(300 of 300 points have no finite"):
+    with pytest.raises(ScanError, match=r"holds 0 usable points \(300 of 300 points are not finite"):
         clean(PointCloud(np.full((300, 3), np.nan), np.zeros((300, 3))))
 
 

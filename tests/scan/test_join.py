@@ -42,11 +42,11 @@ def test_what_only_some_have_is_left_out_and_told(caplog: pytest.LogCaptureFixtu
     assert one.normals is None and one.sensors is None and one.colors is None and one.unit is None
     assert list(one.values) == ["b"]
     told = [record.getMessage() for record in caplog.records]
-    assert told == [f"1 of 2 scans have {name}: left out" for name in ("normals", "sensors", "a", "c")]
+    assert told == [f"1 of 2 scans have {name}: dropped" for name in ("normals", "sensors", "a", "c")]
 
 
 def test_units_that_differ_are_refused() -> None:
-    with pytest.raises(ScanError, match=r"not in one unit .*the cloud in foot, the cloud in metre"):
+    with pytest.raises(ScanError, match=r"different units .*the cloud in foot, the cloud in metre"):
         join([cloud(3, "foot"), cloud(2), cloud(2, "metre"), cloud(3, "foot")], "four")
 
 

@@ -69,7 +69,7 @@ def test_withheld_points_are_left_out_and_counted(tmp_path: Path, caplog: pytest
     with caplog.at_level(logging.INFO, "recon"):
         cloud = read_cloud(path)
     np.testing.assert_array_equal(cloud.values["intensity"], np.arange(N)[~withheld])
-    assert "250 of 1000 points are withheld" in caplog.text
+    assert "250 of 1000 points in " in caplog.text
 
 
 METRE, FOOT, SURVEY = (9001, "metre"), (9002, "foot"), (9003, "US survey foot")
@@ -147,7 +147,7 @@ def test_headers_that_promise_too_much(tmp_path: Path, ending: str, at: int, lay
     patched(path, at, layout, value)
     tracemalloc.start()
     try:
-        with pytest.raises(ScanError, match="cut short or damaged: it promises"):
+        with pytest.raises(ScanError, match="cut short or damaged: expected"):
             read_cloud(path)
         assert tracemalloc.get_traced_memory()[1] < 5e6
     finally:
@@ -159,10 +159,10 @@ def test_chunks_that_promise_too_much(tmp_path: Path) -> None:
     start = struct.unpack_from("<I", path.read_bytes(), 96)[0]
     table = struct.unpack_from("<q", path.read_bytes(), start)[0]
     patched(path, table + 4, "<I", 3_000_000_000)
-    with pytest.raises(ScanError, match="promises 3,000,000,000 chunks"):
+    with pytest.raises(ScanError, match="expected 3,000,000,000 chunks"):
         read_cloud(path)
     patched(path, start, "<q", -7)
-    with pytest.raises(ScanError, match="table of chunks is not there"):
+    with pytest.raises(ScanError, match="chunk table is missing"):
         read_cloud(path)
 
 
@@ -170,7 +170,7 @@ def test_layers_that_promise_too_much(tmp_path: Path) -> None:
     path = write_las(tmp_path / "s.laz", 6)
     start = struct.unpack_from("<I", path.read_bytes(), 96)[0]
     patched(path, start + 8 + 30 + 4, "<I", 3_000_000_000)  # the table's place, a point, the count of points
-    with pytest.raises(ScanError, match="has no room in it"):
+    with pytest.raises(ScanError, match="is too short"):
         read_cloud(path)
 
 

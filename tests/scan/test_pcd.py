@@ -144,7 +144,7 @@ def test_more_points_promised_than_there_are(tmp_path: Path, kind: str, count: i
     write_pcd(tmp_path / "s.pcd", kind)
     path = edited(tmp_path / "s.pcd", b"POINTS 300", b"POINTS %d" % count)
     edited(path, b"WIDTH 300", b"WIDTH %d" % count)
-    with pytest.raises(ScanError, match="cut short or damaged: it promises"):
+    with pytest.raises(ScanError, match="cut short or damaged: expected"):
         read_cloud(path)
 
 
@@ -152,7 +152,7 @@ def test_more_points_promised_than_there_are(tmp_path: Path, kind: str, count: i
     ("old", "new", "says"),
     [
         (b"WIDTH 300", b"WIDTH 299", "they differ"),
-        (b"DATA binary", b"DATA packed", "wanted one of ascii, binary"),
+        (b"DATA binary", b"DATA packed", "expected one of ascii, binary"),
         (b"SIZE 4 4 4", b"SIZE 4 4", "damaged PCD header"),
         (b"SIZE 4 4 4", b"SIZE 3 4 4", "damaged PCD header"),
         (b"TYPE F F F", b"TYPE X F F", "damaged PCD header"),

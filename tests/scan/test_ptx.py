@@ -60,18 +60,18 @@ GOOD = ptx(np.hstack([POINTS, INTENSITY]), PLAIN)
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (GOOD.replace("6\n10\n", "6000000\n1000000\n", 1), "promises 6,000,000,000,000 points"),
-        (GOOD.replace("6\n10\n", "6\n11\n", 1), "promises 66 points and holds 60"),
-        (GOOD.replace("6\n10\n", "6\n9\n", 1), "line 65: a whole number should stand here"),
-        (GOOD.replace("6\n10\n", "6.5\n10\n", 1), "line 1: a whole number should stand here"),
-        (GOOD.replace("6\n10\n", "-6\n-10\n", 1), "line 1: a whole number should stand here"),
-        (GOOD.replace("0 0 1 0\n", "0 0 1\n", 1), "line 9: 4 numbers should stand here"),
-        (GOOD.replace("0 0 1 0\n", "0 0 one 0\n", 1), "line 9: 4 numbers should stand here"),
-        (ptx(POINTS, PLAIN), "3 numbers a point"),
+        (GOOD.replace("6\n10\n", "6000000\n1000000\n", 1), "expected 6,000,000,000,000 points"),
+        (GOOD.replace("6\n10\n", "6\n11\n", 1), "expected 66 points, found 60"),
+        (GOOD.replace("6\n10\n", "6\n9\n", 1), "line 65: expected a whole number"),
+        (GOOD.replace("6\n10\n", "6.5\n10\n", 1), "line 1: expected a whole number"),
+        (GOOD.replace("6\n10\n", "-6\n-10\n", 1), "line 1: expected a whole number"),
+        (GOOD.replace("0 0 1 0\n", "0 0 1\n", 1), "line 9: expected 4 numbers"),
+        (GOOD.replace("0 0 1 0\n", "0 0 one 0\n", 1), "line 9: expected 4 numbers"),
+        (ptx(POINTS, PLAIN), "3 numbers per point"),
         (ptx(np.zeros((6, 4)), PLAIN), "holds no points"),
-        (GOOD + "6\n10\n", "ends in the head of a scan"),
+        (GOOD + "6\n10\n", "ends within the header of a scan"),
         ("0\n0\n" + text(np.zeros((4, 3))) + text(PLAIN), "holds no points"),
-        (GOOD.replace("6\n", "9" * 5000 + "\n", 1), "line 1: a whole number should stand here"),
+        (GOOD.replace("6\n", "9" * 5000 + "\n", 1), "line 1: expected a whole number"),
     ],
 )
 def test_ptx_that_is_damaged(tmp_path: Path, content: str, says: str) -> None:
@@ -100,12 +100,12 @@ def test_pts_of_one_block_and_several(tmp_path: Path, columns: int, blocks: list
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("3\n1 2 3 4\n", "promises 3 points"),
-        ("1\n1 2 3 4\n1 2 3 4\n", "line 3: the number of the points that follow"),
-        ("1\n1 2 3 4\n5\n", "promises 5 points"),
-        ("1\n1 2 3 4\n99999999999\n1 2 3 4\n", "promises 99,999,999,999 points"),
+        ("3\n1 2 3 4\n", "expected 3 points"),
+        ("1\n1 2 3 4\n1 2 3 4\n", "line 3: expected the number of the following points"),
+        ("1\n1 2 3 4\n5\n", "expected 5 points"),
+        ("1\n1 2 3 4\n99999999999\n1 2 3 4\n", "expected 99,999,999,999 points"),
         ("0\n", "holds no points"),
-        ("1\n1 2 3 4\n" + "9" * 5000, "line 3: the number of the points that follow"),
+        ("1\n1 2 3 4\n" + "9" * 5000, "line 3: expected the number of the following points"),
     ],
 )
 def test_pts_that_is_damaged(tmp_path: Path, content: str, says: str) -> None:

@@ -101,7 +101,7 @@ def test_meshes_have_the_colours_and_scalars_of_their_scan(result: recon.Reconst
     assert np.abs(mesh.colors - (127.5 + 127.5 * place)).mean() < 2
     plain = dataclasses.replace(result, scan=scan).mesh(32, color="off")
     assert plain.colors is None and not plain.values
-    with pytest.raises(UsageError, match=r"mesh\.color is 'blue', wanted one of auto, off"):
+    with pytest.raises(UsageError, match=r"mesh\.color is 'blue', expected one of auto, off"):
         result.mesh(color="blue")
 
 
@@ -191,7 +191,7 @@ def test_what_is_left_out_of_a_scan_is_said(caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.INFO, "recon"):
         recon.reconstruct(recon.PointCloud(points, normals), SMALL.with_(fit={"steps": 1}))
     assert "3 of 408 points have no finite coordinates" in caplog.text
-    assert "5 points repeat another one" in caplog.text
+    assert "5 points are duplicates" in caplog.text
 
 
 def test_a_preview_shows_the_field_so_far(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

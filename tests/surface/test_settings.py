@@ -87,7 +87,7 @@ def test_the_paper_preset_is_the_published_method() -> None:
         ("fit", "stepz", 1, "no setting fit.stepz"),
         ("fit", "steps", 0, "fit.steps is 0"),
         ("fit", "rate", float("nan"), "fit.rate is nan"),
-        ("fit", "optimizer", "sgd", "wanted one of muon, adam"),
+        ("fit", "optimizer", "sgd", "expected one of muon, adam"),
         ("mesh", "resolution", 5, "mesh.resolution is 5"),
         ("mesh", "parts", "0", "parts is '0'"),
         ("scan", "normals", "guess", "scan.normals is 'guess'"),

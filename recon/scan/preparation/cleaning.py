@@ -37,13 +37,13 @@ class CleanReport:
         """One sentence for each kind of removal; none for a clean cloud."""
         out = []
         if self.not_finite:
-            out.append(f"{self.not_finite:,} of {self.points:,} points have no finite coordinates: left out")
+            out.append(f"{self.not_finite:,} of {self.points:,} points are not finite: dropped")
         if self.duplicates:
-            out.append(f"{self.duplicates:,} points repeat another one: left out")
+            out.append(f"{self.duplicates:,} points are duplicates: dropped")
         if self.normals_dropped:
-            out.append(f"{self.bad_normals:,} normals, most of them, are zero or not finite: all left out")
+            out.append(f"{self.bad_normals:,} normals, most of them, are zero or not finite: all dropped")
         elif self.bad_normals:
-            out.append(f"{self.bad_normals:,} points have a zero or non-finite normal: left out")
+            out.append(f"{self.bad_normals:,} points have a zero or non-finite normal: dropped")
         return out
 
 
@@ -98,7 +98,7 @@ def _check(cloud: PointCloud, report: CleanReport) -> None:
         raise ScanError(f"{cloud.source} holds {count}: a surface needs at least {MIN_POINTS}")
     largest = float(np.abs(cloud.points).max())
     if largest > MAX_COORDINATE:
-        raise ScanError(f"{cloud.source} has coordinates of {largest:.3g}, wanted below {MAX_COORDINATE:g}")
+        raise ScanError(f"{cloud.source} has coordinates of {largest:.3g}, expected below {MAX_COORDINATE:g}")
     centred = cloud.points - cloud.points.mean(0)
     extent = float(np.abs(centred).max())
     spread = np.linalg.svd(np.linalg.qr(centred / extent, mode="r"), compute_uv=False) / np.sqrt(len(centred))

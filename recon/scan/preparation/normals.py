@@ -55,16 +55,16 @@ def oriented(
         return estimated(cloud, threads, progress)
     check = check_normals(cloud, threads)
     if check.unfit:
-        log.info("the normals do not fit the points (mean cosine %.2f): estimated anew", check.agreement)
+        log.info("the normals do not fit the points (mean cosine %.2f): estimating them", check.agreement)
         return estimated(cloud, threads, progress)
     if check.mixed:
         normals = outward(cloud, cloud.normals, threads)
         turned = float(((normals * cloud.normals).sum(1) < 0).mean())
         if turned > MAX_FLIPPED_SHARE:
-            log.info("%.1f %% of the normals are turned round: turned back", 100 * turned)
+            log.info("%.1f %% of the normals are flipped: flipping them back", 100 * turned)
             return replace(cloud, normals=normals)
     if check.outward is False:
-        log.info("the normals point inward: turned round")
+        log.info("the normals point inward: flipping them")
         return replace(cloud, normals=-cloud.normals)
     return cloud
 

@@ -51,7 +51,7 @@ def prepared(
         stray = outliers(cloud.points - cloud.points.mean(0), threads)
         if stray.any():
             share = f"{int(stray.sum()):,} points ({stray.mean():.2%})"
-            log.info("%s are outliers: left out (--set scan.outliers=off keeps them)", share)
+            log.info("%s are outliers: dropped (--set scan.outliers=off keeps them)", share)
             cloud, _ = clean(cloud.select(~stray))
     given = cloud.normals
     progress(NORMALS_PROGRESS, "normals")
@@ -69,9 +69,9 @@ def _with_sensors(cloud: PointCloud, config: ScanConfig, threads: int) -> PointC
         return replace(cloud, sensors=np.broadcast_to(np.asarray(config.sensor, float), cloud.points.shape))
     if cloud.sensors is not None or not seen_from_origin(cloud.points):
         return cloud
-    log.info("the points are a depth image taken at the origin: that is where outside is")
+    log.info("the points are a depth image taken from the origin, which is outside")
     points = unrounded(cloud.points, threads)
     if points is None:
         return replace(cloud, sensors=np.zeros_like(cloud.points))
-    log.info("its depths are rounded: each is moved to the plane of those around it")
+    log.info("its depths are rounded: moving each to the plane of those around it")
     return replace(cloud, points=points, sensors=np.zeros_like(points))

@@ -87,7 +87,7 @@ def from_table(path: Path, table: NDArray) -> PointCloud:
     length. Raises ScanError for fewer than three columns.
     """
     if table.ndim != 2 or table.shape[1] < 3:
-        raise ScanError(f"{path} holds an array of shape {table.shape}, wanted rows of at least x y z")
+        raise ScanError(f"{path} holds an array of shape {table.shape}, expected rows of at least x y z")
     normals, colors, at = None, None, 3
     while at + 3 <= table.shape[1]:
         triple = table[:, at : at + 3]
@@ -145,7 +145,7 @@ def load_rows(path: Path, lines: Lines, limit: int | None = None) -> Float:
     except ValueError as error:
         text = str(error)
     if found := re.search(r"convert string (.*) to float", text):
-        raise ScanError(f"{path}, line {lines.number}: {found[1][:40]} stands where a number should")
+        raise ScanError(f"{path}, line {lines.number}: {found[1][:40]} is not a number")
     if found := re.search(r"columns changed from (\d+) to (\d+)", text):
         raise ScanError(f"{path}, line {lines.number} has {found[2]} columns, the lines before it {found[1]}")
     raise ScanError(f"{path}, line {lines.number}: {text}")
@@ -164,4 +164,4 @@ def reason(error: BaseException) -> str:
 
 def cut_short(path: Path, promised: int, what: str, there: int) -> ScanError:
     """The error for a file that holds less than its header says."""
-    return ScanError(f"{path} is cut short or damaged: it promises {promised:,} {what} and holds {there:,}")
+    return ScanError(f"{path} is cut short or damaged: expected {promised:,} {what}, found {there:,}")

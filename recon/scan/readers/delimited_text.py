@@ -112,7 +112,7 @@ def _count(path: Path, lines: Lines) -> int | None:
     if words is None:
         return None
     if len(words) != 1 or (count := whole(words[0])) is None:
-        what = "the number of the points that follow should stand here, or the end"
+        what = "expected the number of the following points, or the end"
         raise ScanError(f"{path}, line {lines.number}: {what}")
     return count
 
@@ -120,7 +120,7 @@ def _count(path: Path, lines: Lines) -> int | None:
 def _preamble(path: Path, head: bytes) -> tuple[int, int | None, list[str], bytes]:
     """The number of lines before the first point, the count and the columns' names in them, and its line."""
     if b"\0" in head:
-        raise ScanError(f"{path} is no text: save it as UTF-8 or ASCII text, or give its format's ending")
+        raise ScanError(f"{path} is not text: save it as UTF-8 or ASCII text, or give its format's ending")
     count: int | None = None
     names: list[str] = []
     for number, line in enumerate(head.splitlines()):
@@ -170,7 +170,7 @@ def read_npz(path: Path) -> PointCloud:
     for kind, array in arrays.items():
         if array.shape != (len(arrays["points"]), 3) or array.dtype.kind not in "fiu":
             what = f"'{kind}' is {array.dtype} of shape {array.shape}"
-            raise ScanError(f"{path}: {what}, wanted numbers (n, 3)")
+            raise ScanError(f"{path}: {what}, expected numbers (n, 3)")
     colors = as_colors(arrays["colors"]) if "colors" in arrays else None
     return PointCloud(arrays["points"], arrays.get("normals"), colors, str(path))
 
@@ -200,5 +200,5 @@ def _from_array(path: Path, array: NDArray) -> PointCloud:
         columns = {name: array[name].ravel() for name in array.dtype.names}
         return from_columns(path, columns)
     if array.dtype.kind not in "fiu":
-        raise ScanError(f"{path} holds an array of {array.dtype}, wanted numbers")
+        raise ScanError(f"{path} holds an array of {array.dtype}, expected numbers")
     return from_table(path, array)

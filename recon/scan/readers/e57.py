@@ -67,7 +67,9 @@ def _read(path: Path, libe57: Any, file: Any, scan: Any, moved: bool) -> PointCl
     plain = {name.partition(":")[2] or name: name for name in _children(fields)}  # without prefixes
     axes = next((axes for axes in (CARTESIAN, SPHERICAL) if plain.keys() >= {*axes}), None)
     if axes is None:
-        raise ScanError(f"{path} has a scan without coordinates, only: {', '.join(plain) or 'nothing'}")
+        raise ScanError(
+            f"{path} has a scan without coordinates; its fields are: {', '.join(plain) or 'nothing'}"
+        )
     count = scan["points"].childCount()
     if count > 8 * path.stat().st_size:  # a point takes a bit at least
         raise cut_short(path, count, "points", 8 * path.stat().st_size)

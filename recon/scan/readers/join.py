@@ -25,7 +25,7 @@ def join(clouds: Sequence[PointCloud], source: str) -> PointCloud:
     units = {cloud.unit: cloud.source for cloud in reversed(clouds) if cloud.unit}
     if len(units) > 1:
         stated = ", ".join(f"{where} in {unit}" for unit, where in units.items())
-        raise ScanError(f"the scans are not in one unit ({stated}): convert them to one")
+        raise ScanError(f"the scans have different units ({stated}): convert them")
     names = list(dict.fromkeys(name for cloud in clouds for name in cloud.values))
     return PointCloud(
         np.concatenate([cloud.points for cloud in clouds]),
@@ -47,5 +47,5 @@ def _joined(name: str, arrays: list[Any]) -> Any:
     if len(there) == len(arrays):
         return np.concatenate(arrays)
     if there:
-        log.info("%d of %d scans have %s: left out", len(there), len(arrays), name)
+        log.info("%d of %d scans have %s: dropped", len(there), len(arrays), name)
     return None

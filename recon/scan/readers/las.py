@@ -58,7 +58,7 @@ def _check_header(path: Path, stream: BinaryIO) -> None:
     head = stream.read(HEADER_SIZES[-1])
     minor = head[25] if len(head) > 25 else 0
     if minor >= len(HEADER_SIZES):
-        raise ScanError(f"{path} is LAS of version {head[24]}.{minor}, wanted 1.0 to 1.5")
+        raise ScanError(f"{path} is LAS of version {head[24]}.{minor}, expected 1.0 to 1.5")
     wanted = HEADER_SIZES[minor]
     if len(head) < wanted:
         raise cut_short(path, wanted, "bytes of a header", len(head))
@@ -82,7 +82,7 @@ def _check_chunks(path: Path, stream: BinaryIO, header: Any) -> None:
         stream.seek(size - 8)
         (table,) = struct.unpack("<q", stream.read(8))
     if not start <= table <= size - 8:
-        raise ScanError(f"{path} is cut short or damaged: its table of chunks is not there")
+        raise ScanError(f"{path} is cut short or damaged: its chunk table is missing")
     stream.seek(table + 4)
     (chunks,) = struct.unpack("<I", stream.read(4))
     room = (table - start) // header.point_format.size  # a chunk starts with a whole point
@@ -91,7 +91,7 @@ def _check_chunks(path: Path, stream: BinaryIO, header: Any) -> None:
     (record,) = header.vlrs.get("LasZipVlr")
     coding = lazrs.LazVlr(record.record_data)
     if coding.item_size() != header.point_format.size:
-        what = f"points of {coding.item_size():,} bytes, wanted {header.point_format.size:,}"
+        what = f"points of {coding.item_size():,} bytes, expected {header.point_format.size:,}"
         raise ScanError(f"{path} is damaged: it packs {what}")
     stream.seek(start)
     sizes = lazrs.read_chunk_table(stream, coding)
@@ -104,7 +104,7 @@ def _check_chunks(path: Path, stream: BinaryIO, header: Any) -> None:
         stream.seek(at + header.point_format.size + 4)  # the first point, and the number of points
         used = sum(struct.unpack(f"<{layers}I", stream.read(4 * layers))) if length else 0
         if used > length or at + length > table:
-            raise ScanError(f"{path} is cut short or damaged: the chunk at byte {at:,} has no room in it")
+            raise ScanError(f"{path} is cut short or damaged: the chunk at byte {at:,} is too short")
         at += length
     stream.seek(start)
 
@@ -144,7 +144,7 @@ def _read(path: Path, reader: Any) -> PointCloud:
     rgb = as_colors(colors) if colors is not None and colors.any() else None
     cloud = PointCloud(points, None, rgb, str(path), None, values, _unit(header.vlrs))
     if withheld.any():
-        log.info("%d of %d points are withheld in %s: left out", withheld.sum(), count, path)
+        log.info("%d of %d points in %s are withheld: dropped", withheld.sum(), count, path)
         return cloud.select(~withheld)
     return cloud
 

@@ -28,7 +28,7 @@ def sample_surface(mesh: Mesh, count: int, seed: int = 0, source: str = "the mes
     """
     used = mesh.vertices[mesh.faces]
     if not (np.abs(used) < MAX_COORDINATE).all():
-        raise ScanError(f"{source} has faces at vertices that are not finite, or huge: mend the mesh")
+        raise ScanError(f"{source} has faces at vertices that are huge or not finite: repair the mesh")
     origin = used[0, 0].copy()
     size = np.abs(used - origin).max() or 1.0
     a, b, c = ((used - origin) / size).transpose(1, 0, 2)
@@ -36,7 +36,7 @@ def sample_surface(mesh: Mesh, count: int, seed: int = 0, source: str = "the mes
     twice_area = np.linalg.norm(cross, axis=1)
     solid = np.flatnonzero(twice_area > 0)
     if len(solid) == 0:
-        raise ScanError(f"{source} has no face with an area: there is no surface to sample")
+        raise ScanError(f"{source} has no face with a positive area: there is no surface to sample")
     rng = np.random.default_rng(seed)
     cumulated = np.cumsum(twice_area[solid])
     draws = rng.random(count) * cumulated[-1]
@@ -62,7 +62,7 @@ def mesh_of(
     """The Mesh of a file. Raises ScanError if a face has an invalid vertex index."""
     if len(faces) and not 0 <= faces.min() <= faces.max() < len(vertices):
         wrong = int(faces.min() if faces.min() < 0 else faces.max())
-        raise ScanError(f"{path} is damaged: a face names vertex {wrong:,} (from 0) of {len(vertices):,}")
+        raise ScanError(f"{path} is damaged: a face refers to vertex {wrong:,} (from 0) of {len(vertices):,}")
     return Mesh(vertices, faces, normals, colors, values)
 
 
@@ -137,7 +137,7 @@ def read_off(path: Path) -> Mesh | PointCloud:
     if b"C" in keyword[0]:
         colors = as_colors(rows[:, at : at + 3])
     if rows.shape[1] < at + 3 * (colors is not None):
-        raise ScanError(f"{path} has {rows.shape[1]} numbers a vertex, too few for its first line")
+        raise ScanError(f"{path} has {rows.shape[1]} numbers per vertex, too few for its first line")
     if faces == 0:
         return PointCloud(rows[:, :3], normals, colors, str(path))
     return mesh_of(path, rows[:, :3], fans(corners), normals, colors)
@@ -164,7 +164,7 @@ def _off_faces(path: Path, stream: BinaryIO, lines: Lines, count: int) -> NDArra
         length, *polygon = map(whole, words)
         polygon = polygon[:length]
         if not length or len(polygon) < length or not all(i is not None and i < MAX_INDEX for i in polygon):
-            raise ScanError(f"{path}, line {lines.number}: a face should stand here")
+            raise ScanError(f"{path}, line {lines.number}: expected a face")
         polygons.append(np.array(polygon, np.int64))
     return np.fromiter(polygons, object, len(polygons))
 
@@ -184,7 +184,7 @@ def read_glb(path: Path) -> Mesh:
             shaded = bool(parts) and all("NORMAL" in part["attributes"] for part in parts)
             largest = max(map(int, counts), default=0)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-            raise ScanError(f"{path} is damaged: its glTF description cannot be read") from None
+            raise ScanError(f"{path} is damaged: its glTF description is unreadable") from None
     if largest > size:
         raise cut_short(path, largest, "values", size)
     return _trimesh(path, normals=shaded)
@@ -200,7 +200,9 @@ def _trimesh(path: Path, normals: bool = False) -> Mesh:
         scene = loaded if isinstance(loaded, trimesh.Scene) else trimesh.Scene(loaded)
         placed = [_placed(scene, node, normals) for node in scene.graph.nodes_geometry]
     except Exception as error:  # noqa: BLE001 a parser raises whatever it stumbles over in a damaged file
-        raise ScanError(f"{path} is damaged, or no {path.suffix[1:].upper()} file: {reason(error)}") from None
+        raise ScanError(
+            f"{path} is damaged or not a {path.suffix[1:].upper()} file: {reason(error)}"
+        ) from None
     parts = [part for part in placed if part is not None and len(part.faces)]
     if not parts:
         raise ScanError(f"{path} holds no triangles")

@@ -42,7 +42,7 @@ def read_pcd(path: Path) -> PointCloud:
         raise ScanError(f"{path} holds no points")
     kind = header["DATA"][0].lower()
     if kind not in ROW_READERS:
-        raise ScanError(f"{path}: DATA is '{kind[:20]}', wanted one of {', '.join(ROW_READERS)}")
+        raise ScanError(f"{path}: DATA is '{kind[:20]}', expected one of {', '.join(ROW_READERS)}")
     columns = ROW_READERS[kind](path, row, count, start, head[:start].count(b"\n"))
     for name in ("rgb", "rgba"):
         if name in columns:
@@ -93,7 +93,7 @@ def _text(path: Path, row: np.dtype, count: int, start: int, before: int) -> dic
     if len(rows) != count:
         raise cut_short(path, count, "points", len(rows))
     if rows.shape[1] != sum(lengths):
-        raise ScanError(f"{path} has {rows.shape[1]} numbers a line, its header describes {sum(lengths)}")
+        raise ScanError(f"{path} has {rows.shape[1]} numbers per line, its header describes {sum(lengths)}")
     starts = np.cumsum([0, *lengths])
     return {name: rows[:, starts[i]] for i, name in enumerate(row.names or ()) if not row[name].shape}
 

@@ -213,12 +213,14 @@ def _text_columns(path: Path, element: Any, count: int, lines: Lines) -> Columns
         length = int(rows[0, at])
         values = rows[:, at + 1 : at + 1 + length]
         if not (np.abs(values) < MAX_INDEX).all():
-            raise ScanError(f"{path} is damaged: a list of '{element.name}' holds what is no index")
+            raise ScanError(
+                f"{path} is damaged: a list of '{element.name}' holds a value that is not an index"
+            )
         columns[prop.name] = values
         at += 1 + length
     if len(columns) < len(element.properties) or at != rows.shape[1]:
         what = f"rows of '{element.name}' have {rows.shape[1]} numbers"
-        raise ScanError(f"{path} is damaged: {what}, its header describes another count")
+        raise ScanError(f"{path} is damaged: {what}, its header another number")
     return columns
 
 

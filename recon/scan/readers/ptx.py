@@ -39,7 +39,7 @@ def read_ptx(path: Path) -> PointCloud:
             if len(table) < count:
                 raise cut_short(path, count, "points", len(table))
             if count and table.shape[1] not in COLUMN_COUNTS:
-                raise ScanError(f"{path} has {table.shape[1]} numbers a point, wanted x y z i [r g b]")
+                raise ScanError(f"{path} has {table.shape[1]} numbers per point, expected x y z i [r g b]")
             table = table[table[:, :3].any(1)] if count else np.zeros((0, 4))
             with np.errstate(all="ignore"):  # a damaged file's matrix
                 points = table[:, :3] @ np.stack([turn_x, turn_y, turn_z])[:, :3] + move[:3]
@@ -72,9 +72,9 @@ def _header(path: Path, lines: Lines) -> list[Float] | None:
                 raise ValueError
         except ValueError:
             what = "a whole number" if wanted == 1 else f"{wanted} numbers"
-            raise ScanError(f"{path}, line {lines.number}: {what} should stand here") from None
+            raise ScanError(f"{path}, line {lines.number}: expected {what}") from None
         if len(header) == len(HEADER_NUMBERS):
             return header
     if header:
-        raise ScanError(f"{path} is cut short: it ends in the head of a scan")
+        raise ScanError(f"{path} is cut short: it ends within the header of a scan")
     return None
