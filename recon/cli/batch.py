@@ -31,10 +31,10 @@ FORMATS = ("ply", "obj", "stl", "glb", "off")
 def add_options(parser: Parser) -> None:
     files = parser.group(FILES)
     files.add_argument(
-        "folder", metavar="FOLDER", type=folder, help="where the scans are, and in folders below"
+        "folder", metavar="FOLDER", type=folder, help="folder of the scans, searched with all its subfolders"
     )
     files.add_argument(
-        "out", metavar="OUT", type=folder, help="where the meshes go, an index.html and a summary.csv"
+        "out", metavar="OUT", type=folder, help="folder for the meshes, index.html and summary.csv"
     )
     files.add_argument("--pattern", metavar="GLOB", help="only scans like '*.e57' or 'rooms/*'")
     files.add_argument(
@@ -46,17 +46,17 @@ def add_options(parser: Parser) -> None:
     add_setting_options(parser)
     running = parser.group(RUNNING)
     running.add_argument(
-        "--preview", type=seconds, metavar="10s", help="write preview.ply in each run that often"
+        "--preview", type=seconds, metavar="10s", help="write preview.ply in each run this often"
     )
     add_tensorboard(parser, "terms, slices and pictures of each scan")
     add_common(parser, "CPU threads of each scan (default: 1; on GPUs, the cores shared out)")
     add_device(parser, "default: auto, all GPUs")
     machine = parser.group(MACHINE)
     machine.add_argument(
-        "--jobs", type=whole, metavar="N", help="scans at a time (default: one a GPU, or a core)"
+        "--jobs", type=whole, metavar="N", help="scans at a time (default: one per GPU, or per core)"
     )
-    machine.add_argument("--time-limit", type=seconds, metavar="30m", help="for each scan")
-    machine.add_argument("--memory-limit", type=_bytes, metavar="8G", help="for each scan")
+    machine.add_argument("--time-limit", type=seconds, metavar="30m", help="per scan")
+    machine.add_argument("--memory-limit", type=_bytes, metavar="8G", help="per scan")
     machine.add_argument(
         "--cluster",
         metavar="ADDRESS",

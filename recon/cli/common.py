@@ -19,7 +19,7 @@ def add_common(parser: Parser, help: str = "CPU threads (default: %(default)s)")
     """Adds what every command takes; `help` is of --threads."""
     running = parser.group(RUNNING)
     running.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-    running.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    running.add_argument("--quiet", action="store_true", help="print no progress and no summary")
     parser.group(MACHINE).add_argument("--threads", type=whole, metavar="N", default=_cores(), help=help)
 
 

@@ -28,32 +28,32 @@ def add_options(parser: Parser) -> None:
         type=file,
         help="a picture, completed in its middle square; or points",
     )
-    add_output(parser, "OUT", "default: INPUT.complete.png or .ply here", "OUT where it exists")
+    add_output(parser, "OUT", "default: INPUT.complete.png or .ply here", "OUT if it exists")
     known = parser.group("known part")
-    known.add_argument(
-        "--keep", type=whole, metavar="N", help="know N of its pixels or points, drawn (default: all)"
-    )
+    known.add_argument("--keep", type=whole, metavar="N", help="use N random pixels or points (default: all)")
     known.add_argument(
         "--mask", metavar="PICTURE", type=file, help="instead: bright where pixels are missing"
     )
-    known.add_argument("--seed", type=whole, default=0, metavar="N", help="of what is drawn (default: 0)")
+    known.add_argument("--seed", type=whole, default=0, metavar="N", help="seed of that draw (default: 0)")
     pictures = parser.group("pictures")
-    pictures.add_argument("--size", type=size, metavar="WxH", help="of OUT (default: as the square)")
-    pictures.add_argument("--zoom", type=number, metavar="F", help="instead: F times as many pixels a side")
+    pictures.add_argument("--size", type=size, metavar="WxH", help="size of OUT (default: as the square)")
+    pictures.add_argument("--zoom", type=number, metavar="F", help="instead: scale by F")
     pictures.add_argument(
         "--between", metavar="IMAGE2", type=file, help="write a strip of pictures from one to the other"
     )
-    pictures.add_argument("--pictures", type=whole, default=9, metavar="N", help="of that strip (default: 9)")
+    pictures.add_argument(
+        "--pictures", type=whole, default=9, metavar="N", help="pictures in that strip (default: 9)"
+    )
     quality = parser.group(QUALITY)
     quality.add_argument(
         "--refine",
         type=whole,
         default=0,
         metavar="N",
-        help="fit the predicted field to what is known of a picture, N steps",
+        help="fit the predicted field to the known pixels, N steps",
     )
     quality.add_argument(
-        "--resolution", type=whole, metavar="N", help="of a shape: samples a side (default: 128)"
+        "--resolution", type=whole, metavar="N", help="samples per side, of a shape (default: 128)"
     )
     add_common(parser)
     add_device(parser)

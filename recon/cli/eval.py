@@ -20,10 +20,10 @@ def add_options(parser: Parser) -> None:
         type=whole,
         default=200_000,
         metavar="N",
-        help="points a direction (default: %(default)s)",
+        help="points per direction (default: %(default)s)",
     )
     quality.add_argument(
-        "--seed", type=whole, default=0, metavar="N", help="of the points (default: %(default)s)"
+        "--seed", type=whole, default=0, metavar="N", help="seed of these points (default: %(default)s)"
     )
     add_common(parser)
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 OUTPUT = "output"
 MODES = {
-    "image": "a picture by its values",
+    "image": "a picture from its values",
     "gradient": "a picture from its gradient alone",
     "laplacian": "a picture from its Laplacian alone",
     "blend": "two pictures as one without a seam, from the gradients of both",
@@ -72,9 +72,9 @@ def add_options(parser: Parser) -> None:
         files = sub.group(FILES)
         files.add_argument("inputs", metavar="INPUT", nargs=2 if mode == "blend" else 1, type=file)
         default = f"INPUT.fit{ENDINGS.get(mode, '.png')} here"
-        add_output(sub, "OUT", f"default: {default}", "OUT where it exists")
+        add_output(sub, "OUT", f"default: {default}", "OUT if it exists")
         files.add_argument(
-            "--run", metavar="DIR", type=folder, help="keep the field there; given again, it resumes"
+            "--run", metavar="DIR", type=folder, help="keep the run there; given again, resume it"
         )
         _ADD.get(mode, _add_picture)(sub, mode)
         add_settings(sub, STANDARD[mode], _groups(mode), tuple(PRESETS))
@@ -90,26 +90,26 @@ def _add_picture(sub: Parser, mode: str) -> None:
         files.add_argument("--mask", metavar="PICTURE", type=file, help=f"bright where {what}")
     if mode == "inpaint":
         files.add_argument(
-            "--keep", type=number, metavar="SHARE", help="instead: fit so many pixels, drawn evenly"
+            "--keep", type=number, metavar="SHARE", help="instead: fit this share of the pixels, drawn evenly"
         )
-    output.add_argument("--size", type=size, metavar="WxH", help="of the picture written (default: as INPUT)")
-    output.add_argument("--zoom", type=number, metavar="F", help="instead: F times as many pixels a side")
+    output.add_argument("--size", type=size, metavar="WxH", help="size of OUT (default: as INPUT)")
+    output.add_argument("--zoom", type=number, metavar="F", help="instead: scale by F")
     output.add_argument(
         "--box",
         type=reads(numbers(4), "a box X0,Y0,X1,Y1"),
         metavar="X0,Y0,X1,Y1",
-        help="--box=-50,0,300,200: the part written, in pixels of INPUT; beyond it, extrapolated",
+        help="part to write, in pixels of INPUT, as --box=-50,0,300,200; extrapolated beyond INPUT",
     )
     if mode in ("image", "gradient", "laplacian"):
-        output.add_argument("--derivatives", action="store_true", help="write OUT.derivatives.png, too")
+        output.add_argument("--derivatives", action="store_true", help="also write OUT.derivatives.png")
 
 
 def _add_audio(sub: Parser, mode: str) -> None:
     output = sub.group(OUTPUT)
     output.add_argument(
-        "--rate", type=whole, metavar="HZ", help="samples a second of OUT (default: as INPUT)"
+        "--rate", type=whole, metavar="HZ", help="samples per second of OUT (default: as INPUT)"
     )
-    output.add_argument("--spectrogram", action="store_true", help="write OUT.spectrogram.png, too")
+    output.add_argument("--spectrogram", action="store_true", help="also write OUT.spectrogram.png")
 
 
 def _add_video(sub: Parser, mode: str) -> None:
@@ -117,15 +117,15 @@ def _add_video(sub: Parser, mode: str) -> None:
         "--frames",
         type=reads(_frames, "frames FIRST:END, as 0:60 or :60"),
         metavar="FIRST:END",
-        help="--frames=:60: fit only these",
+        help="frames to fit, as --frames=:60 (default: all)",
     )
     sub.group(FILES).add_argument(
-        "--scale", type=number, default=1.0, metavar="F", help="shrink before the fit (default: 1)"
+        "--scale", type=number, default=1.0, metavar="F", help="scale before fitting (default: 1)"
     )
     output = sub.group(OUTPUT)
-    output.add_argument("--size", type=size, metavar="WxH", help="of OUT (default: as fitted)")
+    output.add_argument("--size", type=size, metavar="WxH", help="size of OUT (default: as fitted)")
     output.add_argument(
-        "--rate", type=number, metavar="FPS", help="frames a second of OUT (default: as INPUT)"
+        "--rate", type=number, metavar="FPS", help="frames per second of OUT (default: as INPUT)"
     )
 
 

@@ -36,7 +36,9 @@ def add_options(parser: Parser) -> None:
     for kind, sub in add_kinds(parser, "kind", KINDS, "Learn a space of", EXAMPLES):
         files = sub.group(FILES)
         if kind == "images":
-            files.add_argument("folder", metavar="FOLDER", type=folder, help="pictures, in it and below")
+            files.add_argument(
+                "folder", metavar="FOLDER", type=folder, help="pictures, in it and its subfolders"
+            )
             files.add_argument(
                 "--validation",
                 metavar="FOLDER",
@@ -49,7 +51,7 @@ def add_options(parser: Parser) -> None:
             metavar="RUN",
             type=folder,
             required=True,
-            help="the run folder; given again, it resumes",
+            help="the run folder; given again, resume it",
         )
         add_settings(sub, STANDARD[kind], GROUPS[kind])
         add_tensorboard(sub)

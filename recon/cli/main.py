@@ -22,18 +22,18 @@ from recon.errors import ReconError, UsageError
 from recon.version import VERSION
 
 COMMANDS = {
-    "mesh": "one scan, of one file or several, to one mesh",
-    "batch": "every scan below a folder to a mesh, in the same tree; given again, it does what is left",
-    "info": "what a scan or mesh holds, and what is wrong with it",
-    "eval": "accuracy of a mesh against a reference mesh or cloud",
-    "query": "signed distance and gradient of a trained field at given points",
-    "report": "a run as one HTML page that needs nothing else: 3-D view, plots, settings",
-    "fit": "a picture, sound or film as a field: fitted, inpainted, blended, from derivatives",
-    "solve": "a boundary-value problem: waves in a medium, or the medium from waves",
-    "study": "what makes it work, shown: initialisation, activations, bandwidth",
-    "learn": "a space of pictures or shapes, to complete others of their kind from a part",
-    "complete": "a picture or shape from a part of it, by a learnt space",
-    "view": "show meshes, scans, run folders, or all that is in a folder",
+    "mesh": "reconstruct one mesh from a scan of one or several files",
+    "batch": "reconstruct every scan below a folder; given again, finish what is left",
+    "info": "show what a scan or mesh contains, and what is wrong with it",
+    "eval": "measure a mesh against a reference mesh or cloud",
+    "query": "evaluate a trained field at points: signed distance and gradient",
+    "report": "write a run as one self-contained HTML page: 3-D view, plots, settings",
+    "fit": "fit a field to a picture, sound or film; inpaint or blend pictures",
+    "solve": "solve a boundary-value problem: waves in a medium, or the medium from waves",
+    "study": "study initialisation, activations and bandwidth",
+    "learn": "learn a space of pictures or shapes",
+    "complete": "complete a picture or shape from a part, with a learnt space",
+    "view": "show meshes, scans and run folders in a window or as pictures",
 }
 EXAMPLES = (
     "recon mesh SCAN.ply -o MESH.ply",
@@ -94,7 +94,9 @@ def build_parser(wanted: Collection[str] = COMMANDS) -> Parser:
     parser = Parser("recon", description="Point scans to surfaces with a neural signed distance field.")
     parser.examples = EXAMPLES
     parser.add_argument("--version", action="version", version=f"recon {VERSION}")
-    add_choice(parser, "--print-completion", SHELLS, "a script with which that shell completes commands")
+    add_choice(
+        parser, "--print-completion", SHELLS, "print the script with which this shell completes commands"
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", prog="recon")
     for name, help in COMMANDS.items():
         sub = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")

@@ -29,22 +29,20 @@ def add_options(parser: Parser) -> None:
         metavar="SCAN",
         nargs="+",
         type=file,
-        help="ply pcd las laz e57 ptx pts xyz txt csv pwn npy npz, or a mesh to sample; several: one scene",
+        help="ply pcd las laz e57 ptx pts xyz txt csv pwn npy npz, or a mesh to sample; several: one scan",
     )
-    output = "ply obj stl glb off (default, of one SCAN: SCAN.mesh.ply here)"
-    add_output(parser, "MESH", output, "MESH where it exists")
-    files.add_argument(
-        "--run", metavar="DIR", type=folder, help="keep checkpoints there; given again, it resumes"
-    )
+    output = "ply obj stl glb off, by extension (default, of one SCAN: SCAN.mesh.ply here)"
+    add_output(parser, "MESH", output, "MESH if it exists")
+    files.add_argument("--run", metavar="DIR", type=folder, help="keep the run there; given again, resume it")
     add_setting_options(parser)
     running = parser.group(RUNNING)
     running.add_argument(
-        "--preview", type=seconds, metavar="10s", help="write DIR/preview.ply and preview.png that often"
+        "--preview", type=seconds, metavar="10s", help="write DIR/preview.ply and preview.png this often"
     )
     running.add_argument(
         "--view",
         action="store_true",
-        help="show mesh and scan at the end, with --preview from the start",
+        help="show mesh and scan at the end; with --preview, from the start",
     )
     add_tensorboard(parser, "terms, slices and pictures")
     add_common(parser)

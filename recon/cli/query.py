@@ -16,7 +16,7 @@ def add_options(parser: Parser) -> None:
     files = parser.group(FILES)
     files.add_argument("run", metavar="RUN", type=folder, help="a folder that `recon mesh --run` made")
     files.add_argument("points", metavar="POINTS", type=file, help="a point file")
-    add_output(parser, "CSV", "default: stdout", "CSV where it exists")
+    add_output(parser, "CSV", "default: stdout", "CSV if it exists")
     add_common(parser)
 
 

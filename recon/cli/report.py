@@ -16,7 +16,7 @@ def add_options(parser: Parser) -> None:
     parser.group(FILES).add_argument(
         "run", metavar="RUN", type=folder, help="a folder that `recon mesh --run` made, finished or not"
     )
-    add_output(parser, "HTML", "default: RUN/report.html", "HTML where it exists")
+    add_output(parser, "HTML", "default: RUN/report.html", "HTML if it exists")
     add_common(parser)
 
 

@@ -46,7 +46,7 @@ EXAMPLES = {
 def add_options(parser: Parser) -> None:
     """The problems and their options."""
     for problem, sub in add_kinds(parser, "problem", PROBLEMS, "Solve for", EXAMPLES):
-        add_output(sub, "DIR", f"default: {problem} here; given again, it resumes", "another run in DIR")
+        add_output(sub, "DIR", f"default: {problem} here; given again, resume it", "another run in DIR")
         group = sub.group("the problem")
         group.add_argument("--medium", metavar="MEDIUM", type=file, help=MEDIUM)
         _ADD[problem](group)
@@ -75,9 +75,9 @@ def _add_wave(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--velocity", metavar="FILE.npy", type=file, help="∂u/∂t at time 0 (default: 0)")
     group.add_argument("--width", type=number, metavar="S", help="σ of the Gaussian (default: 0.1)")
     group.add_argument("--until", type=number, metavar="T", help="end of the time (default: 1)")
-    add_choice(group, "--sides", ("open", "fixed"), "waves leave (default), or u = 0")
+    add_choice(group, "--sides", ("open", "fixed"), "open: waves leave (default); fixed: u = 0")
     group.add_argument(
-        "--frames", dest="count", type=whole, metavar="N", help="moments that are written (default: 41)"
+        "--frames", dest="count", type=whole, metavar="N", help="moments to write (default: 41)"
     )
     add_choice(group, "--film", ("gif", "mp4"), "default: gif")
 

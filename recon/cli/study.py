@@ -38,21 +38,27 @@ def add_options(parser: Parser) -> None:
                 metavar="PICTURE",
                 nargs="?",
                 type=file,
-                help="default: a photograph that comes along",
+                help="default: scikit-image's photograph `camera`",
             )
             quality.add_argument(
                 "--size",
                 type=whole,
                 default=SIZES[name],
                 metavar="N",
-                help="N x N pixels of it (default: %(default)s)",
+                help="side of that picture in pixels (default: %(default)s)",
             )
         output = "a folder: index.html, CSV, figures"
-        add_output(sub, "OUT", output, "what OUT holds of such a study", required=True)
+        add_output(sub, "OUT", output, "such a study in OUT", required=True)
         quality.add_argument(
-            "--steps", type=whole, default=STEPS[name], metavar="N", help="of each fit (default: %(default)s)"
+            "--steps",
+            type=whole,
+            default=STEPS[name],
+            metavar="N",
+            help="steps of each fit (default: %(default)s)",
         )
-        quality.add_argument("--seed", type=whole, default=0, metavar="N", help="default: 0")
+        quality.add_argument(
+            "--seed", type=whole, default=0, metavar="N", help="seed of all random draws (default: 0)"
+        )
         add_common(sub)
 
 

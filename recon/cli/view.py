@@ -27,12 +27,12 @@ def add_options(parser: Parser) -> None:
         "--screenshot",
         metavar="PNG",
         type=file,
-        help="write a picture of each, without a window or a screen",
+        help="write a picture of each, without window or screen",
     )
     files.add_argument(
-        "--turntable", metavar="MP4|GIF", type=file, help="write a film of them going round, likewise"
+        "--turntable", metavar="MP4|GIF", type=file, help="write a film of them turning, likewise"
     )
-    add_overwrite(files, "PNG, MP4 or GIF where it exists")
+    add_overwrite(files, "PNG, MP4 or GIF if it exists")
     look = parser.group("appearance")
     look.add_argument(
         "--color",
@@ -41,11 +41,19 @@ def add_options(parser: Parser) -> None:
         help="auto plain scan normal height distance curvature, or a scalar's name (default: %(default)s)",
     )
     look.add_argument(
-        "--from", dest="direction", type=point, metavar="X,Y,Z", help="--from=-1,-2,1: seen from there"
+        "--from",
+        dest="direction",
+        type=point,
+        metavar="X,Y,Z",
+        help="direction they are seen from, as --from=-1,-2,1",
     )
-    look.add_argument("--up", type=point, metavar="X,Y,Z", help="--up=0,1,0: what is up (default: mostly z)")
-    look.add_argument("--size", type=size, metavar="WxH", help="of each picture (default: 700x700)")
-    look.add_argument("--views", type=whole, metavar="N", help="pictures of each, from N sides (default: 1)")
+    look.add_argument(
+        "--up", type=point, metavar="X,Y,Z", help="up direction, as --up=0,1,0 (default: mostly z)"
+    )
+    look.add_argument("--size", type=size, metavar="WxH", help="size of each picture (default: 700x700)")
+    look.add_argument(
+        "--views", type=whole, metavar="N", help="pictures of each, from N directions (default: 1)"
+    )
     add_choice(look, "--window", ("auto", "modern", "classic"), "default: auto", default="auto")
     add_common(parser)
 
