@@ -14,12 +14,7 @@ from recon.errors import OutputError
 
 
 def check_writable(path: str | Path, overwrite: bool = False) -> None:
-    """Checks that `path` can be written, so that a command can refuse before hours of work.
-
-    Raises:
-        OutputError: the file exists and `overwrite` is False, it is a folder, or its folder is missing or
-            read-only.
-    """
+    """Raises OutputError if `path` is a folder, exists without `overwrite`, or its folder is not writable."""
     path = Path(path)
     if path.is_dir():
         raise OutputError(f"{path} is a folder, not a file")
@@ -33,11 +28,7 @@ def check_writable(path: str | Path, overwrite: bool = False) -> None:
 
 @contextmanager
 def atomic_path(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
-    """Yields a temporary path with the suffix of `path`, to which it is renamed when the block succeeds.
-
-    Raises:
-        OutputError: as `check_writable`, or the disk refuses.
-    """
+    """Yields a temporary path that is renamed to `path` when the block succeeds. Raises OutputError."""
     path = Path(path)
     check_writable(path, overwrite)
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")

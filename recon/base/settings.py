@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A weight over progress in 0..1, interpolated geometrically between `points` (progress, value).
-
-    It is constant before the first point and after the last.
-    """
+    """A weight over progress in 0..1, interpolated geometrically between `points` (progress, value)."""
 
     points: tuple[tuple[float, float], ...]
 
@@ -87,11 +84,7 @@ class StagedConfig:
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "seed"}
 
     def with_(self, **stages: dict[str, Any]) -> Self:
-        """Returns a copy with settings replaced by stage: `config.with_(fit={"steps": 100})`.
-
-        Raises:
-            UsageError: no such setting, or a value out of range.
-        """
+        """A copy with other settings: `config.with_(fit={"steps": 100})`. Raises UsageError."""
         changed: dict[str, Any] = {}
         for stage, settings in stages.items():
             if stage not in self.stages:

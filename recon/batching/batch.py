@@ -217,10 +217,7 @@ def _log_work(reasons: list[str], count: int) -> None:
 
 
 def _manifest(job: Job, message: Message, before: Message | None) -> Message | None:
-    """The manifest of a finished job; None for other messages.
-
-    The scan's process has written that of a success, a failure's is written here.
-    """
+    """The manifest of a finished job, written here if it failed; None for other messages."""
     if "done" in message:
         return message["done"]
     if "failed" not in message:

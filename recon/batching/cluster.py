@@ -189,11 +189,7 @@ def _has_gpus(dask_scheduler: Any) -> bool:
 def convert_on_worker(
     job: Job, limits: Limits, topic: str, content: bytes | None
 ) -> tuple[Message, Files | None]:
-    """Converts one scan on a worker.
-
-    Returns:
-        The last message of the scan's process, and the result's files if the scan's `content` was sent along.
-    """
+    """Converts one scan; returns its last message, and the result's files if its `content` was sent."""
     from distributed import get_worker
 
     worker, server = get_worker(), _server(job.threads)

@@ -57,10 +57,7 @@ def find_scans(
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Whether a scan's name matches a pattern with * ? [..], where * matches slashes, too.
-
-    A pattern with a slash is compared with the path below the folder, others with the file's name alone.
-    """
+    """Whether a scan's name, or its path if `pattern` has a slash, matches it; * matches slashes, too."""
     return fnmatchcase(name if "/" in pattern else PurePosixPath(name).name, pattern)
 
 

@@ -54,10 +54,7 @@ class Job:
         return Path(self.run) if self.run else default_run_folder(Path(self.mesh))
 
     def reason_to_run(self, manifest: dict[str, Any] | None) -> str | None:
-        """Why the work has to be done, in a few words.
-
-        None if `manifest` says that it is done, with the scan, settings and mesh as they are now.
-        """
+        """Why the work has to be done; None if `manifest` fits the present scan, settings and mesh."""
         if manifest is None:
             return "new"
         if manifest["state"] != DONE:

@@ -130,11 +130,7 @@ def _survey(cloud: PointCloud, threads: int) -> tuple[NormalCheck | None, Survey
 
 
 def _without_outliers(unit: PointCloud, threads: int) -> tuple[NormalCheck | None, float | None, bool | None]:
-    """The reliability of the normals, the noise and whether the scan is closed, of a cloud in the unit frame.
-
-    The latter two are found with the normals that `recon mesh` would use. All are None if too few points are
-    left.
-    """
+    """Reliability of the normals, noise and closedness in the unit frame; None if too few points are left."""
     try:
         unit, _ = clean(unit)
     except ScanError:

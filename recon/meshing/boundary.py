@@ -273,11 +273,7 @@ def _level(mesh: Mesh, normals: Float, outline: Outline, level: Float, reach: Fl
 
 
 def _without_specks(faces: Int, level: Float, before: Float, reach: Float) -> Float:
-    """`level` (n,) without specks and pinholes.
-
-    A patch that it keeps or cuts stays only if the level `before` agrees at a vertex where it was certain,
-    or, in a whole patch of its own, most certain.
-    """
+    """`level` (n,) without patches at whose most certain vertices the level `before` has another sign."""
     certain = np.abs(before) >= CERTAIN_DEPTH * reach
     patch = _patches(faces, before > 0)
     order = np.lexsort((np.abs(before), patch))

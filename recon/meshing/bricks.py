@@ -116,10 +116,7 @@ class Bricks:
                 self.values[some, k] = torch.where(sure & self._wanted[some, k], mean, torch.nan)
 
     def _behind(self, centres: Tensor) -> tuple[Tensor, Tensor]:
-        """The preceding bricks (n, 3) int32 on each axis, and the error (n,) of an interpolation.
-
-        The error of an interpolation between `centres` (n,) is estimated from their second differences.
-        """
+        """The preceding bricks (n, 3) int32 on each axis; the error (n,) of interpolating `centres` (n,)."""
         before = torch.zeros((len(centres), 3), dtype=torch.int32, device=self.device)
         error = torch.zeros_like(centres)
         for axis, k in enumerate(AXIS_OFFSETS):
@@ -145,10 +142,7 @@ class Bricks:
                 progress(done / total)
 
     def neighbourhoods(self, numbers: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yields chunks of the bricks `numbers`, each with its upper neighbours and samples.
-
-        They are (c,), (c, 8), the brick itself first, and (c, 27), in the order of SAMPLE_PLACES.
-        """
+        """Yields chunks of `numbers` (c,), with upper neighbours (c, 8) and samples (c, 27)."""
         flat = self.values.view(-1)
         for some in numbers.split(CHUNK_BRICKS):
             upper = self.upper[some].long()
@@ -225,10 +219,7 @@ def bricks_around_surface(
 def _near_surface(
     field: Field, shape: tuple[int, int, int], device: torch.device | str, lipschitz: float | None
 ) -> tuple[Tensor, Tensor, Tensor, int]:
-    """Places (n, 3) and central values (n,) of the finest bricks, which (n,) the bound leaves, and a sign.
-
-    The latter is the field's at the coarsest samples.
-    """
+    """Places (n, 3) and central values (n,) of bricks, which (n,) the bound leaves, and the coarsest sign."""
     bricks = torch.tensor(shape, dtype=torch.int32, device=device)
     size = 1 << max(0, (max(shape) // COARSEST_CUBES).bit_length() - 1)  # of a cube, in bricks
     sides = [torch.arange(-(-n // size), dtype=torch.int32, device=device) for n in shape]

@@ -50,11 +50,7 @@ class Grid:
 
     @classmethod
     def over(cls, box: ArrayLike, resolution: int) -> Grid:
-        """The grid centred on `box` ((2, 3), low and high corner).
-
-        It has `resolution` samples along the longest side, or one more, for whole bricks. Raises ExtractError
-        for a box or resolution too small.
-        """
+        """The grid centred on `box` ((2, 3), low and high corner), in whole bricks. Raises ExtractError."""
         low, high = np.asarray(box, np.float64)
         side = high - low
         if not (np.isfinite(side).all() and (side > 0).all()):
@@ -218,10 +214,7 @@ def _guarded(
 
 
 def _keep_height(points: Tensor, start: Tensor, faces: Tensor, floor: float) -> None:
-    """Moves `points` (n, 3) back towards `start` (n, 3) where a triangle is lower than `floor`.
-
-    It halves the way, and in the end goes back all of it, where no triangle is.
-    """
+    """Moves `points` (n, 3) back to `start` (n, 3), by halves, where a triangle is lower than `floor`."""
     low = faces[heights(points, faces) < floor].long()
     if not len(low):
         return

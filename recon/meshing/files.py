@@ -30,11 +30,7 @@ log = logging.getLogger("recon")
 
 
 def read_mesh(path: str | Path) -> Mesh:
-    """Reads the mesh in a PLY, OBJ, STL, OFF or GLB file, world frame; polygons are triangulated.
-
-    Raises:
-        ScanError: the file is unreadable or has no faces.
-    """
+    """Reads a PLY, OBJ, STL, OFF or GLB file, world frame, triangulated. Raises ScanError without faces."""
     content = read_any(path)
     if not isinstance(content, Mesh):
         raise ScanError(f"{path} holds points without faces, expected a triangle mesh")

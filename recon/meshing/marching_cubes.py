@@ -176,10 +176,7 @@ class _Table:
 
 
 def _joined(corners: Tensor) -> Tensor:
-    """Whether the saddle of each face's bilinear interpolant is inside: (n, 8) → (n, 6).
-
-    It is if the product of the two diagonal corners inside is larger than that of the other two.
-    """
+    """Whether the saddle of each face's bilinear interpolant is inside: (n, 8) → (n, 6)."""
     a, b, c, d = corners[:, torch.tensor(CUBE_FACES, device=corners.device)].unbind(2)
     return torch.where(a < 0, a * c > b * d, b * d > a * c)
 

@@ -28,10 +28,7 @@ Triangle = tuple[int, int, int]
 
 
 def heights(vertices: Tensor, faces: Tensor) -> Tensor:
-    """The smallest height (m,) of each triangle of `faces` (m, 3) with corners in `vertices` (n, 3).
-
-    Its edges are at least as long, and its angles at least the arcsine of it over the longest edge.
-    """
+    """The smallest height (m,) of each triangle of `faces` (m, 3) with corners in `vertices` (n, 3)."""
     out, places = vertices.new_empty(len(faces)), vertices.t().contiguous()
     for part, low in zip(faces.split(CHUNK_FACES), out.split(CHUNK_FACES), strict=True):
         u, v = [], []

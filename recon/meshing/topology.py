@@ -137,11 +137,7 @@ class _Edges:
 
 
 def topology(mesh: Mesh) -> Topology:
-    """Topology of `mesh` by its indices: coincident vertices are not merged.
-
-    A vertex where several fans of faces meet counts once for each fan, so that pinched surfaces have the
-    genus of the surface separated there.
-    """
+    """Topology of `mesh` by its indices; a vertex where several fans of faces meet counts once for each."""
     edges = _Edges(mesh)
     m, boundary = len(edges.faces), edges.boundary
     two = edges.first[edges.count == 2]

@@ -205,10 +205,7 @@ def _smoothed(faces: Int, level: Float) -> Float:
 
 
 def cut(mesh: Mesh, level: Float) -> Mesh:
-    """The part of `mesh` where `level` (n,), linear on each face, is positive.
-
-    Faces that its zero crosses are divided there, and vertex normals interpolated.
-    """
+    """The part of `mesh` where `level` (n,), linear on each face, is positive; crossed faces are divided."""
     level = np.where(np.abs(level) < SNAP_TOLERANCE * np.abs(level).max(), -0.0, level)
     above = level > 0
     inside = above[mesh.faces].sum(1)

@@ -68,11 +68,7 @@ class Camera:
         return rays / np.linalg.norm(rays, axis=1, keepdims=True)
 
     def pixels(self, points: Float) -> tuple[Float, Float]:
-        """Projects (n, 3) world points.
-
-        Returns:
-            (n, 2) pixels right of and below the upper left corner, and (n,) depths, world.
-        """
+        """Projects (n, 3) world points to (n, 2) pixels from the upper left corner and (n,) depths, world."""
         offset = np.asarray(points, np.float64) - self.eye
         depth = offset @ self.forward
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -119,10 +115,7 @@ def chosen_view(
     direction: Sequence[float] | Float | None,
     up: Sequence[float] | Float | None,
 ) -> tuple[Float, Float]:
-    """The given direction and up, by default those of `usual`; the usual direction turns with another up.
-
-    Raises UsageError if the two are parallel.
-    """
+    """The given direction and up, by default the `usual` ones. Raises UsageError if parallel."""
     upward = usual[1] if up is None else np.array(up, np.float64)
     if direction is not None:
         toward = np.array(direction, np.float64)
@@ -135,10 +128,7 @@ def chosen_view(
 
 
 def mean_normal(thing: Mesh | PointCloud) -> Float:
-    """The mean (3,) of a mesh's normals by area, or of a cloud's normals or directions to the scanner.
-
-    It is 0 for a closed thing, and if nothing is known.
-    """
+    """The mean (3,) of normals by area, or of directions to the scanner; 0 if closed or unknown."""
     if isinstance(thing, Mesh):
         a, b, c = thing.vertices[thing.faces.T]
         normals = np.cross(b - a, c - a)
@@ -194,10 +184,7 @@ def fitted(
 def around(
     points: Float, size: tuple[int, int], up: Sequence[float] | Float, count: int, start: Float
 ) -> list[Camera]:
-    """`count` cameras on a circle around `points` (n, 3) and the axis `up`, at equal angles from `start` on.
-
-    All are as far away as the one that must be furthest.
-    """
+    """`count` equally distant cameras around `points` (n, 3) and `up`, at equal angles from `start`."""
     points = points[:: max(1, len(points) // SAMPLE_SIZE)]
     cameras = [fitted(points, size, direction, up) for direction in directions(start, up, count)]
     middle = (points.min(0) + points.max(0)) / 2

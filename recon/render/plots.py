@@ -144,10 +144,7 @@ def norm_slices(slices: Sequence[Slice], unit: str | None) -> Figure:
 
 
 def derivatives(rows: Mapping[str, Sequence[Float]]) -> Figure:
-    """Pictures and their derivatives, one row each: value (h, w), 0 to 1, ∂/∂x, ∂/∂y and Laplacian.
-
-    All rows share a column's colour scale.
-    """
+    """Pictures and their derivatives, one row each: value (h, w), 0 to 1, ∂/∂x, ∂/∂y and Laplacian."""
     titles = ("value", "∂/∂x", "∂/∂y", "Laplacian")
     height, width = next(iter(rows.values()))[0].shape
     panel = 2.4

@@ -163,10 +163,7 @@ def _face_normals(surface: Mesh, face: Int) -> Float:
 
 
 def parted_at_edges(mesh: Mesh) -> Mesh:
-    """`mesh` itself if it has normals, else with smooth ones and sharp edges.
-
-    Each corner of a face on a sharp edge becomes a vertex with the face's normal; scalars are dropped.
-    """
+    """`mesh` itself if it has normals, else with smooth ones, split at sharp edges, without scalars."""
     if mesh.normals is not None:
         return mesh
     normals = vertex_normals(mesh)

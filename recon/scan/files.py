@@ -78,10 +78,7 @@ def read_cloud(path: str | Path, *, samples: int = 100_000, seed: int = 0) -> Po
 def read_clouds(paths: Sequence[str | Path], *, samples: int = 100_000, seed: int = 0) -> PointCloud:
     """Reads the scans of one scene as one cloud, in the order of `paths`, each as `read_cloud` does.
 
-    Attributes that only some of them have are dropped, which is logged.
-
-    Raises:
-        ScanError: a file cannot be read, or the files state different units.
+    Attributes that not all have are dropped. Raises ScanError, too, if the files state different units.
     """
     clouds = [read_cloud(path, samples=samples, seed=seed) for path in paths]
     return join(clouds, f"the scan of {len(clouds)} files")

@@ -19,11 +19,7 @@ MIN_POINTS_PER_DEPTH = 20  # on average: from it on, depths count as rounded
 
 
 def seen_from_origin(points: Float) -> bool:
-    """Whether `points` (n, 3) are the pixels of a camera at the origin.
-
-    They are if they lie within a cone and at even distances in the picture, more so than in a plan view, in
-    which a grid of heights is even.
-    """
+    """Whether `points` (n, 3) lie in a cone, more evenly seen from the origin than in a plan view."""
     length = np.linalg.norm(points, axis=1, keepdims=True)
     if not (length > 0).all():
         return False

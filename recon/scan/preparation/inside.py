@@ -154,10 +154,7 @@ class Surroundings:
 def winding_number(
     points: Float, normals: Float, areas: Float, queries: Float, device: torch.device
 ) -> Float:
-    """The winding number (m,) at `queries` (m, 3) of oriented points (n, 3) with areas (n,).
-
-    It is the full sum, which libigl's approximates, and faster on a GPU.
-    """
+    """The full sum of the winding number (m,) at `queries` (m, 3) of points (n, 3) with `areas` (n,)."""
     where = partial(torch.tensor, dtype=torch.float32, device=device)
     dipoles = where(normals * areas[:, None] / (4 * np.pi))
     places = where(points)

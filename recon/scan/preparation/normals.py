@@ -107,10 +107,7 @@ def estimate_lines(points: Float, threads: int = 1, progress: ProgressCallback =
 
 
 def _plane(groups: Float) -> tuple[Float, Float]:
-    """The plane's normal of each group of points (g, k, 3), and their variance off the plane.
-
-    The variance is relative to that in the plane's narrower direction.
-    """
+    """Normals of planes fitted to groups of points (g, k, 3), and the relative variance off each."""
     count = groups.shape[1]
     groups = groups - groups.mean(1, keepdims=True)
     variance, axes = np.linalg.eigh(groups.transpose(0, 2, 1) @ groups)
@@ -141,10 +138,7 @@ def outward(cloud: PointCloud, lines: Float, threads: int) -> Float:
 def _shape_votes(
     points: Float, normals: Float, near: Int, part: NDArray[np.int64]
 ) -> tuple[Float, NDArray[np.bool_]]:
-    """For each part, a vote, positive if its normals point outward, and whether it is closed.
-
-    Outward is away from its middle or, if it has none, up. A closed part has an inside however thin it is.
-    """
+    """For each part, a vote, positive if its normals point outward or up; and whether it is closed."""
     area = ((points[near[:, -1]] - points) ** 2).sum(1)  # that a point stands for, up to a factor
     summed = lambda values: np.stack([np.bincount(part, area * v) for v in values.T], axis=1)  # noqa: E731
     total = summed(np.ones((len(points), 1)))

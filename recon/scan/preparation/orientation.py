@@ -63,10 +63,7 @@ def _merged(votes: Votes, count: int, least: float = 0.0) -> tuple[Float, Int]:
 
 
 def _with_given_sides(votes: Votes, signs: Float, part: Int) -> Float:
-    """`signs`, but large pieces whose given normals mostly agree keep those.
-
-    Only weak votes may set them apart from the rest of their part.
-    """
+    """`signs`, but large pieces that only weak votes separate keep the side of their given normals."""
     a, b, net, _ = votes
     weak = MIN_SEAM_VOTE * float(np.abs(net).mean()) if len(net) else 0.0
     piece = _merged(votes, len(signs), weak)[1]
@@ -121,10 +118,7 @@ def _best_partners(a: NDArray, b: NDArray, net: Float, sure: Float, count: int) 
 
 
 def _joined(partners: tuple[Int, Float]) -> tuple[Float, Int]:
-    """The sign of each cluster, and the number of the cluster that it joins, if each follows its partner.
-
-    The links form trees with a pair that chose each other at the root.
-    """
+    """The sign of each cluster, and the number of the cluster it joins, if each follows its partner."""
     parent, sign = partners[0].copy(), partners[1].copy()
     index = np.arange(len(parent))
     root = (parent[parent] == index) & (index <= parent)

@@ -34,11 +34,7 @@ Mask = NDArray[np.bool_]
 
 
 class Walls:
-    """Signed distance to a cloud without normals in the unit frame, where its sign is certain.
-
-    Raises:
-        ScanError: the cloud encloses nothing.
-    """
+    """Signed distance to a cloud without normals, unit. Raises ScanError if it encloses nothing."""
 
     def __init__(self, cloud: PointCloud, box: Float, threads: int = 1) -> None:
         self.threads = threads

@@ -55,10 +55,7 @@ def smoothed(cloud: PointCloud, noise: float, spacing: float, seed: int = 0, thr
 
 
 def with_normals_of(clear: PointCloud, cloud: PointCloud, threads: int = 1) -> PointCloud:
-    """The points of `cloud` with normals from `clear`, the same cloud smoothed.
-
-    Each takes that of the nearest of its points on the same side, and keeps its own if there is none.
-    """
+    """`cloud` with the normals of the nearest points of `clear`, the same smoothed, on the same side."""
     assert clear.normals is not None and cloud.normals is not None
     _, near = cKDTree(clear.points).query(cloud.points, NORMAL_CANDIDATES, workers=threads)
     normals = cloud.normals.copy()

@@ -14,10 +14,7 @@ NEIGHBOURS = 8
 
 
 def point_spacing(points: Float, threads: int = 1) -> float:
-    """The side of the square that each of `points` (n, 3) occupies, the median over a sample, in their unit.
-
-    It follows from the disc that a point's nearest neighbours share.
-    """
+    """The side of the square that each of `points` (n, 3) occupies, the median of a sample, in their unit."""
     sample = points[:: max(1, len(points) // SAMPLE_POINTS)]
     distance, _ = cKDTree(points).query(sample, NEIGHBOURS + 1, workers=threads)
     return float(np.median(distance[:, -1])) * math.sqrt(math.pi / NEIGHBOURS)

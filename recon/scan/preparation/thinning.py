@@ -11,10 +11,7 @@ MIN_CELL = 1e-12  # of the longest extent: no finer grid is tried
 
 
 def thinned(cloud: PointCloud, max_points: int) -> PointCloud:
-    """`cloud`, finite, with at most `max_points`: in each cell of a grid the one nearest to its centre.
-
-    So dense parts lose many and sparse ones hardly any.
-    """
+    """`cloud`, finite, with at most `max_points`: in each cell of a grid the one nearest to its centre."""
     if len(cloud) <= max_points:
         return cloud
     points = cloud.points - cloud.points.min(0)

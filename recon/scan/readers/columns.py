@@ -131,10 +131,7 @@ class Lines:
 
 
 def load_rows(path: Path, lines: Lines, limit: int | None = None) -> Float:
-    """Reads the next lines of numbers separated by white space, at most `limit`, as a table (n, k) float64.
-
-    Empty lines and comments after `#` are skipped. Raises ScanError with the number of an invalid line.
-    """
+    """Reads the next rows of numbers, at most `limit`, (n, k) float64, without comments. Raises ScanError."""
     first = None if limit == 0 else next((line for line in lines if line.split(b"#")[0].strip()), None)
     if first is None:
         return np.zeros((0, 0))

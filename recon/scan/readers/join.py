@@ -15,11 +15,7 @@ log = logging.getLogger("recon")
 
 
 def join(clouds: Sequence[PointCloud], source: str) -> PointCloud:
-    """Joins `clouds`, at least one, in their order.
-
-    Attributes that only some of them have are dropped, which is logged. Raises ScanError if they state
-    different units.
-    """
+    """Joins `clouds`, without attributes that not all have. Raises ScanError if their units differ."""
     if len(clouds) == 1:
         return clouds[0]
     units = {cloud.unit: cloud.source for cloud in reversed(clouds) if cloud.unit}

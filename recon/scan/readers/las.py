@@ -110,10 +110,7 @@ def _check_chunks(path: Path, stream: BinaryIO, header: Any) -> None:
 
 
 def _layers(record: bytes) -> int:
-    """The number of layers whose sizes each chunk states.
-
-    LAZ stores the point formats of LAS 1.4 in layers, one or more for each item of a point.
-    """
+    """The number of layers whose sizes each chunk states: those of the point format's items in LAS 1.4."""
     count = struct.unpack_from("<H", record, 32)[0]
     items = struct.iter_unpack("<HHH", record[34 : 34 + 6 * count])
     return sum({10: 9, 11: 1, 12: 2, 13: 1, 14: size}.get(kind, 0) for kind, size, _ in items)

@@ -22,10 +22,7 @@ MAX_INDEX = 1 << 53  # that float64 holds exactly
 
 
 def sample_surface(mesh: Mesh, count: int, seed: int = 0, source: str = "the mesh") -> PointCloud:
-    """Samples `count` points uniformly by area, with face normals and interpolated colours, if any.
-
-    Raises ScanError for a mesh without area.
-    """
+    """Samples `count` points uniformly by area, with normals and colours. Raises ScanError without area."""
     used = mesh.vertices[mesh.faces]
     if not (np.abs(used) < MAX_COORDINATE).all():
         raise ScanError(f"{source} has faces at vertices that are huge or not finite: repair the mesh")
