@@ -213,8 +213,8 @@ def test_a_users_mistake_is_one_line_and_writes_nothing(
         assert sorted(tmp_path.rglob("*")) == before
         return shown.err
 
-    assert "no run folder" in said(str(tmp_path))
-    assert "no run folder" in said(str(tmp_path / "none"))
+    assert "not a run folder" in said(str(tmp_path))
+    assert "not a run folder" in said(str(tmp_path / "none"))
     assert "report.html exists" in said(str(run))
     assert "no folder" in said(str(run), "-o", str(tmp_path / "none" / "page.html"))
     (tmp_path / "index.html").touch()

@@ -202,7 +202,7 @@ def test_pictures_are_read_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run, summary = learnt
-    monkeypatch.setattr("recon.spaces.learn_images.read_squares", None)
+    monkeypatch.setattr("recon.spaces.learn_images.read_cropped", None)
     again = recon("learn", "images", folder, "-o", run, "--size", "16", "--steps", "800", *SMALL)
     assert again["mse"] == summary["mse"]
 
@@ -268,8 +268,8 @@ def test_what_cannot_be_learnt_or_completed_is_said_in_a_line(
         (["learn", "images", folder, "-o", tmp_path / "r", "--size", "4"], "expected between 8 and 512"),
         (["complete", tmp_path, picture, *out], "not a run folder of `recon learn`"),
         (["complete", run, picture, *out, "--keep", "999"], "wanted 1 to 256"),
-        (["complete", run, picture, *out, "--keep", "9", "--mask", picture], "once"),
-        (["complete", run, picture, "-o", tmp_path / "out.xyz"], "ending"),
+        (["complete", run, picture, *out, "--keep", "9", "--mask", picture], "not both"),
+        (["complete", run, picture, "-o", tmp_path / "out.xyz"], "extension"),
     ):
         assert main([*map(str, given), "--quiet"]) in (1, 2)
         error = capsys.readouterr().err

@@ -29,7 +29,13 @@ SMALL = [
 def learnt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     run = tmp_path_factory.mktemp("runs") / "run"
     patch = pytest.MonkeyPatch()
-    for name, value in {"SHAPES": 16, "MESHED": 2, "BANK": 100, "RESOLUTION": 32, "SAMPLES": 400}.items():
+    for name, value in {
+        "TEST_SHAPES": 16,
+        "MESHED_SHAPES": 2,
+        "BANK_SHAPES": 100,
+        "MESH_RESOLUTION": 32,
+        "POINTS_PER_SHAPE": 400,
+    }.items():
         patch.setattr(shape_scores, name, value)
     command = ["learn", "shapes", "-o", str(run), "--steps", "500", *SMALL, "--quiet", "--threads", "1"]
     assert main(command) == 0
