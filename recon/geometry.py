@@ -170,16 +170,23 @@ class Frame:
         return np.asarray(points_unit, np.float64) * self.scale + self.center
 
 
+def unit_vectors(vectors: Float) -> Float:
+    """`vectors` (n, 3) at unit length; zero ones stay zero."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-300)
+
+
+def face_normals(vertices: Float, faces: Int) -> Float:
+    """(m, 3) unit normals of `faces` (m, 3)."""
+    a, b, c = vertices[faces.T]
+    u, v = b - a, c - a
+    longest = np.maximum(np.abs(np.hstack([u, v])).max(1, keepdims=True), 1e-300)
+    return unit_vectors(np.cross(u / longest, v / longest))
+
+
 def vertex_normals(mesh: Mesh) -> Float:
     """(n, 3) unit vertex normals: the area-weighted means of the adjacent faces' normals."""
-    a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
+    a, b, c = mesh.vertices[mesh.faces.T]
     scale = max(float(np.ptp(mesh.vertices, axis=0).max()), 1e-300)
-    area = np.cross((b - a) / scale, (c - a) / scale)
-    total = np.stack(
-        [
-            np.bincount(mesh.faces.ravel(), np.repeat(area[:, axis], 3), len(mesh.vertices))
-            for axis in range(3)
-        ],
-        axis=1,
-    )
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
+    corners, count = mesh.faces.ravel(), len(mesh.vertices)
+    area = np.repeat(np.cross((b - a) / scale, (c - a) / scale), 3, axis=0)
+    return unit_vectors(np.stack([np.bincount(corners, part, count) for part in area.T], axis=1))

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csc_array, diags_array, eye_array
-from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import spsolve
 from scipy.spatial import cKDTree
 
-from recon.geometry import Float, Int, Mesh, PointCloud, vertex_normals
+from recon.geometry import Float, Int, Mesh, PointCloud, unit_vectors, vertex_normals
+from recon.meshing.topology import connected_parts
 
 MIN_RIM_LENGTH = 100.0  # shorter rims stay: few points lie around small holes
 NODE_STEP = 0.5  # along the outline
@@ -61,7 +61,7 @@ class Outline:
 
     def outward(self, along: Float) -> Float:
         """(n, 3) unit vectors in the surface, away from it: right of `along` (n, 3)."""
-        return _unit(np.cross(along, self.normal))
+        return unit_vectors(np.cross(along, self.normal))
 
 
 def rim_level(
@@ -288,9 +288,4 @@ def _patches(faces: Int, side: NDArray[np.bool_]) -> Int:
     """(n,) the connected patch of vertices on the same `side` (n,) that each belongs to."""
     ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     ends = ends[side[ends[:, 0]] == side[ends[:, 1]]].T
-    graph = coo_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), shape=2 * (len(side),))
-    return connected_components(graph, directed=False)[1]
-
-
-def _unit(vectors: Float) -> Float:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-300)
+    return connected_parts(len(side), *ends)[1]

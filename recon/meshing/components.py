@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from recon.geometry import Float, Mesh
+from recon.meshing.topology import connected_parts
 
 AREA_CHUNK_FACES, LABEL_CHUNK_FACES = 1 << 18, 1 << 21
 MIN_PART_AREA = 2e-3  # of the largest part's area
@@ -66,8 +65,7 @@ def _labels(mesh: Mesh) -> NDArray[np.int64]:
         number[old] = np.arange(len(old))
         a, b, c = number[faces].T
         ends = np.concatenate([a, b]), np.concatenate([b, c])
-        graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(len(old), len(old)))
-        count, part = connected_components(graph, directed=False)
+        count, part = connected_parts(len(old), *ends)
         first = np.empty(count, label.dtype)
         first[part[::-1]] = old[::-1]
         new = np.arange(len(label), dtype=label.dtype)

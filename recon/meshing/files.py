@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from recon.base.files import atomic_path
 from recon.errors import OutputError, ScanError, UsageError
-from recon.geometry import Float, Mesh
+from recon.geometry import Float, Mesh, face_normals
 from recon.scan.files import read_any
 
 CHUNK_LINES = 100_000
@@ -145,7 +145,7 @@ def _stl(mesh: Mesh, stream: BinaryIO) -> None:
     if lost := _meeting(mesh.vertices, corners.view(np.int32)):
         log.warning("STL has single precision: %d vertices coincide with others; write PLY, OBJ or OFF", lost)
     triangles = np.zeros(len(mesh.faces), [("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("rest", "<u2")])
-    triangles["normal"] = _face_normals(mesh)
+    triangles["normal"] = face_normals(mesh.vertices, mesh.faces)
     triangles["corners"] = corners[mesh.faces]
     stream.write(header.encode()[:80].ljust(80) + np.uint32(len(triangles)).astype("<u4").tobytes())
     stream.write(triangles.data)
@@ -191,14 +191,6 @@ def _repeated(rows: NDArray) -> int:
     mixed = (rows.astype(np.uint64) * np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 1], np.uint64)).sum(1)
     order = np.argsort(mixed, kind="stable")
     return int((rows[order[1:]] == rows[order[:-1]]).all(1).sum())
-
-
-def _face_normals(mesh: Mesh) -> Float:
-    a, b, c = mesh.vertices[mesh.faces.T]
-    u, v = b - a, c - a
-    longest = np.maximum(np.abs(np.hstack([u, v])).max(1, keepdims=True), 1e-300)
-    cross = np.cross(u / longest, v / longest)
-    return cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-300)
 
 
 def _glb(mesh: Mesh, stream: BinaryIO) -> None:

@@ -120,7 +120,7 @@ class _Edges:
         low, high = np.where(forward, corner, after), np.where(forward, after, corner)
         a, b = order[:-1][same[1:]], order[1:][same[1:]]
         ends = np.concatenate([low[a], high[a]]), np.concatenate([low[b], high[b]])
-        self.fans, self.fan = _components(3 * m, *ends)
+        self.fans, self.fan = connected_parts(3 * m, *ends)
 
     @property
     def boundary(self) -> NDArray:
@@ -132,7 +132,7 @@ class _Edges:
         rim = np.stack([self.fan[self.boundary], self.fan[self.after[self.boundary]]])
         places, ends = np.unique(rim, return_inverse=True)
         a, b = ends.reshape(2, -1)
-        number, label = _components(len(places), a, b)
+        number, label = connected_parts(len(places), a, b)
         return number, label[a]
 
 
@@ -144,7 +144,7 @@ def topology(mesh: Mesh) -> Topology:
     forward, order = edges.forward, edges.order
     consistent = not bool((forward[order[two]] == forward[order[two + 1]]).any())
     nonmanifold = int((edges.count > 2).sum())
-    parts, _ = _components(edges.fans, edges.fan, edges.fan[edges.after])
+    parts, _ = connected_parts(edges.fans, edges.fan, edges.fan[edges.after])
 
     loops = genus = outward = None
     if nonmanifold == 0 and consistent:
@@ -202,7 +202,7 @@ def pulled_apart(mesh: Mesh) -> Mesh:
     return Mesh(mesh.vertices[source], faces, pick(mesh.normals), pick(mesh.colors), values)
 
 
-def _components(nodes: int, a: NDArray, b: NDArray) -> tuple[int, NDArray]:
+def connected_parts(nodes: int, a: NDArray, b: NDArray) -> tuple[int, NDArray]:
     """Number of connected components of the graph with links a[i] – b[i], and the component of each node."""
     if nodes == 0:
         return 0, np.zeros(0, np.int32)

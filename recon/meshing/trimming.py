@@ -17,12 +17,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
 from recon.errors import ExtractError
-from recon.geometry import Float, Int, Mesh, PointCloud
+from recon.geometry import Float, Int, Mesh, PointCloud, unit_vectors
 from recon.meshing.boundary import rim_level
+from recon.meshing.topology import connected_parts
 
 log = logging.getLogger("recon")
 
@@ -158,8 +159,7 @@ def _wide(mesh: Mesh, far: NDArray[np.bool_], radius: Float) -> NDArray[np.bool_
     """`far` without patches smaller than a disc of their minimum `radius` (n,): bumps and folds."""
     faces = mesh.faces[far[mesh.faces].all(1)]
     ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]]).T
-    graph = coo_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), shape=2 * (len(far),))
-    count, patch = connected_components(graph, directed=False)
+    count, patch = connected_parts(len(far), *ends)
     a, b, c = (mesh.vertices[faces[:, k]] for k in range(3))
     area = np.bincount(patch[faces[:, 0]], np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2, count)
     least = np.full(count, np.inf)
@@ -227,8 +227,7 @@ def cut(mesh: Mesh, level: Float) -> Mesh:
     vertices = np.concatenate([mesh.vertices, mix(mesh.vertices)])
     normals = mesh.normals
     if normals is not None:
-        normals = np.concatenate([normals, mix(normals)])
-        normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+        normals = unit_vectors(np.concatenate([normals, mix(normals)]))
     faces = np.concatenate(pieces)
     used = np.zeros(len(vertices), bool)
     used[faces] = True

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from recon.errors import UsageError
-from recon.geometry import Float, Mesh, PointCloud
+from recon.geometry import Float, Mesh, PointCloud, unit_vectors
 
 FIELD_OF_VIEW = 30.0  # degrees, vertical
 PICTURE_MARGIN = 0.06  # of its width and height, on each side
@@ -137,7 +137,7 @@ def mean_normal(thing: Mesh | PointCloud) -> Float:
     elif thing.sensors is not None:
         rays = thing.sensors - thing.points
         rays = rays[np.isfinite(rays).all(1)]
-        normals = rays / np.maximum(np.linalg.norm(rays, axis=1, keepdims=True), 1e-300)
+        normals = unit_vectors(rays)
     else:
         return np.zeros(3)
     total = float(np.linalg.norm(normals, axis=1).sum())

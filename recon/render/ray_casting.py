@@ -12,7 +12,7 @@ import numpy as np
 from igl.embree import line_mesh_intersection
 from numpy.typing import NDArray
 
-from recon.geometry import Float, Int, Mesh, PointCloud, vertex_normals
+from recon.geometry import Float, Int, Mesh, PointCloud, face_normals, unit_vectors, vertex_normals
 from recon.render.camera import Camera, chosen_view, corners, fitted, usual_view
 from recon.scan.preparation.spacing import point_spacing
 
@@ -86,7 +86,7 @@ def drawn(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.uint8]:
     assert surface.normals is not None
     hits = cast(surface, fine)
     corner = surface.faces[hits.face]
-    from_front = (_face_normals(surface, hits.face) * hits.rays).sum(1, keepdims=True) < 0
+    from_front = (face_normals(surface.vertices, corner) * hits.rays).sum(1, keepdims=True) < 0
     if surface.colors is not None:
         body = np.einsum("kc,kci->ki", hits.weights, surface.colors[corner] / 255.0)
     else:
@@ -95,8 +95,7 @@ def drawn(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.uint8]:
     if isinstance(thing, PointCloud) and thing.normals is None:
         shade = _relief(surface, corner, hits, fine)
     else:
-        normals = np.einsum("kc,kci->ki", hits.weights, surface.normals[corner])
-        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+        normals = unit_vectors(np.einsum("kc,kci->ki", hits.weights, surface.normals[corner]))
         shade = _shade(np.where(from_front, normals, -normals), fine)
     color = np.empty((*hits.found.shape, 3))
     color[:] = BACKGROUND_COLOR
@@ -138,11 +137,10 @@ def discs(cloud: PointCloud, camera: Camera) -> Mesh:
     rows = rows[:: -(-len(rows) // MAX_DISCS)]
     points = cloud.points[rows]
     normals = camera.eye - points if cloud.normals is None else np.nan_to_num(cloud.normals[rows])
-    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+    normals = unit_vectors(normals)
     radius = 0.8 * point_spacing(points - points[0]) if len(points) > 8 else 0.01 * camera.focus
     radius = max(radius, 2e-3 * camera.focus * float(camera.half[1]))  # a pixel and a half, or they vanish
-    side = np.cross(normals, np.where(np.abs(normals[:, :1]) < 0.9, [1.0, 0, 0], [0.0, 1, 0]))
-    side /= np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-300)
+    side = unit_vectors(np.cross(normals, np.where(np.abs(normals[:, :1]) < 0.9, [1.0, 0, 0], [0.0, 1, 0])))
     other = np.cross(normals, side)
     angles = np.arange(DISC_CORNERS) * 2 * np.pi / DISC_CORNERS
     ring = side[:, None] * np.cos(angles)[:, None] + other[:, None] * np.sin(angles)[:, None]
@@ -153,21 +151,12 @@ def discs(cloud: PointCloud, camera: Camera) -> Mesh:
     return Mesh(vertices, faces, np.repeat(normals, DISC_CORNERS, axis=0), colors)
 
 
-def _face_normals(surface: Mesh, face: Int) -> Float:
-    """(k, 3): unit normals of the faces (k,)."""
-    a, b, c = (surface.vertices[surface.faces[face, k]] for k in range(3))
-    u, v = b - a, c - a
-    longest = np.maximum(np.maximum(np.abs(u), np.abs(v)).max(1, keepdims=True), 1e-300)
-    cross = np.cross(u / longest, v / longest)
-    return cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-300)
-
-
 def parted_at_edges(mesh: Mesh) -> Mesh:
     """`mesh` itself if it has normals, else with smooth ones, split at sharp edges, without scalars."""
     if mesh.normals is not None:
         return mesh
     normals = vertex_normals(mesh)
-    flat = _face_normals(mesh, np.arange(len(mesh.faces)))
+    flat = face_normals(mesh.vertices, mesh.faces)
     agreement = np.stack([(normals[mesh.faces[:, k]] * flat).sum(1) for k in range(3)], axis=1)
     face, corner = np.nonzero(agreement < MIN_SMOOTH_COSINE)
     source, faces = mesh.faces[face, corner], mesh.faces.copy()

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon.errors import ScanError
-from recon.geometry import Bytes, Float, Int, Mesh, PointCloud
+from recon.geometry import Bytes, Float, Int, Mesh, PointCloud, unit_vectors
 from recon.scan.preparation.cleaning import MAX_COORDINATE
 from recon.scan.readers.columns import Lines, as_colors, cut_short, from_table, load_rows, reason, whole
 
@@ -225,8 +225,7 @@ def _placed(scene: Any, node: str, normals: bool) -> Mesh | None:
     colors = part.visual.vertex_colors[:, :3] if part.visual.kind == "vertex" else None
     turned = None
     if normals:
-        turned = part.vertex_normals @ np.linalg.inv(transform[:3, :3])
-        turned = turned / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-300)
+        turned = unit_vectors(part.vertex_normals @ np.linalg.inv(transform[:3, :3]))
     return Mesh(part.vertices @ transform[:3, :3].T + transform[:3, 3], faces, turned, colors)
 
 
