@@ -82,4 +82,4 @@ def test_what_cannot_be_completed_is_said_in_a_line(
         error = capsys.readouterr().err
         assert said in error and error.count("\n") == 1, error
     assert main(["learn", "shapes", "-o", str(tmp_path / "r"), "--set", "encoder.kind=cnn", "--quiet"]) == 2
-    assert "for pictures" in capsys.readouterr().err
+    assert "one of set-sine, set-relu" in capsys.readouterr().err
