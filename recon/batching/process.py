@@ -149,7 +149,9 @@ def _last_message(
         if stop_time is not None and now - stop_time > GRACE_SECONDS:
             return {"stopped": True}
         if limits.seconds and now - start > limits.seconds:
-            return failed("TimeLimit", f"not done within {limits.seconds:g} s; it will be resumed next time")
+            return failed(
+                "TimeLimit", f"exceeded the limit of {limits.seconds:g} s; it will be resumed next time"
+            )
         if limits.bytes and (used := _memory(process.pid)) > limits.bytes:
             return failed(
                 "MemoryLimit", f"uses {used / 1e9:.3g} GB, over the limit of {limits.bytes / 1e9:.3g} GB"

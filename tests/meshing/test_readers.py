@@ -109,7 +109,7 @@ def test_every_reader_finds_the_surface_that_we_report(
             with caplog.at_level(logging.INFO, "recon"):
                 write_mesh(placed, tmp_path / f"m{ending}", overwrite=True)
             assert "so near" not in caplog.text
-            if (reader, ending) in SINGLE and "single precision, as Open3D" in caplog.text:
+            if (reader, ending) in SINGLE and "single precision (Open3D)" in caplog.text:
                 assert offset > 100 * unit
                 continue
             assert kind(*read(tmp_path / f"m{ending}")) == (2, True, True, 4, 3), (unit, offset)
