@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import psutil
 
@@ -27,7 +27,7 @@ MAX_ERROR_LINES = 60  # of a process's last standard error
 FINAL_MESSAGES = ("done", "failed", "stopped")
 
 Message = dict[str, Any]
-Process = ForkedProcess | subprocess.Popen[str]
+Process: TypeAlias = "ForkedProcess | subprocess.Popen[str]"
 
 
 @dataclass(frozen=True)
