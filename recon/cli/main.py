@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -40,14 +41,15 @@ EXAMPLES = (
     "recon info SCAN.ply",
     "recon view MESH.ply SCAN.ply",
 )
-STOPPED, SOME_FAILED = 130, 3
+STOPPED, SOME_FAILED, NO_READER = 130, 3, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Returns:
-        The exit code: 0 done, 1 failed, 2 wrong usage, 3 some scans of a batch failed, 130 stopped.
+        The exit code: 0 done, 1 failed, 2 wrong usage, 3 some scans of a batch failed, 130 stopped, 141 if
+        what reads stdout ended before, as `recon query … | head` does.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
@@ -60,7 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.command:
             parser.print_help()
             return 0
-        return _run(options)
+        code = _run(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is flushed at exit
+        return NO_READER
     except ReconError as error:
         print(f"recon: error: {error}", file=sys.stderr)
         return error.exit_code

@@ -64,7 +64,7 @@ def add_options(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """What `recon study` does; the summary."""
-    from recon.render.plots import check_plots
+    from recon.render.figures import check_plots
     from recon.studies.page import check_folder, write_study
 
     out = Path(options.output)

@@ -20,7 +20,7 @@ from recon.pde.problem import Problem
 from recon.pde.settings import SolveConfig
 from recon.pde.solution import Solution
 from recon.pde.solver import solve
-from recon.render.plots import check_plots
+from recon.render.figures import check_plots
 from recon.signals.media.paths import check_readable
 from recon.training.trainer import Callback
 

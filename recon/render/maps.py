@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon.geometry import Float
+from recon.render.figures import colormap, new_figure, pixels
 from recon.render.files import write_png
 from recon.render.palette import DIVERGING, SEQUENTIAL, table
-from recon.render.plots import colormap, new_figure, pixels
 
 PANEL_INCHES = 2.7  # along a side
 MIN_FRAME_PIXELS = 400  # along a side

@@ -19,9 +19,10 @@ from recon.base.runs import RESULT_FILE, RUN_FILE
 from recon.errors import ScanError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import directions, usual_view
+from recon.render.figures import check_plots, pixels, svg
 from recon.render.files import png
 from recon.render.palette import SEQUENTIAL, table
-from recon.render.plots import check_plots, distance_slices, histogram, history, norm_slices, pixels, svg
+from recon.render.plots import distance_slices, histogram, history, norm_slices
 from recon.render.ray_casting import picture
 from recon.report.scene import Surface, scene_data, surface_of
 from recon.report.tables import settings, sources, tiles, tiles_without_mesh

@@ -14,8 +14,9 @@ from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 from recon.geometry import Float
+from recon.render.figures import LINE_COLOR, colormap, new_figure, pixels
 from recon.render.palette import SEQUENTIAL
-from recon.render.plots import CURVE_COLORS, LINE_COLOR, colormap, new_figure, pixels
+from recon.render.plots import CURVE_COLORS
 from recon.signals.tasks.grid import Grid
 from recon.signals.tasks.values import values_task
 from recon.studies.fits import decibels_over, train_measured

@@ -22,7 +22,8 @@ from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 from recon.geometry import Float
-from recon.render.plots import CURVE_COLORS, CURVE_DASHES, new_figure, pixels
+from recon.render.figures import new_figure, pixels
+from recon.render.plots import CURVE_COLORS, CURVE_DASHES
 from recon.signals.media.quality import psnr
 from recon.signals.tasks.grid import Grid
 from recon.signals.tasks.values import values_task

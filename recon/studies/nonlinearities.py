@@ -19,8 +19,9 @@ from recon.field.jet import laplacian_order
 from recon.field.settings import ACTIVATIONS
 from recon.field.siren import Siren
 from recon.geometry import Float
+from recon.render.figures import colormap, new_figure, pixels
 from recon.render.palette import DIVERGING
-from recon.render.plots import CURVE_COLORS, CURVE_DASHES, colormap, new_figure, pixels
+from recon.render.plots import CURVE_COLORS, CURVE_DASHES
 from recon.signals.media.quality import psnr
 from recon.signals.settings import STANDARD
 from recon.signals.tasks.grid import Grid

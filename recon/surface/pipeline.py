@@ -19,7 +19,7 @@ from recon.base.runs import open_run
 from recon.errors import UsageError
 from recon.field.siren import Siren
 from recon.geometry import Float, Frame, PointCloud
-from recon.render.plots import check_plots
+from recon.render.figures import check_plots
 from recon.scan.preparation.inside import SpaceSamples, Surroundings, uniform_samples
 from recon.scan.preparation.noise import point_noise
 from recon.scan.preparation.normals import estimated, reestimated

@@ -10,8 +10,9 @@ from recon.errors import ExtractError
 from recon.geometry import PointCloud
 from recon.meshing.files import write_mesh
 from recon.render.camera import corners, fitted, usual_view
+from recon.render.figures import pixels
 from recon.render.files import write_png
-from recon.render.plots import distance_slices, norm_slices, pixels
+from recon.render.plots import distance_slices, norm_slices
 from recon.render.ray_casting import drawn
 from recon.surface.reconstruction import Reconstruction
 from recon.surface.slices import axis_slices

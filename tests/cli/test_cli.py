@@ -235,6 +235,23 @@ def test_module_and_script_are_the_same_program() -> None:
 
 
 @pytest.mark.slow
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    """As in `recon … | head -1`."""
+    done = subprocess.Popen(
+        [sys.executable, "-m", "recon", "info", "data/kitten.ply", "--json", "--quiet"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.stdout and done.stderr
+    done.stdout.close()
+    with done:
+        assert done.stderr.read() == ""
+    assert done.returncode == 141
+
+
+@pytest.mark.slow
 def test_a_run_folder_says_how_it_was_made_and_what_came_of_it(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from recon.errors import MissingLibraryError
-from recon.render import palette, plots
+from recon.render import figures, palette, plots
 from recon.render.plots import Slice
 
 # Machado, Oliveira and Fernandes 2009, doi:10.1109/TVCG.2009.113: linear RGB as those see it who lack a cone.
@@ -69,7 +69,7 @@ def test_signs_are_told_apart_by_everybody(eyes: str) -> None:
 
 def test_slices_are_white_at_zero_dark_to_both_sides_and_lie_as_they_should() -> None:
     figure = plots.distance_slices([tilted()], "metre")
-    image = plots.pixels(figure)
+    image = figures.pixels(figure)
     axes = figure.axes[0]
     height = len(image)
 
@@ -102,7 +102,7 @@ def test_the_histogram_counts_every_point() -> None:
 @pytest.mark.parametrize("distances", [np.zeros(10), np.ones(1), np.array([0.0] * 999 + [5.0])])
 def test_odd_distances_have_a_histogram(distances: NDArray[np.float64]) -> None:
     figure = plots.histogram(distances, None)
-    assert plots.pixels(figure).std() > 0
+    assert figures.pixels(figure).std() > 0
     assert sum(bar.get_height() for bar in figure.axes[0].patches) == len(distances)
 
 
@@ -112,11 +112,11 @@ def test_terms_that_are_zero_and_more_terms_than_colours_are_drawn() -> None:
         for s in range(50, 500, 50)
     ]
     assert len(plots.history(rows).axes[0].lines) == 9
-    assert plots.pixels(plots.history(rows)).std() > 0
+    assert figures.pixels(plots.history(rows)).std() > 0
 
 
 def test_the_same_plot_is_the_same_file_and_names_no_program() -> None:
-    first, second = (plots.svg(plots.histogram(np.arange(50.0), "metre")) for _ in range(2))
+    first, second = (figures.svg(plots.histogram(np.arange(50.0), "metre")) for _ in range(2))
     assert first == second
     text = base64.b64decode(first.partition(",")[2]).decode()
     assert not re.search(r"matplotlib\.org|<dc:date>", text)

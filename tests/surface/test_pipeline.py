@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from scanned_sphere import CENTRE, RADIUS, SMALL, sphere
 from scipy.spatial import cKDTree
 
 import recon
 from recon.errors import ScanError, UsageError
 from recon.meshing.topology import measures, topology
-from recon.surface.settings import PRESETS, Config
+from recon.surface.settings import PRESETS
 from recon.training.trainer import Progress
 
 pytestmark = pytest.mark.slow
-
-RADIUS, CENTRE = 3.7, np.array([5.0e5, 5.4e6, 100.0])
-SMALL: Config = PRESETS["standard"].with_(
-    field={"width": 48},
-    fit={"steps": 1500},
-    surface={"on_surface": 500, "off_surface": 200, "prior_samples": 20_000},
-    mesh={"resolution": 64},
-)
-
-
-def sphere(count: int = 3000) -> recon.PointCloud:
-    normals = np.random.default_rng(0).normal(size=(count, 3))
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    return recon.PointCloud(CENTRE + RADIUS * normals, normals)
 
 
 @pytest.fixture(scope="module")
@@ -194,61 +179,6 @@ def test_what_is_left_out_of_a_scan_is_said(caplog: pytest.LogCaptureFixture) ->
     assert "5 points are duplicates" in caplog.text
 
 
-def test_a_preview_shows_the_field_so_far(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    steps, pictures = [], set()
-
-    def watch(progress: Progress) -> None:
-        """As a viewer would, that looks again and again: whenever there is a file it is a whole one."""
-        if (tmp_path / "preview.ply").exists():
-            steps.append(progress.snapshot.step)
-            early = recon.read_mesh(tmp_path / "preview.ply")
-            assert np.median(np.linalg.norm(early.vertices - CENTRE, axis=1)) == pytest.approx(
-                RADIUS, rel=0.1
-            )
-            with Image.open(tmp_path / "preview.png") as image:
-                assert 0.2 < (np.asarray(image).min(2) < 250).mean() < 0.9  # a sphere that fills its picture
-                pictures.add(image.tobytes())
-
-    monkeypatch.setattr("recon.surface.preview.PICTURE_SIZE", (80, 80))
-    monkeypatch.setattr("recon.surface.preview.MESH_RESOLUTION", 48)
-    short = SMALL.with_(fit={"steps": 200})
-    result = recon.reconstruct(sphere(), short, run=tmp_path, preview=1e-3, callbacks=[watch])
-    assert steps[0] <= 100 and len(pictures) > 2
-    last = recon.read_mesh(tmp_path / "preview.ply")
-    assert np.allclose(
-        last.vertices, result.mesh(48).vertices, rtol=0, atol=1e-9
-    )  # done, it shows the result
-    with pytest.raises(UsageError, match="needs a run folder"):
-        recon.reconstruct(sphere(), SMALL, preview=0.5)
-
-
-def test_tensorboard_gets_terms_pictures_and_slices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    scalars, images = [], {}
-
-    class Writer:
-        def __init__(self, folder: str) -> None:
-            assert folder == str(tmp_path / "board")
-
-        def add_scalar(self, name: str, value: float, step: int) -> None:
-            scalars.append((name, step))
-
-        def add_image(self, name: str, picture: np.ndarray, step: int, dataformats: str) -> None:
-            assert dataformats == "HWC" and picture.dtype == np.uint8 and picture.shape[2] == 3
-            assert picture.std() > 10
-            images[name] = step
-
-        def close(self) -> None:
-            pass
-
-    module = type(sys)("torch.utils.tensorboard")
-    module.SummaryWriter = Writer  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
-    recon.reconstruct(sphere(), SMALL.with_(fit={"steps": 200}), tensorboard=tmp_path / "board")
-    assert ("surface", 50) in scalars and ("eikonal", 200) in scalars
-    assert images == {"preview": 200, "slices of Φ": 200, "slices of ‖∇Φ‖": 200}
-    assert list(tmp_path.iterdir()) == []  # without a run folder nothing but the board is written
-
-
 def test_a_cloud_without_normals_gets_its_own() -> None:
     cloud = recon.PointCloud(sphere().points, values={"height": sphere().points[:, 2]}, unit="metre")
     result = recon.reconstruct(cloud, SMALL.with_(fit={"steps": 600}))
@@ -308,21 +238,3 @@ def test_without_any_normals_a_closed_scan_gives_a_closed_mesh(monkeypatch: pyte
     with pytest.raises(ScanError, match="encloses nothing"):
         half = sphere(6000)
         recon.reconstruct(half.select(half.normals[:, 2] < 0), config)
-
-
-def test_the_history_is_a_table_from_the_first_checkpoint_on(tmp_path: Path) -> None:
-    cloud = sphere(500)
-    seen = []
-
-    def look(progress: Progress) -> None:
-        path = tmp_path / "history.csv"
-        if path.exists() and not progress.is_last:
-            seen.append((progress.snapshot.step, path.read_text().splitlines()))
-
-    config = SMALL.with_(field={"width": 16}, fit={"steps": 300})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recon.training.checkpoint.CHECKPOINT_SECONDS", 0.0)
-        recon.reconstruct(cloud, config, run=tmp_path, callbacks=[look])
-    step, lines = seen[-1]
-    assert lines[0].startswith("step,seconds,rate,loss,surface")
-    assert len(lines) == step // 50  # a header and the windows before this one

@@ -1,4 +1,4 @@
-"""The real windows, on a screen that nobody sees, and what is said where none can be opened."""
+"""The real windows, on a screen that nobody sees."""
 
 from __future__ import annotations
 
@@ -22,14 +22,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageGrab
 from waiting import PATIENCE, eventually
 
-from recon.cli.main import main
 from recon.geometry import Mesh
 from recon.meshing.files import write_mesh
 from recon.render.camera import corners, fitted, usual_view
 from recon.render.ray_casting import mask
-from recon.viewer import launch, requirements
+from recon.viewer import launch
 from recon.viewer.launch import open_window
-from recon.viewer.requirements import check_screen
 
 
 def cone() -> Mesh:
@@ -181,35 +179,6 @@ def test_the_classic_window_shows_it_too(screen: str, file: Path, root: Path) ->
         press("C")
         replace(file)
         eventually(lambda: shrunk(opened, look()), "the smaller one", is_a_quarter)
-
-
-@pytest.mark.parametrize(
-    ("display", "message"),
-    [(None, "there is no screen (DISPLAY is not set)"), (":931", "the screen :931 cannot be reached")],
-)
-def test_without_a_screen_there_is_one_line(
-    display: str | None,
-    message: str,
-    file: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.delenv("DISPLAY", raising=False)
-    if display:
-        monkeypatch.setenv("DISPLAY", display)
-    for arguments in (["view", str(file)], ["mesh", str(file), "-o", f"{file}.stl", "--view"]):
-        assert main(arguments) == 1
-        error = capsys.readouterr().err
-        assert message in error
-        assert "`recon view FILE --screenshot PNG`" in error
-        assert error.count("\n") == 1
-    assert [path.name for path in file.parent.iterdir()] == [file.name]  # and nothing was trained
-
-
-def test_without_open3d_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requirements.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(requirements.MissingLibraryError, match="bash tools/setup view"):
-        check_screen()
 
 
 @pytest.mark.slow

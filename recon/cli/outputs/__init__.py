@@ -1,19 +1,12 @@
 """What `--json` prints, by command; `tools/make_schema.py` makes docs/schema of it."""
 
-from recon.cli.outputs.fields import (
+from recon.cli.outputs.pde import SolveHelmholtz, SolveInverse, SolveWave
+from recon.cli.outputs.signals import FitAudio, FitBlend, FitDerivative, FitImage, FitInpaint, FitVideo
+from recon.cli.outputs.spaces import (
     CompletePicture,
     CompleteShape,
-    FitAudio,
-    FitBlend,
-    FitDerivative,
-    FitImage,
-    FitInpaint,
-    FitVideo,
     LearnImages,
     LearnShapes,
-    SolveHelmholtz,
-    SolveInverse,
-    SolveWave,
     StudyActivations,
     StudyBandwidth,
     StudyInit,

@@ -11,8 +11,9 @@ import torch
 
 from recon.base.files import check_writable
 from recon.errors import UsageError
+from recon.render.figures import check_plots, pixels
 from recon.render.files import write_png
-from recon.render.plots import check_plots, pixels, spectrograms
+from recon.render.plots import spectrograms
 from recon.signals.fits.train import Job, save_summary, train
 from recon.signals.fitted import Fitted, Levels
 from recon.signals.media.audio import Sound, check_sound_path, open_sound, write_sound

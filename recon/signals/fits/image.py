@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from recon.base.files import check_writable
+from recon.render.figures import check_plots
 from recon.render.files import write_png
-from recon.render.plots import check_plots
 from recon.signals.fits.pictures import (
     View,
     bits_for,

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from recon.errors import UsageError
 from recon.field.jet import laplacian_order
 from recon.geometry import Float
+from recon.render.figures import pixels
 from recon.render.plots import derivatives as plot_derivatives
-from recon.render.plots import pixels
 from recon.signals.fitted import Fitted, Levels
 from recon.signals.media.images import WRITABLE_BITS, Picture, check_image_path
 from recon.signals.media.quality import psnr, ssim

@@ -7,9 +7,7 @@ tifffile does not know their colours or compression). Formats: PNG, ISO/IEC 1594
 
 import logging
 import os
-import struct
 import warnings
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +21,7 @@ from recon.base.files import atomic_path
 from recon.errors import MissingLibraryError, OutputError, SignalError
 from recon.geometry import Float
 from recon.signals.media.paths import check_extension
+from recon.signals.media.sixteen_bits import decoded, is_png_of_16_bits, png_bytes
 
 CHANNEL_NAMES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 WRITABLE_BITS = {".png": (8, 16), ".jpg": (8,), ".jpeg": (8,), ".tif": (8, 16, 32), ".tiff": (8, 16, 32)}
@@ -30,7 +29,7 @@ MAX_PIXELS = 1 << 27  # 3 GiB as RGB of float64
 MAX_COMPRESSION_RATIO = 8192  # of a TIFF; deflate reaches 1032, LZW 2730
 JPEG_QUALITY = 95
 MAX_REASON_LETTERS = 200  # of a library's message
-PNG_MAGIC, TIFF_MAGIC = b"\x89PNG\r\n\x1a\n", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+TIFF_MAGIC = b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
 VECTOR_FORMATS = {"EPS", "WMF"}  # Pillow would start other programs to render them
 GREY = tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK
 RGB = tifffile.PHOTOMETRIC.RGB
@@ -164,7 +163,7 @@ def write_image(values: Float, path: str | Path, bits: int = 8, *, overwrite: bo
                 metadata=None,
             )
         elif bits == 16:
-            temporary.write_bytes(_png(stored))
+            temporary.write_bytes(png_bytes(stored))
         else:
             image = Image.fromarray(stored if len(channels) > 1 else stored[..., 0])
             image.save(temporary, format="PNG" if ending == ".png" else "JPEG", quality=JPEG_QUALITY)
@@ -178,8 +177,8 @@ def _pillow(path: Path, stream: BinaryIO, head: bytes) -> Read:
         image.load()
         orientation = _orientation(image)
         plain = image.mode.startswith("I") and "transparency" not in image.info
-        if _is_png_of_16_bits(head) and not plain:
-            return _decoded(path, "png") / 65535.0, 16, orientation
+        if is_png_of_16_bits(head) and not plain:
+            return decoded(path, "png") / 65535.0, 16, orientation
         if image.mode == "F":
             return np.asarray(image, np.float64)[..., None], 32, orientation
         if image.mode.startswith("I"):
@@ -195,10 +194,6 @@ def _pillow(path: Path, stream: BinaryIO, head: bytes) -> Read:
         except ValueError:
             raise SignalError(f"{path} has {image.mode} colours: save it as grey or RGB") from None
     return array.reshape(*array.shape[:2], -1) / 255.0, 8, orientation
-
-
-def _is_png_of_16_bits(head: bytes) -> bool:
-    return head.startswith(PNG_MAGIC) and head[12:16] == b"IHDR" and head[24:25] == b"\x10"
 
 
 def _tiff(path: Path, stream: BinaryIO, head: bytes) -> Read:
@@ -233,7 +228,7 @@ def _tiff(path: Path, stream: BinaryIO, head: bytes) -> Read:
             if not whole:
                 way = f"compressed by {page.compression.name}, predictor {page.predictor.name}"
                 raise SignalError(f"{path} is {way}: save it without, or pip install imagecodecs") from None
-            array = _decoded(path, "tiff")
+            array = decoded(path, "tiff")
         extras = [int(extra) for extra in page.extrasamples]
         orientation = page.tags.valueof(ORIENTATION_TAG, 1)
     values = array / float((1 << bits) - 1) if whole else array.astype(np.float64)
@@ -259,41 +254,6 @@ def _pillow_quietly(path: Path, stream: BinaryIO, head: bytes) -> Read:
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
-
-
-def _decoded(path: Path, codec: str) -> NDArray[np.uint16]:
-    """The samples (h, w, c) of an image of 16 bits, by PyAV."""
-    try:
-        import av
-    except ImportError as error:
-        raise MissingLibraryError(
-            f"{path} needs PyAV ({error}): bash tools/setup signals, or pip install av"
-        ) from None
-    decoder = av.CodecContext.create(codec, "r")
-    frame = [*decoder.decode(av.Packet(path.read_bytes())), *decoder.decode(None)][0]
-    bits = {component.bits for component in frame.format.components}
-    if bits != {16} or len(frame.planes) != 1:
-        raise SignalError(f"{path} has pixels as {frame.format.name}, wanted 16 bits a sample: save it again")
-    rows = np.frombuffer(frame.planes[0], np.uint8).reshape(frame.height, -1)
-    length = 2 * frame.width * len(frame.format.components)
-    order = ">u2" if frame.format.is_big_endian else "<u2"
-    samples = np.ascontiguousarray(rows[:, :length]).view(order)
-    return samples.reshape(frame.height, frame.width, -1).astype(np.uint16)
-
-
-def _png(stored: NDArray[np.uint16]) -> bytes:
-    """A PNG file of 16 bits with the filter Sub; Pillow writes only grey."""
-    height, width, count = stored.shape
-    rows = np.ascontiguousarray(stored, ">u2").view(np.uint8).reshape(height, -1)
-    lines = np.ones((height, 1 + rows.shape[1]), np.uint8)  # each starts with the number of its filter
-    lines[:, 1:] = rows
-    lines[:, 1 + 2 * count :] -= rows[:, : -2 * count]
-    head = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[count], 0, 0, 0)
-    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b""))
-    return PNG_MAGIC + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in chunks
-    )
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
