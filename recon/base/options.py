@@ -140,7 +140,9 @@ def _assignment(text: str, config: StagedConfig) -> tuple[str, str, Any]:
         _, field, kind = _declared(config, key if "=" in text and "." in key else "")
         return stage, name, _kind(field, kind)[1](value)
     except KeyError:
-        raise UsageError(f"--set {text}: wanted STAGE.NAME=VALUE with a setting that --help lists") from None
+        raise UsageError(
+            f"--set {text}: expected STAGE.NAME=VALUE with a setting that --help lists"
+        ) from None
     except argparse.ArgumentTypeError as error:
         raise UsageError(f"--set {text}: {error}") from None
 

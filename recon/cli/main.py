@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: Namespace) -> int:
     command = importlib.import_module(f"recon.cli.{options.command}")
     if options.threads is not None and options.threads < 1:
-        raise UsageError(f"{options.threads} threads, wanted at least 1")
+        raise UsageError(f"{options.threads} threads, expected at least 1")
     if options.threads is not None and not getattr(command, "WITHOUT_TORCH", False):
         import torch
 

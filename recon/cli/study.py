@@ -71,9 +71,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     check_plots()
     check_folder(out, options.overwrite)
     if options.steps < 1:
-        raise UsageError(f"{options.steps} steps, wanted at least 1")
+        raise UsageError(f"{options.steps} steps, expected at least 1")
     if options.study in SIZES and not 8 <= options.size <= 4096:
-        raise UsageError(f"size {options.size}, wanted between 8 and 4096")
+        raise UsageError(f"size {options.size}, expected between 8 and 4096")
     with Bar("study", show=not options.quiet) as bar:
         study = _WORK[options.study](options, bar.to)
     page = write_study(study, out, shlex.join(["recon", *options.arguments]), options.overwrite)

@@ -43,7 +43,7 @@ def named_medium(name: str, half: float) -> Map:
     """The slowness of a medium in `MEDIA`, 1 but for its inclusion. Raises UsageError for another name."""
     if name not in MEDIA:
         raise UsageError(
-            f"unknown medium '{name}': wanted {', '.join(MEDIA)}, or a .npy file with the slowness"
+            f"unknown medium '{name}': expected {', '.join(MEDIA)}, or a .npy file with the slowness"
         )
     if name == "uniform":
         return Map(np.ones((1, 1)), half)

@@ -98,12 +98,14 @@ class Problem:
     def __post_init__(self) -> None:
         for low, high in self.box:
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
-                raise UsageError(f"the box has a side from {low:g} to {high:g}, wanted low < high")
+                raise UsageError(f"the box has a side from {low:g} to {high:g}, expected low < high")
         if not self.box or self.outputs < 1 or not self.equations:
             raise UsageError("a problem needs at least one coordinate, one unknown and one equation")
         sizes = self.size if isinstance(self.size, tuple) else (self.size,)
         if len(sizes) not in (1, self.outputs) or not all(0 < size < math.inf for size in sizes):
-            raise UsageError(f"sizes {self.size} of {self.outputs} unknowns, wanted one or as many, above 0")
+            raise UsageError(
+                f"sizes {self.size} of {self.outputs} unknowns, expected one or as many, above 0"
+            )
 
     @property
     def units(self) -> Units:
@@ -123,7 +125,7 @@ class Problem:
         if found.shape[:1] != points.shape[:1] or found.dim() > 2 or found.is_complex():
             raise UsageError(
                 f"the residual of '{name}' is {tuple(found.shape)} {found.dtype} at {len(points)} points, "
-                "wanted a real row a point; torch.view_as_real makes two of a complex one"
+                "expected a real row a point; torch.view_as_real makes two of a complex one"
             )
         return found.reshape(len(points), -1)
 

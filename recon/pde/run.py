@@ -56,7 +56,7 @@ class SolveJob:
             shutil.rmtree(self.out)
         if self.out.exists() and not (self.out / RUN_FILE).exists():
             if not self.out.is_dir():
-                raise OutputError(f"{self.out} is a file, wanted a folder to write")
+                raise OutputError(f"{self.out} is a file, expected a folder to write")
             if any(self.out.iterdir()):
                 raise OutputError(f"{self.out} holds files that are not of a run: give another folder")
 
@@ -100,13 +100,13 @@ def read_map(path: str | Path, half: float, what: str) -> Map:
         if not isinstance(table, np.ndarray):
             raise ValueError
     except (ValueError, OSError, EOFError):
-        raise SignalError(f"{path} is not a .npy file of numbers, wanted one with {what}") from None
+        raise SignalError(f"{path} is not a .npy file of numbers, expected one with {what}") from None
     if table.ndim != 2 or table.shape[0] != table.shape[1] or not 2 <= len(table) <= MAX_MAP_SIDE:
         raise SignalError(
-            f"{path} is an array {table.shape}, wanted a square one of 2 to {MAX_MAP_SIDE} a side"
+            f"{path} is an array {table.shape}, expected a square one of 2 to {MAX_MAP_SIDE} a side"
         )
     if table.dtype.kind not in "fiu":
-        raise SignalError(f"{path} holds {table.dtype}, wanted real numbers")
+        raise SignalError(f"{path} holds {table.dtype}, expected real numbers")
     if not np.isfinite(table).all():
         raise SignalError(f"{path} has {np.count_nonzero(~np.isfinite(table)):,} values that are not finite")
     return Map(table.astype(np.float64), half)
@@ -121,7 +121,7 @@ def read_medium(medium: str, half: float) -> tuple[Map, Any]:
         return named_medium(medium, half), medium
     found = read_map(medium, half, "slowness 1/c")
     if not found.table.min() > 0:
-        raise SignalError(f"{medium} has a slowness of {found.table.min():g}, wanted all above 0")
+        raise SignalError(f"{medium} has a slowness of {found.table.min():g}, expected all above 0")
     return found, fingerprint(medium)["sha256"]
 
 

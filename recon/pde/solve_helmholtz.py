@@ -45,12 +45,12 @@ def solve_helmholtz(
     began = time.monotonic()
     layer = Layer()
     if not 0 < wavenumber < math.inf:
-        raise UsageError(f"wavenumber {wavenumber:g}, wanted above 0")
+        raise UsageError(f"wavenumber {wavenumber:g}, expected above 0")
     if not 0 < width < layer.region:
-        raise UsageError(f"sources {width:g} wide, wanted above 0 and below {layer.region:g}")
+        raise UsageError(f"sources {width:g} wide, expected above 0 and below {layer.region:g}")
     for place in places:
         if not max(map(abs, place)) <= layer.region:
-            raise UsageError(f"a source at {place[0]:g},{place[1]:g}, wanted all within ±{layer.region:g}")
+            raise UsageError(f"a source at {place[0]:g},{place[1]:g}, expected all within ±{layer.region:g}")
     slowness, name = read_medium(medium, layer.region)
     job.begin()
     drawn = job.config.drawn

@@ -105,11 +105,11 @@ def solve_inverse(
 
 def _check(wavenumbers: tuple[float, ...], sources: int, receivers: int, noise: float) -> None:
     if sources < 1 or receivers < 1:
-        raise UsageError(f"{sources} sources and {receivers} receivers, wanted at least one of each")
+        raise UsageError(f"{sources} sources and {receivers} receivers, expected at least one of each")
     if not 0 <= noise < math.inf:
-        raise UsageError(f"noise {noise:g}, wanted 0 or above")
+        raise UsageError(f"noise {noise:g}, expected 0 or above")
     if not wavenumbers or not all(0 < k < math.inf for k in wavenumbers):
-        raise UsageError(f"wavenumbers {wavenumbers}, wanted some, all above 0")
+        raise UsageError(f"wavenumbers {wavenumbers}, expected some, all above 0")
 
 
 def read_recording(path: str | Path) -> Recording:
@@ -120,12 +120,12 @@ def read_recording(path: str | Path) -> Recording:
         with np.load(path, allow_pickle=False) as archive:
             missing = [name for name in names if name not in archive]
             if missing:
-                raise SignalError(f"{path} has no array '{missing[0]}', wanted {', '.join(names)}")
+                raise SignalError(f"{path} has no array '{missing[0]}', expected {', '.join(names)}")
             sources, receivers, wavenumbers = (np.asarray(archive[name], np.float64) for name in names[:3])
             return Recording(sources, receivers, wavenumbers, np.asarray(archive["scattered"], complex))
     except (ValueError, OSError, EOFError, TypeError, AttributeError):
         raise SignalError(
-            f"{path} is not a .npz file with a recording: wanted the arrays {', '.join(names)}"
+            f"{path} is not a .npz file with a recording: expected the arrays {', '.join(names)}"
         ) from None
 
 

@@ -100,11 +100,11 @@ def solve_wave(
 
 def _check(until: float, sides: str, count: int) -> None:
     if not 0 < until < math.inf:
-        raise UsageError(f"time until {until:g}, wanted above 0")
+        raise UsageError(f"time until {until:g}, expected above 0")
     if sides not in BOUNDARIES:
-        raise UsageError(f"sides '{sides}', wanted one of {', '.join(BOUNDARIES)}")
+        raise UsageError(f"sides '{sides}', expected one of {', '.join(BOUNDARIES)}")
     if count < 2:
-        raise UsageError(f"{count} frames, wanted at least 2")
+        raise UsageError(f"{count} frames, expected at least 2")
 
 
 def _velocity(path: str | None) -> tuple[Map, Any]:
@@ -126,10 +126,10 @@ def _initial(initial: str, width: float) -> tuple[Map, Any]:
         return read_map(initial, HALF_WIDTH, "u at time 0"), fingerprint(initial)["sha256"]
     if initial != "gaussian":
         raise UsageError(
-            f"unknown initial wave '{initial}': wanted gaussian, or a .npy file with u at time 0"
+            f"unknown initial wave '{initial}': expected gaussian, or a .npy file with u at time 0"
         )
     if not 0 < width < HALF_WIDTH:
-        raise UsageError(f"a Gaussian {width:g} wide, wanted above 0 and below {HALF_WIDTH:g}")
+        raise UsageError(f"a Gaussian {width:g} wide, expected above 0 and below {HALF_WIDTH:g}")
     axis = HALF_WIDTH * ((np.arange(GAUSSIAN_CELLS) + 0.5) / GAUSSIAN_CELLS * 2 - 1)
     profile = np.exp(-(axis**2) / (2 * width**2))
     return Map(np.outer(profile, profile), HALF_WIDTH), width

@@ -78,7 +78,7 @@ def complete_image(
     elif mask is not None:
         picture, known = _without(picture, read_mask(mask, picture), trained)
         if not known.any():
-            raise SignalError(f"{mask} marks every pixel as missing: wanted some dark, known ones")
+            raise SignalError(f"{mask} marks every pixel as missing: expected some dark, known ones")
     small, values = _values(space, picture)
     seen = small.observed(values, torch.from_numpy(np.flatnonzero(known)))
     latents = space.latents(seen)
@@ -114,13 +114,13 @@ def _written_size(
 ) -> tuple[int, int]:
     """(width, height) of each of `count` pictures. Raises UsageError."""
     if zoom is not None and not 0 < zoom < float("inf"):
-        raise UsageError(f"zoom {zoom:g}, wanted above 0")
+        raise UsageError(f"zoom {zoom:g}, expected above 0")
     side = central_square(picture)[2]
     width, height = size or (max(1, round((zoom or 1.0) * side)),) * 2
     if min(width, height) < 1:
-        raise UsageError(f"size {width}x{height}, wanted at least 1x1")
+        raise UsageError(f"size {width}x{height}, expected at least 1x1")
     if width * height * count > MAX_OUTPUT_PIXELS:
-        raise UsageError(f"{width} x {height} pixels, wanted at most {MAX_OUTPUT_PIXELS:,} in all")
+        raise UsageError(f"{width} x {height} pixels, expected at most {MAX_OUTPUT_PIXELS:,} in all")
     return width, height
 
 
@@ -128,7 +128,7 @@ def _random_mask(keep: int, trained: int, seed: int) -> NDArray[np.bool_]:
     """(trained²,) with `keep` pixels True. Raises UsageError."""
     if not 1 <= keep <= trained**2:
         raise UsageError(
-            f"{keep} pixels to keep, wanted 1 to {trained**2}: the space has {trained} x {trained}"
+            f"{keep} pixels to keep, expected 1 to {trained**2}: the space has {trained} x {trained}"
         )
     known = np.zeros(trained**2, bool)
     known[np.random.default_rng((seed, 3)).permutation(trained**2)[:keep]] = True

@@ -42,15 +42,17 @@ def complete_shape(
     began = time.monotonic()
     check_mesh_path(out)
     if not 16 <= resolution <= 1024:
-        raise UsageError(f"resolution {resolution}, wanted between 16 and 1024")
+        raise UsageError(f"resolution {resolution}, expected between 16 and 1024")
     cloud = read_cloud(source)
     if cloud.normals is None:
-        raise ScanError(f"{source} has no normals: wanted points with the surface's normals")
+        raise ScanError(f"{source} has no normals: expected points with the surface's normals")
     if np.abs(cloud.points).max() > 1.05:
         raise ScanError(f"{source} reaches beyond the box from -1 to 1 that contains the shapes of the space")
     count = min(keep or MAX_POINTS, len(cloud.points))
     if keep is not None and not 1 <= keep <= len(cloud.points):
-        raise UsageError(f"{keep} points to keep, wanted 1 to {len(cloud.points):,}, the number in {source}")
+        raise UsageError(
+            f"{keep} points to keep, expected 1 to {len(cloud.points):,}, the number in {source}"
+        )
     which = np.random.default_rng((seed, 3)).permutation(len(cloud.points))[:count]
     points, normals = (
         torch.tensor(part[which][None], dtype=torch.float32, device=space.device)

@@ -77,7 +77,7 @@ def _squares(paths: Sequence[Path], size: int, cache: Path, progress: ProgressCa
         pass  # not there yet, or of other pictures
     squares = read_cropped(paths, size, progress)
     if len(squares) < 2:
-        raise SignalError(f"one picture, {paths[0]}, is not a collection: wanted two or more")
+        raise SignalError(f"one picture, {paths[0]}, is not a collection: expected two or more")
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

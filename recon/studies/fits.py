@@ -31,7 +31,9 @@ def grey_picture(path: str | Path | None, size: int) -> Float:
     values = read_image(path).values[..., :3].mean(2)
     side = min(values.shape)
     if side < 8:
-        raise SignalError(f"{path} has {values.shape[1]} x {values.shape[0]} pixels, wanted 8 or more a side")
+        raise SignalError(
+            f"{path} has {values.shape[1]} x {values.shape[0]} pixels, expected 8 or more a side"
+        )
     top, left = ((n - side) // 2 for n in values.shape)
     square = resize(values[top : top + side, left : left + side], (size, size), anti_aliasing=True)
     low, high = square.min(), square.max()

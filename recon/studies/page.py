@@ -50,7 +50,7 @@ class Study:
 def check_folder(out: Path, overwrite: bool) -> None:
     """Raise OutputError if a study cannot be written to the folder `out`."""
     if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file, wanted a folder to write")
+        raise OutputError(f"{out} is a file, expected a folder to write")
     if not out.exists() and not out.parent.is_dir():
         raise OutputError(f"cannot write {out}: there is no folder {out.parent}")
     if out.is_dir():

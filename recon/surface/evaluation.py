@@ -222,7 +222,7 @@ def evaluate(
         UsageError: for samples < 1.
     """
     if samples < 1:
-        raise UsageError(f"{samples} samples, wanted at least 1")
+        raise UsageError(f"{samples} samples, expected at least 1")
     rng = np.random.default_rng(seed)
     _used_vertices(mesh, "the mesh")
     if isinstance(reference, PointCloud):

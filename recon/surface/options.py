@@ -1,6 +1,4 @@
-"""The options that set how a scan becomes a mesh, on the command line and in a file, and the `Config` they
-add up to.
-"""
+"""The options that set how a scan becomes a mesh, on the command line and in a file, as a `Config`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,8 +21,9 @@ OPTIONS = ("preset", *flat(GROUPS), "seed", "set")
 
 
 def config_from(options: Mapping[str, Any], base: Config = STANDARD) -> Config:
-    """The preset that `options` name, else `base`, with what else they change. Names of no setting are
-    passed over; None is an option that was not given.
+    """The preset that `options` name, or `base`, with their other changes.
+
+    Names of no setting are ignored; None stands for an option that was not given.
     """
     return changed(PRESETS[options["preset"]] if options.get("preset") else base, options, GROUPS)
 

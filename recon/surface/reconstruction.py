@@ -89,7 +89,7 @@ class Reconstruction:
         """
         points = np.asarray(points, np.float64)
         if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
-            raise UsageError(f"points of shape {points.shape}, wanted finite (n, 3)")
+            raise UsageError(f"points of shape {points.shape}, expected finite (n, 3)")
         value, gradient = np.empty(len(points)), np.empty((len(points), 3))
         with torch.no_grad(), fast_kernels():
             for start in range(0, len(points), CHUNK_POINTS):
@@ -189,7 +189,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstructi
     folder = Path(folder)
     description = read_description(folder)
     if "frame" not in description:
-        raise ScanError(f"{folder} is a run of another command, wanted a run of `recon mesh`")
+        raise ScanError(f"{folder} is a run of another command, expected a run of `recon mesh`")
     config = Config.from_dict(description["config"])
     snapshot = load_snapshot(parameter_file(folder, ScanError))
     siren = Siren(config.field)

@@ -87,12 +87,12 @@ class Config(StagedConfig):
         super().check()
         if self.field.activation != "sine":
             raise UsageError(
-                f"field.activation is '{self.field.activation}', wanted sine: surfaces support no other"
+                f"field.activation is '{self.field.activation}', expected sine: surfaces support no other"
             )
         trim_distance(self.mesh.trim)
         parts = self.mesh.parts
         if parts not in ("auto", "all", "largest") and not (parts.isdigit() and int(parts) > 0):
-            raise UsageError(f"parts is '{parts}', wanted auto, all, largest or a number from 1")
+            raise UsageError(f"parts is '{parts}', expected auto, all, largest or a number from 1")
 
 
 STANDARD = Config()

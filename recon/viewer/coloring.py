@@ -175,7 +175,7 @@ def _curvature(
 def _scalar(thing: Mesh | PointCloud, name: str) -> tuple[Legend, Float]:
     if name not in thing.values:
         known = ", ".join(modes(thing))
-        raise UsageError(f"cannot colour by '{name}': wanted one of {known}")
+        raise UsageError(f"cannot colour by '{name}': expected one of {known}")
     return _ranged(name, "", thing.values[name], SEQUENTIAL)
 
 

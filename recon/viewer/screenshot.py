@@ -53,9 +53,9 @@ class Shot:
 
     def __post_init__(self) -> None:
         if not (1 <= self.views <= 64):
-            raise UsageError(f"{self.views} views, wanted 1 to 64")
+            raise UsageError(f"{self.views} views, expected 1 to 64")
         if not all(16 <= side <= 8192 for side in self.size):
-            raise UsageError(f"a size of {self.size[0]}x{self.size[1]}, wanted 16 to 8192 pixels a side")
+            raise UsageError(f"a size of {self.size[0]}x{self.size[1]}, expected 16 to 8192 pixels a side")
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,6 +29,6 @@ def test_a_mask_has_the_size_of_its_image(tmp_path: Path) -> None:
     write_image(np.zeros((4, 6, 1)), tmp_path / "mask.png")
     write_image(np.zeros((6, 4, 3)), tmp_path / "image.png")
     with pytest.raises(
-        SignalError, match=r"mask.png has 6 x 4 pixels, wanted a mask of 4 x 6 like its image"
+        SignalError, match=r"mask.png has 6 x 4 pixels, expected a mask of 4 x 6 like its image"
     ):
         read_mask(tmp_path / "mask.png", read_image(tmp_path / "image.png"))

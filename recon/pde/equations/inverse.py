@@ -44,15 +44,15 @@ class Recording:
         """Raise UsageError if shapes do not match or places are outside ±`region`."""
         for name, places in (("sources", self.sources), ("receivers", self.receivers)):
             if places.ndim != 2 or places.shape[1:] != (2,) or not len(places):
-                raise UsageError(f"{name} are {places.shape}, wanted rows of x, y")
+                raise UsageError(f"{name} are {places.shape}, expected rows of x, y")
             if not np.abs(places).max() <= region:
-                raise UsageError(f"{name} reach {np.abs(places).max():g}, wanted all within ±{region:g}")
+                raise UsageError(f"{name} reach {np.abs(places).max():g}, expected all within ±{region:g}")
         if self.wavenumbers.ndim != 1 or not (self.wavenumbers > 0).all() or not len(self.wavenumbers):
-            raise UsageError(f"wavenumbers {self.wavenumbers}, wanted some, all above 0")
+            raise UsageError(f"wavenumbers {self.wavenumbers}, expected some, all above 0")
         wanted = (len(self.wavenumbers), len(self.sources), len(self.receivers))
         if self.scattered.shape != wanted:
             raise UsageError(
-                f"scattered waves are {self.scattered.shape}, wanted {wanted}: one a wavenumber, "
+                f"scattered waves are {self.scattered.shape}, expected {wanted}: one a wavenumber, "
                 "source and receiver"
             )
         if not np.isfinite(self.scattered).all():

@@ -44,7 +44,7 @@ def fit_audio(
     """
     began = time.monotonic()
     if rate is not None and not 1 <= rate <= 10_000_000:
-        raise UsageError(f"a rate of {rate} samples a second, wanted 1 to 10,000,000")
+        raise UsageError(f"a rate of {rate} samples a second, expected 1 to 10,000,000")
     check_sound_path(job.out)
     picture = job.out.with_name(f"{job.out.stem}.spectrogram.png")
     if spectrogram:

@@ -43,7 +43,7 @@ def fit_blend(
     first, second = read_image(background), read_image(inserted)
     if first.values.shape[:2] != second.values.shape[:2]:
         raise SignalError(
-            f"{inserted} is {_size(second)} pixels, {background} {_size(first)}: wanted the same size"
+            f"{inserted} is {_size(second)} pixels, {background} {_size(first)}: expected the same size"
         )
     inside = None if mask is None else read_mask(mask, first)
     below, above = _alike(first, second)

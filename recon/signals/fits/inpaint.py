@@ -43,7 +43,7 @@ def fit_inpaint(
             "say which pixels are missing: --mask PICTURE, or --keep SHARE to keep some at random"
         )
     if keep is not None and not 0 < keep <= 1:
-        raise UsageError(f"keep is {keep:g}, wanted a share above 0 and up to 1")
+        raise UsageError(f"keep is {keep:g}, expected a share above 0 and up to 1")
     check_image_path(job.out)
     picture = read_image(source)
     bits = bits_for(job.out, picture)
@@ -56,7 +56,7 @@ def fit_inpaint(
         missing = np.ones(len(grid), bool)
         missing[drawn[: max(1, round(keep * len(grid)))]] = False
     if missing.all():
-        raise SignalError(f"{mask} marks every pixel as missing: wanted some dark, known ones")
+        raise SignalError(f"{mask} marks every pixel as missing: expected some dark, known ones")
     known = torch.from_numpy(np.flatnonzero(~missing))
     levels, values = picture_levels(picture)
     settings = job.config.samples

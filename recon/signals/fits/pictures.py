@@ -39,9 +39,9 @@ class View:
     def check(self) -> None:
         """Raise UsageError for an empty view."""
         if self.size and min(self.size) < 1:
-            raise UsageError(f"size {self.size[0]}x{self.size[1]}, wanted at least 1x1")
+            raise UsageError(f"size {self.size[0]}x{self.size[1]}, expected at least 1x1")
         if self.zoom is not None and not 0 < self.zoom < float("inf"):
-            raise UsageError(f"zoom {self.zoom:g}, wanted above 0")
+            raise UsageError(f"zoom {self.zoom:g}, expected above 0")
         if self.box and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
             raise UsageError(
                 f"box {','.join(map(str, self.box))} is empty: X0,Y0,X1,Y1 with X0 < X1 and Y0 < Y1"
@@ -54,7 +54,7 @@ class View:
         zoom = self.zoom or 1.0
         width, height = self.size or (max(1, round(zoom * (x1 - x0))), max(1, round(zoom * (y1 - y0))))
         if width * height > MAX_OUTPUT_PIXELS:
-            raise UsageError(f"{width} x {height} pixels, wanted at most {MAX_OUTPUT_PIXELS:,} in all")
+            raise UsageError(f"{width} x {height} pixels, expected at most {MAX_OUTPUT_PIXELS:,} in all")
         y, x = fitted.axes((height, width), ((y0, y1), (x0, x1)))
         strips = np.array_split(y, max(1, width * height // (1 << 20)))
         return np.concatenate([fitted.on((strip, x)) for strip in strips])

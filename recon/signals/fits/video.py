@@ -47,14 +47,16 @@ def fit_video(
     """
     began = time.monotonic()
     if not 0 < scale <= 1:
-        raise UsageError(f"scale is {scale:g}, wanted above 0 and up to 1")
+        raise UsageError(f"scale is {scale:g}, expected above 0 and up to 1")
     if rate is not None and not 0.01 <= rate <= 1000:
-        raise UsageError(f"a rate of {rate:g} frames a second, wanted 0.01 to 1000")
+        raise UsageError(f"a rate of {rate:g} frames a second, expected 0.01 to 1000")
     check_film_path(job.out)
     film = open_film(source)
     start, stop = frames[0] or 0, min(film.frames, film.frames if frames[1] is None else frames[1])
     if not 0 <= start < stop:
-        raise UsageError(f"frames {start}:{frames[1]} of a film of {film.frames} are empty: wanted FIRST:END")
+        raise UsageError(
+            f"frames {start}:{frames[1]} of a film of {film.frames} are empty: expected FIRST:END"
+        )
     with tempfile.TemporaryFile() as file:
         pixels, height, width = _decoded(film.frames_of(start, stop, scale=scale), file)
         count = len(pixels) // (height * width)

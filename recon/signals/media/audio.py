@@ -98,7 +98,7 @@ def open_sound(path: str | Path) -> Sound:
         cut = _truncation(file.extra_info) or _ogg_truncation(path)
     if sound.frames < 1 or sound.rate < 1 or sound.channels < 1:
         raise SignalError(
-            f"{path} holds {sound.frames} frames of {sound.channels} channels at {sound.rate} Hz, wanted some"
+            f"{path} holds {sound.frames} frames of {sound.channels} channels at {sound.rate} Hz, not sound"
         )
     if cut:
         raise SignalError(f"{path} {cut}: get it again")
@@ -192,7 +192,7 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
     except (soundfile.SoundFileError, OSError, TypeError) as error:  # TypeError: .raw has no header
         raise SignalError(
-            f"cannot read {path} as sound ({_reason(error)}): wanted a whole .wav, .flac or .ogg"
+            f"cannot read {path} as sound ({_reason(error)}): expected a whole .wav, .flac or .ogg"
         ) from error
 
 

@@ -31,7 +31,7 @@ def find_images(folder: str | Path) -> list[Path]:
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
     if not found:
-        raise SignalError(f"{folder} holds no pictures: wanted {' '.join(IMAGE_SUFFIXES)}")
+        raise SignalError(f"{folder} holds no pictures: expected {' '.join(IMAGE_SUFFIXES)}")
     return found
 
 

@@ -73,7 +73,7 @@ def read_image(path: str | Path) -> Picture:
         raise SignalError(f"there is no file {path}")
     if not path.is_file():
         raise SignalError(
-            f"{path} is {'a folder' if path.is_dir() else 'not a regular file'}, wanted an image"
+            f"{path} is {'a folder' if path.is_dir() else 'not a regular file'}, expected an image"
         )
     try:
         with path.open("rb") as stream, warnings.catch_warnings():
@@ -81,7 +81,7 @@ def read_image(path: str | Path) -> Picture:
             head = stream.read(26)
             stream.seek(0)
             if not head:
-                raise SignalError(f"{path} is empty, wanted an image")
+                raise SignalError(f"{path} is empty, expected an image")
             read = _tiff if head.startswith(TIFF_MAGIC) else _pillow
             values, bits, orientation = read(path, stream, head)
     except (SignalError, MissingLibraryError):
@@ -92,7 +92,7 @@ def read_image(path: str | Path) -> Picture:
         raise _too_large(path) from None
     except Image.UnidentifiedImageError:
         raise SignalError(
-            f"{path} is not an image, or is damaged: wanted PNG, JPEG, TIFF or the like"
+            f"{path} is not an image, or is damaged: expected PNG, JPEG, TIFF or the like"
         ) from None
     except Exception as error:  # noqa: BLE001 the libraries raise anything for a damaged file
         if isinstance(error, OSError) and error.strerror and type(error).__module__ == "builtins":
@@ -115,7 +115,9 @@ def read_mask(path: str | Path, like: Picture) -> NDArray[np.bool_]:
     mask = read_image(path)
     (height, width), (h, w) = mask.values.shape[:2], like.values.shape[:2]
     if (height, width) != (h, w):
-        raise SignalError(f"{path} has {width} x {height} pixels, wanted a mask of {w} x {h} like its image")
+        raise SignalError(
+            f"{path} has {width} x {height} pixels, expected a mask of {w} x {h} like its image"
+        )
     return mask.values[..., : len(mask.channels.removesuffix("A"))].mean(2) > 0.5
 
 
@@ -173,7 +175,7 @@ def _pillow(path: Path, stream: BinaryIO, head: bytes) -> Read:
     with Image.open(stream) as image:
         _check_size(path, *image.size)
         if image.format in VECTOR_FORMATS:
-            raise SignalError(f"{path} is a vector drawing ({image.format}), wanted an image of pixels")
+            raise SignalError(f"{path} is a vector drawing ({image.format}), expected an image of pixels")
         image.load()
         orientation = _orientation(image)
         plain = image.mode.startswith("I") and "transparency" not in image.info
@@ -184,7 +186,7 @@ def _pillow(path: Path, stream: BinaryIO, head: bytes) -> Read:
         if image.mode.startswith("I"):
             grey = np.asarray(image)
             if grey.min() < 0 or grey.max() > 0xFFFF:
-                raise SignalError(f"{path} has 32-bit integers, wanted 8 or 16 bits, or floats")
+                raise SignalError(f"{path} has 32-bit integers, expected 8 or 16 bits, or floats")
             return grey[..., None] / 65535.0, 16, orientation
         mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
         if image.has_transparency_data:
@@ -214,7 +216,7 @@ def _tiff(path: Path, stream: BinaryIO, head: bytes) -> Read:
         whole = kind == "u" and bits <= 16
         if not whole and kind != "f":
             what = page.dtype or f"{bits} bits"
-            raise SignalError(f"{path} has samples of {what}, wanted unsigned 8 or 16 bits, or floats")
+            raise SignalError(f"{path} has samples of {what}, expected unsigned 8 or 16 bits, or floats")
         try:
             array = page.asarray(squeeze=False)[:, 0]  # planes, rows, columns, samples
             array = np.moveaxis(array, 0, 2).reshape(*array.shape[1:3], -1)

@@ -11,13 +11,13 @@ def check_readable(path: str | Path, wanted: str) -> None:
     """Raise SignalError unless `path` is a readable file that is not empty; messages say `wanted`."""
     path = Path(path)
     if path.is_dir():
-        raise SignalError(f"{path} is a folder, wanted {wanted}")
+        raise SignalError(f"{path} is a folder, expected {wanted}")
     if not path.exists():
-        raise SignalError(f"there is no file {path}, wanted {wanted}")
+        raise SignalError(f"there is no file {path}, expected {wanted}")
     if not path.is_file():
-        raise SignalError(f"{path} is a device or pipe, wanted {wanted}")
+        raise SignalError(f"{path} is a device or pipe, expected {wanted}")
     if path.stat().st_size == 0:
-        raise SignalError(f"{path} is empty, wanted {wanted}")
+        raise SignalError(f"{path} is empty, expected {wanted}")
     if not os.access(path, os.R_OK):
         raise SignalError(f"no permission to read {path}")
 

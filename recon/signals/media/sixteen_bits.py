@@ -29,7 +29,9 @@ def decoded(path: Path, codec: str) -> NDArray[np.uint16]:
     frame = [*decoder.decode(av.Packet(path.read_bytes())), *decoder.decode(None)][0]
     bits = {component.bits for component in frame.format.components}
     if bits != {16} or len(frame.planes) != 1:
-        raise SignalError(f"{path} has pixels as {frame.format.name}, wanted 16 bits a sample: save it again")
+        raise SignalError(
+            f"{path} has pixels as {frame.format.name}, expected 16 bits a sample: save it again"
+        )
     rows = np.frombuffer(frame.planes[0], np.uint8).reshape(frame.height, -1)
     length = 2 * frame.width * len(frame.format.components)
     order = ">u2" if frame.format.is_big_endian else "<u2"

@@ -54,7 +54,7 @@ class Film:
         wanted = range(self.frames)[start:stop:step]
         if step < 1 or not 0 < scale <= 1:
             raise ValueError(
-                f"step {step} and scale {scale}, wanted at least 1, and more than 0 and at most 1"
+                f"step {step} and scale {scale}, expected at least 1, and more than 0 and at most 1"
             )
         height, width = self.size(scale)
         if not wanted:
@@ -87,7 +87,7 @@ def open_film(path: str | Path) -> Film:
             )
         frames, size = frames + 1, _size(frame)
     if not frames:
-        raise SignalError(f"{path} holds no frames: wanted a film")
+        raise SignalError(f"{path} holds no frames: expected a film")
     with _opened(path) as (_, stream):
         rate = stream.average_rate or stream.guessed_rate or Fraction(0)
     if rate <= 0:
@@ -115,7 +115,7 @@ def write_film(
     """
     check_film_path(path)
     if not (math.isfinite(rate) and rate > 0):
-        raise OutputError(f"cannot write {path}: {rate} frames a second, wanted more than 0")
+        raise OutputError(f"cannot write {path}: {rate} frames a second, expected more than 0")
     with atomic_path(path, overwrite) as temporary:
         remaining = iter(frames)
         first = next(remaining, None)
@@ -129,7 +129,7 @@ def _alike(frames: Iterator[Frame], shape: tuple[int, ...]) -> Iterator[Frame]:
     for frame in frames:
         if frame.shape != shape or frame.dtype != np.uint8 or shape[2:] != (3,):
             raise ValueError(
-                f"a frame {frame.shape} of {frame.dtype} after {shape}, wanted (h, w, 3) of uint8"
+                f"a frame {frame.shape} of {frame.dtype} after {shape}, expected (h, w, 3) of uint8"
             )
         yield frame
 
@@ -174,21 +174,21 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
             covers = av.stream.Disposition.attached_pic
             films = [stream for stream in container.streams.video if not stream.disposition & covers]
             if not films:
-                raise SignalError(f"{path} holds sound but no video, wanted a film")
+                raise SignalError(f"{path} holds sound but no video, expected a film")
             stream = films[0]
             if stream.codec_context is None:
                 raise SignalError(f"{path} uses a codec that PyAV does not know: convert it to H.264 in .mp4")
             pixels = stream.codec_context.width * stream.codec_context.height
             if pixels > MAX_FRAME_PIXELS:
                 raise SignalError(
-                    f"{path} has frames of {pixels} pixels, wanted {MAX_FRAME_PIXELS} at most: scale it down"
+                    f"{path} has frames of {pixels} pixels, {MAX_FRAME_PIXELS} is the most: scale it down"
                 )
             stream.codec_context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
             stream.thread_type = "SLICE"  # frame threads report damage inconsistently
             yield container, stream
     except (av.error.FFmpegError, OSError, MemoryError) as error:
         raise SignalError(
-            f"cannot read {path} as a film ({_reason(error)}): wanted a whole .mp4, .mkv, .avi or .gif"
+            f"cannot read {path} as a film ({_reason(error)}): expected a whole .mp4, .mkv, .avi or .gif"
         ) from error
 
 
