@@ -115,9 +115,9 @@ def test_an_option_says_and_takes_what_its_field_declares() -> None:
         ("--heat=90", "--for=3"): "not allowed with",
         ("--fan", "maybe"): "invalid choice: 'maybe'",
         ("--set", "oven.fan=maybe"): "expected one of on, off",
-        ("--set", "oven.door=open"): "wanted STAGE.NAME=VALUE",
-        ("--set", "oven.heat"): "wanted STAGE.NAME=VALUE",
-        ("--set", "seed=3"): "wanted STAGE.NAME=VALUE",
+        ("--set", "oven.door=open"): "expected STAGE.NAME=VALUE",
+        ("--set", "oven.heat"): "expected STAGE.NAME=VALUE",
+        ("--set", "seed=3"): "expected STAGE.NAME=VALUE",
     }
     for words, message in wrong.items():
         with pytest.raises(UsageError, match=re.escape(message)):

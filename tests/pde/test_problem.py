@@ -143,7 +143,7 @@ def test_where_that_is_no_better_the_field_stays_as_it_was() -> None:
         (((0.0, math.inf),), 1, 1.0, "low < high"),
         ((), 1, 1.0, "at least one coordinate"),
         (BOX, 0, 1.0, "at least one coordinate"),
-        (BOX, 2, (1.0, 1.0, 1.0), "wanted one or as many"),
+        (BOX, 2, (1.0, 1.0, 1.0), "expected one or as many"),
         (BOX, 1, 0.0, "above 0"),
     ],
 )
@@ -158,5 +158,5 @@ def test_a_residual_of_another_shape_is_said() -> None:
 
     problem = poisson(Equation(inside(BOX, 16), residual, order=GRADIENT))
     field = Siren(FieldConfig(width=8, hidden=1, spread=1.0), 2, 1)
-    with pytest.raises(UsageError, match="wanted a real row a point"):
+    with pytest.raises(UsageError, match="expected a real row a point"):
         problem.task().terms(field, problem.task().sample(0))

@@ -267,7 +267,7 @@ def test_what_cannot_be_learnt_or_completed_is_said_in_a_line(
         ),
         (["learn", "images", folder, "-o", tmp_path / "r", "--size", "4"], "expected between 8 and 512"),
         (["complete", tmp_path, picture, *out], "not a run folder of `recon learn`"),
-        (["complete", run, picture, *out, "--keep", "999"], "wanted 1 to 256"),
+        (["complete", run, picture, *out, "--keep", "999"], "expected 1 to 256"),
         (["complete", run, picture, *out, "--keep", "9", "--mask", picture], "not both"),
         (["complete", run, picture, "-o", tmp_path / "out.xyz"], "extension"),
     ):
