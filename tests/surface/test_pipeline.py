@@ -175,7 +175,7 @@ def test_what_is_left_out_of_a_scan_is_said(caplog: pytest.LogCaptureFixture) ->
     normals = np.concatenate([cloud.normals, cloud.normals[:8]])
     with caplog.at_level(logging.INFO, "recon"):
         recon.reconstruct(recon.PointCloud(points, normals), SMALL.with_(fit={"steps": 1}))
-    assert "3 of 408 points have no finite coordinates" in caplog.text
+    assert "3 of 408 points are not finite" in caplog.text
     assert "5 points are duplicates" in caplog.text
 
 
