@@ -32,13 +32,13 @@ def workers_with_a_scan(batch: int) -> list[psutil.Process]:
     return [parents[2] for process in scan_processes(batch) if len(parents := process.parents()) > 2]
 
 
-# Slow: five workers, and a scan's process in each.
+# Slow: four workers, and a scan's process in each.
 def test_scans_of_lost_workers_are_done_by_others(done: Done, tmp_path: Path) -> None:
-    """Two workers; three times, one that has a scan is killed."""
+    """Two workers; twice, one that has a scan is killed."""
     out = tmp_path / "out"
     batch = start(done.scans, out, "--pattern", "[br]*.npy", "--cluster", "local:2")
     killed = set[psutil.Process]()
-    for _ in range(3):
+    for _ in range(2):
         at_work = eventually(lambda: set(workers_with_a_scan(batch.pid)) - killed, "a worker with a scan")
         killed.add(worker := at_work.pop())
         worker.kill()

@@ -97,7 +97,7 @@ def test_estimated_ones_of_closed_shapes_point_outward(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("thickness", [0.03, 0.04, 0.06])
 def test_the_outside_of_a_thin_plate_is_not_mistaken(thickness: float) -> None:
-    for seed in range(4):
+    for seed in range(2):
         cloud = plate(40_000, thickness, seed)
         found = estimated(PointCloud(cloud.points)).normals
         assert ((found * cloud.normals).sum(1) > 0).mean() > 0.99

@@ -102,7 +102,7 @@ def test_where_the_renderer_dies_rays_are_cast(
     assert image.shape == (120, 240, 3)
     assert 0.1 < shown(image).mean() < 0.9
     assert [record.message for record in caplog.records] == [
-        "drawn by ray casting: Open3D's off-screen renderer does not start here "
+        "drawn by ray casting: Open3D's off-screen renderer does not start "
         "(Debian, Ubuntu: apt-get install libgl1 libegl1 libusb-1.0-0 libvulkan1 mesa-vulkan-drivers)"
     ]
 
