@@ -40,7 +40,7 @@ def test_a_scanned_sphere_comes_back_where_and_as_large_as_it_was(result: recon.
 def test_the_distance_is_a_distance_in_world_units(result: recon.Reconstruction) -> None:
     directions = np.random.default_rng(1).normal(size=(500, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    # From six starts: 0.009 ± 0.004 of the radius far inside, 0.002 ± 0.001 and 0.0044 ± 0.001 near the surface.
+    # From six starts: 0.009 ± 0.004 of the radius far inside, 0.002 ± 0.001 and 0.0044 ± 0.001 near by.
     for radius, error in ((0.8 * RADIUS, 0.04), (0.95 * RADIUS, 0.01), (1.08 * RADIUS, 0.015)):
         distance, gradient = result.distance_and_gradient(CENTRE + radius * directions)
         assert (np.sign(distance) == np.sign(radius - RADIUS)).all()
