@@ -25,7 +25,7 @@ def test_the_batches_are_those_of_the_presets() -> None:
     own, published, large = steps.networks(None)
     assert (own["on"], own["off"]) == (standard.surface.on_surface, standard.surface.off_surface)
     assert (own["width"], published["width"], large["width"]) == (
-        standard.field.width,
+        standard.heads.sparse_width,
         256,
         paper.field.width,
     )

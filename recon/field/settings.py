@@ -15,7 +15,9 @@ NOISE_TO_SPACING = 3.0  # noise of one standard deviation blurs like a point spa
 class FieldConfig:
     """The network. Defaults of the paper: 256 wide, 3 hidden layers, ω = 30 in all of them."""
 
-    width: int = setting(128, "units a layer", within=(1, 4096))
+    width: int | None = setting(
+        128, "units a layer; for surfaces by default from the scan's density", within=(1, 4096)
+    )
     hidden: int = setting(3, "hidden layers, the first one not counted", within=(0, 64))
     activation: str = setting("sine", "the nonlinearity", choices=ACTIVATIONS)
     omega_first: float = setting(30.0, "frequency factor ω of the first layer", within=(1e-3, 1e4))
@@ -30,6 +32,12 @@ class FieldConfig:
         "of the coordinates of relu-pe; by default up to the frequency of the data's density",
         within=(0, 24),
     )
+
+    @property
+    def units(self) -> int:
+        """The width, which is known once the scan is."""
+        assert self.width is not None
+        return self.width
 
     def resolved_for(self, spacing: float, noise: float = 0.0) -> "FieldConfig":
         """With spread and octaves for points `spacing` apart, with `noise` off their surface; unit frame.

@@ -46,7 +46,7 @@ class Siren(nn.Module):
         self.omegas = [activation.omega(omega) for omega in wanted]
         self.octaves = config.octaves if activation.encoded else 0
         features = inputs * (1 + 2 * (self.octaves or 0))
-        sizes = [features] + [config.width] * (config.hidden + 1) + [outputs]
+        sizes = [features] + [config.units] * (config.hidden + 1) + [outputs]
         self._shapes = [(fan_out, fan_in) for fan_in, fan_out in pairwise(sizes)]
         weights, biases, factors = [], [], []
         for layer, (fan_out, fan_in) in enumerate(self._shapes):

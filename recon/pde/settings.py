@@ -44,10 +44,10 @@ _PUBLISHED = {
     "steps": 50_000,
 }
 PRESETS: dict[str, dict[str, SolveConfig]] = {
-    "draft": {name: c.with_(fit={"steps": c.fit.steps // 4}) for name, c in STANDARD.items()},
+    "draft": {name: c.with_(fit={"steps": c.fit.total // 4}) for name, c in STANDARD.items()},
     "standard": STANDARD,
     "fine": {
-        name: c.with_(fit={"steps": 3 * c.fit.steps}, field={"width": 2 * c.field.width})
+        name: c.with_(fit={"steps": 3 * c.fit.total}, field={"width": 2 * c.field.units})
         for name, c in STANDARD.items()
     },
     "paper": {

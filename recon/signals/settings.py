@@ -67,10 +67,10 @@ _PUBLISHED = {
 }
 _PUBLISHED_FIELD = {"omega_first": 30.0, "spread": 1.0}
 PRESETS: dict[str, dict[str, SignalConfig]] = {
-    "draft": {mode: c.with_(fit={"steps": c.fit.steps // 4}) for mode, c in STANDARD.items()},
+    "draft": {mode: c.with_(fit={"steps": c.fit.total // 4}) for mode, c in STANDARD.items()},
     "standard": STANDARD,
     "fine": {
-        mode: c.with_(fit={"steps": 4 * c.fit.steps}, field={"width": 3 * c.field.width // 2})
+        mode: c.with_(fit={"steps": 4 * c.fit.total}, field={"width": 3 * c.field.units // 2})
         for mode, c in STANDARD.items()
     },
     "paper": {

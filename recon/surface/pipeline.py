@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -17,6 +17,8 @@ from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.base.provenance import machine_origin
 from recon.base.runs import open_run
 from recon.errors import UsageError
+from recon.field.heads import HeadedField
+from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
 from recon.geometry import Float, Frame, PointCloud
 from recon.render.figures import check_plots
@@ -27,13 +29,14 @@ from recon.scan.preparation.prepare import prepared
 from recon.scan.preparation.sides_without_normals import Walls
 from recon.scan.preparation.smoothing import smoothed, with_normals_of
 from recon.scan.preparation.spacing import point_spacing
+from recon.surface.heads import save_heads, with_heads
 from recon.surface.loss import SurfaceTask
 from recon.surface.preview import Preview
 from recon.surface.reconstruction import Reconstruction, describe_run, save_scan
-from recon.surface.settings import STANDARD, Config
+from recon.surface.settings import STANDARD, Config, significant
 from recon.training.callbacks import TensorBoard
 from recon.training.checkpoint import Checkpoint, latest_snapshot
-from recon.training.trainer import Callback, fit
+from recon.training.trainer import Callback, Snapshot, fit
 
 NOISE_PROGRESS, SPACE_PROGRESS = 0.75, 0.85  # of the preparation, at which these stages begin
 IMAGE_SECONDS = 30.0  # between images for TensorBoard without a preview
@@ -111,17 +114,33 @@ def reconstruct(
         task = SurfaceTask(unit, space, config.surface, config.seed, where)
         preparing(1.0, "")
     with _timed(seconds, "train"):
-        watchers = list(callbacks)
-        if run:
-            watchers.append(Checkpoint(Path(run)))
-        if preview or board:
-            so_far = partial(Reconstruction, field, frame, box, sample, config, description=description)
-            folder = Path(run) if run and preview else None
-            watchers.append(Preview(so_far, sample, preview or IMAGE_SECONDS, folder, board))
-        if board:
-            watchers.append(board)  # last, as it closes the file at the end
+        trunk = HeadedField(field)
+        so_far = partial(Reconstruction, trunk, frame, box, sample, config, description=description)
+        watchers = [*callbacks, *_watchers(so_far, sample, run, preview, board)]
         snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
-    return Reconstruction(field, frame, box, sample, config, snapshot, description, seconds)
+    with _timed(seconds, "heads"), fast_kernels():
+        noise = significant(noise, spacing)
+        whole = with_heads(field, unit, config.heads.tile or 0.0, spacing, noise, config.seed, threads)
+        if run:
+            save_heads(whole, Path(run))
+    return Reconstruction(whole, frame, box, sample, config, snapshot, description, seconds)
+
+
+def _watchers(
+    so_far: Callable[[Snapshot], Reconstruction],
+    scan: PointCloud,
+    run: str | Path | None,
+    preview: float | None,
+    board: TensorBoard | None,
+) -> Iterator[Callback]:
+    """The callbacks for what `reconstruct` is told to write; `so_far` and `scan` are for previews."""
+    if run:
+        yield Checkpoint(Path(run))
+    if preview or board:
+        folder = Path(run) if run and preview else None
+        yield Preview(so_far, scan, preview or IMAGE_SECONDS, folder, board)
+    if board:
+        yield board  # last, as it closes the file at the end
 
 
 def surrounding_box(points_unit: Float, margin: float) -> Float:

@@ -1,9 +1,10 @@
 """A trained reconstruction: a signed distance that can be queried, meshed and saved."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -21,7 +22,7 @@ from recon.base.runs import (
     save_description,
 )
 from recon.errors import ScanError, UsageError
-from recon.field.derivatives import value_and_gradient
+from recon.field.heads import HeadedField
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
 from recon.geometry import Float, Frame, Mesh, PointCloud
@@ -32,6 +33,7 @@ from recon.meshing.settings import trim_distance
 from recon.meshing.simplification import simplify
 from recon.meshing.slivers import MIN_TRIANGLE_HEIGHT, without_slivers
 from recon.meshing.trimming import trimmed
+from recon.surface.heads import read_heads, save_heads
 from recon.surface.settings import Config
 from recon.training.checkpoint import load_snapshot, save_history, save_snapshot
 from recon.training.trainer import Snapshot
@@ -57,25 +59,25 @@ class Reconstruction:
         seconds: wall time by stage.
     """
 
-    field: Siren
+    field: HeadedField
     frame: Frame
     box: Float
     scan: PointCloud
     config: Config
     snapshot: Snapshot
     description: dict[str, Any]
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def device(self) -> torch.device:
         """The device of the field."""
-        return self.field.flat.device
+        return self.field.device
 
     @property
     def trained(self) -> float:
         """The fraction of its training that is done."""
         fit = self.config.fit
-        done = self.snapshot.step / fit.steps if fit.seconds is None else self.snapshot.seconds / fit.seconds
+        done = self.snapshot.step / fit.total if fit.seconds is None else self.snapshot.seconds / fit.seconds
         return 1.0 if done > BUDGET_SPENT else done
 
     def distance(self, points: Float) -> Float:
@@ -95,7 +97,7 @@ class Reconstruction:
             for start in range(0, len(points), CHUNK_POINTS):
                 part = slice(start, start + CHUNK_POINTS)
                 unit = torch.tensor(self.frame.to_unit(points[part]), dtype=torch.float32, device=self.device)
-                phi, gradient_unit = value_and_gradient(self.field, unit)
+                phi, gradient_unit = self.field.value_and_gradient(unit)
                 value[part], gradient[part] = phi.cpu().numpy(), gradient_unit.cpu().numpy()
         return value * self.frame.scale, gradient
 
@@ -137,10 +139,10 @@ class Reconstruction:
         replace(self.config, mesh=wanted).check()
         with fast_kernels():
             mesh = extract(
-                lambda x: self.field.values(x)[:, 0],
+                self.field.values,
                 self.box,
                 resolution,
-                value_and_gradient=lambda x: value_and_gradient(self.field, x),
+                value_and_gradient=self.field.value_and_gradient,
                 device=self.device,
                 progress=progress,
             )
@@ -177,6 +179,7 @@ class Reconstruction:
         save_description(folder, self.description)
         save_snapshot(self.snapshot, folder / CHECKPOINT_FILE)
         save_history(self.snapshot, folder / HISTORY_FILE)
+        save_heads(self.field, folder)
 
 
 def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstruction:
@@ -195,7 +198,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstructi
     siren = Siren(config.field)
     siren.load_state_dict(snapshot.field)
     return Reconstruction(
-        siren.to(device),
+        read_heads(folder, siren.to(device)),
         Frame(description["frame"]["center"], description["frame"]["scale"]),
         np.array(description["box"]),
         _read_scan(folder / SCAN_FILE),

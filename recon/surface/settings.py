@@ -14,6 +14,9 @@ from recon.training.settings import FitConfig
 
 ESTIMATED_SURFACE_FACTOR, ESTIMATED_NORMAL_FACTOR = 6.0, 0.3  # of the weights, for estimated normals
 MIN_NOISE_SPACINGS = 0.05  # noise below this many point spacings counts as none
+NOISE_TILE_FACTOR, MAX_TILE = 3.5, 1.0  # of the edge of a tile's cell, unit frame
+# Of points, unit frame: closer ones get heads; further apart the trunk needs all of its steps.
+DENSE_SPACING, SPARSE_SPACING = 0.02, 0.03
 HUBER_SIGMAS = 1.345  # standard deviations: 95 % as efficient as the mean for normal noise (Huber 1964)
 
 
@@ -57,14 +60,62 @@ class SurfaceConfig:
         return replace(self, surface=surface, normal=normal, rounding=rounding)
 
 
+def significant(noise: float, spacing: float) -> float:
+    """`noise`, or 0 if estimated normals alone show as much in exact points `spacing` apart."""
+    return noise if noise > MIN_NOISE_SPACINGS * spacing else 0.0
+
+
+@dataclass(frozen=True)
+class HeadsConfig:
+    """Heads and their tiles; and how little the trunk needs where they carry the detail."""
+
+    tile: float | None = setting(
+        None,
+        "edge of a tile's cell; by default from the scan's density and noise; 0: no heads",
+        within=(0.0, 2.0),
+    )
+    spacings: float = setting(3.0, "point spacings that this edge has at least", within=(1.0, 1000.0))
+    dense_width: int = setting(64, "units a layer for dense scans", within=(1, 4096))
+    sparse_width: int = setting(128, "units a layer for sparse scans", within=(1, 4096))
+    fewest_steps: int = setting(600, "steps of the optimiser for the densest scans", within=(1, 1e9))
+    most_steps: int = setting(12_000, "steps of the optimiser for sparse scans", within=(1, 1e9))
+
+    def resolved_for(self, spacing: float, noise: float) -> "HeadsConfig":
+        """With a tile for points `spacing` apart, with `noise` off their surface; unit frame.
+
+        Larger tiles average more noise, smaller ones follow more detail. A surface whose error grows as the
+        cube of the edge, and falls with the root of the number of points, is best where the edge is in
+        proportion to the cube root of noise times spacing. Sparse points have none: what is between them,
+        the trunk knows better.
+        """
+        if self.tile is not None:
+            return self
+        if spacing > DENSE_SPACING:
+            return replace(self, tile=0.0)
+        tile = max(NOISE_TILE_FACTOR * (noise * spacing) ** (1 / 3), self.spacings * spacing)
+        return replace(self, tile=min(tile, MAX_TILE))
+
+    def trunk_for(self, spacing: float) -> tuple[int, int]:
+        """Units a layer and steps of the optimiser for points `spacing` apart, unit frame.
+
+        Without heads the trunk has to say what is between the points, and is wide and well trained; with
+        them, it only has to know the shape.
+        """
+        if not self.tile:
+            return self.sparse_width, self.most_steps
+        steps = round(self.most_steps * (spacing / SPARSE_SPACING) ** 2)
+        return self.dense_width, min(max(steps, self.fewest_steps), self.most_steps)
+
+
 @dataclass(frozen=True)
 class Config(StagedConfig):
     """All stages of one reconstruction."""
 
     scan: ScanConfig = ScanConfig()
-    field: FieldConfig = FieldConfig()
+    field: FieldConfig = FieldConfig(width=None)
     surface: SurfaceConfig = SurfaceConfig()
-    fit: FitConfig = FitConfig()
+    fit: FitConfig = FitConfig(steps=None)
+    heads: HeadsConfig = HeadsConfig()
     mesh: MeshConfig = MeshConfig()
 
     def resolved_for(self, spacing: float, noise: float, side: float, estimated: bool = False) -> "Config":
@@ -74,11 +125,17 @@ class Config(StagedConfig):
         all in the unit frame; its normals are given or `estimated`. Noise below
         `MIN_NOISE_SPACINGS` spacings counts as none: estimated normals show as much.
         """
-        noise = noise if noise > MIN_NOISE_SPACINGS * spacing else 0.0
+        noise = significant(noise, spacing)
+        heads = self.heads.resolved_for(spacing, noise)
+        heads = replace(heads, tile=0.0) if self.scan.normals == "none" else heads  # they need normals
+        width, steps = heads.trunk_for(spacing)
+        field = replace(self.field, width=self.field.width or width)
         return replace(
             self,
-            field=self.field.resolved_for(spacing, noise),
+            field=field.resolved_for(spacing, noise),
             surface=self.surface.resolved_for(noise, estimated),
+            fit=replace(self.fit, steps=self.fit.steps or steps),
+            heads=heads,
             mesh=self.mesh.resolved_for(spacing, side),
         )
 
@@ -97,9 +154,12 @@ class Config(StagedConfig):
 
 STANDARD = Config()
 PRESETS: dict[str, Config] = {
-    "draft": STANDARD.with_(fit={"steps": 2500}, mesh={"finest": 256}),
+    "draft": STANDARD.with_(heads={"fewest_steps": 300, "most_steps": 2500}, mesh={"finest": 256}),
     "standard": STANDARD,
-    "fine": STANDARD.with_(field={"width": 192}, fit={"steps": 24_000}, mesh={"finest": 768}),
+    "fine": STANDARD.with_(
+        heads={"spacings": 2.3, "sparse_width": 192, "fewest_steps": 2000, "most_steps": 24_000},
+        mesh={"finest": 768},
+    ),
     # The published method, unchanged: no sign prior, plain Adam. Its means run over all samples of a
     # batch, half of which are on the surface, so the weights 3e3, 1e2 and 1e2 count half here.
     "paper": STANDARD.with_(
@@ -125,5 +185,6 @@ PRESETS: dict[str, Config] = {
             "warmup": 0,
             "beta2": 0.999,
         },
+        heads={"tile": 0.0},
     ),
 }

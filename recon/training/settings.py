@@ -9,7 +9,9 @@ from recon.base.settings import setting
 class FitConfig:
     """The training loop."""
 
-    steps: int = setting(12_000, "steps of the optimiser", within=(1, 1e9))
+    steps: int | None = setting(
+        12_000, "steps of the optimiser; for surfaces by default from the scan's density", within=(1, 1e9)
+    )
     seconds: float | None = setting(
         None, "a time budget for training, instead of the steps", within=(1.0, 1e7), unit="s"
     )
@@ -22,3 +24,9 @@ class FitConfig:
     beta2: float = setting(0.98, "averaging of squared gradients", within=(0.0, 0.99999))
     clip: float = setting(1.0, "largest norm of the gradient", within=(1e-9, 1e9))
     watch: bool = setting(True, "whether a run goes back, slower, when its loss jumps or does not fall")
+
+    @property
+    def total(self) -> int:
+        """The number of steps, which is known once the scan is."""
+        assert self.steps is not None
+        return self.steps

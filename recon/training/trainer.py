@@ -138,7 +138,7 @@ class _Run:
     def share(self, step: int) -> float:
         """Progress, 0..1, at a step; with a time budget, by the clock now and the pace so far."""
         if self.config.seconds is None:
-            return min(1.0, step / self.config.steps)
+            return min(1.0, step / self.config.total)
         done = time.monotonic() - self.began
         ahead = (step - self.last_good.step) * self.last_good.seconds / max(1, self.last_good.step)
         return min(1.0, (done + ahead) / self.config.seconds)
@@ -152,7 +152,7 @@ class _Run:
             first = self.last_good.step
             last = first + WINDOW_STEPS
             if self.config.seconds is None:
-                last = min(last, self.config.steps)
+                last = min(last, self.config.total)
             terms = self.steps.window([self.step_inputs(step) for step in range(first, last)])
             failure = self.failure(terms, share)
             if failure:

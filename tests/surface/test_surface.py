@@ -18,7 +18,7 @@ from recon.field.siren import Siren
 from recon.geometry import PointCloud
 from recon.scan.preparation.inside import SpaceSamples
 from recon.surface.loss import SurfaceTask
-from recon.surface.settings import STANDARD, Schedule, SurfaceConfig
+from recon.surface.settings import Schedule, SurfaceConfig
 from recon.training.task import gradient_by_autograd
 
 
@@ -104,7 +104,7 @@ def test_the_prior_can_be_left_out() -> None:
 def test_a_step_asks_the_system_for_no_memory() -> None:
     """Freed blocks are used again: no page is made anew from step to step."""
     task = sphere_task(SurfaceConfig())
-    field = Siren(STANDARD.field)
+    field = Siren(FieldConfig())
     weights = dict.fromkeys(task.weights, 1.0)
     with fast_kernels():
         for step in range(20):

@@ -67,7 +67,8 @@ def networks(batches: list[str] | None) -> list[dict[str, int]]:
     for size in sizes:
         preset = own.get(size, published)
         on = preset.surface.on_surface if size in own else size // 2
-        nets.append({"on": on, "off": size - on, "width": preset.field.width, "hidden": preset.field.hidden})
+        width = preset.field.width or preset.heads.sparse_width
+        nets.append({"on": on, "off": size - on, "width": width, "hidden": preset.field.hidden})
     return nets
 
 

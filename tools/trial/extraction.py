@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import recon
-from recon.field.derivatives import value_and_gradient
 from recon.field.kernels import fast_kernels
 from recon.meshing import extraction
 from recon.meshing.extraction import extract
@@ -42,10 +41,10 @@ def _extracted(trial: Trial, trained: Reconstruction, resolution: int, what: str
     with clock.over(*INSIDE), fast_kernels():
         start = time.perf_counter()
         mesh = extract(
-            lambda x: trained.field.values(x)[:, 0],
+            trained.field.values,
             trained.box,
             resolution,
-            value_and_gradient=lambda x: value_and_gradient(trained.field, x),
+            value_and_gradient=trained.field.value_and_gradient,
             device=trained.device,
         )
         seconds = time.perf_counter() - start

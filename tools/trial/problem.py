@@ -39,8 +39,12 @@ QUICK = {
 
 
 def preset(trial: Trial, name: str) -> Config:
-    """A preset, or with --quick the least that runs."""
-    return PRESETS[name].with_(**QUICK) if trial.quick else PRESETS[name]
+    """A preset, its trunk that for sparse scans, or with --quick the least that runs."""
+    config = PRESETS[name]
+    if trial.quick:
+        return config.with_(**QUICK)
+    width = config.field.width or config.heads.sparse_width
+    return config.with_(field={"width": width}, fit={"steps": config.fit.steps or config.heads.most_steps})
 
 
 def options(trial: Trial, name: str) -> list[object]:
@@ -87,7 +91,7 @@ def moments(steps: range, task: SurfaceTask, config: Config) -> list[StepInputs]
     """What steps of a training are told."""
     found = []
     for step in steps:
-        share = step / config.fit.steps
+        share = step / config.fit.total
         weights = [weight(share) for weight in task.weights.values()]
         found.append(StepInputs(step, rate_at(share, step, config.fit), weights, share))
     return found

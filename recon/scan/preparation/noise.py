@@ -13,6 +13,7 @@ SAMPLE_POINTS = 10_000
 SPACE_NEIGHBOURS, SURFACE_NEIGHBOURS = 64, 8  # the nearest in space; of these the nearest along the surface
 MIN_SHEET_COSINE = 0.5  # of the normals of two points of one sheet
 GAUSSIAN_MEDIAN = 0.6745  # of |x|, in standard deviations
+RAYLEIGH_MEDIAN = math.sqrt(2 * math.log(2))  # of the length of two components, in standard deviations of one
 
 
 def point_noise(cloud: PointCloud, threads: int = 1) -> float:
@@ -36,3 +37,18 @@ def point_noise(cloud: PointCloud, threads: int = 1) -> float:
     rows = np.arange(len(chosen))[:, None]
     counted = height[rows, nearest][np.isfinite(aside[rows, nearest])]
     return float(np.median(counted)) / (GAUSSIAN_MEDIAN * math.sqrt(2)) if len(counted) else 0.0
+
+
+def normal_noise(cloud: PointCloud, threads: int = 1) -> float:
+    """The standard deviation, in radians, of a component of a normal of an oriented `cloud` across it.
+
+    From the angles between the normals of neighbours: on a smooth surface it holds how much they turn from
+    one point to the next, too, on sharp edges the median ignores them. The angle between two normals, each
+    with two components that deviate, has a Rayleigh distribution.
+    """
+    assert cloud.normals is not None
+    chosen = np.arange(0, len(cloud), max(1, len(cloud) // SAMPLE_POINTS))
+    around = min(SURFACE_NEIGHBOURS, len(cloud) - 1)
+    _, near = cKDTree(cloud.points).query(cloud.points[chosen], around + 1, workers=threads)
+    cosine = (cloud.normals[chosen, None] * cloud.normals[near[:, 1:]]).sum(2)
+    return float(np.median(np.arccos(cosine.clip(-1, 1)))) / (RAYLEIGH_MEDIAN * math.sqrt(2))

@@ -1,0 +1,209 @@
+"""The heads of a field by linear least squares: one solve, in closed form, independent in each tile.
+
+At points p with values v and normals n the head of tile t minimises
+
+      Σ_p b_t(p) [ (Φ_t(p) - v)² / σ_value² + ‖∇Φ_t(p) - n‖² / σ_normal² ]
+    + E[ r_t² / σ_change² + ‖∇r_t‖² / σ_turn² ]
+
+with Φ_t = Φ₀ + r_t, and the mean over the tile's volume: the prior says how far the trunk may be off. It has
+to be in the space of functions: a penalty on the coefficients lets surface appear where there are no points.
+Linear in d_t, each is a symmetric positive definite system of K + 1 unknowns. Features are random ones that a
+short training has made (Chen, Chi, E, Yang 2022, arXiv:2207.13380); with normals it is a Hermite fit (Macedo,
+Gois, Velho 2011, doi:10.1111/j.1467-8659.2010.01785.x).
+
+The features of a tile are nearly dependent, so normal equations are summed and factorised in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from recon.field.kernels.fused import Layers
+from recon.field.kernels.parallel_rows import in_parallel, over_rows
+from recon.field.kernels.sines import sine_cosine_
+from recon.field.siren import Siren
+from recon.field.tiles import CORNERS, Tiles
+
+VOLUME_SAMPLES = 2  # for the prior's mean, in each cell: 16 in a tile
+MAX_CELL_POINTS = 1000  # more points of a cell are left out
+MIN_HAT = 1e-4  # a point of less weight is left out of a tile
+BLOCK_PAIRS, CHUNK_PAIRS = 1 << 18, 1 << 13  # of a point and a tile: with their features, solved at once
+RELATIVE_DAMPING = (1e-11, 1e-8, 1e-5)  # of the mean diagonal: the first that a factorisation succeeds with
+
+
+@dataclass(frozen=True)
+class Deviations:
+    """Standard deviations: of the data, and of the trunk's error; unit frame.
+
+    Attributes:
+        value: of a point from the surface.
+        normal: of a component of a normal.
+        change: of the trunk's value.
+        turn: of its gradient, by length.
+    """
+
+    value: float
+    normal: float
+    change: float
+    turn: float
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What is asked at points (n, 3), the first `data` of them the scan's, the others the prior's.
+
+    Pairs of a point and a tile are sorted by tile: those of tile t from `starts[t]` on. `hats` (pairs,) are
+    the points' weights in it.
+    """
+
+    points: Tensor
+    values: Tensor
+    normals: Tensor | None
+    data: int
+    pairs: Tensor
+    hats: Tensor
+    starts: Tensor
+
+
+def solve_heads(
+    trunk: Siren,
+    tiles: Tiles,
+    points: Tensor,
+    values: Tensor,
+    normals: Tensor | None,
+    deviations: Deviations,
+    seed: int = 0,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Tensor:
+    """The heads (t + 1, K + 1) of `tiles` for `values` (n,) and `normals` (n, 3) at `points` (n, 3).
+
+    Memory is bounded, whatever the number of tiles; the result depends on `seed`, which draws the places of
+    the prior's mean, but on neither device nor threads beyond rounding.
+    """
+    rows = _rows(tiles, points, values, normals, seed)
+    layers = Layers.of(trunk)
+    heads = points.new_zeros(len(tiles) + 1, layers.last.shape[1] + 1)
+    for first, last in _blocks(rows.starts):
+        pairs = slice(int(rows.starts[first]), int(rows.starts[last]))
+        used, place = torch.unique(rows.pairs[pairs], return_inverse=True)
+        block = _Block(rows, layers, deviations, used, place, pairs.start)
+        counts = rows.starts[first + 1 : last + 1] - rows.starts[first:last]
+        numbers = torch.argsort(counts) + first
+        each = max(1, CHUNK_PAIRS * (last - first) // max(1, pairs.stop - pairs.start))
+        chunks = numbers.split(each)
+        for some, solved in zip(chunks, in_parallel(block.solved, chunks), strict=True):
+            heads[some] = solved
+        progress(last / len(tiles))
+    return heads
+
+
+def _rows(tiles: Tiles, points: Tensor, values: Tensor, normals: Tensor | None, seed: int) -> _Rows:
+    generator = torch.Generator().manual_seed(seed)
+    kept = _thinned(tiles.cell(points), generator)
+    points, values = points[kept], values[kept]
+    normals = None if normals is None else normals[kept]
+    cells = tiles.cells()
+    places = torch.rand(len(cells), VOLUME_SAMPLES, 3, generator=generator, dtype=torch.float64)
+    inside = ((cells[:, None] + places.to(cells.device)) * tiles.edge).reshape(-1, 3).to(points.dtype)
+    every = torch.cat((points, inside))
+    tile, hats = tiles.corners(every).reshape(-1), tiles.hats(every).reshape(-1)
+    number = torch.arange(len(every), device=every.device).repeat_interleave(len(CORNERS))
+    wanted = ((hats > MIN_HAT) | (number >= len(points))) & (tile < len(tiles))
+    tile, hats, number = tile[wanted], hats[wanted], number[wanted]
+    order = torch.argsort(tile, stable=True)
+    starts = torch.zeros(len(tiles) + 1, dtype=torch.long, device=tile.device)
+    torch.cumsum(torch.bincount(tile, minlength=len(tiles)), 0, out=starts[1:])
+    return _Rows(every, values, normals, len(points), number[order], hats[order], starts)
+
+
+def _thinned(cells: Tensor, generator: torch.Generator) -> Tensor:
+    """Indices of `cells` (n,) with each number at most `MAX_CELL_POINTS` times, drawn at random."""
+    drawn = torch.randperm(len(cells), generator=generator).to(cells.device)
+    order = drawn[torch.argsort(cells[drawn], stable=True)]
+    _, counts = torch.unique_consecutive(cells[order], return_counts=True)
+    first = (counts.cumsum(0) - counts).repeat_interleave(counts)
+    rank = torch.arange(len(cells), device=cells.device) - first
+    return order[rank < MAX_CELL_POINTS].sort().values
+
+
+def _blocks(starts: Tensor) -> Iterator[tuple[int, int]]:
+    """Ranges of tiles, neighbours for the most part, with about `BLOCK_PAIRS` pairs each."""
+    bounds = starts.tolist()
+    first = 0
+    for last in range(1, len(bounds)):
+        if last == len(bounds) - 1 or bounds[last + 1] - bounds[first] > BLOCK_PAIRS:
+            yield first, last
+            first = last
+
+
+class _Block:
+    """Neighbouring tiles, with the features at the points of all of them."""
+
+    def __init__(
+        self, rows: _Rows, layers: Layers, deviations: Deviations, used: Tensor, place: Tensor, first: int
+    ) -> None:
+        self.rows, self.deviations, self.place, self.first = rows, deviations, place, first
+        points = rows.points[used]
+        parts = over_rows(lambda part: features(points[part], layers), points, 4)
+        self.features = torch.cat(parts)  # (points, 4, K + 1)
+        last = torch.cat((layers.last[0], layers.last_bias))
+        self.wanted = -(self.features @ last)
+        self.data = used < rows.data
+        self.wanted[self.data, 0] += rows.values[used[self.data]]
+        if rows.normals is not None:
+            self.wanted[self.data, 1:] += rows.normals[used[self.data]]
+        self.wanted *= self.data[:, None]  # the prior's mean is for no change at all
+
+    def solved(self, tiles: Tensor) -> Tensor:
+        """The heads (b, K + 1) of `tiles` (b,)."""
+        starts, sigma = self.rows.starts, self.deviations
+        counts = starts[tiles + 1] - starts[tiles]
+        slot = torch.arange(int(counts.max()), device=tiles.device)
+        there = slot < counts[:, None]
+        pairs = torch.where(there, starts[tiles][:, None] + slot, starts[tiles][:, None])
+        points, hats = self.place[pairs - self.first], self.rows.hats[pairs].double()
+        data = self.data[points]
+        share = (there / (there & ~data).sum(1, keepdim=True).clamp_min(1)).double()  # of the prior's mean
+        value = torch.where(data, hats * there / sigma.value**2, share / sigma.change**2)
+        on_normal = hats * there / sigma.normal**2 if self.rows.normals is not None else 0.0 * hats
+        slope = torch.where(data, on_normal, share / sigma.turn**2)
+        roots = torch.stack((value, slope, slope, slope), -1).sqrt_()
+        rows = (self.features[points] * roots[..., None].to(self.features.dtype)).flatten(1, 2).double()
+        right = (self.wanted[points] * roots).flatten(1)[..., None]
+        matrix, right = rows.mT @ rows, rows.mT @ right
+        return _positive_definite_solution(matrix, right).to(self.features.dtype)
+
+
+def features(x: Tensor, layers: Layers) -> Tensor:
+    """(h, 1) and its derivatives along the axes, at x (n, 3): (n, 4, K + 1)."""
+    h, along = x, None
+    for scaled, shift in zip(layers.scaled, layers.shifts, strict=True):
+        sine, cosine = sine_cosine_(torch.addmm(shift, h, scaled.t()))
+        through = scaled.t()[:, None] if along is None else torch.matmul(along, scaled.t())
+        along = cosine * through
+        h = sine
+    assert along is not None
+    found = x.new_zeros(len(x), 4, h.shape[1] + 1)
+    found[:, 0, :-1], found[:, 0, -1], found[:, 1:, :-1] = h, 1, along.transpose(0, 1)
+    return found
+
+
+def _positive_definite_solution(matrix: Tensor, right: Tensor) -> Tensor:
+    """The x (b, k) of `matrix` (b, k, k) x = `right` (b, k, 1), damped as little as rounding allows."""
+    mean = matrix.diagonal(dim1=1, dim2=2).mean(1)
+    found = torch.zeros_like(right)
+    left = torch.arange(len(matrix), device=matrix.device)
+    for damping in RELATIVE_DAMPING:
+        some = matrix[left]
+        some.diagonal(dim1=1, dim2=2).add_(damping * mean[left, None])
+        factor, failed = torch.linalg.cholesky_ex(some)
+        fine = failed == 0
+        found[left[fine]] = torch.cholesky_solve(right[left[fine]], factor[fine])
+        left = left[~fine]
+        if not len(left):
+            break
+    return found[..., 0]

@@ -1,0 +1,128 @@
+"""From a trunk that knows the shape to a field that knows the detail: the heads of a scan's tiles.
+
+Noise needs care. A point off the surface by ε has |Φ| = ε, not 0: asked to vanish at all points of a noisy
+scan, a linear fit flattens Φ across the surface. So each point moves along the trunk's gradient by that part
+of its distance which is noise, and the field is asked for the distance it has moved. Noise and the trunk's
+own error are told apart by their variances.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recon.base.files import atomic_path
+from recon.errors import FitError
+from recon.field.heads import HeadedField
+from recon.field.siren import Siren
+from recon.field.solve import Deviations, solve_heads
+from recon.field.tiles import Tiles
+from recon.geometry import PointCloud
+from recon.scan.preparation.noise import normal_noise
+
+HEADS_FILE = "heads.npz"
+MIN_NOISE_SPACINGS = 0.0025  # deviation of a value, in point spacings: exact points are met this well
+MIN_NORMAL_DEVIATION = 0.06  # tighter normals would win over the points at sharp edges
+# A scanner's normals come from the same points: a plane through neighbours turns by about noise over spacing,
+# an error that neighbours share, so that their normals do not show it.
+NORMAL_PER_NOISE, MAX_SHARED_DEVIATION = 2.0, 0.2
+# What the trunk may be off by at least: its value, unit frame, and its gradient.
+MIN_CHANGE, MIN_TURN = 2e-4, 0.03
+LARGE_QUANTILE, GAUSSIAN_QUANTILE = 0.9, 1.645  # of |x|, the latter in standard deviations
+MAX_MOVE_SIGMAS = 4.0
+QUERY_POINTS = 1 << 16  # at a time
+
+log = logging.getLogger("recon")
+
+
+def with_heads(
+    trunk: Siren,
+    cloud: PointCloud,
+    tile: float,
+    spacing: float,
+    noise: float,
+    seed: int = 0,
+    threads: int = 1,
+    progress: Callable[[float], None] = lambda share: None,
+) -> HeadedField:
+    """`trunk` with heads for an oriented `cloud`, both in the unit frame.
+
+    Args:
+        trunk: trained.
+        cloud: points (n, 3) with unit normals; a cloud without normals gets no heads.
+        tile: the edge of a tile's cell; 0 for no heads.
+        spacing: of the points.
+        noise: standard deviation of the points from the surface.
+        seed: of the solve's random draws.
+        threads: of the search for neighbours.
+        progress: called with the share done.
+    """
+    if cloud.normals is None or not tile:
+        return HeadedField(trunk)
+    device = trunk.flat.device
+    points = torch.tensor(cloud.points, dtype=torch.float32, device=device)
+    normals = torch.tensor(cloud.normals, dtype=torch.float32, device=device)
+    distance, gradient = _distances(HeadedField(trunk), points)
+    direction = torch.nn.functional.normalize(gradient, dim=1)
+    value = max(noise, MIN_NOISE_SPACINGS * spacing)
+    shared = min(NORMAL_PER_NOISE * noise / spacing, MAX_SHARED_DEVIATION)
+    normal = max(normal_noise(cloud, threads), shared, MIN_NORMAL_DEVIATION)
+    change = _excess(distance, value, MIN_CHANGE)
+    turn = _excess((gradient - normals).norm(dim=1), normal, MIN_TURN)
+    move = distance * (value**2 / (value**2 + change**2))
+    move = move.clamp_(-MAX_MOVE_SIGMAS * value, MAX_MOVE_SIGMAS * value)
+    points = points - move[:, None] * direction
+    tiles = Tiles.around(points, tile)
+    deviations = Deviations(value, normal, change, turn)
+    log.info("%s heads; standard deviations %s", f"{len(tiles):,}", deviations)
+    normals = normals / (1 - min(normal, 0.5) ** 2)  # the mean of normals that deviate is that much shorter
+    heads = solve_heads(trunk, tiles, points, -move, normals, deviations, seed, progress)
+    return HeadedField(trunk, tiles, heads)
+
+
+def _distances(field: HeadedField, points: Tensor) -> tuple[Tensor, Tensor]:
+    """First-order distances (n,) of points from the zero set, and the gradients (n, 3) there."""
+    parts = [field.value_and_gradient(part) for part in points.split(QUERY_POINTS)]
+    value, gradient = (torch.cat(part) for part in zip(*parts, strict=True))
+    return value / gradient.norm(dim=1).clamp_min(1e-3), gradient
+
+
+def _excess(error: Tensor, known: float, least: float) -> float:
+    """The standard deviation of `error` (n,), most of it, beyond that which is `known`."""
+    size = error.abs().sort().values
+    large = float(size[int(LARGE_QUANTILE * (len(size) - 1))]) / GAUSSIAN_QUANTILE
+    return max(large**2 - known**2, least**2) ** 0.5
+
+
+def save_heads(field: HeadedField, folder: Path) -> None:
+    """Write heads.npz to a run folder, or remove it if there are none."""
+    path = folder / HEADS_FILE
+    if field.tiles is None or field.heads is None:
+        path.unlink(missing_ok=True)
+        return
+    nodes, heads = field.tiles.nodes.int().cpu().numpy(), field.heads.cpu().numpy()
+    with atomic_path(path, overwrite=True) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, edge=field.tiles.edge, nodes=nodes, heads=heads)
+
+
+def read_heads(folder: Path, trunk: Siren) -> HeadedField:
+    """`trunk` with the heads that `save_heads` wrote, if any. Raises FitError for a damaged file."""
+    path = folder / HEADS_FILE
+    if not path.exists():
+        return HeadedField(trunk)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            edge, nodes, heads = (archive[name] for name in ("edge", "nodes", "heads"))
+        if nodes.ndim != 2 or heads.shape != (len(nodes) + 1, trunk.weights[-1].shape[1] + 1):
+            raise ValueError(f"nodes of shape {nodes.shape}, heads of shape {heads.shape}")
+        where = trunk.flat.device
+        tiles = Tiles(float(edge), torch.tensor(nodes, dtype=torch.long, device=where))
+        return HeadedField(trunk, tiles, torch.tensor(heads, dtype=torch.float32, device=where))
+    except (OSError, KeyError, ValueError, TypeError, EOFError, BadZipFile) as error:
+        raise FitError(f"{path} cannot be read ({error}): remove the folder to start over") from None

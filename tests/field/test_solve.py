@@ -1,0 +1,135 @@
+"""Heads in closed form: what they must reach, and that they depend on nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from recon.field import solve
+from recon.field.heads import HeadedField
+from recon.field.settings import FieldConfig
+from recon.field.siren import Siren
+from recon.field.solve import Deviations, solve_heads
+from recon.field.tiles import Tiles
+
+EXACT = Deviations(value=1e-5, normal=0.02, change=0.3, turn=3.0)  # of points; the trunk is random
+EDGE = 0.1
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def on_sphere(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    normals = torch.nn.functional.normalize(
+        torch.randn(count, 3, generator=torch.Generator().manual_seed(seed))
+    )
+    return 0.6 * normals, normals
+
+
+def on_plane(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    normal = torch.nn.functional.normalize(torch.tensor([1.0, 2.0, -1.5]), dim=0)
+    across = torch.linalg.svd(normal[None]).Vh[1:]
+    return (1.2 * random(count, 2, seed=seed) - 0.6) @ across + 0.1 * normal, normal.expand(count, 3)
+
+
+def trunk() -> Siren:
+    return Siren(FieldConfig(width=48, hidden=2))
+
+
+def solved(
+    points: Tensor, normals: Tensor | None, deviations: Deviations = EXACT, field: Siren | None = None
+) -> HeadedField:
+    field = field or trunk()
+    tiles = Tiles.around(points, EDGE)
+    values = torch.zeros(len(points), dtype=points.dtype)
+    return HeadedField(field, tiles, solve_heads(field, tiles, points, values, normals, deviations))
+
+
+@pytest.mark.parametrize("surface", [on_plane, on_sphere])
+def test_one_solve_on_random_features_meets_a_surface_and_its_normals(
+    surface: Callable[..., tuple[Tensor, Tensor]],
+) -> None:
+    field = solved(*surface(10_000))
+    points, normals = surface(4_000, seed=1)  # others than those it was solved for
+    inner = points.norm(dim=1) < 0.55 if surface is on_plane else slice(None)  # the plane has an edge
+    value, gradient = field.value_and_gradient(points[inner])
+    before, _ = HeadedField(field.trunk).value_and_gradient(points[inner])
+    assert value.abs().mean() < 2e-3 * before.abs().mean()
+    assert value.abs().max() < 1e-2 * EDGE
+    assert (gradient - normals[inner]).norm(dim=1).max() < 0.05
+
+
+def test_values_alone_are_met_without_normals() -> None:
+    points, _ = on_sphere(10_000)
+    value = solved(points, None).values(on_sphere(4_000, seed=1)[0])
+    assert value.abs().max() < 1e-2 * EDGE
+
+
+def test_the_values_asked_for_are_met_off_the_surface() -> None:
+    points, normals = on_sphere(10_000)
+    heights = 0.02 * (random(len(points), seed=3) - 0.5)
+    field, tiles = trunk(), Tiles.around(points, EDGE)
+    places = points + heights[:, None] * normals
+    heads = solve_heads(field, tiles, places, heights, normals, EXACT)
+    probes, directions = on_sphere(2_000, seed=1)
+    for height in (-0.005, 0.0, 0.005):
+        value = HeadedField(field, tiles, heads).values(probes + height * directions)
+        torch.testing.assert_close(value, torch.full((2_000,), height), atol=1e-2 * EDGE, rtol=0)
+
+
+def test_a_strong_prior_keeps_the_trunk_and_without_points_there_is_no_head() -> None:
+    points, normals = on_sphere(2_000)
+    sure = Deviations(value=1.0, normal=100.0, change=1e-6, turn=1e-4)
+    field = solved(points, normals, sure)
+    probes = on_sphere(500, seed=1)[0]
+    torch.testing.assert_close(
+        field.values(probes), HeadedField(field.trunk).values(probes), atol=1e-4, rtol=0
+    )
+
+
+def test_single_precision_is_that_of_double_to_a_ten_thousandth_of_the_change() -> None:
+    points, normals = on_sphere(6_000)
+    single = solved(points, normals)
+    with_double = trunk().double()
+    double = solved(points.double(), normals.double(), field=with_double)
+    probes = on_sphere(2_000, seed=1)[0]
+    change = single.values(probes) - HeadedField(single.trunk).values(probes)
+    difference = single.values(probes) - double.values(probes.double())
+    assert difference.norm() < 1e-4 * change.norm()
+
+
+def test_blocks_and_chunks_change_nothing_beyond_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    points, normals = on_sphere(3_000)
+    whole = solved(points, normals)
+    monkeypatch.setattr(solve, "BLOCK_PAIRS", 3_000)
+    monkeypatch.setattr(solve, "CHUNK_PAIRS", 500)
+    parts = solved(points, normals)
+    probes = on_sphere(1_000, seed=1)[0]
+    torch.testing.assert_close(parts.values(probes), whole.values(probes), atol=1e-4, rtol=0)
+
+
+def test_of_very_many_points_of_a_cell_some_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solve, "MAX_CELL_POINTS", 20)
+    kept = solve._thinned(torch.tensor([7] * 100 + [3] * 5), torch.Generator().manual_seed(0))
+    assert len(kept) == 25
+    assert (kept >= 100).sum() == 5
+    assert (kept.diff() > 0).all()
+
+
+def test_two_tilings_give_surfaces_closer_than_the_noise() -> None:
+    points, normals = on_sphere(10_000)
+    noise = 0.005
+    moved = noise * torch.randn(len(points), generator=torch.Generator().manual_seed(4))
+    noisy = points + moved[:, None] * normals
+    about = Deviations(value=noise, normal=0.05, change=0.3, turn=3.0)
+    probes = on_sphere(2_000, seed=1)[0]
+    found = []
+    for edge in (0.1, 0.14):
+        field, tiles = trunk(), Tiles.around(points, edge)
+        heads = solve_heads(field, tiles, noisy, moved, normals, about)
+        found.append(HeadedField(field, tiles, heads).values(probes))
+    assert (found[0] - found[1]).square().mean().sqrt() < 0.2 * noise
