@@ -29,9 +29,9 @@ from recon.scan.preparation.noise import normal_noise
 HEADS_FILE = "heads.npz"
 MIN_NOISE_SPACINGS = 0.0025  # deviation of a value, in point spacings: exact points are met this well
 MIN_NORMAL_DEVIATION = 0.06  # tighter normals would win over the points at sharp edges
-# A scanner's normals come from the same points: a plane through neighbours turns by about noise over spacing,
-# an error that neighbours share, so that their normals do not show it.
-NORMAL_PER_NOISE, MAX_SHARED_DEVIATION = 2.0, 0.2
+# Normals made of noisy points turn by about noise over spacing, an error that neighbours share, so that their
+# normals do not show it: so do a scanner's in part, and all estimated ones, which say nothing new.
+NORMAL_PER_NOISE, MAX_GIVEN_DEVIATION, MAX_ESTIMATED_DEVIATION = 2.0, 0.2, 0.5
 # What the trunk may be off by at least: its value, unit frame, and its gradient.
 MIN_CHANGE, MIN_TURN = 2e-4, 0.03
 LARGE_QUANTILE, GAUSSIAN_QUANTILE = 0.9, 1.645  # of |x|, the latter in standard deviations
@@ -47,6 +47,7 @@ def with_heads(
     tile: float,
     spacing: float,
     noise: float,
+    estimated: bool = False,
     seed: int = 0,
     threads: int = 1,
     progress: Callable[[float], None] = lambda share: None,
@@ -59,6 +60,7 @@ def with_heads(
         tile: the edge of a tile's cell; 0 for no heads.
         spacing: of the points.
         noise: standard deviation of the points from the surface.
+        estimated: whether the normals were estimated from the points.
         seed: of the solve's random draws.
         threads: of the search for neighbours.
         progress: called with the share done.
@@ -71,7 +73,8 @@ def with_heads(
     distance, gradient = _distances(HeadedField(trunk), points)
     direction = torch.nn.functional.normalize(gradient, dim=1)
     value = max(noise, MIN_NOISE_SPACINGS * spacing)
-    shared = min(NORMAL_PER_NOISE * noise / spacing, MAX_SHARED_DEVIATION)
+    largest = MAX_ESTIMATED_DEVIATION if estimated else MAX_GIVEN_DEVIATION
+    shared = min(NORMAL_PER_NOISE * noise / spacing, largest)
     normal = max(normal_noise(cloud, threads), shared, MIN_NORMAL_DEVIATION)
     change = _excess(distance, value, MIN_CHANGE)
     turn = _excess((gradient - normals).norm(dim=1), normal, MIN_TURN)

@@ -119,8 +119,9 @@ def reconstruct(
         watchers = [*callbacks, *_watchers(so_far, sample, run, preview, board)]
         snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
     with _timed(seconds, "heads"), fast_kernels():
-        noise = significant(noise, spacing)
-        whole = with_heads(field, unit, config.heads.tile or 0.0, spacing, noise, config.seed, threads)
+        density = spacing, significant(noise, spacing)
+        tile = config.heads.tile or 0.0
+        whole = with_heads(field, unit, tile, *density, estimated_normals, config.seed, threads)
         if run:
             save_heads(whole, Path(run))
     return Reconstruction(whole, frame, box, sample, config, snapshot, description, seconds)
