@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("recon")
 
+HEADS_PROGRESS = 0.3  # share of the work after the training, for the bar
 MIN_MEASURED_POINTS = 50_000  # points of the scan whose distance to the mesh is measured
 
 
@@ -79,7 +80,7 @@ def convert(
         overwrite: replace `out` if it exists.
         callbacks: of the training.
         preparing: called with the progress of everything before the training.
-        meshing: called with the fraction of the mesh that is done.
+        meshing: called with the fraction of what follows the training, up to the mesh, that is done.
         origin: for the run folder, see `recon.base.provenance`.
 
     Returns:
@@ -105,6 +106,7 @@ def convert(
             tensorboard=tensorboard,
             callbacks=callbacks,
             preparing=preparing,
+            solving=lambda share: meshing(HEADS_PROGRESS * share),
             origin=made,
         )
 
@@ -116,7 +118,7 @@ def convert(
         shutil.rmtree(run)  # what an earlier command of another kind left behind
         result = trained()
     mesh_start = time.monotonic()
-    mesh = result.mesh(progress=meshing)
+    mesh = result.mesh(progress=lambda share: meshing(HEADS_PROGRESS + (1 - HEADS_PROGRESS) * share))
     seconds |= result.seconds | {"mesh": time.monotonic() - mesh_start}
     write_mesh(mesh, out, overwrite=overwrite)
     names = [str(scan) for scan in scans]

@@ -120,7 +120,7 @@ def read_heads(folder: Path, trunk: Siren) -> HeadedField:
     if not path.exists():
         return HeadedField(trunk)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             edge, nodes, heads = (archive[name] for name in ("edge", "nodes", "heads"))
         if nodes.ndim != 2 or heads.shape != (len(nodes) + 1, trunk.weights[-1].shape[1] + 1):
             raise ValueError(f"nodes of shape {nodes.shape}, heads of shape {heads.shape}")

@@ -56,6 +56,7 @@ def reconstruct(
     tensorboard: str | Path | None = None,
     callbacks: Iterable[Callback] = (),
     preparing: ProgressCallback = no_progress,
+    solving: Callable[[float], None] = lambda share: None,
     origin: Mapping[str, Any] | None = None,
 ) -> Reconstruction:
     """Fit a signed distance to `cloud` (world, any units), on `torch.get_num_threads()` CPU threads.
@@ -69,6 +70,7 @@ def reconstruct(
         tensorboard: folder for TensorBoard: terms, and every `preview` seconds a picture and slices.
         callbacks: see `recon.training.trainer.fit`.
         preparing: called with the progress and stage of the preparation.
+        solving: called with the share of the heads that are solved for.
         origin: where the cloud comes from, kept in the run folder: see `recon.base.provenance`.
 
     Raises:
@@ -121,7 +123,7 @@ def reconstruct(
     with _timed(seconds, "heads"), fast_kernels():
         density = spacing, significant(noise, spacing)
         tile = config.heads.tile or 0.0
-        whole = with_heads(field, unit, tile, *density, estimated_normals, config.seed, threads)
+        whole = with_heads(field, unit, tile, *density, estimated_normals, config.seed, threads, solving)
         if run:
             save_heads(whole, Path(run))
     return Reconstruction(whole, frame, box, sample, config, snapshot, description, seconds)

@@ -219,7 +219,7 @@ def save_scan(folder: Path, scan: PointCloud) -> None:
 def _read_scan(path: Path) -> PointCloud:
     """The scan that `save_scan` wrote. Raises ScanError if it is missing or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = dict(archive)
         named = [name for name in arrays if name.startswith(SCALAR_PREFIX)]
         values = {name.removeprefix(SCALAR_PREFIX): arrays.pop(name) for name in named}

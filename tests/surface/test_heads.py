@@ -1,0 +1,128 @@
+"""The heads of a scan: what they add to a short-trained trunk, under noise too, and how they are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import recon
+from recon.errors import FitError
+from recon.field.heads import HeadedField
+from recon.geometry import Float, PointCloud
+from recon.surface.reconstruction import Reconstruction
+from recon.surface.settings import PRESETS, Config, HeadsConfig
+
+SMALL = PRESETS["draft"].with_(
+    field={"width": 32, "hidden": 2}, surface={"prior_samples": 4000}, fit={"steps": 200}
+)
+RADIUS = 3.0
+
+
+def directions(count: int, seed: int = 0) -> Float:
+    found = np.random.default_rng(seed).normal(size=(count, 3))
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def sphere(noise: float = 0.0, normal_noise: float = 0.0) -> PointCloud:
+    rng = np.random.default_rng(5)
+    normals = directions(30_000)
+    points = (RADIUS + noise * rng.normal(size=(len(normals), 1))) * normals
+    turned = normals + normal_noise * rng.normal(size=normals.shape)
+    return PointCloud(points, turned / np.linalg.norm(turned, axis=1, keepdims=True))
+
+
+def errors(result: Reconstruction) -> tuple[Float, Float]:
+    """Distances that should be 0, and deviations of the gradient's length from 1, on the true sphere."""
+    distance, gradient = result.distance_and_gradient(RADIUS * directions(5_000, seed=1))
+    return np.abs(distance), np.abs(np.linalg.norm(gradient, axis=1) - 1)
+
+
+@pytest.fixture(scope="module")
+def result() -> Reconstruction:
+    return recon.reconstruct(sphere(), SMALL, device="cpu")
+
+
+def alone(result: Reconstruction) -> Reconstruction:
+    return Reconstruction(
+        HeadedField(result.field.trunk),
+        result.frame,
+        result.box,
+        result.scan,
+        result.config,
+        result.snapshot,
+        result.description,
+    )
+
+
+@pytest.mark.slow
+def test_heads_meet_the_scan_far_better_than_their_trunk(result: Reconstruction) -> None:
+    (found, slope), (before, _) = errors(result), errors(alone(result))
+    assert found.mean() < 0.05 * before.mean()
+    assert slope.mean() < 0.05
+
+
+@pytest.mark.slow
+def test_heads_average_noise_and_the_field_stays_a_distance() -> None:
+    noise = 0.03
+    noisy = recon.reconstruct(sphere(noise, 0.15), SMALL, device="cpu")
+    assert noisy.config.heads.tile is not None and noisy.config.heads.tile > 0.1
+    found, slope = errors(noisy)
+    assert found.mean() < 0.25 * noise
+    assert slope.mean() < 0.05
+
+
+@pytest.mark.slow
+def test_far_from_the_scan_the_distance_is_the_trunks(result: Reconstruction) -> None:
+    centre = 0.2 * directions(50)
+    np.testing.assert_allclose(result.distance(centre), alone(result).distance(centre), rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_run_folder_keeps_the_heads(result: Reconstruction, tmp_path: Path) -> None:
+    result.save(tmp_path / "run")
+    probes = RADIUS * directions(100, seed=2)
+    np.testing.assert_array_equal(recon.load(tmp_path / "run").distance(probes), result.distance(probes))
+    heads = tmp_path / "run" / "heads.npz"
+    content = heads.read_bytes()
+    heads.write_bytes(content[: len(content) // 2])
+    with pytest.raises(FitError, match=r"heads\.npz cannot be read .* remove the folder"):
+        recon.load(tmp_path / "run")
+    heads.unlink()  # of an older version, or stopped before the heads
+    np.testing.assert_array_equal(
+        recon.load(tmp_path / "run").distance(probes), alone(result).distance(probes)
+    )
+
+
+@pytest.mark.slow
+def test_heads_of_another_trunk_are_refused(result: Reconstruction, tmp_path: Path) -> None:
+    result.save(tmp_path / "run")
+    np.savez(
+        tmp_path / "run" / "heads.npz", edge=0.1, nodes=np.zeros((1, 3), np.int32), heads=np.zeros((2, 9))
+    )
+    with pytest.raises(FitError, match=r"heads of shape \(2, 9\)"):
+        recon.load(tmp_path / "run")
+
+
+def test_tiles_follow_the_density_and_the_noise() -> None:
+    heads = HeadsConfig(spacings=3.0)
+    assert heads.resolved_for(0.01, 0.0).tile == pytest.approx(0.03)
+    assert heads.resolved_for(0.01, 0.008).tile == pytest.approx(3.5 * (8e-5) ** (1 / 3))
+    assert heads.resolved_for(0.05, 0.0).tile == 0.0  # sparse: the trunk alone
+    assert HeadsConfig(tile=0.2).resolved_for(0.05, 0.0).tile == 0.2  # a setting is kept
+
+
+def test_the_trunk_is_small_only_where_there_are_heads() -> None:
+    def trunk(config: Config, spacing: float) -> tuple[int | None, int | None]:
+        found = config.resolved_for(spacing, 0.0, 2.0)
+        return found.field.width, found.fit.steps
+
+    standard, none = Config(), Config().with_(scan={"normals": "none"})
+    assert trunk(standard, 0.001) == (64, 600)
+    assert trunk(standard, 0.015) == (64, 3000)  # a quarter of 12,000 at half the spacing
+    assert trunk(standard, 0.05) == trunk(none, 0.001) == (128, 12_000)
+    assert none.resolved_for(0.001, 0.0, 2.0).heads.tile == 0.0
+    chosen = standard.with_(fit={"steps": 77}, field={"width": 11})
+    assert trunk(chosen, 0.001) == trunk(chosen, 0.05) == (11, 77)
+    assert trunk(PRESETS["paper"], 0.001) == (256, 50_000)
