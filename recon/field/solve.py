@@ -40,13 +40,13 @@ class Deviations:
     """Standard deviations: of the data, and of the trunk's error; unit frame.
 
     Attributes:
-        value: of a point from the surface.
+        value: of the values asked for, one for all or (n,).
         normal: of a component of a normal.
         change: of the trunk's value.
         turn: of its gradient, by length.
     """
 
-    value: float
+    value: float | Tensor
     normal: float
     change: float
     turn: float
@@ -57,11 +57,12 @@ class _Rows:
     """What is asked at points (n, 3), the first `data` of them the scan's, the others the prior's.
 
     Pairs of a point and a tile are sorted by tile: those of tile t from `starts[t]` on. `hats` (pairs,) are
-    the points' weights in it.
+    the points' weights in it, `precisions` (n,) one over the variances of the values.
     """
 
     points: Tensor
     values: Tensor
+    precisions: Tensor
     normals: Tensor | None
     data: int
     pairs: Tensor
@@ -81,10 +82,13 @@ def solve_heads(
 ) -> Tensor:
     """The heads (t + 1, K + 1) of `tiles` for `values` (n,) and `normals` (n, 3) at `points` (n, 3).
 
+    A normal of zero length stands for none.
+
     Memory is bounded, whatever the number of tiles; the result depends on `seed`, which draws the places of
     the prior's mean, but on neither device nor threads beyond rounding.
     """
-    rows = _rows(tiles, points, values, normals, seed)
+    precisions = torch.as_tensor(deviations.value, device=points.device).double().pow(-2).expand(len(points))
+    rows = _rows(tiles, points, values, precisions, normals, seed)
     layers = Layers.of(trunk)
     heads = points.new_zeros(len(tiles) + 1, layers.last.shape[1] + 1)
     for first, last in _blocks(rows.starts):
@@ -101,10 +105,12 @@ def solve_heads(
     return heads
 
 
-def _rows(tiles: Tiles, points: Tensor, values: Tensor, normals: Tensor | None, seed: int) -> _Rows:
+def _rows(
+    tiles: Tiles, points: Tensor, values: Tensor, precisions: Tensor, normals: Tensor | None, seed: int
+) -> _Rows:
     generator = torch.Generator().manual_seed(seed)
     kept = _thinned(tiles.cell(points), generator)
-    points, values = points[kept], values[kept]
+    points, values, precisions = points[kept], values[kept], precisions[kept]
     normals = None if normals is None else normals[kept]
     cells = tiles.cells()
     places = torch.rand(len(cells), VOLUME_SAMPLES, 3, generator=generator, dtype=torch.float64)
@@ -117,7 +123,7 @@ def _rows(tiles: Tiles, points: Tensor, values: Tensor, normals: Tensor | None, 
     order = torch.argsort(tile, stable=True)
     starts = torch.zeros(len(tiles) + 1, dtype=torch.long, device=tile.device)
     torch.cumsum(torch.bincount(tile, minlength=len(tiles)), 0, out=starts[1:])
-    return _Rows(every, values, normals, len(points), number[order], hats[order], starts)
+    return _Rows(every, values, precisions, normals, len(points), number[order], hats[order], starts)
 
 
 def _thinned(cells: Tensor, generator: torch.Generator) -> Tensor:
@@ -153,9 +159,14 @@ class _Block:
         last = torch.cat((layers.last[0], layers.last_bias))
         self.wanted = -(self.features @ last)
         self.data = used < rows.data
+        self.precisions = points.new_zeros(len(used), dtype=torch.float64)
+        self.precisions[self.data] = rows.precisions[used[self.data]]
+        self.with_normal = torch.zeros_like(self.data)
         self.wanted[self.data, 0] += rows.values[used[self.data]]
         if rows.normals is not None:
-            self.wanted[self.data, 1:] += rows.normals[used[self.data]]
+            normals = rows.normals[used[self.data]]
+            self.wanted[self.data, 1:] += normals
+            self.with_normal[self.data] = (normals != 0).any(1)
         self.wanted *= self.data[:, None]  # the prior's mean is for no change at all
 
     def solved(self, tiles: Tensor) -> Tensor:
@@ -168,9 +179,9 @@ class _Block:
         points, hats = self.place[pairs - self.first], self.rows.hats[pairs].double()
         data = self.data[points]
         share = (there / (there & ~data).sum(1, keepdim=True).clamp_min(1)).double()  # of the prior's mean
-        value = torch.where(data, hats * there / sigma.value**2, share / sigma.change**2)
-        on_normal = hats * there / sigma.normal**2 if self.rows.normals is not None else 0.0 * hats
-        slope = torch.where(data, on_normal, share / sigma.turn**2)
+        hats = hats * there
+        value = torch.where(data, hats * self.precisions[points], share / sigma.change**2)
+        slope = torch.where(data, hats * self.with_normal[points] / sigma.normal**2, share / sigma.turn**2)
         roots = torch.stack((value, slope, slope, slope), -1).sqrt_()
         rows = (self.features[points] * roots[..., None].to(self.features.dtype)).flatten(1, 2).double()
         right = (self.wanted[points] * roots).flatten(1)[..., None]

@@ -15,6 +15,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from recon.base.files import atomic_path
@@ -32,10 +33,15 @@ MIN_NORMAL_DEVIATION = 0.06  # tighter normals would win over the points at shar
 # Normals made of noisy points turn by about noise over spacing, an error that neighbours share, so that their
 # normals do not show it: so do a scanner's in part, and all estimated ones, which say nothing new.
 NORMAL_PER_NOISE, MAX_GIVEN_DEVIATION, MAX_ESTIMATED_DEVIATION = 2.0, 0.2, 0.5
-# What the trunk may be off by at least: its value, unit frame, and its gradient.
-MIN_CHANGE, MIN_TURN = 2e-4, 0.03
+MIN_CHANGE = 2e-4  # what the trunk's value may be off by at least, unit frame
+# And its gradient, by length. If that may be much, the normals of both sides of a sharp edge, which
+# contradict each other, leave bubbles and handles in the solid.
+TURN = 0.03
 LARGE_QUANTILE, GAUSSIAN_QUANTILE = 0.9, 1.645  # of |x|, the latter in standard deviations
 MAX_MOVE_SIGMAS = 4.0
+CELL_SAMPLES = 2  # of a cell, with known distances
+PLANE_SPACINGS = 1.5  # this near to the nearest point, its plane stands for the surface
+DISTANCE_ERROR = 0.2  # of a distance in space, and in point spacings
 QUERY_POINTS = 1 << 16  # at a time
 
 log = logging.getLogger("recon")
@@ -77,15 +83,25 @@ def with_heads(
     shared = min(NORMAL_PER_NOISE * noise / spacing, largest)
     normal = max(normal_noise(cloud, threads), shared, MIN_NORMAL_DEVIATION)
     change = _excess(distance, value, MIN_CHANGE)
-    turn = _excess((gradient - normals).norm(dim=1), normal, MIN_TURN)
     move = distance * (value**2 / (value**2 + change**2))
     move = move.clamp_(-MAX_MOVE_SIGMAS * value, MAX_MOVE_SIGMAS * value)
     points = points - move[:, None] * direction
     tiles = Tiles.around(points, tile)
-    deviations = Deviations(value, normal, change, turn)
-    log.info("%s heads; standard deviations %s", f"{len(tiles):,}", deviations)
+    where, heights = _distances_in_space(HeadedField(trunk), cloud, tiles, spacing, seed, threads)
+    about = DISTANCE_ERROR * (heights.abs() + spacing) + noise
+    spread = torch.cat((torch.full_like(distance, value), about))
+    log.info(
+        "%s heads; standard deviations: points %.2g, normals %.2g, trunk %.2g",
+        f"{len(tiles):,}",
+        value,
+        normal,
+        change,
+    )
     normals = normals / (1 - min(normal, 0.5) ** 2)  # the mean of normals that deviate is that much shorter
-    heads = solve_heads(trunk, tiles, points, -move, normals, deviations, seed, progress)
+    points, wanted = torch.cat((points, where)), torch.cat((-move, heights))
+    normals = torch.cat((normals, torch.zeros_like(where)))
+    deviations = Deviations(spread, normal, change, TURN)
+    heads = solve_heads(trunk, tiles, points, wanted, normals, deviations, seed, progress)
     return HeadedField(trunk, tiles, heads)
 
 
@@ -94,6 +110,29 @@ def _distances(field: HeadedField, points: Tensor) -> tuple[Tensor, Tensor]:
     parts = [field.value_and_gradient(part) for part in points.split(QUERY_POINTS)]
     value, gradient = (torch.cat(part) for part in zip(*parts, strict=True))
     return value / gradient.norm(dim=1).clamp_min(1e-3), gradient
+
+
+def _distances_in_space(
+    trunk: HeadedField, cloud: PointCloud, tiles: Tiles, spacing: float, seed: int, threads: int
+) -> tuple[Tensor, Tensor]:
+    """Points (n, 3) of the tiles' cells, and their distances (n,) from the nearest point or its plane.
+
+    At sharp edges the points on both sides contradict each other, and a head that fits them all may vanish
+    in between. Where the trunk is on another side than the plane of the nearest point, nothing is said.
+    """
+    assert cloud.normals is not None
+    cells = tiles.cells().cpu().numpy()
+    places = np.random.default_rng((seed, 3)).uniform(size=(len(cells), CELL_SAMPLES, 3))
+    queries = ((cells[:, None] + places) * tiles.edge).reshape(-1, 3)
+    distance, nearest = cKDTree(cloud.points).query(queries, workers=threads)
+    height = ((queries - cloud.points[nearest]) * cloud.normals[nearest]).sum(1)
+    beside = distance**2 - height**2 > (PLANE_SPACINGS * spacing) ** 2
+    signed = np.where(beside, np.copysign(distance, height), height)
+    where, heights = (
+        torch.tensor(array, dtype=torch.float32, device=trunk.device) for array in (queries, signed)
+    )
+    agreed = torch.cat([trunk.values(part) for part in where.split(QUERY_POINTS)]).sign() == heights.sign()
+    return where[agreed], heights[agreed]
 
 
 def _excess(error: Tensor, known: float, least: float) -> float:

@@ -121,9 +121,9 @@ def reconstruct(
         watchers = [*callbacks, *_watchers(so_far, sample, run, preview, board)]
         snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
     with _timed(seconds, "heads"), fast_kernels():
-        density = spacing, significant(noise, spacing)
-        tile = config.heads.tile or 0.0
-        whole = with_heads(field, unit, tile, *density, estimated_normals, config.seed, threads, solving)
+        noise, tile = significant(noise, spacing), config.heads.tile or 0.0
+        trust = noise, estimated_normals
+        whole = with_heads(field, unit, tile, spacing, *trust, config.seed, threads, solving)
         if run:
             save_heads(whole, Path(run))
     return Reconstruction(whole, frame, box, sample, config, snapshot, description, seconds)
