@@ -14,6 +14,7 @@ import recon
 from recon.cli.main import main
 from recon.errors import FitError
 from recon.field.derivatives import value_and_gradient, value_and_jacobian
+from recon.field.heads import HeadedField
 from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 from recon.geometry import Frame, PointCloud
@@ -134,12 +135,12 @@ def test_other_numbers_may_be_allowed_to_round(data: Path) -> None:
     result = recon.reconstruct(
         recon.read_cloud(data / "oni.ply"), SMALL.with_(fit={"steps": 50}), device="cuda"
     )
-    wanted = replace(result, field=field).distance(x.cpu().numpy())
+    wanted = replace(result, field=HeadedField(field)).distance(x.cpu().numpy())
     settings = torch.backends.cuda.matmul
     before = settings.fp32_precision
     settings.fp32_precision = "tf32"
     try:
-        found = replace(result, field=field).distance(x.cpu().numpy())
+        found = replace(result, field=HeadedField(field)).distance(x.cpu().numpy())
     finally:
         settings.fp32_precision = before
     np.testing.assert_array_equal(found, wanted)

@@ -20,8 +20,9 @@ log = logging.getLogger("recon")
 
 def work(job: Job) -> float:
     """Estimated seconds of a scan, by its settings and its size: good for shares, not for promises."""
-    field, surface, fit = (job.config[stage] for stage in ("field", "surface", "fit"))
-    products = field["width"] ** 2 * (field["hidden"] + 1) * (surface["on_surface"] + surface["off_surface"])
+    field, surface, fit, heads = (job.config[stage] for stage in ("field", "surface", "fit", "heads"))
+    width, steps = field["width"] or heads["dense_width"], fit["steps"] or heads["fewest_steps"]
+    products = width**2 * (field["hidden"] + 1) * (surface["on_surface"] + surface["off_surface"])
     try:
         size = Path(job.scan).stat().st_size
     except OSError:
@@ -29,7 +30,7 @@ def work(job: Job) -> float:
     return (
         SECONDS_PER_SCAN
         + SECONDS_PER_BYTE * size
-        + (fit["seconds"] or SECONDS_PER_PRODUCT * fit["steps"] * products)
+        + (fit["seconds"] or SECONDS_PER_PRODUCT * steps * products)
     )
 
 

@@ -121,9 +121,8 @@ def reconstruct(
         watchers = [*callbacks, *_watchers(so_far, sample, run, preview, board)]
         snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
     with _timed(seconds, "heads"), fast_kernels():
-        noise, tile = significant(noise, spacing), config.heads.tile or 0.0
-        trust = noise, estimated_normals
-        whole = with_heads(field, unit, tile, spacing, *trust, config.seed, threads, solving)
+        about = spacing, significant(noise, spacing), estimated_normals, config.seed, threads
+        whole = with_heads(field, unit, config.heads.tile or 0.0, *about, solving)
         if run:
             save_heads(whole, Path(run))
     return Reconstruction(whole, frame, box, sample, config, snapshot, description, seconds)

@@ -15,7 +15,7 @@ from recon.surface.reconstruction import Reconstruction
 from recon.surface.settings import PRESETS, Config, HeadsConfig
 
 SMALL = PRESETS["draft"].with_(
-    field={"width": 32, "hidden": 2}, surface={"prior_samples": 4000}, fit={"steps": 200}
+    field={"width": 32, "hidden": 2}, surface={"prior_samples": 4000}, fit={"steps": 400}
 )
 RADIUS = 3.0
 
@@ -58,9 +58,9 @@ def alone(result: Reconstruction) -> Reconstruction:
 
 @pytest.mark.slow
 def test_heads_meet_the_scan_far_better_than_their_trunk(result: Reconstruction) -> None:
-    (found, slope), (before, _) = errors(result), errors(alone(result))
+    (found, slope), (before, bent) = errors(result), errors(alone(result))
     assert found.mean() < 0.05 * before.mean()
-    assert slope.mean() < 0.05
+    assert slope.mean() < 0.5 * bent.mean()
 
 
 @pytest.mark.slow
@@ -70,7 +70,7 @@ def test_heads_average_noise_and_the_field_stays_a_distance() -> None:
     assert noisy.config.heads.tile is not None and noisy.config.heads.tile > 0.1
     found, slope = errors(noisy)
     assert found.mean() < 0.25 * noise
-    assert slope.mean() < 0.05
+    assert slope.mean() < 0.08
 
 
 @pytest.mark.slow
