@@ -41,7 +41,7 @@ def test_later_rules_win_over_earlier_ones(file: Path) -> None:
     assert (plain.fit.steps, plain.mesh.resolution, plain.mesh.trim) == (300, 200, "auto")
     assert plain.scan.sensor == (1, 2.5, 3) and plain.scan.open is True
     assert (room.mesh.trim, room.mesh.cell, room.mesh.resolution) == ("off", 0.5, None)
-    assert (las.field.width, las.fit.steps, las.mesh.cell) == (192, 400, 0.5)
+    assert (las.heads.sparse_width, las.fit.steps, las.mesh.cell) == (192, 400, 0.5)
     assert {config.mesh.faces for config in (plain, room, las)} == {9000}
 
 
