@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -95,6 +96,11 @@ def imports_of(root: Path) -> dict[str, set[str]]:
 def test_no_modules_import_each_other_in_a_circle(root: Path) -> None:
     order = TopologicalSorter(imports_of(root))
     order.prepare()  # which names a circle where there is one
+
+
+def test_no_two_test_files_share_a_name(root: Path) -> None:
+    names = Counter(path.name for path in (root / "tests").rglob("*.py") if path.name != "conftest.py")
+    assert [name for name, times in names.items() if times > 1] == []  # pytest would collect only the first
 
 
 def test_imports_go_downwards(root: Path) -> None:

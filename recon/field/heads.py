@@ -85,8 +85,7 @@ class HeadedField:
 
     def _by_cell(self, work: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor) -> list[Tensor]:
         """The results of `work`, which takes points (groups, size, 3) of one cell a group, at x (n, 3)."""
-        assert self.tiles is not None
-        slots = _groups(self.tiles.cell(x))
+        slots = _groups(self._tiles.cell(x))
         rows = over_rows(lambda part: work(x[slots[part]]), slots, slots.shape[1])
         found = []
         for parts in zip(*rows, strict=True):

@@ -112,10 +112,7 @@ def _rows(
     kept = _thinned(tiles.cell(points), generator)
     points, values, precisions = points[kept], values[kept], precisions[kept]
     normals = None if normals is None else normals[kept]
-    cells = tiles.cells()
-    places = torch.rand(len(cells), VOLUME_SAMPLES, 3, generator=generator, dtype=torch.float64)
-    inside = ((cells[:, None] + places.to(cells.device)) * tiles.edge).reshape(-1, 3).to(points.dtype)
-    every = torch.cat((points, inside))
+    every = torch.cat((points, tiles.samples(VOLUME_SAMPLES, generator).to(points.dtype)))
     tile, hats = tiles.corners(every).reshape(-1), tiles.hats(every).reshape(-1)
     number = torch.arange(len(every), device=every.device).repeat_interleave(len(CORNERS))
     wanted = ((hats > MIN_HAT) | (number >= len(points))) & (tile < len(tiles))

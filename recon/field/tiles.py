@@ -10,7 +10,6 @@ doi:10.1145/882262.882293). Towards places without points they fall to zero.
 
 from __future__ import annotations
 
-import math
 from itertools import product
 
 import torch
@@ -24,7 +23,7 @@ class Tiles:
 
     Attributes:
         edge: of a cell; a tile is two wide.
-        nodes: (t, 3) int64, (i, j, k) of each tile, in rising order.
+        nodes: (t, 3) int64, (i, j, k) of each tile, in rising order. Raises ValueError for another.
     """
 
     def __init__(self, edge: float, nodes: Tensor) -> None:
@@ -35,8 +34,9 @@ class Tiles:
         shape = nodes.amax(0) - self._low + 2
         self._last = shape - 1
         self._strides = torch.tensor([int(shape[1] * shape[2]), int(shape[2]), 1], device=device)
-        self._table = torch.full((math.prod(shape.tolist()),), len(nodes), device=device)
-        self._table[((nodes - self._low) * self._strides).sum(1)] = torch.arange(len(nodes), device=device)
+        self._numbers = ((nodes - self._low) * self._strides).sum(1)  # of the places that have a tile
+        if (self._numbers.diff() <= 0).any():
+            raise ValueError("the nodes are not in rising order")
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -52,6 +52,12 @@ class Tiles:
         """The cells (c, 3) int64 that some tile covers, by their lowest corners."""
         return torch.unique((self.nodes[:, None] - self._corners).reshape(-1, 3), dim=0)
 
+    def samples(self, each: int, generator: torch.Generator) -> Tensor:
+        """Points (c · each, 3) float64, `each` of them at random in each cell, by a CPU generator."""
+        cells = self.cells()
+        places = torch.rand(len(cells), each, 3, generator=generator, dtype=torch.float64)
+        return ((cells[:, None] + places.to(cells.device)) * self.edge).reshape(-1, 3)
+
     def cell(self, x: Tensor) -> Tensor:
         """The number (n,) of the cell of each of x (n, 3); one number for all that no tile covers."""
         place = torch.floor(x / self.edge).long() - self._low
@@ -62,7 +68,8 @@ class Tiles:
         place = torch.floor(x / self.edge).long()[:, None] - self._low + self._corners
         there = ((place >= 0) & (place <= self._last)).all(2)
         number = (place.clamp_min(0).minimum(self._last) * self._strides).sum(2)
-        return torch.where(there, self._table[number], len(self.nodes))
+        tile = torch.searchsorted(self._numbers, number).clamp_max(len(self) - 1)
+        return torch.where(there & (self._numbers[tile] == number), tile, len(self))
 
     def hats(self, x: Tensor) -> Tensor:
         """The weights (…, 8) of the corners of the cells of x (…, 3)."""

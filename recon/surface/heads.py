@@ -25,10 +25,11 @@ from recon.field.siren import Siren
 from recon.field.solve import Deviations, solve_heads
 from recon.field.tiles import Tiles
 from recon.geometry import PointCloud
+from recon.scan.preparation.inside import PLANE_SPACINGS
 from recon.scan.preparation.noise import normal_noise
 
 HEADS_FILE = "heads.npz"
-MIN_NOISE_SPACINGS = 0.0025  # deviation of a value, in point spacings: exact points are met this well
+VALUE_PER_SPACING = 0.0025  # the least deviation of a value: exact points are met this well
 MIN_NORMAL_DEVIATION = 0.06  # tighter normals would win over the points at sharp edges
 # Normals made of noisy points turn by about noise over spacing, an error that neighbours share, so that their
 # normals do not show it: so do a scanner's in part, and all estimated ones, which say nothing new.
@@ -39,8 +40,8 @@ MIN_CHANGE = 2e-4  # what the trunk's value may be off by at least, unit frame
 TURN = 0.03
 LARGE_QUANTILE, GAUSSIAN_QUANTILE = 0.9, 1.645  # of |x|, the latter in standard deviations
 MAX_MOVE_SIGMAS = 4.0
+MAX_NODE = 1 << 19  # places of a lattice twice as wide have 60-bit numbers
 CELL_SAMPLES = 2  # of a cell, with known distances
-PLANE_SPACINGS = 1.5  # this near to the nearest point, its plane stands for the surface
 DISTANCE_ERROR = 0.2  # of a distance in space, and in point spacings
 QUERY_POINTS = 1 << 16  # at a time
 
@@ -78,7 +79,7 @@ def with_heads(
     normals = torch.tensor(cloud.normals, dtype=torch.float32, device=device)
     distance, gradient = _distances(HeadedField(trunk), points)
     direction = torch.nn.functional.normalize(gradient, dim=1)
-    value = max(noise, MIN_NOISE_SPACINGS * spacing)
+    value = max(noise, VALUE_PER_SPACING * spacing)
     largest = MAX_ESTIMATED_DEVIATION if estimated else MAX_GIVEN_DEVIATION
     shared = min(NORMAL_PER_NOISE * noise / spacing, largest)
     normal = max(normal_noise(cloud, threads), shared, MIN_NORMAL_DEVIATION)
@@ -121,9 +122,8 @@ def _distances_in_space(
     in between. Where the trunk is on another side than the plane of the nearest point, nothing is said.
     """
     assert cloud.normals is not None
-    cells = tiles.cells().cpu().numpy()
-    places = np.random.default_rng((seed, 3)).uniform(size=(len(cells), CELL_SAMPLES, 3))
-    queries = ((cells[:, None] + places) * tiles.edge).reshape(-1, 3)
+    generator = torch.Generator().manual_seed(seed + 1)  # the solve's own samples are others
+    queries = tiles.samples(CELL_SAMPLES, generator).cpu().numpy()
     distance, nearest = cKDTree(cloud.points).query(queries, workers=threads)
     height = ((queries - cloud.points[nearest]) * cloud.normals[nearest]).sum(1)
     beside = distance**2 - height**2 > (PLANE_SPACINGS * spacing) ** 2
@@ -161,8 +161,11 @@ def read_heads(folder: Path, trunk: Siren) -> HeadedField:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             edge, nodes, heads = (archive[name] for name in ("edge", "nodes", "heads"))
-        if nodes.ndim != 2 or heads.shape != (len(nodes) + 1, trunk.weights[-1].shape[1] + 1):
+        wanted = (len(nodes) + 1, trunk.weights[-1].shape[1] + 1)
+        if nodes.shape != (max(1, len(nodes)), 3) or heads.shape != wanted:
             raise ValueError(f"nodes of shape {nodes.shape}, heads of shape {heads.shape}")
+        if not (0 < edge < np.inf and np.abs(nodes).max() < MAX_NODE):
+            raise ValueError(f"nodes up to {np.abs(nodes).max()} of an edge of {edge}")
         where = trunk.flat.device
         tiles = Tiles(float(edge), torch.tensor(nodes, dtype=torch.long, device=where))
         return HeadedField(trunk, tiles, torch.tensor(heads, dtype=torch.float32, device=where))

@@ -14,7 +14,7 @@ from recon.training.settings import FitConfig
 
 ESTIMATED_SURFACE_FACTOR, ESTIMATED_NORMAL_FACTOR = 6.0, 0.3  # of the weights, for estimated normals
 MIN_NOISE_SPACINGS = 0.05  # noise below this many point spacings counts as none
-NOISE_TILE_FACTOR, MAX_TILE = 3.5, 1.0  # of the edge of a tile's cell, unit frame
+NOISE_TILE_FACTOR, MIN_TILE, MAX_TILE = 3.5, 1e-5, 1.0  # of the edge of a tile's cell, unit frame
 # Of points, unit frame: closer ones get heads; further apart the trunk needs all of its steps.
 DENSE_SPACING, SPARSE_SPACING = 0.02, 0.03
 HUBER_SIGMAS = 1.345  # standard deviations: 95 % as efficient as the mean for normal noise (Huber 1964)
@@ -146,6 +146,8 @@ class Config(StagedConfig):
             raise UsageError(
                 f"field.activation is '{self.field.activation}', expected sine: surfaces support no other"
             )
+        if self.heads.tile is not None and 0 < self.heads.tile < MIN_TILE:
+            raise UsageError(f"heads.tile is {self.heads.tile:g}, expected 0 or at least {MIN_TILE:g}")
         trim_distance(self.mesh.trim)
         parts = self.mesh.parts
         if parts not in ("auto", "all", "largest") and not (parts.isdigit() and int(parts) > 0):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import recon
-from recon.errors import FitError
+from recon.errors import FitError, UsageError
 from recon.field.heads import HeadedField
 from recon.geometry import Float, PointCloud
 from recon.surface.reconstruction import Reconstruction
@@ -96,13 +96,29 @@ def test_a_run_folder_keeps_the_heads(result: Reconstruction, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_heads_of_another_trunk_are_refused(result: Reconstruction, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("nodes", "units", "edge", "said"),
+    [
+        (np.zeros((1, 3)), 9, 0.1, r"heads of shape \(2, 9\)"),  # of another trunk
+        (np.zeros((1, 2)), 33, 0.1, r"nodes of shape \(1, 2\)"),
+        (np.array([[0, 0, 1], [0, 0, 0]]), 33, 0.1, "not in rising order"),
+        (np.array([[0, 0, 0], [2**30, 2**30, 2**30]]), 33, 0.1, "nodes up to"),  # a table of 2^90 places
+        (np.zeros((1, 3)), 33, np.nan, "edge of nan"),
+    ],
+)
+def test_heads_that_cannot_be_are_refused(
+    result: Reconstruction, tmp_path: Path, nodes: Float, units: int, edge: float, said: str
+) -> None:
     result.save(tmp_path / "run")
-    np.savez(
-        tmp_path / "run" / "heads.npz", edge=0.1, nodes=np.zeros((1, 3), np.int32), heads=np.zeros((2, 9))
-    )
-    with pytest.raises(FitError, match=r"heads of shape \(2, 9\)"):
+    heads = np.zeros((len(nodes) + 1, units), np.float32)
+    np.savez(tmp_path / "run" / "heads.npz", edge=edge, nodes=nodes.astype(np.int32), heads=heads)
+    with pytest.raises(FitError, match=said):
         recon.load(tmp_path / "run")
+
+
+def test_a_tile_smaller_than_coordinates_can_tell_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"heads\.tile is 1e-09, expected 0 or at least 1e-05"):
+        Config().with_(heads={"tile": 1e-9})
 
 
 def test_tiles_follow_the_density_and_the_noise() -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.spatial import cKDTree
 
-from recon.geometry import PointCloud
+from recon.geometry import Int, PointCloud
 
 SAMPLE_POINTS = 10_000
 SPACE_NEIGHBOURS, SURFACE_NEIGHBOURS = 64, 8  # the nearest in space; of these the nearest along the surface
@@ -25,11 +25,9 @@ def point_noise(cloud: PointCloud, threads: int = 1) -> float:
     have the same error.
     """
     assert cloud.normals is not None
-    chosen = np.arange(0, len(cloud), max(1, len(cloud) // SAMPLE_POINTS))
-    around = min(SPACE_NEIGHBOURS, len(cloud) - 1)
-    _, near = cKDTree(cloud.points).query(cloud.points[chosen], around + 1, workers=threads)
-    chords = cloud.points[near[:, 1:]] - cloud.points[chosen, None]
-    normal, other = cloud.normals[chosen, None], cloud.normals[near[:, 1:]]
+    chosen, near = _neighbours(cloud, SPACE_NEIGHBOURS, threads)
+    chords = cloud.points[near] - cloud.points[chosen, None]
+    normal, other = cloud.normals[chosen, None], cloud.normals[near]
     aside = (chords**2).sum(2) - (chords * normal).sum(2) ** 2
     aside[(normal * other).sum(2) < MIN_SHEET_COSINE] = np.inf
     nearest = np.argsort(aside, axis=1)[:, :SURFACE_NEIGHBOURS]
@@ -47,8 +45,14 @@ def normal_noise(cloud: PointCloud, threads: int = 1) -> float:
     with two components that deviate, has a Rayleigh distribution.
     """
     assert cloud.normals is not None
-    chosen = np.arange(0, len(cloud), max(1, len(cloud) // SAMPLE_POINTS))
-    around = min(SURFACE_NEIGHBOURS, len(cloud) - 1)
-    _, near = cKDTree(cloud.points).query(cloud.points[chosen], around + 1, workers=threads)
-    cosine = (cloud.normals[chosen, None] * cloud.normals[near[:, 1:]]).sum(2)
+    chosen, near = _neighbours(cloud, SURFACE_NEIGHBOURS, threads)
+    cosine = (cloud.normals[chosen, None] * cloud.normals[near]).sum(2)
     return float(np.median(np.arccos(cosine.clip(-1, 1)))) / (RAYLEIGH_MEDIAN * math.sqrt(2))
+
+
+def _neighbours(cloud: PointCloud, count: int, threads: int) -> tuple[Int, Int]:
+    """Some points of `cloud` (n,) and the nearest `count` of each, but for itself (n, count)."""
+    chosen = np.arange(0, len(cloud), max(1, len(cloud) // SAMPLE_POINTS))
+    around = min(count, len(cloud) - 1)
+    _, near = cKDTree(cloud.points).query(cloud.points[chosen], around + 1, workers=threads)
+    return chosen, near[:, 1:]
