@@ -15,7 +15,6 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from recon.base.files import atomic_path
@@ -24,8 +23,7 @@ from recon.field.heads import HeadedField
 from recon.field.siren import Siren
 from recon.field.solve import Deviations, solve_heads
 from recon.field.tiles import Tiles
-from recon.geometry import PointCloud
-from recon.scan.preparation.inside import PLANE_SPACINGS
+from recon.geometry import Float, PointCloud
 from recon.scan.preparation.noise import normal_noise
 
 HEADS_FILE = "heads.npz"
@@ -43,6 +41,7 @@ MAX_MOVE_SIGMAS = 4.0
 MAX_NODE = 1 << 19  # places of a lattice twice as wide have 60-bit numbers
 CELL_SAMPLES = 2  # of a cell, with known distances
 DISTANCE_ERROR = 0.2  # of a distance in space, and in point spacings
+SURE_SPACINGS = 0.5  # this far from the scan its side is known better than the trunk's
 QUERY_POINTS = 1 << 16  # at a time
 
 log = logging.getLogger("recon")
@@ -54,6 +53,7 @@ def with_heads(
     tile: float,
     spacing: float,
     noise: float,
+    distance_to: Callable[[Float], Float],
     estimated: bool = False,
     seed: int = 0,
     threads: int = 1,
@@ -67,6 +67,7 @@ def with_heads(
         tile: the edge of a tile's cell; 0 for no heads.
         spacing: of the points.
         noise: standard deviation of the points from the surface.
+        distance_to: the scan's signed distance (n,) from places (n, 3), or NaN.
         estimated: whether the normals were estimated from the points.
         seed: of the solve's random draws.
         threads: of the search for neighbours.
@@ -88,9 +89,6 @@ def with_heads(
     move = move.clamp_(-MAX_MOVE_SIGMAS * value, MAX_MOVE_SIGMAS * value)
     points = points - move[:, None] * direction
     tiles = Tiles.around(points, tile)
-    where, heights = _distances_in_space(HeadedField(trunk), cloud, tiles, spacing, seed, threads)
-    about = DISTANCE_ERROR * (heights.abs() + spacing) + noise
-    spread = torch.cat((torch.full_like(distance, value), about))
     log.info(
         "%s heads; standard deviations: points %.2g, normals %.2g, trunk %.2g",
         f"{len(tiles):,}",
@@ -99,11 +97,13 @@ def with_heads(
         change,
     )
     normals = normals / (1 - min(normal, 0.5) ** 2)  # the mean of normals that deviate is that much shorter
-    points, wanted = torch.cat((points, where)), torch.cat((-move, heights))
-    normals = torch.cat((normals, torch.zeros_like(where)))
-    deviations = Deviations(spread, normal, change, TURN)
-    heads = solve_heads(trunk, tiles, points, wanted, normals, deviations, seed, progress)
-    return HeadedField(trunk, tiles, heads)
+    generator = torch.Generator().manual_seed(seed + 1)  # the solve's own samples are others
+    where, heights = _known(HeadedField(trunk), tiles.samples(CELL_SAMPLES, generator), distance_to, spacing)
+    about = DISTANCE_ERROR * (heights.abs() + spacing) + noise
+    deviations = Deviations(torch.cat((torch.full_like(distance, value), about)), normal, change, TURN)
+    wanted, normals = torch.cat((-move, heights)), torch.cat((normals, torch.zeros_like(where)))
+    asked = torch.cat((points, where)), wanted, normals, deviations
+    return HeadedField(trunk, tiles, solve_heads(trunk, tiles, *asked, seed, progress))
 
 
 def _distances(field: HeadedField, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,26 +113,19 @@ def _distances(field: HeadedField, points: Tensor) -> tuple[Tensor, Tensor]:
     return value / gradient.norm(dim=1).clamp_min(1e-3), gradient
 
 
-def _distances_in_space(
-    trunk: HeadedField, cloud: PointCloud, tiles: Tiles, spacing: float, seed: int, threads: int
+def _known(
+    trunk: HeadedField, places: Tensor, distance_to: Callable[[Float], Float], spacing: float
 ) -> tuple[Tensor, Tensor]:
-    """Points (n, 3) of the tiles' cells, and their distances (n,) from the nearest point or its plane.
+    """Those of `places` (n, 3) whose distance (m,) to the scan is known, and it.
 
     At sharp edges the points on both sides contradict each other, and a head that fits them all may vanish
-    in between. Where the trunk is on another side than the plane of the nearest point, nothing is said.
+    in between. Next to the scan, where the trunk is on another side, nothing is said.
     """
-    assert cloud.normals is not None
-    generator = torch.Generator().manual_seed(seed + 1)  # the solve's own samples are others
-    queries = tiles.samples(CELL_SAMPLES, generator).cpu().numpy()
-    distance, nearest = cKDTree(cloud.points).query(queries, workers=threads)
-    height = ((queries - cloud.points[nearest]) * cloud.normals[nearest]).sum(1)
-    beside = distance**2 - height**2 > (PLANE_SPACINGS * spacing) ** 2
-    signed = np.where(beside, np.copysign(distance, height), height)
-    where, heights = (
-        torch.tensor(array, dtype=torch.float32, device=trunk.device) for array in (queries, signed)
-    )
+    where = places.to(trunk.device, torch.float32)
+    heights = torch.tensor(distance_to(places.cpu().numpy())).to(where)
     agreed = torch.cat([trunk.values(part) for part in where.split(QUERY_POINTS)]).sign() == heights.sign()
-    return where[agreed], heights[agreed]
+    sure = agreed | (heights.abs() > SURE_SPACINGS * spacing)
+    return where[sure], heights[sure]
 
 
 def _excess(error: Tensor, known: float, least: float) -> float:

@@ -22,7 +22,7 @@ from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
 from recon.geometry import Float, Frame, PointCloud
 from recon.render.figures import check_plots
-from recon.scan.preparation.inside import SpaceSamples, Surroundings, uniform_samples
+from recon.scan.preparation.inside import SpaceSamples, Surroundings, uniform_samples, unknown
 from recon.scan.preparation.noise import point_noise
 from recon.scan.preparation.normals import estimated, reestimated
 from recon.scan.preparation.prepare import prepared
@@ -105,7 +105,7 @@ def reconstruct(
             unit = with_normals_of(reestimated(denoised, threads), unit, threads)
             denoised = smoothed(unit, noise, spacing, config.seed, threads)
             unit = with_normals_of(denoised, unit, threads)
-        space, is_open = _space_samples(denoised, box, config, threads, where)
+        space, is_open, distance = _space_samples(denoised, box, config, threads, where)
         config = config.with_(scan={"open": is_open})
         description = describe_run(config, frame, box, cloud)
         description["origin"] = machine_origin(device_name(where), threads) | dict(origin or {})
@@ -121,7 +121,7 @@ def reconstruct(
         watchers = [*callbacks, *_watchers(so_far, sample, run, preview, board)]
         snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
     with _timed(seconds, "heads"), fast_kernels():
-        about = spacing, significant(noise, spacing), estimated_normals, config.seed, threads
+        about = spacing, significant(noise, spacing), distance, estimated_normals, config.seed, threads
         whole = with_heads(field, unit, config.heads.tile or 0.0, *about, solving)
         if run:
             save_heads(whole, Path(run))
@@ -152,17 +152,17 @@ def surrounding_box(points_unit: Float, margin: float) -> Float:
 
 def _space_samples(
     unit: PointCloud, box: Float, config: Config, threads: int, device: torch.device
-) -> tuple[SpaceSamples, bool]:
-    """Points of space, with distances to the scan if there is a prior; whether the surface is open."""
+) -> tuple[SpaceSamples, bool, Callable[[Float], Float]]:
+    """Points of space, with distances if there is a prior; whether the surface is open; the distance."""
     count, near, seed = config.surface.prior_samples, config.surface.near_share, config.seed
     is_open = config.scan.open
     if config.surface.prior is None:
-        return uniform_samples(box, count, seed), bool(is_open)
+        return uniform_samples(box, count, seed), bool(is_open), unknown
     if unit.normals is None:
-        return Walls(unit, box, threads).sample(box, count, near, seed), False
+        return Walls(unit, box, threads).sample(box, count, near, seed), False, unknown
     is_open = False if config.mesh.trim == "off" else is_open
     around = Surroundings(unit, seed, threads, open=is_open, device=device)
-    return around.sample(box, count, near, seed), around.open
+    return around.sample(box, count, near, seed), around.open, around.certain_distance
 
 
 def _subsampled(cloud: PointCloud, seed: int) -> PointCloud:

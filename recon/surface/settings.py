@@ -74,7 +74,7 @@ class HeadsConfig:
         "edge of a tile's cell; by default from the scan's density and noise; 0: no heads",
         within=(0.0, 2.0),
     )
-    spacings: float = setting(3.0, "point spacings that this edge has at least", within=(1.0, 1000.0))
+    spacings: float = setting(4.0, "point spacings that this edge has at least", within=(1.0, 1000.0))
     dense_width: int = setting(64, "units a layer for dense scans", within=(1, 4096))
     sparse_width: int = setting(128, "units a layer for sparse scans", within=(1, 4096))
     fewest_steps: int = setting(600, "steps of the optimiser for the densest scans", within=(1, 1e9))
@@ -159,7 +159,7 @@ PRESETS: dict[str, Config] = {
     "draft": STANDARD.with_(heads={"fewest_steps": 300, "most_steps": 2500}, mesh={"finest": 256}),
     "standard": STANDARD,
     "fine": STANDARD.with_(
-        heads={"spacings": 2.3, "sparse_width": 192, "fewest_steps": 2000, "most_steps": 24_000},
+        heads={"spacings": 3.0, "sparse_width": 192, "fewest_steps": 2000, "most_steps": 24_000},
         mesh={"finest": 768},
     ),
     # The published method, unchanged: no sign prior, plain Adam. Its means run over all samples of a

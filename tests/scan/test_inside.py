@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import shapes
 import torch
+from scipy.spatial import cKDTree
 
 import recon.scan.preparation.inside as module
 from recon.geometry import PointCloud
@@ -16,6 +17,11 @@ BOX = np.array([[-1.0, -1, -1], [1, 1, 1]])
 
 def torus(points: np.ndarray) -> np.ndarray:
     return np.hypot(np.hypot(points[:, 0], points[:, 1]) - 0.6, points[:, 2]) - 0.2
+
+
+def box(points: np.ndarray, half: np.ndarray) -> np.ndarray:
+    over = np.abs(points) - half
+    return np.linalg.norm(np.maximum(over, 0), axis=1) + np.minimum(over.max(1), 0)
 
 
 def torus_cloud(count: int, noise: float = 0.0) -> PointCloud:
@@ -49,6 +55,24 @@ def test_winding_numbers_are_those_of_the_plain_sum() -> None:
     plain = winding_number(*around._dipoles, queries, torch.device("cpu"))
     assert np.abs(plain - (torus(queries) < 0))[away].max() < 0.05
     assert np.abs(plain - around._winding(queries))[away].max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("count", "thickness"), [(4_000, 0.1), (40_000, 0.035)]
+)  # all of them in the sum, a part
+def test_the_side_is_right_next_to_sharp_edges_and_thin_parts(count: int, thickness: float) -> None:
+    cloud = shapes.plate(count, thickness)
+    around = Surroundings(cloud)
+    spacing = float(np.median(around.spacing))
+    rng = np.random.default_rng(0)
+    queries = cloud.points[rng.integers(count, size=20_000)] + 2 * spacing * rng.normal(size=(20_000, 3))
+    exact = box(queries, np.array([1, 1, thickness / 2]))
+    clear = np.abs(exact) > spacing / 3
+    nearest = cKDTree(cloud.points).query(queries)[1]
+    planes = ((queries - cloud.points[nearest]) * cloud.normals[nearest]).sum(1)
+    found = around.signed_distance(queries)
+    wrong, by_planes = ((np.sign(of) != np.sign(exact))[clear].mean() for of in (found, planes))
+    assert wrong < 0.1 * by_planes
 
 
 def test_samples_are_where_they_should_be_and_seeded() -> None:

@@ -1,16 +1,18 @@
 """The inside of a scan: signed distances of points of space to an oriented cloud.
 
-Far from the scan the sign comes from the generalised winding number of the oriented points (Barill et al.
-2018, "Fast winding numbers for soups and clouds", doi:10.1145/3197517.3201337, through libigl): a sum over
-all points that gaps and noise hardly change. Near it, where a handful of points decide, sign and distance
-come from the nearest point's tangent plane.
+The sign comes from the generalised winding number of the oriented points (Barill et al. 2018, "Fast winding
+numbers for soups and clouds", doi:10.1145/3197517.3201337, through libigl): a sum over all points that gaps
+and noise hardly change. Far from the scan a part of the points will do. Near it, where the tangent planes of
+the nearest points agree on the side, they are right, and faster; where they do not, at sharp edges and thin
+parts, the nearest plane is wrong ten times as often as the number. The distance is that from the nearest
+point, or from the nearest plane seen from that side.
 
 Across a surface the number falls by 1; its values on both sides depend on the rest of the scan: from 1 to 0
 for a closed one, from a half to minus a half for a plane. So the level between inside and outside is the mean
 of both sides at the scan itself, as in Poisson reconstruction (Kazhdan, Bolitho, Hoppe 2006,
 doi:10.2312/SGP/SGP06/061-070); and a scan whose level is far below a half is open. An open scan that is to
-stay open has no inside: there the nearest points vote for a side with their tangent planes, and samples are
-drawn in front of them and a short way behind, where the vote is certain.
+stay open has no inside: there the nearest plane gives the side, farther away the nearest points vote for one,
+and samples are drawn in front of them and a short way behind, where the vote is certain.
 """
 
 from __future__ import annotations
@@ -25,13 +27,17 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from recon.geometry import Float, PointCloud
+from recon.geometry import Float, Int, PointCloud
 
 WINDING_POINTS = 30_000  # enough for the sign of all that is not next to the scan
+LOCAL_NEIGHBOURS = 20  # and next to it, with all that are nearer than about that many of that part
+LOCAL_PAIRS = 1 << 21  # of a query and a neighbour at a time
 DISTANCE_POINTS = 1_000_000
 AREA_NEIGHBOURS = 8
+OTHER_SHEET = -0.5  # cosine: a neighbour of such a normal is on the other side of a thin part
 PLANE_SPACINGS = 1.5  # this near to the nearest point, its tangent plane stands for the surface
-SIGN_SPACINGS = 4.0  # this near, the plane gives the sign, too
+SIGN_SPACINGS = 4.0  # this near, the planes of the nearest points give the sign if they agree
+SIDE_NEIGHBOURS = 8
 LEVEL_POINTS = 5_000  # at which the level is measured
 LEVEL_SPACINGS = 2.0  # how far from the surface it is measured
 MIN_CLOSED_LEVEL = 0.4  # of a closed scan, over the fall across its surface; ideally 0.5
@@ -58,11 +64,16 @@ class SpaceSamples:
     uniform: int
 
 
+def unknown(queries: Float) -> Float:
+    """The distance (n,) of queries (n, 3) to a scan that has no known sides: NaN."""
+    return np.full(len(queries), np.nan)
+
+
 def uniform_samples(box: Float, count: int, seed: int = 0) -> SpaceSamples:
     """`count` points uniform in `box` ((2, 3), unit), with distances of NaN."""
     low, high = np.asarray(box, np.float64)
     points = np.random.default_rng((seed, 1)).uniform(low, high, (count, 3))
-    return SpaceSamples(points.astype(np.float32), np.full(count, np.nan, np.float32), count)
+    return SpaceSamples(points.astype(np.float32), unknown(points).astype(np.float32), count)
 
 
 class Surroundings:
@@ -96,41 +107,77 @@ class Surroundings:
         assert cloud.normals is not None
         self.points, self.normals = cloud.points, cloud.normals
         self.tree = cKDTree(self.points)
-        distances, _ = self.tree.query(self.points, AREA_NEIGHBOURS + 1, workers=threads)
+        distances, near = self.tree.query(self.points, AREA_NEIGHBOURS + 1, workers=threads)
         self.spacing = distances[:, 1:5].mean(1)
-        area = np.pi * distances[:, -1] ** 2 / AREA_NEIGHBOURS
+        facing = (self.normals[near[:, 1:]] * self.normals[:, None]).sum(2) > OTHER_SHEET
+        area = np.pi * distances[:, -1] ** 2 / np.maximum(facing.sum(1), 1)
         chosen = rng.permutation(len(self.points))[:WINDING_POINTS]
-        self._dipoles = (
-            np.array(self.points[chosen]),
-            np.array(self.normals[chosen]),
-            area[chosen] * (len(area) / len(chosen)),
-        )
+        weighted = area[chosen] * (len(area) / len(chosen))
+        self._dipoles = np.array(self.points[chosen]), np.array(self.normals[chosen]), weighted
+        self._missing = area.copy()  # of each point, in the sum over the chosen ones
+        self._missing[chosen] -= weighted
         some = rng.permutation(len(self.points))[:LEVEL_POINTS]
-        thinned = max(1.0, np.sqrt(len(self.points) / len(chosen)))
+        thinned = max(1.0, np.sqrt(len(self.points) / WINDING_POINTS))
         aside = (LEVEL_SPACINGS * thinned * self.spacing[some])[:, None] * self.normals[some]
-        outside = self._winding(self.points[some] + aside)
-        inside = self._winding(self.points[some] - aside)
+        both = self._winding(np.concatenate((self.points[some] + aside, self.points[some] - aside)))
+        outside, inside = both[: len(some)], both[len(some) :]
         self.level = float(np.median(outside + inside)) / 2
         self.closed = self.level > MIN_CLOSED_LEVEL * float(np.median(inside - outside))
         self.open = not self.closed if open is None else open
 
     def _winding(self, queries: Float) -> Float:
+        """The winding number (n,), by the chosen points."""
         if self.device.type != "cpu":
             return winding_number(*self._dipoles, queries, self.device)
         return igl.fast_winding_number(*self._dipoles, np.ascontiguousarray(queries, np.float64))
 
+    def _near_winding(self, queries: Float) -> Float:
+        """The same, but next to the scan, by all of the nearest points."""
+        if not self._missing.any():
+            return self._winding(queries)
+        count = min(LOCAL_NEIGHBOURS * len(self.points) // WINDING_POINTS, len(self.points))
+        local = []
+        for part in np.array_split(queries, max(1, len(queries) * count // LOCAL_PAIRS)):
+            distance, near = self.tree.query(part, np.arange(count) + 1, workers=self.threads)
+            share = self._missing[near] * -self._height(part[:, None], near)
+            local.append((share / (4 * np.pi * np.maximum(distance, MIN_DISTANCE) ** 3)).sum(1))
+        return self._winding(queries) + np.concatenate(local)
+
     def signed_distance(self, queries: Float) -> Float:
         """(n, 3) unit → (n,) approximate signed distances, unit, negative inside."""
         distance, nearest = self.tree.query(queries, workers=self.threads)
-        height = ((queries - self.points[nearest]) * self.normals[nearest]).sum(1)
-        aside = np.sqrt(np.maximum(distance**2 - height**2, 0.0))
         spacing = self.spacing[nearest]
+        sign, height = np.empty(len(queries)), self._height(queries, nearest)
+        close = distance < SIGN_SPACINGS * spacing
+        far = np.flatnonzero(~close)
+        sign[far] = self._signs(queries[far], self._winding)
+        near = np.flatnonzero(close)
+        sign[near], height[near] = self._sides(queries[near])
+        aside = np.sqrt(np.maximum(distance**2 - height**2, 0.0))
         flat = aside < PLANE_SPACINGS * spacing
-        near = flat & (distance < SIGN_SPACINGS * spacing)
-        side, far = np.array(height), np.flatnonzero(~near)
-        side[far] = self._votes(queries[far]) if self.open else self.level - self._winding(queries[far])
-        sign = np.where(side < 0, -1.0, 1.0)
-        return sign * np.where(flat, np.abs(height), distance)
+        return sign * np.where(flat, np.minimum(np.abs(height), distance), distance)
+
+    def _height(self, queries: Float, points: Int) -> Float:
+        return ((queries - self.points[points]) * self.normals[points]).sum(-1)
+
+    def _signs(self, queries: Float, winding: Callable[[Float], Float]) -> Float:
+        """1 outside, -1 inside (n,), of an open surface by vote, else by `winding` number."""
+        if not len(queries):
+            return np.empty(0)
+        side = self._votes(queries) if self.open else self.level - winding(queries)
+        return np.where(side < 0, -1.0, 1.0)
+
+    def _sides(self, queries: Float) -> tuple[Float, Float]:
+        """Signs (n,) of queries near the scan; heights (n,) over the nearest plane seen from there."""
+        count = min(SIDE_NEIGHBOURS, len(self.points))
+        _, near = self.tree.query(queries, np.arange(count) + 1, workers=self.threads)
+        height = self._height(queries[:, None], near)
+        sign = np.where(height[:, 0] < 0, -1.0, 1.0)
+        if not self.open:
+            unsure = np.flatnonzero(((height < 0) != (height[:, :1] < 0)).any(1))
+            sign[unsure] = self._signs(queries[unsure], self._near_winding)
+        seen = ((height < 0) == (sign[:, None] < 0)).argmax(1)[:, None]  # the first; if none is, the nearest
+        return sign, np.take_along_axis(height, seen, 1)[:, 0]
 
     def _votes(self, queries: Float) -> Float:
         """Positive where most of the nearest points see `queries` on their outer side."""
@@ -141,9 +188,10 @@ class Surroundings:
 
     def sample(self, box: Float, count: int, near_share: float, seed: int = 0) -> SpaceSamples:
         """As `draw_samples`; behind an open surface only as far as it is certainly the nearest."""
-        return draw_samples(self._certain_distance, self.points, box, count, near_share, seed)
+        return draw_samples(self.certain_distance, self.points, box, count, near_share, seed)
 
-    def _certain_distance(self, queries: Float) -> Float:
+    def certain_distance(self, queries: Float) -> Float:
+        """The same, but NaN behind an open surface where it may not be the nearest."""
         distance = self.signed_distance(queries)
         if not self.open:
             return distance
