@@ -156,7 +156,7 @@ class Config(StagedConfig):
 
 STANDARD = Config()
 PRESETS: dict[str, Config] = {
-    "draft": STANDARD.with_(heads={"fewest_steps": 300, "most_steps": 2500}, mesh={"finest": 256}),
+    "draft": STANDARD.with_(heads={"most_steps": 2500}, mesh={"finest": 256}),
     "standard": STANDARD,
     "fine": STANDARD.with_(
         heads={"spacings": 3.0, "sparse_width": 192, "fewest_steps": 2000, "most_steps": 24_000},
