@@ -98,7 +98,8 @@ def with_heads(
     )
     normals = normals / (1 - min(normal, 0.5) ** 2)  # the mean of normals that deviate is that much shorter
     generator = torch.Generator().manual_seed(seed + 1)  # the solve's own samples are others
-    where, heights = _known(HeadedField(trunk), tiles.samples(CELL_SAMPLES, generator), distance_to, spacing)
+    places = tiles.samples(CELL_SAMPLES, generator)
+    where, heights = _known_distances(HeadedField(trunk), places, distance_to, spacing)
     about = DISTANCE_ERROR * (heights.abs() + spacing) + noise
     deviations = Deviations(torch.cat((torch.full_like(distance, value), about)), normal, change, TURN)
     wanted, normals = torch.cat((-move, heights)), torch.cat((normals, torch.zeros_like(where)))
@@ -113,7 +114,7 @@ def _distances(field: HeadedField, points: Tensor) -> tuple[Tensor, Tensor]:
     return value / gradient.norm(dim=1).clamp_min(1e-3), gradient
 
 
-def _known(
+def _known_distances(
     trunk: HeadedField, places: Tensor, distance_to: Callable[[Float], Float], spacing: float
 ) -> tuple[Tensor, Tensor]:
     """Those of `places` (n, 3) whose distance (m,) to the scan is known, and it.

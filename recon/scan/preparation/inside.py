@@ -30,7 +30,7 @@ from scipy.spatial import cKDTree
 from recon.geometry import Float, Int, PointCloud
 
 WINDING_POINTS = 30_000  # enough for the sign of all that is not next to the scan
-LOCAL_NEIGHBOURS = 20  # and next to it, with all that are nearer than about that many of that part
+LOCAL_NEIGHBOURS = 20  # next to it, all points count that are as near as this many of these
 LOCAL_PAIRS = 1 << 21  # of a query and a neighbour at a time
 DISTANCE_POINTS = 1_000_000
 AREA_NEIGHBOURS = 8
@@ -153,7 +153,7 @@ class Surroundings:
         sign[far] = self._signs(queries[far], self._winding)
         near = np.flatnonzero(close)
         sign[near], height[near] = self._sides(queries[near])
-        aside = np.sqrt(np.maximum(distance**2 - height**2, 0.0))
+        aside = np.sqrt(np.maximum(distance**2 - height**2, 0.0))  # 0 under another point's plane
         flat = aside < PLANE_SPACINGS * spacing
         return sign * np.where(flat, np.minimum(np.abs(height), distance), distance)
 
