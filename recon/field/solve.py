@@ -53,7 +53,7 @@ class Deviations:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class Rows:
     """What is asked at points (n, 3), the first `data` of them the scan's, the others the prior's.
 
     Pairs of a point and a tile are sorted by tile: those of tile t from `starts[t]` on. `hats` (pairs,) are
@@ -68,6 +68,23 @@ class _Rows:
     pairs: Tensor
     hats: Tensor
     starts: Tensor
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The rows of the least-squares problems of b tiles: for each of m points a value and a gradient.
+
+    Attributes:
+        features: (b, m, 4, K + 1), (h, 1) and its derivatives along the axes.
+        wanted: (b, m, 4), of the correction.
+        weights: (b, m, 4) float64, precisions.
+        hats: (b, m) float64, of the scan's points; 0 for those of the prior, and where there is none.
+    """
+
+    features: Tensor
+    wanted: Tensor
+    weights: Tensor
+    hats: Tensor
 
 
 def solve_heads(
@@ -88,39 +105,44 @@ def solve_heads(
     the prior's mean, but on neither device nor threads beyond rounding.
     """
     precisions = torch.as_tensor(deviations.value, device=points.device).double().pow(-2).expand(len(points))
-    rows = _rows(tiles, points, values, precisions, normals, seed)
+    rows = rows_of(tiles, points, values, precisions, normals, seed)
     layers = Layers.of(trunk)
     heads = points.new_zeros(len(tiles) + 1, layers.last.shape[1] + 1)
-    for first, last in _blocks(rows.starts):
-        pairs = slice(int(rows.starts[first]), int(rows.starts[last]))
-        used, place = torch.unique(rows.pairs[pairs], return_inverse=True)
-        block = _Block(rows, layers, deviations, used, place, pairs.start)
-        counts = rows.starts[first + 1 : last + 1] - rows.starts[first:last]
-        numbers = torch.argsort(counts) + first
-        each = max(1, CHUNK_PAIRS * (last - first) // max(1, pairs.stop - pairs.start))
-        chunks = numbers.split(each)
-        for some, solved in zip(chunks, in_parallel(block.solved, chunks), strict=True):
+    for block in blocks_of(rows, layers, deviations):
+        for some, solved in zip(block.chunks, in_parallel(block.solved, block.chunks), strict=True):
             heads[some] = solved
-        progress(last / len(tiles))
+        progress(block.last / len(tiles))
     return heads
 
 
-def _rows(
+def rows_of(
     tiles: Tiles, points: Tensor, values: Tensor, precisions: Tensor, normals: Tensor | None, seed: int
-) -> _Rows:
+) -> Rows:
+    """What is asked at the points, at most `MAX_CELL_POINTS` in a cell, and in the tiles' volume."""
     generator = torch.Generator().manual_seed(seed)
     kept = _thinned(tiles.cell(points), generator)
     points, values, precisions = points[kept], values[kept], precisions[kept]
     normals = None if normals is None else normals[kept]
     every = torch.cat((points, tiles.samples(VOLUME_SAMPLES, generator).to(points.dtype)))
-    tile, hats = tiles.corners(every).reshape(-1), tiles.hats(every).reshape(-1)
-    number = torch.arange(len(every), device=every.device).repeat_interleave(len(CORNERS))
-    wanted = ((hats > MIN_HAT) | (number >= len(points))) & (tile < len(tiles))
+    least = torch.full_like(every[:, 0], MIN_HAT)
+    least[len(points) :] = -1.0
+    return Rows(every, values, precisions, normals, len(points), *pairs_by_tile(tiles, every, least))
+
+
+def pairs_by_tile(tiles: Tiles, points: Tensor, least: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The tiles that `points` (n, 3) weigh more than `least` (n,) in.
+
+    Returns the points' numbers (pairs,), sorted by tile, their weights (pairs,), and where each tile's begin
+    (t + 1,).
+    """
+    tile, hats = tiles.corners(points).reshape(-1), tiles.hats(points).reshape(-1)
+    number = torch.arange(len(points), device=points.device).repeat_interleave(len(CORNERS))
+    wanted = (hats > least[number]) & (tile < len(tiles))
     tile, hats, number = tile[wanted], hats[wanted], number[wanted]
     order = torch.argsort(tile, stable=True)
     starts = torch.zeros(len(tiles) + 1, dtype=torch.long, device=tile.device)
     torch.cumsum(torch.bincount(tile, minlength=len(tiles)), 0, out=starts[1:])
-    return _Rows(every, values, precisions, normals, len(points), number[order], hats[order], starts)
+    return number[order], hats[order], starts
 
 
 def _thinned(cells: Tensor, generator: torch.Generator) -> Tensor:
@@ -133,28 +155,34 @@ def _thinned(cells: Tensor, generator: torch.Generator) -> Tensor:
     return order[rank < MAX_CELL_POINTS].sort().values
 
 
-def _blocks(starts: Tensor) -> Iterator[tuple[int, int]]:
-    """Ranges of tiles, neighbours for the most part, with about `BLOCK_PAIRS` pairs each."""
-    bounds = starts.tolist()
+def blocks_of(rows: Rows, layers: Layers, deviations: Deviations) -> Iterator[Block]:
+    """Neighbouring tiles, for the most part, with about `BLOCK_PAIRS` pairs in each block."""
+    bounds = rows.starts.tolist()
     first = 0
     for last in range(1, len(bounds)):
         if last == len(bounds) - 1 or bounds[last + 1] - bounds[first] > BLOCK_PAIRS:
-            yield first, last
+            yield Block(rows, layers, deviations, first, last)
             first = last
 
 
-class _Block:
-    """Neighbouring tiles, with the features at the points of all of them."""
+class Block:
+    """The tiles from `first` up to `last`, with the features at the points of all of them.
 
-    def __init__(
-        self, rows: _Rows, layers: Layers, deviations: Deviations, used: Tensor, place: Tensor, first: int
-    ) -> None:
-        self.rows, self.deviations, self.place, self.first = rows, deviations, place, first
+    `chunks` are their numbers, those with about as many points together.
+    """
+
+    def __init__(self, rows: Rows, layers: Layers, deviations: Deviations, first: int, last: int) -> None:
+        self.rows, self.deviations, self.first, self.last = rows, deviations, first, last
+        pairs = slice(int(rows.starts[first]), int(rows.starts[last]))
+        counts = rows.starts[first + 1 : last + 1] - rows.starts[first:last]
+        each = max(1, CHUNK_PAIRS * (last - first) // max(1, pairs.stop - pairs.start))
+        self.chunks = (torch.argsort(counts) + first).split(each)
+        used, self.place = torch.unique(rows.pairs[pairs], return_inverse=True)
         points = rows.points[used]
         parts = over_rows(lambda part: features(points[part], layers), points, 4)
         self.features = torch.cat(parts)  # (points, 4, K + 1)
-        last = torch.cat((layers.last[0], layers.last_bias))
-        self.wanted = -(self.features @ last)
+        own = torch.cat((layers.last[0], layers.last_bias))
+        self.wanted = -(self.features @ own)
         self.data = used < rows.data
         self.precisions = points.new_zeros(len(used), dtype=torch.float64)
         self.precisions[self.data] = rows.precisions[used[self.data]]
@@ -168,22 +196,31 @@ class _Block:
 
     def solved(self, tiles: Tensor) -> Tensor:
         """The heads (b, K + 1) of `tiles` (b,)."""
+        return positive_definite_solution(*self.equations(tiles))[..., 0].to(self.features.dtype)
+
+    def equations(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        """The matrices (b, K + 1, K + 1) and right sides (b, K + 1, 1) float64 of `tiles` (b,)."""
+        asked = self.asked(tiles)
+        roots = asked.weights.sqrt()
+        rows = (asked.features * roots[..., None].to(self.features.dtype)).flatten(1, 2).double()
+        right = (asked.wanted * roots).flatten(1)[..., None]
+        return rows.mT @ rows, rows.mT @ right
+
+    def asked(self, tiles: Tensor) -> Asked:
+        """What is asked of the heads of `tiles` (b,)."""
         starts, sigma = self.rows.starts, self.deviations
         counts = starts[tiles + 1] - starts[tiles]
         slot = torch.arange(int(counts.max()), device=tiles.device)
         there = slot < counts[:, None]
         pairs = torch.where(there, starts[tiles][:, None] + slot, starts[tiles][:, None])
-        points, hats = self.place[pairs - self.first], self.rows.hats[pairs].double()
+        points, hats = self.place[pairs - starts[self.first]], self.rows.hats[pairs].double()
         data = self.data[points]
         share = (there / (there & ~data).sum(1, keepdim=True).clamp_min(1)).double()  # of the prior's mean
         hats = hats * there
         value = torch.where(data, hats * self.precisions[points], share / sigma.change**2)
         slope = torch.where(data, hats * self.with_normal[points] / sigma.normal**2, share / sigma.turn**2)
-        roots = torch.stack((value, slope, slope, slope), -1).sqrt_()
-        rows = (self.features[points] * roots[..., None].to(self.features.dtype)).flatten(1, 2).double()
-        right = (self.wanted[points] * roots).flatten(1)[..., None]
-        matrix, right = rows.mT @ rows, rows.mT @ right
-        return _positive_definite_solution(matrix, right).to(self.features.dtype)
+        weights = torch.stack((value, slope, slope, slope), -1)
+        return Asked(self.features[points], self.wanted[points], weights, torch.where(data, hats, 0))
 
 
 def features(x: Tensor, layers: Layers) -> Tensor:
@@ -200,8 +237,8 @@ def features(x: Tensor, layers: Layers) -> Tensor:
     return found
 
 
-def _positive_definite_solution(matrix: Tensor, right: Tensor) -> Tensor:
-    """The x (b, k) of `matrix` (b, k, k) x = `right` (b, k, 1), damped as little as rounding allows."""
+def positive_definite_solution(matrix: Tensor, right: Tensor) -> Tensor:
+    """The x (b, k, m) of `matrix` (b, k, k) x = `right` (b, k, m), damped as little as rounding allows."""
     mean = matrix.diagonal(dim1=1, dim2=2).mean(1)
     found = torch.zeros_like(right)
     left = torch.arange(len(matrix), device=matrix.device)
@@ -214,4 +251,4 @@ def _positive_definite_solution(matrix: Tensor, right: Tensor) -> Tensor:
         left = left[~fine]
         if not len(left):
             break
-    return found[..., 0]
+    return found
