@@ -26,12 +26,13 @@ from recon.field.kernels.fused import Layers
 from recon.field.kernels.parallel_rows import in_parallel, over_rows
 from recon.field.kernels.sines import sine_cosine_
 from recon.field.siren import Siren
-from recon.field.tiles import CORNERS, Tiles
+from recon.field.tiles import Tiles
 
 VOLUME_SAMPLES = 2  # for the prior's mean, in each cell: 16 in a tile
 MAX_CELL_POINTS = 1000  # more points of a cell are left out
 MIN_HAT = 1e-4  # a point of less weight is left out of a tile
 BLOCK_PAIRS, CHUNK_PAIRS = 1 << 18, 1 << 13  # of a point and a tile: with their features, solved at once
+PAIRED_POINTS = 1 << 18  # at once
 RELATIVE_DAMPING = (1e-11, 1e-8, 1e-5)  # of the mean diagonal: the first that a factorisation succeeds with
 
 
@@ -135,10 +136,12 @@ def pairs_by_tile(tiles: Tiles, points: Tensor, least: Tensor) -> tuple[Tensor, 
     Returns the points' numbers (pairs,), sorted by tile, their weights (pairs,), and where each tile's begin
     (t + 1,).
     """
-    tile, hats = tiles.corners(points).reshape(-1), tiles.hats(points).reshape(-1)
-    number = torch.arange(len(points), device=points.device).repeat_interleave(len(CORNERS))
-    wanted = (hats > least[number]) & (tile < len(tiles))
-    tile, hats, number = tile[wanted], hats[wanted], number[wanted]
+    parts = []
+    for rows in torch.arange(len(points), device=points.device).split(PAIRED_POINTS):
+        tile, hats = tiles.corners(points[rows]), tiles.hats(points[rows])
+        wanted = (hats > least[rows, None]) & (tile < len(tiles))
+        parts.append((tile[wanted], hats[wanted], rows[:, None].expand_as(tile)[wanted]))
+    tile, hats, number = (torch.cat(part) for part in zip(*parts, strict=True))
     order = torch.argsort(tile, stable=True)
     starts = torch.zeros(len(tiles) + 1, dtype=torch.long, device=tile.device)
     torch.cumsum(torch.bincount(tile, minlength=len(tiles)), 0, out=starts[1:])
