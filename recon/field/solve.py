@@ -1,6 +1,6 @@
 """The heads of a field by linear least squares: one solve, in closed form, independent in each tile.
 
-At points p with values v and normals n the head of tile t minimises
+At points p with values v and, of a signed distance, normals n the head of tile t minimises
 
       Σ_p b_t(p) [ (Φ_t(p) - v)² / σ_value² + ‖∇Φ_t(p) - n‖² / σ_normal² ]
     + E[ r_t² / σ_change² + ‖∇r_t‖² / σ_turn² ]
@@ -16,17 +16,17 @@ The features of a tile are nearly dependent, so normal equations are summed and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from recon.field.kernels.fused import Layers
+from recon.field.jet import GRADIENT, VALUE, Order
+from recon.field.kernels.jets import hidden_rows
 from recon.field.kernels.parallel_rows import in_parallel, over_rows
-from recon.field.kernels.sines import sine_cosine_
 from recon.field.siren import Siren
-from recon.field.tiles import CORNERS, Tiles
+from recon.field.tiles import Tiles
 
 VOLUME_SAMPLES = 2  # for the prior's mean, in each cell: 16 in a tile
 MAX_CELL_POINTS = 1000  # more points of a cell are left out
@@ -43,30 +43,29 @@ class Deviations:
         value: of the values asked for, one for all or (n,).
         normal: of a component of a normal.
         change: of the trunk's value.
-        turn: of its gradient, by length.
+        turn: of its gradient, by length, or of each of its m components.
     """
 
     value: float | Tensor
     normal: float
     change: float
-    turn: float
+    turn: float | Sequence[float]
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """What is asked at points (n, 3), the first `data` of them the scan's, the others the prior's.
+    """What is asked at points (n, m): c equations each, for the value and perhaps the gradient.
 
-    Pairs of a point and a tile are sorted by tile: those of tile t from `starts[t]` on. `hats` (pairs,) are
-    the points' weights in it, `precisions` (n,) one over the variances of the values.
+    Pairs of a point and a tile are sorted by tile: those of tile t from `starts[t]` on. Its equations have
+    the pair's share (pairs,) of the point's precisions (n, c) as their weights.
     """
 
     points: Tensor
-    values: Tensor
+    order: Order
+    wanted: Tensor | None  # (n, c, k) of Φ; None: no change of the trunk
     precisions: Tensor
-    normals: Tensor | None
-    data: int
     pairs: Tensor
-    hats: Tensor
+    shares: Tensor
     starts: Tensor
 
 
@@ -79,48 +78,79 @@ def solve_heads(
     deviations: Deviations,
     seed: int = 0,
     progress: Callable[[float], None] = lambda share: None,
+    volume_samples: int = VOLUME_SAMPLES,
 ) -> Tensor:
-    """The heads (t + 1, K + 1) of `tiles` for `values` (n,) and `normals` (n, 3) at `points` (n, 3).
+    """The heads (t + 1, k, K + 1) of `tiles` for `values` (n, k) at `points` (n, m).
 
-    A normal of zero length stands for none.
+    `normals` (n, m) are for one output; one of zero length stands for none. `volume_samples` of the prior's
+    mean are drawn in each cell.
 
     Memory is bounded, whatever the number of tiles; the result depends on `seed`, which draws the places of
     the prior's mean, but on neither device nor threads beyond rounding.
     """
-    precisions = torch.as_tensor(deviations.value, device=points.device).double().pow(-2).expand(len(points))
-    rows = _rows(tiles, points, values, precisions, normals, seed)
-    layers = Layers.of(trunk)
-    heads = points.new_zeros(len(tiles) + 1, layers.last.shape[1] + 1)
-    for first, last in _blocks(rows.starts):
-        pairs = slice(int(rows.starts[first]), int(rows.starts[last]))
-        used, place = torch.unique(rows.pairs[pairs], return_inverse=True)
-        block = _Block(rows, layers, deviations, used, place, pairs.start)
-        counts = rows.starts[first + 1 : last + 1] - rows.starts[first:last]
+    generator = torch.Generator().manual_seed(seed)
+    data = _data_rows(tiles, points, values, normals, deviations, generator)
+    asked = data, _prior_rows(tiles, tiles.samples(volume_samples, generator).to(points.dtype), deviations)
+    flat = trunk.flat.detach() * trunk.factors
+    weights, _ = trunk.split(flat)
+    heads = points.new_zeros(len(tiles) + 1, *weights[-1].shape)
+    heads = torch.cat((heads, heads[..., :1]), -1)
+    starts = asked[0].starts + asked[1].starts
+    for first, last in _blocks(starts):
+        block = _Block(*(_Part(rows, trunk, flat, first, last) for rows in asked))
+        counts = starts[first + 1 : last + 1] - starts[first:last]
         numbers = torch.argsort(counts) + first
-        each = max(1, CHUNK_PAIRS * (last - first) // max(1, pairs.stop - pairs.start))
-        chunks = numbers.split(each)
+        chunks = numbers.split(max(1, CHUNK_PAIRS * (last - first) // max(1, int(counts.sum()))))
         for some, solved in zip(chunks, in_parallel(block.solved, chunks), strict=True):
             heads[some] = solved
         progress(last / len(tiles))
     return heads
 
 
-def _rows(
-    tiles: Tiles, points: Tensor, values: Tensor, precisions: Tensor, normals: Tensor | None, seed: int
+def _data_rows(
+    tiles: Tiles,
+    points: Tensor,
+    values: Tensor,
+    normals: Tensor | None,
+    deviations: Deviations,
+    generator: torch.Generator,
 ) -> _Rows:
-    generator = torch.Generator().manual_seed(seed)
+    precisions = torch.as_tensor(deviations.value, device=points.device).double().pow(-2).expand(len(points))
     kept = _thinned(tiles.cell(points), generator)
-    points, values, precisions = points[kept], values[kept], precisions[kept]
-    normals = None if normals is None else normals[kept]
-    every = torch.cat((points, tiles.samples(VOLUME_SAMPLES, generator).to(points.dtype)))
-    tile, hats = tiles.corners(every).reshape(-1), tiles.hats(every).reshape(-1)
-    number = torch.arange(len(every), device=every.device).repeat_interleave(len(CORNERS))
-    wanted = ((hats > MIN_HAT) | (number >= len(points))) & (tile < len(tiles))
-    tile, hats, number = tile[wanted], hats[wanted], number[wanted]
+    points, wanted, precisions = points[kept], values[kept, None], precisions[kept, None]
+    if normals is not None:
+        normals = normals[kept]
+        known = (normals != 0).any(1, keepdim=True) / deviations.normal**2
+        wanted = torch.cat((wanted, normals[..., None]), 1)
+        precisions = torch.cat((precisions, known.double().expand(-1, normals.shape[1])), 1)
+    number, tile, hats = _pairs(tiles, points, MIN_HAT)
+    order = VALUE if normals is None else GRADIENT
+    return _Rows(points, order, wanted, precisions, number, hats.double(), _starts(tile, tiles))
+
+
+def _prior_rows(tiles: Tiles, places: Tensor, deviations: Deviations) -> _Rows:
+    turn = places.new_tensor(deviations.turn, dtype=torch.float64).expand(places.shape[1])
+    precisions = torch.cat((turn.new_tensor([deviations.change]), turn)).pow(-2).expand(len(places), -1)
+    number, tile, _ = _pairs(tiles, places, 0.0)
+    starts = _starts(tile, tiles)
+    shares = 1 / starts.diff().double()[tile]  # of a mean
+    return _Rows(places, GRADIENT, None, precisions, number, shares, starts)
+
+
+def _pairs(tiles: Tiles, points: Tensor, least: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Numbers of points, the tiles they are in with a hat of at least `least`, and the hats, by tile."""
+    tile, hats = tiles.corners(points), tiles.hats(points)[0]
+    wanted = (hats >= least) & (tile < len(tiles))
+    number, _ = wanted.nonzero(as_tuple=True)
+    tile, hats = tile[wanted], hats[wanted]
     order = torch.argsort(tile, stable=True)
-    starts = torch.zeros(len(tiles) + 1, dtype=torch.long, device=tile.device)
-    torch.cumsum(torch.bincount(tile, minlength=len(tiles)), 0, out=starts[1:])
-    return _Rows(every, values, precisions, normals, len(points), number[order], hats[order], starts)
+    return number[order], tile[order], hats[order]
+
+
+def _starts(tile: Tensor, tiles: Tiles) -> Tensor:
+    """Where each tile's pairs start, and the end of the last (t + 1,)."""
+    counts = torch.bincount(tile, minlength=len(tiles))
+    return torch.cat((counts.new_zeros(1), counts.cumsum(0)))
 
 
 def _thinned(cells: Tensor, generator: torch.Generator) -> Tensor:
@@ -143,65 +173,61 @@ def _blocks(starts: Tensor) -> Iterator[tuple[int, int]]:
             first = last
 
 
-class _Block:
-    """Neighbouring tiles, with the features at the points of all of them."""
+class _Part:
+    """The equations `rows` of neighbouring tiles, with the features at the points of all of them."""
 
-    def __init__(
-        self, rows: _Rows, layers: Layers, deviations: Deviations, used: Tensor, place: Tensor, first: int
-    ) -> None:
-        self.rows, self.deviations, self.place, self.first = rows, deviations, place, first
-        points = rows.points[used]
-        parts = over_rows(lambda part: features(points[part], layers), points, 4)
-        self.features = torch.cat(parts)  # (points, 4, K + 1)
-        last = torch.cat((layers.last[0], layers.last_bias))
-        self.wanted = -(self.features @ last)
-        self.data = used < rows.data
-        self.precisions = points.new_zeros(len(used), dtype=torch.float64)
-        self.precisions[self.data] = rows.precisions[used[self.data]]
-        self.with_normal = torch.zeros_like(self.data)
-        self.wanted[self.data, 0] += rows.values[used[self.data]]
-        if rows.normals is not None:
-            normals = rows.normals[used[self.data]]
-            self.wanted[self.data, 1:] += normals
-            self.with_normal[self.data] = (normals != 0).any(1)
-        self.wanted *= self.data[:, None]  # the prior's mean is for no change at all
+    def __init__(self, rows: _Rows, trunk: Siren, flat: Tensor, first: int, last: int) -> None:
+        self.rows, self.first = rows, int(rows.starts[first])
+        used, self.place = torch.unique(rows.pairs[self.first : int(rows.starts[last])], return_inverse=True)
+        self.features = features(rows.points[used], trunk, flat, rows.order)
+        self.precisions = rows.precisions[used]
+        weights, biases = trunk.split(flat)
+        linear = torch.cat((weights[-1], biases[-1][:, None]), 1)
+        found = self.features @ linear.t()
+        self.missing = torch.zeros_like(found) if rows.wanted is None else rows.wanted[used] - found
+
+    def equations(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        """The normal equations of `tiles` (b,): (b, K + 1, K + 1) and (b, K + 1, k)."""
+        starts = self.rows.starts[tiles][:, None]
+        counts = self.rows.starts[tiles + 1][:, None] - starts
+        slot = torch.arange(int(counts.max()), device=tiles.device)
+        there = slot < counts
+        pairs = torch.where(there, starts + slot, self.first)
+        points = self.place[pairs - self.first]
+        weights = (self.rows.shares[pairs] * there)[..., None] * self.precisions[points]
+        roots = weights.sqrt_()[..., None]
+        rows = (self.features[points] * roots.to(self.features.dtype)).flatten(1, 2).double()
+        right = (self.missing[points] * roots).flatten(1, 2)
+        return rows.mT @ rows, rows.mT @ right
+
+
+class _Block:
+    """Neighbouring tiles: what data and prior ask of them."""
+
+    def __init__(self, data: _Part, prior: _Part) -> None:
+        self.data, self.prior = data, prior
 
     def solved(self, tiles: Tensor) -> Tensor:
-        """The heads (b, K + 1) of `tiles` (b,)."""
-        starts, sigma = self.rows.starts, self.deviations
-        counts = starts[tiles + 1] - starts[tiles]
-        slot = torch.arange(int(counts.max()), device=tiles.device)
-        there = slot < counts[:, None]
-        pairs = torch.where(there, starts[tiles][:, None] + slot, starts[tiles][:, None])
-        points, hats = self.place[pairs - self.first], self.rows.hats[pairs].double()
-        data = self.data[points]
-        share = (there / (there & ~data).sum(1, keepdim=True).clamp_min(1)).double()  # of the prior's mean
-        hats = hats * there
-        value = torch.where(data, hats * self.precisions[points], share / sigma.change**2)
-        slope = torch.where(data, hats * self.with_normal[points] / sigma.normal**2, share / sigma.turn**2)
-        roots = torch.stack((value, slope, slope, slope), -1).sqrt_()
-        rows = (self.features[points] * roots[..., None].to(self.features.dtype)).flatten(1, 2).double()
-        right = (self.wanted[points] * roots).flatten(1)[..., None]
-        matrix, right = rows.mT @ rows, rows.mT @ right
-        return _positive_definite_solution(matrix, right).to(self.features.dtype)
+        """The heads (b, k, K + 1) of `tiles` (b,)."""
+        (matrix, right), (prior, mean) = self.data.equations(tiles), self.prior.equations(tiles)
+        heads = _positive_definite_solution(matrix.add_(prior), right.add_(mean))
+        return heads.mT.to(self.data.features.dtype)
 
 
-def features(x: Tensor, layers: Layers) -> Tensor:
-    """(h, 1) and its derivatives along the axes, at x (n, 3): (n, 4, K + 1)."""
-    h, along = x, None
-    for scaled, shift in zip(layers.scaled, layers.shifts, strict=True):
-        sine, cosine = sine_cosine_(torch.addmm(shift, h, scaled.t()))
-        through = scaled.t()[:, None] if along is None else torch.matmul(along, scaled.t())
-        along = cosine * through
-        h = sine
-    assert along is not None
-    found = x.new_zeros(len(x), 4, h.shape[1] + 1)
-    found[:, 0, :-1], found[:, 0, -1], found[:, 1:, :-1] = h, 1, along.transpose(0, 1)
-    return found
+def features(x: Tensor, trunk: Siren, flat: Tensor, order: Order) -> Tensor:
+    """(h, 1) and its derivatives in `order`, at x (n, m): (n, c, K + 1); `flat` is the trunk's, scaled."""
+
+    def rows(part: slice) -> Tensor:
+        h, _ = hidden_rows(x[part], trunk, flat, order)
+        found = h.new_zeros(h.shape[1], len(h), h.shape[2] + 1)
+        found[..., :-1], found[:, 0, -1] = h.transpose(0, 1), 1
+        return found
+
+    return torch.cat(over_rows(rows, x, order.blocks(x.shape[1])))
 
 
 def _positive_definite_solution(matrix: Tensor, right: Tensor) -> Tensor:
-    """The x (b, k) of `matrix` (b, k, k) x = `right` (b, k, 1), damped as little as rounding allows."""
+    """The x (b, k) of `matrix` (b, k, k) x = `right` (b, k, r), damped as little as rounding allows."""
     mean = matrix.diagonal(dim1=1, dim2=2).mean(1)
     found = torch.zeros_like(right)
     left = torch.arange(len(matrix), device=matrix.device)
@@ -214,4 +240,4 @@ def _positive_definite_solution(matrix: Tensor, right: Tensor) -> Tensor:
         left = left[~fine]
         if not len(left):
             break
-    return found[..., 0]
+    return found

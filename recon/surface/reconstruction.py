@@ -23,6 +23,7 @@ from recon.base.runs import (
 )
 from recon.errors import ScanError, UsageError
 from recon.field.heads import HeadedField
+from recon.field.heads_file import read_heads, save_heads
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
 from recon.geometry import Float, Frame, Mesh, PointCloud
@@ -33,7 +34,6 @@ from recon.meshing.settings import trim_distance
 from recon.meshing.simplification import simplify
 from recon.meshing.slivers import MIN_TRIANGLE_HEIGHT, without_slivers
 from recon.meshing.trimming import trimmed
-from recon.surface.heads import read_heads, save_heads
 from recon.surface.settings import Config
 from recon.training.checkpoint import load_snapshot, save_history, save_snapshot
 from recon.training.trainer import Snapshot
