@@ -1,14 +1,15 @@
-"""A signed distance of one trunk and many heads: a SIREN whose last layer differs from tile to tile.
+"""A field of one trunk and many heads: a SIREN whose last layer differs from tile to tile.
 
 With the trunk's last hidden layer h(x) and its own linear layer, Φ₀(x) = g·(h(x), 1), a head d_t for each
-tile t, and the tile's hat b_t(x) (`recon.field.tiles`),
+tile t (a row of it for each output), and the tile's hat b_t(x) (`recon.field.tiles`),
 
     Φ(x)  = Φ₀(x) + Σ_t b_t(x) r_t(x)                  r_t(x) = d_t·(h(x), 1)
     ∇Φ(x) = ∇Φ₀(x) + Σ_t (b_t ∇r_t + r_t ∇b_t)
 
-At most eight tiles meet in a point, those at the corners of its cell. Points of one cell share their heads,
-so a query is sorted by cell, and the heads cost two small products beside those of the trunk. A point's
-gradient is one reverse sweep whose last layer is its own: g + Σ_t b_t d_t. Without tiles Φ is the trunk.
+At most 2^m tiles meet in a point, those at the corners of its cell. Points of one cell share their heads, so
+a query is sorted by cell, and the heads cost two small products beside those of the trunk. The gradient of a
+signed distance is one reverse sweep whose last layer is each point's own: g + Σ_t b_t d_t; other derivatives
+are propagated forward (`recon.field.kernels.jets`). Without tiles Φ is the trunk.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from recon.field.derivatives import value_and_gradient
+from recon.field.derivatives import jet, value_and_gradient
+from recon.field.jet import GRADIENT, VALUE, Jet, Order, product
 from recon.field.kernels.fused import Layers
+from recon.field.kernels.jets import hidden_rows, linear
 from recon.field.kernels.parallel_rows import over_rows
-from recon.field.kernels.sines import sine_, sine_cosine_
+from recon.field.kernels.sines import sine_cosine_
 from recon.field.siren import Siren
 from recon.field.tiles import Tiles
 
@@ -30,12 +33,14 @@ MAX_GROUP = 32  # points of one cell that share a product
 
 
 class HeadedField:
-    """A trunk (scalar, sine layers) with heads, on coordinates of the unit frame; without gradients.
+    """A trunk with heads, m coordinates of the unit frame and k outputs; without gradients in parameters.
+
+    `values`, `value_and_gradient` and `plain` are for a signed distance: k = 1, sine layers.
 
     Attributes:
         trunk: Φ₀.
         tiles: the tiles, or None for the trunk alone.
-        heads: (t + 1, K + 1) of the trunk's dtype: d_t of each tile, weights and bias; the last row is zero.
+        heads: (t + 1, k, K + 1) of the trunk's dtype: d_t of each tile, weights and bias; the last one is 0.
     """
 
     def __init__(self, trunk: Siren, tiles: Tiles | None = None, heads: Tensor | None = None) -> None:
@@ -54,12 +59,19 @@ class HeadedField:
         return HeadedField(trunk, Tiles(self.tiles.edge, self.tiles.nodes.to(device)), self.heads.to(device))
 
     @torch.no_grad()
+    def jet(self, x: Tensor, order: Order) -> Jet:
+        """Φ and the derivatives in `order` at x (n, m)."""
+        if self.tiles is None or not len(x):
+            return jet(self.trunk, x, order)
+        flat = self.trunk.flat * self.trunk.factors
+        (stack,) = self._by_cell(
+            lambda points: self._jet_rows(points, order, flat), x, order.blocks(x.shape[1])
+        )
+        return Jet.of(stack.transpose(0, 1), order, x.shape[1])
+
     def values(self, x: Tensor) -> Tensor:
         """Φ (n,) at x (n, 3)."""
-        if self.tiles is None or not len(x):
-            return self.trunk.values(x)[:, 0]
-        layers = Layers.of(self.trunk)
-        return self._by_cell(lambda points: self._value_rows(points, layers), x)[0]
+        return self.jet(x, VALUE).value[:, 0]
 
     @torch.no_grad()
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,22 +83,24 @@ class HeadedField:
         return value, gradient
 
     def plain(self, x: Tensor) -> Tensor:
-        """The values (n,) term by term, followed by autograd: the reference for the fast versions."""
-        weights, biases = self.trunk.scaled()
-        h = x
-        for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-            h = torch.sin(torch.addmm(bias, h, weight.t()))
-        value = torch.addmm(biases[-1], h, weights[-1].t())[:, 0]
+        """The values (n, k) term by term, followed by autograd: the reference for the fast versions."""
+        value = self.trunk(x)
         if self.tiles is None or self.heads is None:
             return value
         heads = self.heads[self.tiles.corners(x)]
-        corrections = (heads[..., :-1] * h[:, None]).sum(2) + heads[..., -1]
-        return value + (self.tiles.hats(x) * corrections).sum(1)
+        h = self.trunk.hidden(x)[:, None, None]
+        corrections = (heads[..., :-1] * h).sum(3) + heads[..., -1]
+        return value + (self.tiles.hats(x)[0, ..., None] * corrections).sum(1)
 
-    def _by_cell(self, work: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor) -> list[Tensor]:
-        """The results of `work`, which takes points (groups, size, 3) of one cell a group, at x (n, 3)."""
+    def _by_cell(
+        self, work: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor, depth: int = 1
+    ) -> list[Tensor]:
+        """The results of `work`, which takes points (groups, size, m) of one cell a group, at x (n, m).
+
+        A point counts as `depth` rows.
+        """
         slots = _groups(self._tiles.cell(x))
-        rows = over_rows(lambda part: work(x[slots[part]]), slots, slots.shape[1])
+        rows = over_rows(lambda part: work(x[slots[part]]), slots, slots.shape[1] * depth)
         found = []
         for parts in zip(*rows, strict=True):
             whole = torch.cat(parts).flatten(0, 1)
@@ -95,14 +109,19 @@ class HeadedField:
             found.append(result)
         return found
 
-    def _value_rows(self, points: Tensor, layers: Layers) -> tuple[Tensor, ...]:
-        h = points.flatten(0, 1)
-        for scaled, shift in zip(layers.scaled, layers.shifts, strict=True):
-            h = sine_(torch.addmm(shift, h, scaled.t()))
-        value = torch.addmm(layers.last_bias, h, layers.last.t()).view(points.shape[:2])
-        corrections = self._corrections(h.view(*points.shape[:2], -1), self._heads_of(points))
-        hats = self._tiles.hats(points)
-        return (value.add_((hats * corrections).sum(2)),)
+    def _jet_rows(self, points: Tensor, order: Order, flat: Tensor) -> tuple[Tensor, ...]:
+        """The stack (groups, size, blocks, k); `flat` is the trunk's, times its factors."""
+        groups, size, axes = points.shape
+        weights, biases = self.trunk.split(flat)
+        h, _ = hidden_rows(points.flatten(0, 1), self.trunk, flat, order)
+        value = linear(h, weights[-1], biases[-1]).unflatten(1, (groups, size))
+        heads = self._heads_of(points)
+        h = h.unflatten(1, (groups, size)).transpose(0, 1)
+        r = torch.bmm(h.flatten(1, 2), heads[..., :-1].flatten(1, 2).mT)
+        r = r.view(*h.shape[:3], *heads.shape[1:3]).transpose(0, 1)  # (blocks, groups, size, corners, k)
+        r[0] += heads[:, None, ..., -1]
+        value += product(self._tiles.hats(points, order)[..., None], r, order, axes).sum(3)
+        return (value.permute(1, 2, 0, 3),)
 
     def _gradient_rows(self, points: Tensor, layers: Layers) -> tuple[Tensor, ...]:
         h, cosines = points.flatten(0, 1), []
@@ -110,15 +129,16 @@ class HeadedField:
             h, cosine = sine_cosine_(torch.addmm(shift, h, scaled.t()))
             cosines.append(cosine)
         value = torch.addmm(layers.last_bias, h, layers.last.t()).view(points.shape[:2])
-        heads = self._heads_of(points)
-        corrections = self._corrections(h.view(*points.shape[:2], -1), heads)
-        hats, slopes = self._tiles.hats_and_gradients(points)
-        value += (hats * corrections).sum(2)
-        a = torch.bmm(hats, heads[..., :-1]).flatten(0, 1).add_(layers.last)
+        heads = self._heads_of(points)[:, :, 0]
+        h = h.view(*points.shape[:2], -1)
+        corrections = torch.baddbmm(heads[:, None, :, -1], h, heads[..., :-1].mT)  # r_t (groups, size, 8)
+        hats = self._tiles.hats(points, GRADIENT)
+        value += (hats[0] * corrections).sum(2)
+        a = torch.bmm(hats[0], heads[..., :-1]).flatten(0, 1).add_(layers.last)
         for scaled, cosine in zip(reversed(layers.scaled), reversed(cosines), strict=True):
             a = torch.mm(a.mul_(cosine), scaled)
-        gradient = a.view(points.shape).add_((corrections[..., None] * slopes).sum(2))
-        return value, gradient
+        turned = (hats[1:] * corrections).sum(3)  # Σ_t r_t ∇b_t (3, groups, size)
+        return value, a.view(points.shape).add_(turned.permute(1, 2, 0))
 
     @property
     def _tiles(self) -> Tiles:
@@ -126,14 +146,9 @@ class HeadedField:
         return self.tiles
 
     def _heads_of(self, points: Tensor) -> Tensor:
-        """(groups, 8, K + 1), of the cell of each group."""
+        """(groups, 2^m, k, K + 1), of the cell of each group."""
         assert self.heads is not None
         return self.heads[self._tiles.corners(points[:, 0])]
-
-    @staticmethod
-    def _corrections(h: Tensor, heads: Tensor) -> Tensor:
-        """r_t (groups, size, 8) of h (groups, size, K)."""
-        return torch.baddbmm(heads[:, None, :, -1], h, heads[..., :-1].mT)
 
 
 def _groups(cells: Tensor) -> Tensor:

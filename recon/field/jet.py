@@ -53,3 +53,13 @@ class Jet:
         """The jet stacked in one tensor (blocks, n, k)."""
         first = 1 + (axes if order.first else 0)
         return cls(stack[0], stack[1:first], stack[first:])
+
+
+def product(a: Tensor, b: Tensor, order: Order, axes: int) -> Tensor:
+    """The stack of the product of two functions, of their stacks (blocks, …), which broadcast."""
+    found = a[:1] * b
+    found[1:] += a[1:] * b[:1]
+    for place, pairs in enumerate(order.second, 1 + axes):
+        for i, j in pairs:
+            found[place] += a[1 + i] * b[1 + j] + a[1 + j] * b[1 + i]
+    return found

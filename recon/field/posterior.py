@@ -18,11 +18,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from recon.field.kernels.fused import Layers
+from recon.field.jet import VALUE
 from recon.field.kernels.parallel_rows import in_parallel
 from recon.field.siren import Siren
 from recon.field.solve import (
-    Asked,
     Block,
     Deviations,
     blocks_of,
@@ -52,19 +51,18 @@ def posterior_deviations(
     The other arguments are those of `recon.field.solve.solve_heads`. Both results are (m,) float64; the sum
     is 1 near the data and 0 where no tile is, as is the deviation: nothing is known there.
     """
-    precisions = torch.as_tensor(deviations.value, device=points.device).double().pow(-2).expand(len(points))
-    rows = rows_of(tiles, points, values, precisions, normals, seed)
-    numbers, hats, starts = pairs_by_tile(tiles, places, torch.zeros_like(places[:, 0]))
-    layers = Layers.of(trunk)
+    asked = rows_of(tiles, points, values, normals, deviations, seed)
+    numbers, hats, starts = pairs_by_tile(tiles, places, 0.0)
+    flat = trunk.flat.detach() * trunk.factors
     found = torch.zeros(len(places), 2, dtype=torch.float64, device=places.device)
-    for block in blocks_of(rows, layers, deviations):
+    for block in blocks_of(*asked, trunk):
 
         def in_tiles(some: Tensor, block: Block = block) -> list[tuple[Tensor, Tensor]]:
             parts = []
             for tile, covariance in zip(some.tolist(), head_covariances(block, some), strict=True):
                 there = slice(int(starts[tile]), int(starts[tile + 1]))
                 number, weight = numbers[there], hats[there].double()
-                h = features(places[number], layers)[:, 0].double()
+                h = features(places[number], trunk, flat, VALUE)[:, 0].double()
                 deviation = ((h @ covariance) * h).sum(1).clamp_min(0).sqrt()
                 parts.append((number, torch.stack((weight * deviation, weight), 1)))
             return parts
@@ -77,34 +75,31 @@ def posterior_deviations(
 
 
 def head_covariances(block: Block, tiles: Tensor) -> Tensor:
-    """The covariances (b, K + 1, K + 1) float64 of the heads of `tiles` (b,)."""
-    asked = block.asked(tiles)
-    rows, flat = asked.features.double(), asked.features.double().flatten(1, 2)
-
-    def moments(weights: Tensor) -> Tensor:
-        return (rows * weights[..., None]).flatten(1, 2).mT @ flat
-
-    matrix = moments(asked.weights)
-    right = flat.mT @ (asked.weights * asked.wanted).flatten(1)[..., None]
+    """The covariances (b, K + 1, K + 1) float64 of the heads of `tiles` (b,), of one output."""
+    (matrix, right), (prior, mean) = block.data.equations(tiles), block.prior.equations(tiles)
     unit = torch.eye(matrix.shape[1], dtype=matrix.dtype, device=matrix.device).expand_as(matrix)
-    solved = positive_definite_solution(matrix, torch.cat((right, unit), 2))
+    solved = positive_definite_solution(matrix + prior, torch.cat((right + mean, unit), 2))
     head, inverse = solved[..., :1], solved[..., 1:]
-    is_data = asked.hats > 0
-    weights = asked.weights * torch.where(is_data, asked.hats, 1.0)[..., None]
-    excess = value_variance_ratio(asked, head, inverse)[:, None]
-    weights[..., 0] *= torch.where(is_data, excess, 1.0)
-    return inverse @ moments(weights) @ inverse
+    points, hats = block.data.of(tiles)
+    rows, precisions = block.data.features[points].double(), block.data.precisions[points]
+    residual = block.data.missing[points][:, :, 0, 0] - (rows[:, :, 0] @ head)[..., 0]
+    weights = hats.square()[..., None] * precisions
+    ratio = value_variance_ratio(rows[:, :, 0], hats, precisions[..., 0], residual, inverse)
+    weights[..., 0] *= ratio[:, None]
+    spread = (rows * weights[..., None]).flatten(1, 2).mT @ rows.flatten(1, 2)
+    return inverse @ (spread + prior) @ inverse
 
 
-def value_variance_ratio(asked: Asked, head: Tensor, inverse: Tensor) -> Tensor:
+def value_variance_ratio(
+    values: Tensor, hats: Tensor, precisions: Tensor, residual: Tensor, inverse: Tensor
+) -> Tensor:
     """The variance of the values (b,) that the data show, over that which was told.
 
-    `head` (b, K + 1, 1) is what was solved for, `inverse` (b, K + 1, K + 1) that of its matrix.
+    Of p points in each of b tiles: features (b, p, K + 1), hats, precisions and residuals (b, p); `inverse`
+    (b, K + 1, K + 1) is that of the tile's matrix.
     """
-    values = asked.features[:, :, 0].double()
-    precisions = torch.where(asked.hats > 0, asked.weights[..., 0], 0)
-    residual = asked.wanted[:, :, 0] - (values @ head)[..., 0]
-    determined = (inverse * (values.mT @ (values * precisions[..., None]))).sum((1, 2))
-    free = asked.hats.sum(1) - determined
-    ratio = (precisions * residual.square()).sum(1) / free.clamp_min(MIN_FREE_POINTS)
+    weights = hats * precisions
+    determined = (inverse * (values.mT @ (values * weights[..., None]))).sum((1, 2))
+    free = hats.sum(1) - determined
+    ratio = (weights * residual.square()).sum(1) / free.clamp_min(MIN_FREE_POINTS)
     return torch.where(free > MIN_FREE_POINTS, ratio, 1.0)

@@ -32,6 +32,7 @@ class Siren(nn.Module):
         flat: (p,) the only parameter: the hidden layers' weights, then all others.
         weights: n + 1 views of it (out, in); all but the last belong to sine layers.
         biases: n + 1 views of it (out,).
+        axes: m.
         omegas: n floats, the frequency factor of each sine layer.
         factors: (p,) the layer's ω for each number of `flat`, 1 in the linear layer.
     """
@@ -41,6 +42,7 @@ class Siren(nn.Module):
     ) -> None:
         super().__init__()
         generator = generator or torch.Generator().manual_seed(0)
+        self.axes = inputs
         self.activation = activation = ACTIVATIONS[config.activation]
         wanted = [config.omega_first] + [config.omega_hidden] * config.hidden
         self.omegas = [activation.omega(omega) for omega in wanted]
@@ -97,11 +99,15 @@ class Siren(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Values: (n, m) → (n, k)."""
+        return torch.addmm(self.biases[-1], self.hidden(x), self.weights[-1].t())
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """The units of the last hidden layer: (n, m) → (n, K)."""
         weights, biases = self.scaled()
         h = self.encoded(x)[0]
         for weight, bias, omega in zip(weights[:-1], biases[:-1], self.omegas, strict=True):
             h = self.activation.plain(torch.addmm(bias, h, weight.t()), omega)
-        return torch.addmm(biases[-1], h, weights[-1].t())
+        return h
 
     @torch.no_grad()
     def values(self, x: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The heads of a field by linear least squares: one solve, in closed form, independent in each tile.
 
-At points p with values v and normals n the head of tile t minimises
+At points p with values v and, of a signed distance, normals n the head of tile t minimises
 
       Σ_p b_t(p) [ (Φ_t(p) - v)² / σ_value² + ‖∇Φ_t(p) - n‖² / σ_normal² ]
     + E[ r_t² / σ_change² + ‖∇r_t‖² / σ_turn² ]
@@ -16,15 +16,15 @@ The features of a tile are nearly dependent, so normal equations are summed and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from recon.field.kernels.fused import Layers
+from recon.field.jet import GRADIENT, VALUE, Order
+from recon.field.kernels.jets import hidden_rows
 from recon.field.kernels.parallel_rows import in_parallel, over_rows
-from recon.field.kernels.sines import sine_cosine_
 from recon.field.siren import Siren
 from recon.field.tiles import Tiles
 
@@ -44,48 +44,30 @@ class Deviations:
         value: of the values asked for, one for all or (n,).
         normal: of a component of a normal.
         change: of the trunk's value.
-        turn: of its gradient, by length.
+        turn: of its gradient, by length, or of each of its m components.
     """
 
     value: float | Tensor
     normal: float
     change: float
-    turn: float
+    turn: float | Sequence[float]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What is asked at points (n, 3), the first `data` of them the scan's, the others the prior's.
+    """What is asked at points (n, m): c equations each, for the value and perhaps the gradient.
 
-    Pairs of a point and a tile are sorted by tile: those of tile t from `starts[t]` on. `hats` (pairs,) are
-    the points' weights in it, `precisions` (n,) one over the variances of the values.
+    Pairs of a point and a tile are sorted by tile: those of tile t from `starts[t]` on. Its equations have
+    the pair's share (pairs,) of the point's precisions (n, c) as their weights.
     """
 
     points: Tensor
-    values: Tensor
+    order: Order
+    wanted: Tensor | None  # (n, c, k) of Φ; None: no change of the trunk
     precisions: Tensor
-    normals: Tensor | None
-    data: int
     pairs: Tensor
-    hats: Tensor
+    shares: Tensor
     starts: Tensor
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The rows of the least-squares problems of b tiles: for each of m points a value and a gradient.
-
-    Attributes:
-        features: (b, m, 4, K + 1), (h, 1) and its derivatives along the axes.
-        wanted: (b, m, 4), of the correction.
-        weights: (b, m, 4) float64, precisions.
-        hats: (b, m) float64, of the scan's points; 0 for those of the prior, and where there is none.
-    """
-
-    features: Tensor
-    wanted: Tensor
-    weights: Tensor
-    hats: Tensor
 
 
 def solve_heads(
@@ -97,19 +79,20 @@ def solve_heads(
     deviations: Deviations,
     seed: int = 0,
     progress: Callable[[float], None] = lambda share: None,
+    volume_samples: int = VOLUME_SAMPLES,
 ) -> Tensor:
-    """The heads (t + 1, K + 1) of `tiles` for `values` (n,) and `normals` (n, 3) at `points` (n, 3).
+    """The heads (t + 1, k, K + 1) of `tiles` for `values` (n, k) at `points` (n, m).
 
-    A normal of zero length stands for none.
+    `normals` (n, m) are for one output; one of zero length stands for none. `volume_samples` of the prior's
+    mean are drawn in each cell.
 
     Memory is bounded, whatever the number of tiles; the result depends on `seed`, which draws the places of
     the prior's mean, but on neither device nor threads beyond rounding.
     """
-    precisions = torch.as_tensor(deviations.value, device=points.device).double().pow(-2).expand(len(points))
-    rows = rows_of(tiles, points, values, precisions, normals, seed)
-    layers = Layers.of(trunk)
-    heads = points.new_zeros(len(tiles) + 1, layers.last.shape[1] + 1)
-    for block in blocks_of(rows, layers, deviations):
+    asked = rows_of(tiles, points, values, normals, deviations, seed, volume_samples)
+    weights = trunk.weights[-1]
+    heads = points.new_zeros(len(tiles) + 1, weights.shape[0], weights.shape[1] + 1)
+    for block in blocks_of(*asked, trunk):
         for some, solved in zip(block.chunks, in_parallel(block.solved, block.chunks), strict=True):
             heads[some] = solved
         progress(block.last / len(tiles))
@@ -117,35 +100,65 @@ def solve_heads(
 
 
 def rows_of(
-    tiles: Tiles, points: Tensor, values: Tensor, precisions: Tensor, normals: Tensor | None, seed: int
-) -> Rows:
-    """What is asked at the points, at most `MAX_CELL_POINTS` in a cell, and in the tiles' volume."""
+    tiles: Tiles,
+    points: Tensor,
+    values: Tensor,
+    normals: Tensor | None,
+    deviations: Deviations,
+    seed: int = 0,
+    volume_samples: int = VOLUME_SAMPLES,
+) -> tuple[Rows, Rows]:
+    """What data and prior ask of heads; the arguments are those of `solve_heads`."""
     generator = torch.Generator().manual_seed(seed)
+    data = _data_rows(tiles, points, values, normals, deviations, generator)
+    return data, _prior_rows(tiles, tiles.samples(volume_samples, generator).to(points.dtype), deviations)
+
+
+def _data_rows(
+    tiles: Tiles,
+    points: Tensor,
+    values: Tensor,
+    normals: Tensor | None,
+    deviations: Deviations,
+    generator: torch.Generator,
+) -> Rows:
+    precisions = torch.as_tensor(deviations.value, device=points.device).double().pow(-2).expand(len(points))
     kept = _thinned(tiles.cell(points), generator)
-    points, values, precisions = points[kept], values[kept], precisions[kept]
-    normals = None if normals is None else normals[kept]
-    every = torch.cat((points, tiles.samples(VOLUME_SAMPLES, generator).to(points.dtype)))
-    least = torch.full_like(every[:, 0], MIN_HAT)
-    least[len(points) :] = -1.0
-    return Rows(every, values, precisions, normals, len(points), *pairs_by_tile(tiles, every, least))
+    points, wanted, precisions = points[kept], values[kept, None], precisions[kept, None]
+    if normals is not None:
+        normals = normals[kept]
+        known = (normals != 0).any(1, keepdim=True) / deviations.normal**2
+        wanted = torch.cat((wanted, normals[..., None]), 1)
+        precisions = torch.cat((precisions, known.double().expand(-1, normals.shape[1])), 1)
+    number, hats, starts = pairs_by_tile(tiles, points, MIN_HAT)
+    order = VALUE if normals is None else GRADIENT
+    return Rows(points, order, wanted, precisions, number, hats.double(), starts)
 
 
-def pairs_by_tile(tiles: Tiles, points: Tensor, least: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The tiles that `points` (n, 3) weigh more than `least` (n,) in.
+def _prior_rows(tiles: Tiles, places: Tensor, deviations: Deviations) -> Rows:
+    turn = places.new_tensor(deviations.turn, dtype=torch.float64).expand(places.shape[1])
+    precisions = torch.cat((turn.new_tensor([deviations.change]), turn)).pow(-2).expand(len(places), -1)
+    number, _, starts = pairs_by_tile(tiles, places, 0.0)
+    counts = starts.diff()
+    shares = (1 / counts.double()).repeat_interleave(counts)  # of a mean
+    return Rows(places, GRADIENT, None, precisions, number, shares, starts)
 
-    Returns the points' numbers (pairs,), sorted by tile, their weights (pairs,), and where each tile's begin
+
+def pairs_by_tile(tiles: Tiles, points: Tensor, least: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The tiles that `points` (n, m) have a hat of at least `least` in.
+
+    Returns the points' numbers (pairs,), sorted by tile, their hats (pairs,), and where each tile's begin
     (t + 1,).
     """
     parts = []
-    for rows in torch.arange(len(points), device=points.device).split(PAIRED_POINTS):
-        tile, hats = tiles.corners(points[rows]), tiles.hats(points[rows])
-        wanted = (hats > least[rows, None]) & (tile < len(tiles))
-        parts.append((tile[wanted], hats[wanted], rows[:, None].expand_as(tile)[wanted]))
-    tile, hats, number = (torch.cat(part) for part in zip(*parts, strict=True))
+    for some in torch.arange(len(points), device=points.device).split(PAIRED_POINTS):
+        tile, hats = tiles.corners(points[some]), tiles.hats(points[some])[0]
+        wanted = (hats >= least) & (tile < len(tiles))
+        parts.append((some[:, None].expand_as(tile)[wanted], tile[wanted], hats[wanted]))
+    number, tile, hats = (torch.cat(part) for part in zip(*parts, strict=True))
     order = torch.argsort(tile, stable=True)
-    starts = torch.zeros(len(tiles) + 1, dtype=torch.long, device=tile.device)
-    torch.cumsum(torch.bincount(tile, minlength=len(tiles)), 0, out=starts[1:])
-    return number[order], hats[order], starts
+    counts = torch.bincount(tile, minlength=len(tiles))
+    return number[order], hats[order], torch.cat((counts.new_zeros(1), counts.cumsum(0)))
 
 
 def _thinned(cells: Tensor, generator: torch.Generator) -> Tensor:
@@ -158,90 +171,82 @@ def _thinned(cells: Tensor, generator: torch.Generator) -> Tensor:
     return order[rank < MAX_CELL_POINTS].sort().values
 
 
-def blocks_of(rows: Rows, layers: Layers, deviations: Deviations) -> Iterator[Block]:
-    """Neighbouring tiles, for the most part, with about `BLOCK_PAIRS` pairs in each block."""
-    bounds = rows.starts.tolist()
-    first = 0
-    for last in range(1, len(bounds)):
-        if last == len(bounds) - 1 or bounds[last + 1] - bounds[first] > BLOCK_PAIRS:
-            yield Block(rows, layers, deviations, first, last)
-            first = last
+class Part:
+    """The equations `rows` of neighbouring tiles, with the features at the points of all of them."""
+
+    def __init__(self, rows: Rows, trunk: Siren, flat: Tensor, first: int, last: int) -> None:
+        self.rows, self.first = rows, int(rows.starts[first])
+        used, self.place = torch.unique(rows.pairs[self.first : int(rows.starts[last])], return_inverse=True)
+        self.features = features(rows.points[used], trunk, flat, rows.order)
+        self.precisions = rows.precisions[used]
+        weights, biases = trunk.split(flat)
+        linear = torch.cat((weights[-1], biases[-1][:, None]), 1)
+        found = self.features @ linear.t()
+        self.missing = torch.zeros_like(found) if rows.wanted is None else rows.wanted[used] - found
+
+    def of(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        """The points (b, p) of `tiles` (b,), rows of `features`, and their shares (b, p), 0 past the last."""
+        starts = self.rows.starts[tiles][:, None]
+        counts = self.rows.starts[tiles + 1][:, None] - starts
+        slot = torch.arange(int(counts.max()), device=tiles.device)
+        there = slot < counts
+        pairs = torch.where(there, starts + slot, self.first)
+        return self.place[pairs - self.first], self.rows.shares[pairs] * there
+
+    def equations(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        """The normal equations of `tiles` (b,): (b, K + 1, K + 1) and (b, K + 1, k)."""
+        points, shares = self.of(tiles)
+        roots = (shares[..., None] * self.precisions[points]).sqrt_()[..., None]
+        rows = (self.features[points] * roots.to(self.features.dtype)).flatten(1, 2).double()
+        right = (self.missing[points] * roots).flatten(1, 2)
+        return rows.mT @ rows, rows.mT @ right
 
 
 class Block:
-    """The tiles from `first` up to `last`, with the features at the points of all of them.
+    """The tiles from `first` up to `last`: what data and prior ask of them.
 
     `chunks` are their numbers, those with about as many points together.
     """
 
-    def __init__(self, rows: Rows, layers: Layers, deviations: Deviations, first: int, last: int) -> None:
-        self.rows, self.deviations, self.first, self.last = rows, deviations, first, last
-        pairs = slice(int(rows.starts[first]), int(rows.starts[last]))
-        counts = rows.starts[first + 1 : last + 1] - rows.starts[first:last]
-        each = max(1, CHUNK_PAIRS * (last - first) // max(1, pairs.stop - pairs.start))
+    def __init__(self, data: Rows, prior: Rows, trunk: Siren, flat: Tensor, first: int, last: int) -> None:
+        self.data, self.prior = (Part(rows, trunk, flat, first, last) for rows in (data, prior))
+        self.last = last
+        counts = (data.starts + prior.starts)[first : last + 1].diff()
+        each = max(1, CHUNK_PAIRS * len(counts) // max(1, int(counts.sum())))
         self.chunks = (torch.argsort(counts) + first).split(each)
-        used, self.place = torch.unique(rows.pairs[pairs], return_inverse=True)
-        points = rows.points[used]
-        parts = over_rows(lambda part: features(points[part], layers), points, 4)
-        self.features = torch.cat(parts)  # (points, 4, K + 1)
-        own = torch.cat((layers.last[0], layers.last_bias))
-        self.wanted = -(self.features @ own)
-        self.data = used < rows.data
-        self.precisions = points.new_zeros(len(used), dtype=torch.float64)
-        self.precisions[self.data] = rows.precisions[used[self.data]]
-        self.with_normal = torch.zeros_like(self.data)
-        self.wanted[self.data, 0] += rows.values[used[self.data]]
-        if rows.normals is not None:
-            normals = rows.normals[used[self.data]]
-            self.wanted[self.data, 1:] += normals
-            self.with_normal[self.data] = (normals != 0).any(1)
-        self.wanted *= self.data[:, None]  # the prior's mean is for no change at all
 
     def solved(self, tiles: Tensor) -> Tensor:
-        """The heads (b, K + 1) of `tiles` (b,)."""
-        return positive_definite_solution(*self.equations(tiles))[..., 0].to(self.features.dtype)
-
-    def equations(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
-        """The matrices (b, K + 1, K + 1) and right sides (b, K + 1, 1) float64 of `tiles` (b,)."""
-        asked = self.asked(tiles)
-        roots = asked.weights.sqrt()
-        rows = (asked.features * roots[..., None].to(self.features.dtype)).flatten(1, 2).double()
-        right = (asked.wanted * roots).flatten(1)[..., None]
-        return rows.mT @ rows, rows.mT @ right
-
-    def asked(self, tiles: Tensor) -> Asked:
-        """What is asked of the heads of `tiles` (b,)."""
-        starts, sigma = self.rows.starts, self.deviations
-        counts = starts[tiles + 1] - starts[tiles]
-        slot = torch.arange(int(counts.max()), device=tiles.device)
-        there = slot < counts[:, None]
-        pairs = torch.where(there, starts[tiles][:, None] + slot, starts[tiles][:, None])
-        points, hats = self.place[pairs - starts[self.first]], self.rows.hats[pairs].double()
-        data = self.data[points]
-        share = (there / (there & ~data).sum(1, keepdim=True).clamp_min(1)).double()  # of the prior's mean
-        hats = hats * there
-        value = torch.where(data, hats * self.precisions[points], share / sigma.change**2)
-        slope = torch.where(data, hats * self.with_normal[points] / sigma.normal**2, share / sigma.turn**2)
-        weights = torch.stack((value, slope, slope, slope), -1)
-        return Asked(self.features[points], self.wanted[points], weights, torch.where(data, hats, 0))
+        """The heads (b, k, K + 1) of `tiles` (b,)."""
+        (matrix, right), (prior, mean) = self.data.equations(tiles), self.prior.equations(tiles)
+        heads = positive_definite_solution(matrix.add_(prior), right.add_(mean))
+        return heads.mT.to(self.data.features.dtype)
 
 
-def features(x: Tensor, layers: Layers) -> Tensor:
-    """(h, 1) and its derivatives along the axes, at x (n, 3): (n, 4, K + 1)."""
-    h, along = x, None
-    for scaled, shift in zip(layers.scaled, layers.shifts, strict=True):
-        sine, cosine = sine_cosine_(torch.addmm(shift, h, scaled.t()))
-        through = scaled.t()[:, None] if along is None else torch.matmul(along, scaled.t())
-        along = cosine * through
-        h = sine
-    assert along is not None
-    found = x.new_zeros(len(x), 4, h.shape[1] + 1)
-    found[:, 0, :-1], found[:, 0, -1], found[:, 1:, :-1] = h, 1, along.transpose(0, 1)
-    return found
+def blocks_of(data: Rows, prior: Rows, trunk: Siren) -> Iterator[Block]:
+    """Neighbouring tiles, for the most part, with about `BLOCK_PAIRS` pairs in each block."""
+    flat = trunk.flat.detach() * trunk.factors
+    bounds = (data.starts + prior.starts).tolist()
+    first = 0
+    for last in range(1, len(bounds)):
+        if last == len(bounds) - 1 or bounds[last + 1] - bounds[first] > BLOCK_PAIRS:
+            yield Block(data, prior, trunk, flat, first, last)
+            first = last
+
+
+def features(x: Tensor, trunk: Siren, flat: Tensor, order: Order) -> Tensor:
+    """(h, 1) and its derivatives in `order`, at x (n, m): (n, c, K + 1); `flat` is the trunk's, scaled."""
+
+    def rows(part: slice) -> Tensor:
+        h, _ = hidden_rows(x[part], trunk, flat, order)
+        found = h.new_zeros(h.shape[1], len(h), h.shape[2] + 1)
+        found[..., :-1], found[:, 0, -1] = h.transpose(0, 1), 1
+        return found
+
+    return torch.cat(over_rows(rows, x, order.blocks(x.shape[1])))
 
 
 def positive_definite_solution(matrix: Tensor, right: Tensor) -> Tensor:
-    """The x (b, k, m) of `matrix` (b, k, k) x = `right` (b, k, m), damped as little as rounding allows."""
+    """The x (b, k, r) of `matrix` (b, k, k) x = `right` (b, k, r), damped as little as rounding allows."""
     mean = matrix.diagonal(dim1=1, dim2=2).mean(1)
     found = torch.zeros_like(right)
     left = torch.arange(len(matrix), device=matrix.device)

@@ -12,15 +12,10 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from zipfile import BadZipFile
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from recon.base.files import atomic_path
-from recon.errors import FitError
 from recon.field.heads import HeadedField
 from recon.field.siren import Siren
 from recon.field.solve import Deviations, solve_heads
@@ -28,7 +23,6 @@ from recon.field.tiles import Tiles
 from recon.geometry import Float, PointCloud
 from recon.scan.preparation.noise import normal_noise
 
-HEADS_FILE = "heads.npz"
 VALUE_PER_SPACING = 0.0025  # the least deviation of a value: exact points are met this well
 MIN_NORMAL_DEVIATION = 0.06  # tighter normals would win over the points at sharp edges
 # Normals made of noisy points turn by about noise over spacing, an error that neighbours share, so that their
@@ -40,7 +34,6 @@ MIN_CHANGE = 2e-4  # what the trunk's value may be off by at least, unit frame
 TURN = 0.03
 LARGE_QUANTILE, GAUSSIAN_QUANTILE = 0.9, 1.645  # of |x|, the latter in standard deviations
 MAX_MOVE_SIGMAS = 4.0
-MAX_NODE = 1 << 19  # places of a lattice twice as wide have 60-bit numbers
 CELL_SAMPLES = 2  # of a cell, with known distances
 DISTANCE_ERROR = 0.2  # of a distance in space, and in point spacings
 SURE_SPACINGS = 0.5  # this far from the scan its side is known better than the trunk's
@@ -91,16 +84,16 @@ def with_heads(
     places = tiles.samples(CELL_SAMPLES, generator)
     where, heights = _known_distances(HeadedField(trunk), places, distance_to, spacing)
     about = DISTANCE_ERROR * (heights.abs() + spacing) + noise
-    deviations = replace(told, value=torch.cat((torch.ones_like(data.values) * told.value, about)))
+    deviations = replace(told, value=torch.cat((torch.ones_like(data.values[:, 0]) * told.value, about)))
     assert data.normals is not None
     normals = torch.cat((data.normals, torch.zeros_like(where)))
-    asked = torch.cat((data.points, where)), torch.cat((data.values, heights)), normals, deviations
+    asked = torch.cat((data.points, where)), torch.cat((data.values, heights[:, None])), normals, deviations
     return HeadedField(trunk, tiles, solve_heads(trunk, tiles, *asked, seed, progress))
 
 
 @dataclass(frozen=True)
 class ScanData:
-    """What a scan asks of heads, unit frame: values (n,) and normals (n, 3), if known, at points (n, 3)."""
+    """What a scan asks of heads, unit frame: values (n, 1) and normals (n, 3), if known, at points (n, 3)."""
 
     points: Tensor
     values: Tensor
@@ -122,13 +115,13 @@ def scan_data(
     move = move.clamp_(-MAX_MOVE_SIGMAS * value, MAX_MOVE_SIGMAS * value)
     points = points - move[:, None] * direction
     if cloud.normals is None:
-        return ScanData(points, -move, None, Deviations(value, math.inf, change, TURN))
+        return ScanData(points, -move[:, None], None, Deviations(value, math.inf, change, TURN))
     largest = MAX_ESTIMATED_DEVIATION if estimated else MAX_GIVEN_DEVIATION
     shared = min(NORMAL_PER_NOISE * noise / spacing, largest)
     normal = max(normal_noise(cloud, threads), shared, MIN_NORMAL_DEVIATION)
     normals = torch.tensor(cloud.normals, dtype=torch.float32, device=device)
     normals = normals / (1 - min(normal, 0.5) ** 2)  # the mean of normals that deviate is that much shorter
-    return ScanData(points, -move, normals, Deviations(value, normal, change, TURN))
+    return ScanData(points, -move[:, None], normals, Deviations(value, normal, change, TURN))
 
 
 def _distances(field: HeadedField, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -158,34 +151,3 @@ def _excess(error: Tensor, known: float, least: float) -> float:
     size = error.abs().sort().values
     large = float(size[int(LARGE_QUANTILE * (len(size) - 1))]) / GAUSSIAN_QUANTILE
     return max(large**2 - known**2, least**2) ** 0.5
-
-
-def save_heads(field: HeadedField, folder: Path) -> None:
-    """Write heads.npz to a run folder, or remove it if there are none."""
-    path = folder / HEADS_FILE
-    if field.tiles is None or field.heads is None:
-        path.unlink(missing_ok=True)
-        return
-    nodes, heads = field.tiles.nodes.int().cpu().numpy(), field.heads.cpu().numpy()
-    with atomic_path(path, overwrite=True) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, edge=field.tiles.edge, nodes=nodes, heads=heads)
-
-
-def read_heads(folder: Path, trunk: Siren) -> HeadedField:
-    """`trunk` with the heads that `save_heads` wrote, if any. Raises FitError for a damaged file."""
-    path = folder / HEADS_FILE
-    if not path.exists():
-        return HeadedField(trunk)
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            edge, nodes, heads = (archive[name] for name in ("edge", "nodes", "heads"))
-        wanted = (len(nodes) + 1, trunk.weights[-1].shape[1] + 1)
-        if nodes.shape != (max(1, len(nodes)), 3) or heads.shape != wanted:
-            raise ValueError(f"nodes of shape {nodes.shape}, heads of shape {heads.shape}")
-        if not (0 < edge < np.inf and np.abs(nodes).max() < MAX_NODE):
-            raise ValueError(f"nodes up to {np.abs(nodes).max()} of an edge of {edge}")
-        where = trunk.flat.device
-        tiles = Tiles(float(edge), torch.tensor(nodes, dtype=torch.long, device=where))
-        return HeadedField(trunk, tiles, torch.tensor(heads, dtype=torch.float32, device=where))
-    except (OSError, KeyError, ValueError, TypeError, EOFError, BadZipFile) as error:
-        raise FitError(f"{path} cannot be read ({error}): remove the folder to start over") from None

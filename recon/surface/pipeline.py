@@ -18,6 +18,7 @@ from recon.base.provenance import machine_origin
 from recon.base.runs import open_run
 from recon.errors import UsageError
 from recon.field.heads import HeadedField
+from recon.field.heads_file import save_heads
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
 from recon.geometry import Float, Frame, PointCloud
@@ -29,7 +30,7 @@ from recon.scan.preparation.prepare import prepared
 from recon.scan.preparation.sides_without_normals import Walls
 from recon.scan.preparation.smoothing import smoothed, with_normals_of
 from recon.scan.preparation.spacing import point_spacing
-from recon.surface.heads import save_heads, with_heads
+from recon.surface.heads import with_heads
 from recon.surface.loss import SurfaceTask
 from recon.surface.preview import Preview
 from recon.surface.reconstruction import Reconstruction, describe_run, save_scan

@@ -23,6 +23,7 @@ from recon.base.runs import (
 )
 from recon.errors import ScanError, UsageError
 from recon.field.heads import HeadedField
+from recon.field.heads_file import read_heads, save_heads
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
 from recon.geometry import Float, Frame, Mesh, PointCloud
@@ -36,7 +37,6 @@ from recon.meshing.trimming import trimmed
 from recon.scan.preparation.noise import point_noise
 from recon.scan.preparation.normals import estimated
 from recon.scan.preparation.spacing import point_spacing
-from recon.surface.heads import read_heads, save_heads
 from recon.surface.settings import Config, significant
 from recon.surface.uncertainty import UNCERTAINTY, surface_deviations
 from recon.training.checkpoint import load_snapshot, save_history, save_snapshot

@@ -45,7 +45,7 @@ def solved(
 ) -> HeadedField:
     field = field or trunk()
     tiles = Tiles.around(points, EDGE)
-    values = torch.zeros(len(points), dtype=points.dtype)
+    values = torch.zeros(len(points), 1, dtype=points.dtype)
     return HeadedField(field, tiles, solve_heads(field, tiles, points, values, normals, deviations))
 
 
@@ -74,7 +74,7 @@ def test_the_values_asked_for_are_met_off_the_surface() -> None:
     heights = 0.02 * (random(len(points), seed=3) - 0.5)
     field, tiles = trunk(), Tiles.around(points, EDGE)
     places = points + heights[:, None] * normals
-    heads = solve_heads(field, tiles, places, heights, normals, EXACT)
+    heads = solve_heads(field, tiles, places, heights[:, None], normals, EXACT)
     probes, directions = on_sphere(2_000, seed=1)
     for height in (-0.005, 0.0, 0.005):
         value = HeadedField(field, tiles, heads).values(probes + height * directions)
@@ -130,6 +130,6 @@ def test_two_tilings_give_surfaces_closer_than_the_noise() -> None:
     found = []
     for edge in (0.1, 0.14):
         field, tiles = trunk(), Tiles.around(points, edge)
-        heads = solve_heads(field, tiles, noisy, moved, normals, about)
+        heads = solve_heads(field, tiles, noisy, moved[:, None], normals, about)
         found.append(HeadedField(field, tiles, heads).values(probes))
     assert (found[0] - found[1]).square().mean().sqrt() < 0.2 * noise

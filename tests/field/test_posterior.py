@@ -30,7 +30,7 @@ def plane() -> Tensor:
 
 
 def noise(seed: int) -> Tensor:
-    return NOISE * torch.randn(POINTS, generator=torch.Generator().manual_seed(seed))
+    return NOISE * torch.randn(POINTS, 1, generator=torch.Generator().manual_seed(seed))
 
 
 def test_the_deviation_is_the_spread_of_solutions_for_other_noise() -> None:

@@ -117,19 +117,19 @@ def test_a_run_folder_keeps_the_heads(result: Reconstruction, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("nodes", "units", "edge", "said"),
     [
-        (np.zeros((1, 3)), 9, 0.1, r"heads of shape \(2, 9\)"),  # of another trunk
+        (np.zeros((1, 3)), 9, 0.1, r"heads of shape \(2, 1, 9\)"),  # of another trunk
         (np.zeros((1, 2)), 33, 0.1, r"nodes of shape \(1, 2\)"),
         (np.array([[0, 0, 1], [0, 0, 0]]), 33, 0.1, "not in rising order"),
         (np.array([[0, 0, 0], [2**30, 2**30, 2**30]]), 33, 0.1, "nodes up to"),  # a table of 2^90 places
-        (np.zeros((1, 3)), 33, np.nan, "edge of nan"),
+        (np.zeros((1, 3)), 33, np.nan, r"an edge of \[nan nan nan\]"),
     ],
 )
 def test_heads_that_cannot_be_are_refused(
     result: Reconstruction, tmp_path: Path, nodes: Float, units: int, edge: float, said: str
 ) -> None:
     result.save(tmp_path / "run")
-    heads = np.zeros((len(nodes) + 1, units), np.float32)
-    np.savez(tmp_path / "run" / "heads.npz", edge=edge, nodes=nodes.astype(np.int32), heads=heads)
+    heads = np.zeros((len(nodes) + 1, 1, units), np.float32)
+    np.savez(tmp_path / "run" / "heads.npz", edge=[edge] * 3, nodes=nodes.astype(np.int32), heads=heads)
     with pytest.raises(FitError, match=said):
         recon.load(tmp_path / "run")
 

@@ -49,27 +49,38 @@ def forward_rows(
 
     `flat` is the field's, times its factors.
     """
+    stack, cache = hidden_rows(x, field, flat, order, back)
+    weights, biases = field.split(flat)
+    if back:
+        cache.append(_LayerCache(stack, stack[:0], []))
+    return linear(stack, weights[-1], biases[-1]), cache
+
+
+def hidden_rows(
+    x: Tensor, field: Siren, flat: Tensor, order: Order, back: bool = False
+) -> tuple[Tensor, list[_LayerCache]]:
+    """The same of the last hidden layer's units (blocks, n, K)."""
     axes = x.shape[1]
     weights, biases = field.split(flat)
     stack, cache = field.encoded(x, order), []
     for weight, bias, omega in zip(weights[:-1], biases[:-1], field.omegas, strict=True):
-        blocks, n, width = stack.shape
-        if blocks == 1:
-            z = torch.addmm(bias, stack[0], weight.t())[None]
-        else:
-            z = torch.mm(stack.view(-1, width), weight.t()).view(blocks, n, -1)
-            z[0] += bias
+        z = linear(stack, weight, bias)
         found = field.activation.derivatives(z[0], omega, order.highest + int(back))
         slopes = z[1:]
         if back:
             cache.append(_LayerCache(stack, slopes, found[1:]))
-        stack = found[0][None] if blocks == 1 else _propagate(found, slopes, order, axes)
+        stack = found[0][None] if len(stack) == 1 else _propagate(found, slopes, order, axes)
+    return stack, cache
+
+
+def linear(stack: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The stack (blocks, n, out) that a layer makes of one (blocks, n, in): the bias is the value's alone."""
     blocks, n, width = stack.shape
-    out = torch.mm(stack.view(-1, width), weights[-1].t()).view(blocks, n, -1)
-    out[0] += biases[-1]
-    if back:
-        cache.append(_LayerCache(stack, stack[:0], []))
-    return out, cache
+    if blocks == 1:
+        return torch.addmm(bias, stack[0], weight.t())[None]
+    z = torch.mm(stack.view(-1, width), weight.t()).view(blocks, n, -1)
+    z[0] += bias
+    return z
 
 
 def _propagate(found: list[Tensor], slopes: Tensor, order: Order, axes: int) -> Tensor:

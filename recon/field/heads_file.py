@@ -1,0 +1,52 @@
+"""The heads of a field in its run folder: heads.npz, beside the checkpoint of its trunk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+
+from recon.base.files import atomic_path
+from recon.errors import FitError
+from recon.field.heads import HeadedField
+from recon.field.siren import Siren
+from recon.field.tiles import Tiles
+
+HEADS_FILE = "heads.npz"
+PLACE_BITS = 60  # of the number of a place in a lattice that holds all nodes
+
+
+def save_heads(field: HeadedField, folder: Path) -> None:
+    """Write heads.npz to a run folder, or remove it if there are none."""
+    path = folder / HEADS_FILE
+    if field.tiles is None or field.heads is None:
+        path.unlink(missing_ok=True)
+        return
+    nodes, heads = field.tiles.nodes.int().cpu().numpy(), field.heads.cpu().numpy()
+    with atomic_path(path, overwrite=True) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, edge=field.tiles.edge, nodes=nodes, heads=heads)
+
+
+def read_heads(folder: Path, trunk: Siren) -> HeadedField:
+    """`trunk` with the heads that `save_heads` wrote, if any. Raises FitError for a damaged file."""
+    path = folder / HEADS_FILE
+    if not path.exists():
+        return HeadedField(trunk)
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            edge, nodes, heads = (archive[name] for name in ("edge", "nodes", "heads"))
+        outputs, units = trunk.weights[-1].shape
+        wanted = (len(nodes) + 1, outputs, units + 1)
+        if nodes.shape != (max(1, len(nodes)), trunk.axes) or heads.shape != wanted:
+            raise ValueError(f"nodes of shape {nodes.shape}, heads of shape {heads.shape}")
+        if edge.shape != (trunk.axes,) or not ((edge > 0) & (edge < np.inf)).all():
+            raise ValueError(f"an edge of {edge}")
+        if np.abs(nodes.astype(np.int64)).max() >= 1 << (PLACE_BITS // trunk.axes - 1):
+            raise ValueError(f"nodes up to {np.abs(nodes).max()}")
+        where = trunk.flat.device
+        tiles = Tiles(edge.tolist(), torch.tensor(nodes, dtype=torch.long, device=where))
+        return HeadedField(trunk, tiles, torch.tensor(heads, dtype=torch.float32, device=where))
+    except (OSError, KeyError, ValueError, TypeError, EOFError, BadZipFile) as error:
+        raise FitError(f"{path} cannot be read ({error}): remove the folder to start over") from None
