@@ -13,6 +13,7 @@ from recon.scan.preparation.cleaning import clean
 from recon.scan.preparation.depth_images import seen_from_origin, unrounded
 from recon.scan.preparation.normals import oriented
 from recon.scan.preparation.outliers import outliers
+from recon.scan.preparation.spatial_order import spatial_order
 from recon.scan.preparation.thinning import thinned
 from recon.scan.settings import ScanConfig
 
@@ -46,6 +47,7 @@ def prepared(
     if len(cloud) > config.most:
         before, cloud = len(cloud), thinned(cloud, config.most)
         log.info("%s of %s points are kept, evenly spaced", f"{len(cloud):,}", f"{before:,}")
+    cloud = cloud.select(spatial_order(cloud.points))
     progress(OUTLIERS_PROGRESS, "outliers")
     if config.outliers == "auto":
         stray = outliers(cloud.points - cloud.points.mean(0), threads)
