@@ -19,8 +19,9 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from recon.geometry import Float, Int
+from recon.scan.preparation.chunks import over_chunks
 
-CHUNK_POINTS = 1 << 17
+CHUNK_POINTS = 1 << 14
 DENSITY_NEIGHBOURS, SPACING_NEIGHBOURS, SHEET_NEIGHBOURS = 48, 8, 16
 DENSITY_QUANTILE = 0.2  # of the spacings around, which a point's own is compared with
 MIN_ISOLATION = 3.5  # a point's spacing over that quantile: an outlier's first mark
@@ -76,11 +77,14 @@ class _Neighbours:
         """Of the points `chosen` (m,) of `tree`."""
         near = np.empty((len(chosen), SHEET_NEIGHBOURS), np.int32)
         distance, spacing = np.empty(near.shape, np.float32), np.empty(len(chosen))
-        for start in range(0, len(chosen), CHUNK_POINTS):
-            part = slice(start, start + CHUNK_POINTS)
-            found, index = tree.query(tree.data[chosen[part]], SHEET_NEIGHBOURS + 1, workers=threads)
+
+        def search(part: slice) -> None:
+            found, index = tree.query(tree.data[chosen[part]], SHEET_NEIGHBOURS + 1)
             distance[part], near[part] = found[:, 1:], index[:, 1:]
             spacing[part] = found[:, 1 : SPACING_NEIGHBOURS + 1].mean(1)
+
+        for _ in over_chunks(search, len(chosen), CHUNK_POINTS, threads):
+            pass
         return cls(near, distance, spacing)
 
     def least_spacing(self) -> Float:

@@ -14,7 +14,6 @@ share the decision on what is far.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,13 +21,14 @@ import numpy as np
 import torch
 
 from recon.geometry import Float, Int
+from recon.scan.preparation.chunks import over_chunks
 from recon.scan.preparation.spatial_order import AXIS_BITS, spatial_order, z_codes
 
 MIN_DISTANCE = 1e-6  # unit: nearer, a point's own share of the winding number means nothing
 FAR = 2.0  # radii: from this distance on the expansion stands for the points within the radius
 LEAF_POINTS = 16  # a cube of fewer is not divided
 GROUP_QUERIES = 8  # share the decision
-SLICE_GROUPS = 256  # of a thread at a time
+SLICE_GROUPS = 256  # at a time
 CHUNK_PAIRS = 1 << 12  # of a group and a dipole: 250 KB an array
 CHUNK_SUMS = 1 << 27  # of a query and a point in the plain sum: half a GB
 
@@ -91,11 +91,11 @@ class WindingNumber:
         order = spatial_order(queries)
         order = np.append(order, np.repeat(order[-1], -len(order) % GROUP_QUERIES))  # whole groups
         groups = queries[order].reshape(-1, GROUP_QUERIES, 3).transpose(2, 1, 0)
-        slices = [groups[..., k : k + SLICE_GROUPS] for k in range(0, groups.shape[2], SLICE_GROUPS)]
-        with ThreadPoolExecutor(self.threads) as pool:
-            found = np.concatenate(list(pool.map(self._of_groups, slices)), axis=1)
+        parts = over_chunks(
+            lambda part: self._of_groups(groups[..., part]), groups.shape[2], SLICE_GROUPS, self.threads
+        )
         out = np.empty(len(queries))
-        out[order] = found.T.reshape(-1)
+        out[order] = np.concatenate(list(parts), axis=1).T.reshape(-1)
         return out
 
     def _of_groups(self, groups: Float) -> Float:
