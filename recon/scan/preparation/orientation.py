@@ -53,7 +53,7 @@ class _Seams:
         between = a != b
         a, b = a[between], b[between]
         seams, number = np.unique(np.minimum(a, b) * count + np.maximum(a, b), return_inverse=True)
-        sums: list[Float] = [np.bincount(number, column[between], len(seams)) for column in columns]
+        sums = (np.bincount(number, column[between], len(seams)).astype(np.float64) for column in columns)
         return cls(seams // count, seams % count, *sums)
 
     def select(self, chosen: NDArray[np.bool_]) -> _Seams:

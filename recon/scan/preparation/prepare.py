@@ -43,11 +43,10 @@ def prepared(
     cloud, report = clean(cloud)
     for line in report.lines():
         log.info("%s", line)
-    cloud = _with_sensors(cloud, config, threads)
+    cloud = _with_sensors(cloud.select(spatial_order(cloud.points)), config, threads)
     if len(cloud) > config.most:
         before, cloud = len(cloud), thinned(cloud, config.most)
         log.info("%s of %s points are kept, evenly spaced", f"{len(cloud):,}", f"{before:,}")
-    cloud = cloud.select(spatial_order(cloud.points))
     progress(OUTLIERS_PROGRESS, "outliers")
     if config.outliers == "auto":
         stray = outliers(cloud.points - cloud.points.mean(0), threads)
