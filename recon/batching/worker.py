@@ -1,4 +1,4 @@
-"""The process of one scan: `python -m recon.batching.worker`, with a job on standard input.
+"""The process of one scan: `recon.batching.worker`, with a job on standard input.
 
 It reports on standard output, one JSON object per line: {"stage", "share"}, {"warning"}, and at its end
 {"done": manifest}, {"failed": error} or {"stopped"}. It ends when standard input closes: nobody wants the
