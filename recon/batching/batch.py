@@ -87,7 +87,7 @@ def batch(
         threads: per scan; 1 by default on the CPU.
         time_limit: per scan, seconds.
         memory_limit: per scan, bytes.
-        cluster: "tcp://HOST:PORT", a Dask scheduler, or "local:N", N Dask workers on this machine.
+        cluster: "tls://HOST:PORT" or "tcp://HOST:PORT", a Dask scheduler, or "local:N", N Dask workers here.
         gather: send scans and meshes through this process: for clusters without shared storage.
         overwrite: replace meshes in `out` that no batch has made.
         run: keep the run folders here, in the same tree.

@@ -60,7 +60,7 @@ def add_options(parser: Parser) -> None:
     machine.add_argument(
         "--cluster",
         metavar="ADDRESS",
-        help="a Dask scheduler, as tcp://HOST:8786; or local:N, N workers here",
+        help="a Dask scheduler, tls://HOST:8786 or tcp://…; or local:N, N workers here",
     )
     machine.add_argument("--gather", action="store_true", help="for clusters that do not share the folders")
     parser.set_defaults(threads=None)
