@@ -1,7 +1,8 @@
 """The scans of a batch on the workers of a Dask cluster, here or elsewhere.
 
-Whoever reaches a scheduler runs code on its workers (docs/security.md). A worker starts a process for each scan, as on one machine, and stops it when the result is no longer wanted.
-Dask gives the scans of a lost worker to others, which resume from the last checkpoint.
+A worker starts a process for each scan, as on one machine, and stops it when the result is no longer wanted.
+Dask gives the scans of a lost worker to others, which resume from the last checkpoint. Whoever reaches a
+scheduler can run any code on its workers: docs/cluster.md says how to keep others away.
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ def _local_cluster(workers: int) -> Any:
     import dask
     from distributed import LocalCluster
 
-    pages = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+    pages: dict[str, Any] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
     with dask.config.set(pages):
         return LocalCluster(
             n_workers=workers,
