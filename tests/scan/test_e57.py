@@ -151,7 +151,7 @@ def test_a_description_that_names_other_files_is_not_parsed(tmp_path: Path) -> N
     other = (head.replace(b"UTF-8", b"UTF-16") + b"?>" + rest).decode().encode("utf-16")
     for text in (other, head.replace(b"UTF-8", b"IBM1140") + b"?>" + rest):
         path.write_bytes(with_xml(path.read_bytes(), text))
-        with pytest.raises(ScanError, match="encoding|damaged"):
+        with pytest.raises(ScanError, match=r"encoding|damaged"):
             read_cloud(path)
     path.write_bytes(with_xml(path.read_bytes(), head + b"?>" + rest))
     assert len(read_cloud(path)) == N
