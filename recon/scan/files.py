@@ -11,9 +11,10 @@ from recon.errors import ScanError
 from recon.geometry import Mesh, PointCloud
 from recon.scan.readers.delimited_text import read_npy, read_npz, read_pts, read_text
 from recon.scan.readers.e57 import read_e57
+from recon.scan.readers.gltf import read_glb
 from recon.scan.readers.join import join
 from recon.scan.readers.las import read_las
-from recon.scan.readers.mesh_scans import read_glb, read_obj, read_off, read_stl, sample_surface
+from recon.scan.readers.mesh_scans import read_obj, read_off, read_stl, sample_surface
 from recon.scan.readers.pcd import read_pcd
 from recon.scan.readers.ply import read_ply
 from recon.scan.readers.ptx import read_ptx
