@@ -6,11 +6,13 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from recon.errors import OutputError
+
+TEMPORARY_NAME = re.compile(r"\..+\.[0-9a-f]{8}(\.[^.]*)?")  # of any file, see `atomic_path`
 
 
 def check_writable(path: str | Path, overwrite: bool = False) -> None:
@@ -27,8 +29,13 @@ def check_writable(path: str | Path, overwrite: bool = False) -> None:
 
 
 @contextmanager
-def atomic_path(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
-    """Yields a temporary path that is renamed to `path` when the block succeeds. Raises OutputError."""
+def atomic_path(
+    path: str | Path, overwrite: bool = False, on_written: Callable[[Path], None] = lambda temporary: None
+) -> Iterator[Path]:
+    """Yields a temporary path that is renamed to `path` when the block succeeds. Raises OutputError.
+
+    `on_written` is called with it when its content is on the disk, before it is renamed.
+    """
     path = Path(path)
     check_writable(path, overwrite)
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
@@ -36,6 +43,7 @@ def atomic_path(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
         yield temporary
         check_writable(path, overwrite)
         _flush(temporary)
+        on_written(temporary)
         temporary.replace(path)
         _flush(path.parent)
     except OSError as error:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
 
 from recon.base.settings import Schedule, StagedConfig
@@ -196,14 +198,37 @@ def scaled(units: Mapping[str, float]) -> Callable[[str], float]:
     return read
 
 
-def file(text: str) -> str:
-    """Returns the path of a file or folder as it is; as a type, it tells shells to complete paths."""
-    return text
+class InputFile(str):
+    """The path of a file or folder to read."""
+
+
+class OutputFile(str):
+    """The path of a file to write."""
+
+
+def file(text: str) -> InputFile:
+    """Returns the path of a file or folder to read; as a type, it tells shells to complete paths."""
+    return InputFile(text)
+
+
+def output_file(text: str) -> OutputFile:
+    """Returns the path of a file to write; as a type, it tells shells to complete paths."""
+    return OutputFile(text)
 
 
 def folder(text: str) -> str:
     """Returns the path of a folder as it is; as a type, it tells shells to complete folders."""
     return text
+
+
+def check_outputs(values: Iterable[Any]) -> None:
+    """Raises UsageError if a file among options is to be read and written, even if it may be replaced."""
+    flat = [part for value in values for part in (value if isinstance(value, list) else [value])]
+    for output in (part for part in flat if isinstance(part, OutputFile)):
+        for read in (part for part in flat if isinstance(part, InputFile)):
+            with suppress(OSError, ValueError):
+                if Path(read).samefile(output):
+                    raise UsageError(f"{output} is an input: write to another file")
 
 
 whole = reads(int, "a whole number")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from recon.base.files import remove_leftovers
-from recon.base.runs import default_run_folder
+from recon.base.lock import locked
+from recon.base.runs import default_run_folder, lock_path, remove_run
 from recon.batching.config_file import settings_from
 from recon.batching.find import find_scans
 from recon.batching.index import INDEX_FILE, write_index
-from recon.batching.job import FAILED, Job, lock_path, read_manifest, write_manifest
+from recon.batching.job import FAILED, Job, read_manifest, write_manifest
 from recon.batching.local import LocalPool, scan_slots
-from recon.batching.lock import locked
 from recon.batching.process import Limits, Message
 from recon.batching.progress import Progress, work
 from recon.batching.summary import (
@@ -190,7 +189,7 @@ def _results(
         for result in list(results.values()):
             if result.state == DONE_BEFORE:
                 # of a process that was killed when all was done
-                shutil.rmtree(default_run_folder(result.mesh), ignore_errors=True)
+                remove_run(default_run_folder(result.mesh))
                 lock_path(result.mesh).unlink(missing_ok=True)
                 yield result
         left = sorted((job for job in jobs if reasons[job.name]), key=work, reverse=True)

@@ -7,6 +7,7 @@ scheduler can run any code on its workers: docs/cluster.md says how to keep othe
 
 from __future__ import annotations
 
+import json
 import logging
 import queue
 import re
@@ -22,6 +23,7 @@ from typing import Any
 from uuid import uuid4
 
 from recon.base.files import atomic_path
+from recon.base.runs import run_folder
 from recon.batching.job import Job, check_replaceable, manifest_path, picture_path, read_manifest
 from recon.batching.process import (
     FINAL_MESSAGES,
@@ -33,7 +35,6 @@ from recon.batching.process import (
     worker_server,
 )
 from recon.errors import FitError, MissingLibraryError, OutputError, UsageError
-from recon.surface.conversion import run_folder
 
 REPORT_SECONDS = 1.0  # between two messages of a worker on one stage
 CONNECT_SECONDS = 30  # in which a scheduler must answer
@@ -74,8 +75,8 @@ class ClusterPool:
             self._send_next()
         return self
 
-    def _heard(self, event: tuple[Any, tuple[str, Message]]) -> None:
-        self.said.put(event[1])
+    def _heard(self, event: tuple[Any, str]) -> None:
+        self.said.put(json.loads(event[1]))
 
     def _send_next(self) -> None:
         if not self.waiting:
@@ -92,7 +93,7 @@ class ClusterPool:
             except OSError as error:
                 self.said.put((job.name, failed("ScanError", f"cannot read {job.scan}: {error.strerror}")))
                 return
-        key = f"{self.topic}-{job.name}"
+        key = f"{self.topic}-{json.dumps(job.name)}"  # Dask takes no bytes that are not UTF-8
         future = self.client.submit(
             convert_on_worker, job, self.limits, self.topic, content, key=key, resources=self.resources
         )
@@ -229,7 +230,7 @@ def convert_on_worker(
         now = time.monotonic()
         if "stage" not in message or message["stage"] != said["stage"] or now - said["at"] > REPORT_SECONDS:
             said.update(stage=message.get("stage", said["stage"]), at=now)
-            worker.log_event(topic, (job.name, message))
+            worker.log_event(topic, json.dumps((job.name, message)))
 
     try:
         if content is None:
@@ -243,7 +244,7 @@ def convert_on_worker(
                 end["failed"]["message"] = end["failed"]["message"].replace(str(scan), job.name)
             return end, _files(mesh) if "done" in end else None
     finally:
-        worker.log_event(topic, (job.name, {"left": True}))
+        worker.log_event(topic, json.dumps((job.name, {"left": True})))
 
 
 def _files(mesh: Path) -> Files:

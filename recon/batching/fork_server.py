@@ -23,7 +23,7 @@ from contextlib import ExitStack, suppress
 from recon.base.children import python_command
 
 PRELOADED = (
-    "recon.batching.lock",
+    "recon.base.lock",
     "recon.render.files",
     "recon.render.ray_casting",
     "recon.surface.conversion",

@@ -94,11 +94,6 @@ def picture_path(mesh: str | Path) -> Path:
     return Path(f"{mesh}.png")
 
 
-def lock_path(mesh: str | Path) -> Path:
-    """The lock that the process making `mesh` holds."""
-    return Path(mesh).with_name(f".{Path(mesh).name}.recon-lock")
-
-
 def read_manifest(mesh: str | Path) -> dict[str, Any] | None:
     """The manifest of `mesh`; None if it is missing or damaged."""
     try:

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from recon.base.options import Parser, file, reads, whole
+from recon.base.options import Parser, output_file, reads, whole
+from recon.errors import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -43,7 +44,7 @@ def add_kinds(
 def add_output(parser: Parser, metavar: str, help: str, overwrite: str, required: bool = False) -> None:
     """Adds -o, and --overwrite with what it replaces."""
     files = parser.group(FILES)
-    files.add_argument("-o", "--output", metavar=metavar, type=file, required=required, help=help)
+    files.add_argument("-o", "--output", metavar=metavar, type=output_file, required=required, help=help)
     add_overwrite(files, overwrite)
 
 
@@ -67,7 +68,7 @@ def _cores() -> int:
 def say(lines: list[str], quiet: bool) -> None:
     """Prints a summary on stderr."""
     if not quiet:
-        print("\n".join(lines), file=sys.stderr)
+        print("\n".join(map(printable, lines)), file=sys.stderr)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -134,9 +134,11 @@ _ADD = {"audio": _add_audio, "video": _add_video}
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """What `recon fit` does; the summary."""
+    from recon.base.files import remove_leftovers
+    from recon.base.lock import locked
     from recon.base.progress import Bar
+    from recon.base.runs import lock_path, run_folder
     from recon.signals.fits.train import Job
-    from recon.surface.conversion import run_folder
     from recon.training.callbacks import ProgressBar
 
     mode, source = options.mode, options.inputs[0]
@@ -145,7 +147,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     preset = options.preset or "standard"
     config = changed(PRESETS[preset][mode], vars(options), _groups(mode))
     with ExitStack() as ending:
+        ending.enter_context(locked(lock_path(out), str(out)))
         run = ending.enter_context(run_folder(options.run, out))
+        remove_leftovers(out)
         job = Job(
             out,
             config,

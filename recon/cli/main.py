@@ -16,10 +16,10 @@ from argparse import Namespace
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
-from recon.base.options import Parser, add_choice
+from recon.base.options import Parser, add_choice, check_outputs
 from recon.base.progress import LinesBesideBars
 from recon.cli.completion import SHELLS, completion
-from recon.errors import ReconError, UsageError
+from recon.errors import ReconError, UsageError, printable
 from recon.version import VERSION
 
 COMMANDS = {
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is flushed at exit
         return NO_READER
     except ReconError as error:
-        print(f"recon: error: {error}", file=sys.stderr)
+        print(f"recon: error: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
 
 
@@ -81,6 +81,7 @@ def _run(options: Namespace) -> int:
         import torch
 
         torch.set_num_threads(options.threads)
+    check_outputs(vars(options).values())
     level = logging.WARNING if options.quiet else logging.INFO
     logging.basicConfig(format="recon: %(message)s", level=level, handlers=[LinesBesideBars()], force=True)
     try:

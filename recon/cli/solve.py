@@ -108,6 +108,7 @@ _GIVEN = {
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """What `recon solve` does; the summary."""
     from recon.base.progress import Bar
+    from recon.base.runs import held_run
     from recon.pde.run import SolveJob
     from recon.training.callbacks import ProgressBar
 
@@ -126,6 +127,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             command_origin(options.arguments, options.preset or "standard"),
             bar.to,
         )
+        ending.enter_context(held_run(work.out))
         _, summary = _solver(problem)(work, **given)
     say(solve_lines(summary), options.quiet)
     return summary

@@ -66,7 +66,7 @@ def write_report(
     check_writable(out, overwrite)
     text = page(run.resolve().name, result, _summary(run), progress)
     with atomic_path(out, overwrite) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     progress(1.0, "")
     return out
 

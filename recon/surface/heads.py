@@ -11,13 +11,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from recon.base.files import atomic_path
+from recon.base.run_files import read_arrays, reading
 from recon.errors import FitError
 from recon.field.heads import HeadedField
 from recon.field.siren import Siren
@@ -152,9 +152,9 @@ def read_heads(folder: Path, trunk: Siren) -> HeadedField:
     path = folder / HEADS_FILE
     if not path.exists():
         return HeadedField(trunk)
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            edge, nodes, heads = (archive[name] for name in ("edge", "nodes", "heads"))
+    with reading(path, FitError):
+        arrays = read_arrays(path)
+        edge, nodes, heads = (arrays[name] for name in ("edge", "nodes", "heads"))
         wanted = (len(nodes) + 1, trunk.weights[-1].shape[1] + 1)
         if nodes.shape != (max(1, len(nodes)), 3) or heads.shape != wanted:
             raise ValueError(f"nodes of shape {nodes.shape}, heads of shape {heads.shape}")
@@ -163,5 +163,3 @@ def read_heads(folder: Path, trunk: Siren) -> HeadedField:
         where = trunk.flat.device
         tiles = Tiles(float(edge), torch.tensor(nodes, dtype=torch.long, device=where))
         return HeadedField(trunk, tiles, torch.tensor(heads, dtype=torch.float32, device=where))
-    except (OSError, KeyError, ValueError, TypeError, EOFError, BadZipFile) as error:
-        raise FitError(f"{path} cannot be read ({error}): remove the folder to start over") from None

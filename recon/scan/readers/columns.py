@@ -153,12 +153,6 @@ def whole(word: str | bytes) -> int | None:
     return int(word) if word.isdigit() and word.isascii() and len(word) <= MAX_COUNT_DIGITS else None
 
 
-def reason(error: BaseException) -> str:
-    """The message of a library's error, one line of limited length."""
-    lines = str(error).splitlines()
-    return lines[0][:MAX_MESSAGE] if lines else type(error).__name__
-
-
 def cut_short(path: Path, promised: int, what: str, there: int) -> ScanError:
     """The error for a file that holds less than its header says."""
     return ScanError(f"{path} is cut short or damaged: expected {promised:,} {what}, found {there:,}")

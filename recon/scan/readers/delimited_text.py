@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recon.errors import ScanError
+from recon.base.archives import check_arrays
+from recon.errors import ScanError, reason
 from recon.geometry import Float, PointCloud
 from recon.scan.readers.columns import (
     Lines,
@@ -21,7 +22,6 @@ from recon.scan.readers.columns import (
     from_columns,
     from_table,
     load_rows,
-    reason,
     whole,
 )
 from recon.scan.readers.join import join
@@ -31,7 +31,6 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MIN_LINE_BYTES = 6  # three digits and what ends each
 COMMENT_MARKS = (b"#", b"//", b"!")
 MAX_PREAMBLE_BYTES = 1 << 20
-MAX_DEFLATE_RATIO = 1032
 # What numpy raises for files that are not as their headers say; of a zip file also NotImplementedError and
 # RuntimeError, where a damaged byte names a compression or a cipher that zipfile does not have.
 DAMAGED_FILE_ERRORS = (
@@ -151,7 +150,7 @@ def read_npy(path: Path) -> PointCloud:
 def read_npz(path: Path) -> PointCloud:
     """Reads arrays points, normals and colors, (n, 3), or a single one as `read_npy`. Raises ScanError."""
     try:
-        _check_members(path)
+        check_arrays(path)
         with np.load(path, allow_pickle=False) as file:
             arrays = {
                 kind: file[name]
@@ -173,26 +172,6 @@ def read_npz(path: Path) -> PointCloud:
             raise ScanError(f"{path}: {what}, expected numbers (n, 3)")
     colors = as_colors(arrays["colors"]) if "colors" in arrays else None
     return PointCloud(arrays["points"], arrays.get("normals"), colors, str(path))
-
-
-def _check_members(path: Path) -> None:
-    """Every array that an npz file announces has room in it."""
-    with zipfile.ZipFile(path) as file:
-        for member in file.infolist():
-            with file.open(member) as stream:
-                version = np.lib.format.read_magic(stream)
-                read = (
-                    np.lib.format.read_array_header_1_0
-                    if version == (1, 0)
-                    else np.lib.format.read_array_header_2_0
-                )
-                shape, _, dtype = read(stream)
-            wanted = dtype.itemsize
-            for length in shape:
-                wanted *= int(length)
-            there = min(member.file_size, MAX_DEFLATE_RATIO * member.compress_size)
-            if wanted > there:
-                raise cut_short(path, wanted, f"bytes of '{member.filename}'", there)
 
 
 def _from_array(path: Path, array: NDArray) -> PointCloud:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from recon.errors import MissingLibraryError, ScanError
+from recon.errors import MissingLibraryError, ScanError, reason
 from recon.geometry import Float, PointCloud
-from recon.scan.readers.columns import cut_short, reason
+from recon.scan.readers.columns import cut_short
 from recon.scan.readers.e57_description import check_description
 from recon.scan.readers.join import join
 

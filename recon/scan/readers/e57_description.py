@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 from xml.parsers import expat
 
-from recon.errors import ScanError
-from recon.scan.readers.columns import cut_short, reason
+from recon.errors import ScanError, reason
+from recon.scan.readers.columns import cut_short
 
 HEADER = struct.Struct("<8sIIQQQQ")  # signature, version, length, offset and length of the XML, page size
 PAGE_BYTES, CONTENT_BYTES = 1024, 1020  # of a page: content, then its checksum

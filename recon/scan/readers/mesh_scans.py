@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from recon.errors import ScanError
+from recon.errors import ScanError, reason
 from recon.geometry import Bytes, Float, Int, Mesh, PointCloud, unit_vectors
 from recon.scan.preparation.cleaning import MAX_COORDINATE
-from recon.scan.readers.columns import Lines, as_colors, cut_short, from_table, load_rows, reason, whole
+from recon.scan.readers.columns import Lines, as_colors, cut_short, from_table, load_rows, whole
 
 MAX_INDEX = 1 << 53  # that float64 holds exactly
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recon.errors import ScanError
+from recon.errors import ScanError, reason
 from recon.geometry import PointCloud
-from recon.scan.readers.columns import Lines, cut_short, from_columns, load_rows, reason
+from recon.scan.readers.columns import Lines, cut_short, from_columns, load_rows
 
 MAX_HEADER_BYTES = 1 << 16
 MAX_LZF_RATIO = 88  # a reference of 3 bytes stands for 264 at most

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from plyfile import PlyData, PlyListProperty, PlyParseError
 
-from recon.errors import ScanError
+from recon.errors import ScanError, reason
 from recon.geometry import Float, Mesh, PointCloud
-from recon.scan.readers.columns import Lines, cut_short, from_columns, load_rows, reason, whole
+from recon.scan.readers.columns import Lines, cut_short, from_columns, load_rows, whole
 from recon.scan.readers.mesh_scans import MAX_INDEX, fans, mesh_of
 
 MAX_HEADER_BYTES = 1 << 20

@@ -9,7 +9,7 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,8 +24,10 @@ log = logging.getLogger("recon")
 
 
 @contextmanager
-def locked(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
-    """Holds the lock file `path`, which exists only meanwhile.
+def locked(
+    path: Path, what: str, wait: float = 0.0, keep: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
+    """Holds the lock file `path`, which exists only meanwhile, and follows no link.
 
     The kernel, or on NFS its server, releases it when the process ends, even if killed. On a file system
     without locks, a warning is logged and the work goes on.
@@ -34,6 +36,7 @@ def locked(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
         path: the lock file.
         what: what is locked, for messages.
         wait: seconds to wait for it.
+        keep: whether the file, then nobody's, stays as a mark.
 
     Raises:
         OutputError: another process holds it, or it cannot be written.
@@ -49,7 +52,8 @@ def locked(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
     finally:
-        path.unlink(missing_ok=True)
+        if not keep():
+            path.unlink(missing_ok=True)
         os.close(descriptor)
 
 
