@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import stat
 import zipfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -33,19 +35,22 @@ def check_arrays(path: Path) -> None:
     with zipfile.ZipFile(path) as file:
         for member in file.infolist():
             with file.open(member) as stream:
-                version = np.lib.format.read_magic(stream)
-                read = (
-                    np.lib.format.read_array_header_1_0
-                    if version == (1, 0)
-                    else np.lib.format.read_array_header_2_0
-                )
-                shape, _, dtype = read(stream)
-            wanted = dtype.itemsize
-            for length in shape:
-                wanted *= int(length)
+                wanted = array_bytes(stream)
             there = min(member.file_size, MAX_DEFLATE_RATIO * member.compress_size)
-            if not 0 <= wanted <= there:
+            if wanted > there:
                 raise ValueError(f"expected {wanted:,} bytes of '{member.filename}', found {there:,}")
             unpacked += wanted
     if unpacked > FREE_BYTES + BYTES_PER_BYTE * size:
         raise MemoryError(f"{unpacked / 1e9:.3g} GB unpacked, of {size / 1e6:.3g} MB")
+
+
+def array_bytes(stream: IO[bytes]) -> int:
+    """The length of an npy file's array, read from its header. Raises what numpy does for damaged headers."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    if dtype.hasobject or dtype.subdtype is not None:
+        raise ValueError(f"its elements are {dtype}")
+    if not all(type(length) is int and length >= 0 for length in shape):
+        raise ValueError(f"its shape is {shape}")
+    return math.prod((*shape, dtype.itemsize))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import pickle
 import stat
+import tokenize
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,12 +21,20 @@ from numpy.typing import NDArray
 from recon.base.archives import check_arrays, check_stored
 from recon.errors import ReconError, ScanError, reason
 
-RUN_FILE, CHECKPOINT_FILE = "run.json", "checkpoint.pt"
+RUN_FILE, CHECKPOINT_FILE, RESULT_FILE = "run.json", "checkpoint.pt", "result.json"
+# What is said of where a run comes from, see `provenance`; all of it may be missing.
+ORIGIN = {
+    **dict.fromkeys(("command", "folder", "preset", "date", "system", "device", "batch"), str),
+    "threads": int,
+    "inputs": [{"path": str, "bytes": int, "sha256": str}],
+    "versions": {"recon": str, "python": str},
+}
 SUBJECTS = ("scan", "signal", "problem")  # the entry that says what a run is on
 MAX_JSON_BYTES = 1 << 24
 FOREIGN_VALUE_ERRORS = (
     *(AttributeError, EOFError, IndexError, KeyError, NotImplementedError, OSError, OverflowError),
-    *(RecursionError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile, pickle.PickleError),
+    *(RecursionError, RuntimeError, SyntaxError, TypeError, ValueError, tokenize.TokenError),
+    *(zipfile.BadZipFile, pickle.PickleError),
 )
 
 
@@ -65,16 +74,40 @@ def read_description(folder: Path) -> dict[str, Any]:
         ) from None
     subject = any(isinstance(description.get(name), str | dict) for name in SUBJECTS)
     origin = description.get("origin", {})
-    if not (subject and isinstance(description.get("config"), dict) and isinstance(origin, dict)):
+    if not (subject and isinstance(description.get("config"), dict) and _matches(origin, ORIGIN)):
         raise ScanError(f"{folder / RUN_FILE} was not written by recon: remove the folder to start over")
     return description
+
+
+def _matches(value: Any, wanted: Any) -> bool:
+    """Whether a plain value has a type, or is a table or a list of values that match."""
+    if isinstance(wanted, dict):
+        known = isinstance(value, dict)
+        return known and all(_matches(value[name], kind) for name, kind in wanted.items() if name in value)
+    if isinstance(wanted, list):
+        whole = isinstance(value, list) and all(_matches(part, wanted[0]) for part in value)
+        return whole and all(part.keys() >= wanted[0].keys() for part in value)
+    return type(value) is wanted
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """Reads what result.json says of the files written and the time taken; empty if there is none."""
+    try:
+        result = read_json(folder / RESULT_FILE)
+    except (OSError, ScanError):
+        return {}
+    seconds = result.get("seconds")
+    times = [result.get("seconds_all"), *seconds.values()] if isinstance(seconds, dict) else [None]
+    known = all(isinstance(value, int | float) for value in times) and isinstance(result.get("mesh", ""), str)
+    return result if known else {}
 
 
 @contextmanager
 def reading(path: Path, error: type[ReconError] = ScanError) -> Iterator[None]:
     """Turns what wrong types, ranges and shapes of values raise in its block into `error`, naming `path`."""
     try:
-        yield
+        with np.errstate(all="ignore"):  # at values that are looked at later
+            yield
     except ReconError as inner:
         if type(inner) is error and str(path) in str(inner):
             raise

@@ -18,11 +18,11 @@ from typing import Any
 from recon.base.files import TEMPORARY_NAME, write_json
 from recon.base.lock import locked
 from recon.base.provenance import fingerprint
-from recon.base.run_files import CHECKPOINT_FILE, RUN_FILE, read_description, read_json
+from recon.base.run_files import CHECKPOINT_FILE, RESULT_FILE, RUN_FILE, read_description, read_json
 from recon.errors import OtherRunError, OutputError, ScanError
 
 HISTORY_FILE, PREVIEW_FILE = "history.csv", "preview.ply"
-RESULT_FILE, OUTPUT_FILE = "result.json", "output.json"
+OUTPUT_FILE = "output.json"
 LOCK_FILE = ".recon-lock"
 
 

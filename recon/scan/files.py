@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from recon.errors import ScanError
 from recon.geometry import Mesh, PointCloud
@@ -89,11 +92,13 @@ def read_any(path: str | Path) -> PointCloud | Mesh:
     """Reads a mesh if the file has faces, else a cloud. Raises ScanError if it cannot be read."""
     path = Path(path)
     try:
-        content = _reader(path)(path)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of numpy and libraries, at values that are looked at later
+            content = _reader(path)(path)
     except OSError as error:
         raise ScanError(f"cannot read {path}: {error.strerror or error}") from None
-    except MemoryError:
-        raise ScanError(f"{path} does not fit into memory") from None
+    except MemoryError as error:
+        raise ScanError(f"{path} does not fit into memory{f': {error}' if str(error) else ''}") from None
     if len(content.points if isinstance(content, PointCloud) else content.faces) == 0:
         raise ScanError(f"{path} holds no points")
     return content

@@ -38,6 +38,7 @@ MIN_CHANGE = 2e-4  # what the trunk's value may be off by at least, unit frame
 TURN = 0.03
 LARGE_QUANTILE, GAUSSIAN_QUANTILE = 0.9, 1.645  # of |x|, the latter in standard deviations
 MAX_MOVE_SIGMAS = 4.0
+MAX_HEAD = 1e30  # of a head's parameters
 MAX_NODE = 1 << 19  # places of a lattice twice as wide have 60-bit numbers
 CELL_SAMPLES = 2  # of a cell, with known distances
 DISTANCE_ERROR = 0.2  # of a distance in space, and in point spacings
@@ -160,6 +161,8 @@ def read_heads(folder: Path, trunk: Siren) -> HeadedField:
             raise ValueError(f"nodes of shape {nodes.shape}, heads of shape {heads.shape}")
         if not (0 < edge < np.inf and np.abs(nodes).max() < MAX_NODE):
             raise ValueError(f"nodes up to {np.abs(nodes).max()} of an edge of {edge}")
+        if not (np.abs(heads) < MAX_HEAD).all():
+            raise ValueError("heads that are not finite, or huge")
         where = trunk.flat.device
         tiles = Tiles(float(edge), torch.tensor(nodes, dtype=torch.long, device=where))
         return HeadedField(trunk, tiles, torch.tensor(heads, dtype=torch.float32, device=where))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from e57_pages import with_xml, xml_of
 
 from recon.errors import MissingLibraryError, ScanError
 from recon.scan.files import read_cloud
 from recon.scan.readers import e57
+
+pages = importlib.import_module("fuzzing.e57_pages")  # of tools/, see conftest.py
+with_xml, xml_of = pages.with_xml, pages.xml_of
 
 N = 300
 RNG = np.random.default_rng(0)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recon.base.archives import check_arrays
+from recon.base.archives import array_bytes, check_arrays
 from recon.errors import ScanError, reason
 from recon.geometry import Float, PointCloud
 from recon.scan.readers.columns import (
@@ -21,6 +21,7 @@ from recon.scan.readers.columns import (
     cut_short,
     from_columns,
     from_table,
+    lines_of,
     load_rows,
     whole,
 )
@@ -35,7 +36,7 @@ MAX_PREAMBLE_BYTES = 1 << 20
 # RuntimeError, where a damaged byte names a compression or a cipher that zipfile does not have.
 DAMAGED_FILE_ERRORS = (
     *(ValueError, EOFError, OverflowError, KeyError, NotImplementedError, SyntaxError, tokenize.TokenError),
-    *(zipfile.BadZipFile, zlib.error, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, RuntimeError, TypeError, IndexError),
 )
 NPZ_NAMES = {
     "points": ("points", "xyz", "vertices", "positions"),
@@ -56,7 +57,7 @@ def read_text(path: Path) -> PointCloud:
         mark = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
         before, count, names, first = _preamble(path, head[mark:])
         stream.seek(mark)
-        lines: Iterator[bytes] = islice(stream, before, None)
+        lines: Iterator[bytes] = islice(lines_of(path, stream), before, None)
         if b"," in first or b";" in first:
             lines = (line.translate(SEPARATORS) for line in lines)
         table = load_rows(path, Lines(lines, before))
@@ -82,7 +83,7 @@ def read_pts(path: Path) -> PointCloud:
         if count is None or names or b"," in first or b";" in first:
             return read_text(path)
         stream.seek(mark)
-        lines = Lines(islice(stream, before, None), before)
+        lines = Lines(islice(lines_of(path, stream), before, None), before)
         clouds: list[PointCloud] = []
         while count is not None:
             room = path.stat().st_size // MIN_LINE_BYTES + 1  # the last line may have no end
@@ -141,6 +142,10 @@ def _preamble(path: Path, head: bytes) -> tuple[int, int | None, list[str], byte
 def read_npy(path: Path) -> PointCloud:
     """Reads an array (n, k) as `from_table`, or records with fields x, y, z and more. Raises ScanError."""
     try:
+        with path.open("rb") as stream:
+            wanted, there = array_bytes(stream), path.stat().st_size - stream.tell()
+        if wanted > there:
+            raise ValueError(f"expected {wanted:,} bytes, found {there:,}")
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except DAMAGED_FILE_ERRORS as error:
         raise ScanError(f"{path} is cut short or damaged, or holds objects: {reason(error)}") from None
@@ -176,7 +181,9 @@ def read_npz(path: Path) -> PointCloud:
 
 def _from_array(path: Path, array: NDArray) -> PointCloud:
     if array.dtype.names:
-        columns = {name: array[name].ravel() for name in array.dtype.names}
+        columns = {
+            name: array[name].ravel() for name in array.dtype.names if array[name].shape == array.shape
+        }
         return from_columns(path, columns)
     if array.dtype.kind not in "fiu":
         raise ScanError(f"{path} holds an array of {array.dtype}, expected numbers")

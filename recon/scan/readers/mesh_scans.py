@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from recon.errors import ScanError, reason
 from recon.geometry import Bytes, Float, Int, Mesh, PointCloud, unit_vectors
 from recon.scan.preparation.cleaning import MAX_COORDINATE
-from recon.scan.readers.columns import Lines, as_colors, cut_short, from_table, load_rows, whole
+from recon.scan.readers.columns import Lines, as_colors, cut_short, from_table, lines_of, load_rows, whole
 
 MAX_INDEX = 1 << 53  # that float64 holds exactly
 
@@ -112,7 +112,7 @@ def read_off(path: Path) -> Mesh | PointCloud:
     """Reads an OFF file, with its normals (NOFF) and colours (COFF); without faces as a cloud."""
     size = path.stat().st_size
     with path.open("rb") as stream:
-        lines = Lines(stream)
+        lines = Lines(lines_of(path, stream))
         filled = (words for line in lines if (words := line.split(b"#")[0].split()))
         keyword = next(filled)
         words = keyword[1:] or next(filled, [])
@@ -153,7 +153,7 @@ def _off_faces(path: Path, stream: BinaryIO, lines: Lines, count: int) -> NDArra
             return rows[:, 1 : 1 + corners].astype(np.int64)
     stream.seek(at)
     polygons: list[NDArray] = []
-    lines = Lines(stream, number)
+    lines = Lines(lines_of(path, stream), number)
     for line in lines:
         words = line.split(b"#")[0].split()
         if not words or len(polygons) == count:

@@ -8,6 +8,7 @@ file's size.
 from __future__ import annotations
 
 import io
+import sys
 import warnings
 from collections import deque
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from plyfile import PlyData, PlyListProperty, PlyParseError
 
 from recon.errors import ScanError, reason
 from recon.geometry import Float, Mesh, PointCloud
-from recon.scan.readers.columns import Lines, cut_short, from_columns, load_rows, whole
+from recon.scan.readers.columns import Lines, cut_short, from_columns, lines_of, load_rows, whole
 from recon.scan.readers.mesh_scans import MAX_INDEX, fans, mesh_of
 
 MAX_HEADER_BYTES = 1 << 20
@@ -105,6 +106,11 @@ def _read_header(path: Path) -> _Header:
         empty = PlyData.read(io.BytesIO("\n".join([*skeleton, "end_header", ""]).encode("latin1")))
     except (PlyParseError, ValueError) as error:
         raise ScanError(f"{path} has a damaged PLY header: {reason(error)}") from None
+    for prop in (prop for element in empty.elements for prop in element.properties if _is_list(prop)):
+        if np.dtype(prop.list_dtype("<")[0]).kind not in "iu":
+            raise ScanError(
+                f"{path} has a damaged PLY header: lists '{prop.name}' with lengths that are not whole"
+            )
     elements = list(zip(empty.elements, counts, strict=True))
     return _Header(empty.text, empty.byte_order, elements, len(text) + len(end), len(lines) + 1)
 
@@ -178,14 +184,14 @@ def _text_tables(path: Path, header: _Header, wanted: set[str]) -> dict[str, Col
     tables: dict[str, Columns] = {}
     with path.open("rb") as stream:
         stream.seek(header.start)
-        lines = Lines(stream, header.lines)
+        lines = Lines(lines_of(path, stream), header.lines)
         for element, count in header.elements:
             if wanted <= tables.keys():
                 break
             if element.name in wanted:
                 tables[element.name] = _text_columns(path, element, count, lines)
             else:
-                deque(islice(lines, count), maxlen=0)
+                deque(islice(lines, min(count, sys.maxsize)), maxlen=0)
     return tables
 
 
