@@ -31,6 +31,7 @@ from recon.scan.files import read_any  # noqa: E402
 
 SECONDS = 10  # a case, on a machine that is busy
 MEMORY = 1 << 28  # bytes of address space that a case may take beyond what the program has
+COMMAND_MEMORY = 1 << 32  # and a command, which loads libraries
 MAX_LINE = 1000  # characters of an error
 
 
@@ -97,7 +98,8 @@ def child(kind: str, seed: int, first: int, last: int, folder: Path) -> None:
     case = KINDS[kind](folder)
     case(random.Random(0))
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
+    most = used + (COMMAND_MEMORY if kind == "commands" else MEMORY)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     warnings.simplefilter("error")
     for number in range(first, last):
         print(f"case {number}", flush=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from recon.errors import OutputError
+from recon.errors import OutputError, reason
 
 TEMPORARY_NAME = re.compile(r"\..+\.[0-9a-f]{8}(\.[^.]*)?")  # of any file, see `atomic_path`
 
@@ -18,6 +18,12 @@ TEMPORARY_NAME = re.compile(r"\..+\.[0-9a-f]{8}(\.[^.]*)?")  # of any file, see 
 def check_writable(path: str | Path, overwrite: bool = False) -> None:
     """Raises OutputError if `path` is a folder, exists without `overwrite`, or its folder is not writable."""
     path = Path(path)
+    try:
+        path.parent.joinpath(f".{path.name}.00000000").lstat()  # as long a name as any that will be needed
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot write {path}: {reason(error)}") from None
     if path.is_dir():
         raise OutputError(f"{path} is a folder, not a file")
     if path.exists() and not overwrite:

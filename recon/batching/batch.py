@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -107,8 +108,8 @@ def batch(
         raise UsageError("a preview needs a run folder to be written to: give one, too")
     ending = f".{format}"
     check_mesh_path(f"mesh{ending}")
-    if time_limit == 0 or memory_limit == 0:
-        raise UsageError("no scan can be done within a limit of 0")
+    if not all(limit is None or 0 < limit < math.inf for limit in (time_limit, memory_limit)):
+        raise UsageError(f"no scan can be done within {time_limit} s and {memory_limit} bytes")
     limits = Limits(time_limit, memory_limit)
     found, unread = find_scans(folder, out, pattern, ending)
     settings = settings_from(config, overrides or {})

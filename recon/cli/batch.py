@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from recon.base.options import Parser, add_choice, file, folder, reads, scaled, seconds, whole
+from recon.base.options import Parser, add_choice, file, folder, reads, scaled, seconds, whole_between
 from recon.cli.common import (
     FILES,
     MACHINE,
@@ -53,7 +53,10 @@ def add_options(parser: Parser) -> None:
     add_device(parser, "default: auto, all GPUs")
     machine = parser.group(MACHINE)
     machine.add_argument(
-        "--jobs", type=whole, metavar="N", help="scans at a time (default: one per GPU, or per core)"
+        "--jobs",
+        type=whole_between(1, 1024),
+        metavar="N",
+        help="scans at a time (default: one per GPU, or per core)",
     )
     machine.add_argument("--time-limit", type=seconds, metavar="30m", help="per scan")
     machine.add_argument("--memory-limit", type=_bytes, metavar="8G", help="per scan")

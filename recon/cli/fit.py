@@ -18,7 +18,7 @@ from recon.base.options import (
     number,
     numbers,
     reads,
-    whole,
+    whole_between,
 )
 from recon.base.provenance import command_origin
 from recon.cli.common import FILES, add_common, add_device, add_kinds, add_output, add_tensorboard, say, size
@@ -107,7 +107,10 @@ def _add_picture(sub: Parser, mode: str) -> None:
 def _add_audio(sub: Parser, mode: str) -> None:
     output = sub.group(OUTPUT)
     output.add_argument(
-        "--rate", type=whole, metavar="HZ", help="samples per second of OUT (default: as INPUT)"
+        "--rate",
+        type=whole_between(1, 10**8),
+        metavar="HZ",
+        help="samples per second of OUT (default: as INPUT)",
     )
     output.add_argument("--spectrogram", action="store_true", help="also write OUT.spectrogram.png")
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from recon.base.options import Parser, add_choice, check_outputs
 from recon.base.progress import LinesBesideBars
 from recon.cli.completion import SHELLS, completion
-from recon.errors import ReconError, UsageError, printable
+from recon.errors import ReconError, printable
 from recon.version import VERSION
 
 COMMANDS = {
@@ -75,8 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: Namespace) -> int:
     command = importlib.import_module(f"recon.cli.{options.command}")
-    if options.threads is not None and options.threads < 1:
-        raise UsageError(f"{options.threads} threads, expected at least 1")
     if options.threads is not None and not getattr(command, "WITHOUT_TORCH", False):
         import torch
 

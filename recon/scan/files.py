@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recon.errors import ScanError
+from recon.errors import ScanError, reason
 from recon.geometry import Mesh, PointCloud
 from recon.scan.readers.delimited_text import read_npy, read_npz, read_pts, read_text
 from recon.scan.readers.e57 import read_e57
@@ -106,6 +106,12 @@ def read_any(path: str | Path) -> PointCloud | Mesh:
 
 def _reader(path: Path) -> Callable[[Path], PointCloud | Mesh]:
     """The reader for `path`, an existing file that starts as its ending says."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:  # a name too long, or with a zero byte
+        raise ScanError(f"cannot read {path}: {reason(error)}") from None
     if not path.exists():
         raise ScanError(f"there is no file {path}{_hint(path)}")
     if not path.is_file():
