@@ -119,8 +119,9 @@ def _changed_array(rng: random.Random, array: np.ndarray) -> np.ndarray:
     if choice == 1 and changed.ndim:
         return changed[..., None]
     if choice == 2 and array.dtype.kind in "fi" and changed.dtype.kind in "fi" and changed.size:
+        odd = [-1, 0, 2**19, 2**30] if changed.dtype.kind == "i" else [-1, 6e4, np.nan, np.inf]
         with np.errstate(all="ignore"):
-            changed.flat[rng.randrange(changed.size)] = rng.choice([1e30, -1, 0, 2**19])
+            changed.flat[rng.randrange(changed.size)] = rng.choice(odd)
     return changed.T if choice == 3 else changed
 
 
