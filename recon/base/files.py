@@ -6,7 +6,8 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,6 +71,47 @@ def remove_leftovers(path: Path) -> None:
     for other in path.parent.glob(".*"):
         if name.fullmatch(other.name):
             other.unlink(missing_ok=True)
+
+
+def walk(
+    folder: Path,
+    skip: Iterable[Path] = (),
+    is_whole: Callable[[Path], bool] = lambda folder: False,
+    on_error: Callable[[OSError], None] | None = None,
+) -> Iterator[Path]:
+    """Yields the files below a folder, without hidden ones; each real folder is seen once.
+
+    Links are followed last, so what they lead to keeps its own path if it is below `folder`, too.
+
+    Args:
+        folder: where to begin.
+        skip: folders that are left out.
+        is_whole: tells folders that are themselves yielded, and not entered.
+        on_error: called for a folder that cannot be read; None raises its OSError.
+    """
+    seen = {path.resolve() for path in skip}
+    own, links = deque([folder]), deque[Path]()
+    while own or links:
+        place = (own or links).popleft()
+        if (real := place.resolve()) in seen:
+            continue
+        seen.add(real)
+        if place != folder and is_whole(place):
+            yield place
+            continue
+        try:
+            with os.scandir(place) as entries:
+                paths = [place / entry.name for entry in entries if not entry.name.startswith(".")]
+        except OSError as error:
+            if on_error is None:
+                raise
+            on_error(error)
+            continue
+        for path in sorted(paths):
+            if path.is_dir():
+                (links if path.is_symlink() else own).append(path)
+            else:
+                yield path
 
 
 def _flush(path: Path) -> None:

@@ -27,7 +27,7 @@ ORIGIN = {
     **dict.fromkeys(("command", "folder", "preset", "date", "system", "device", "batch"), str),
     "threads": int,
     "inputs": [{"path": str, "bytes": int, "sha256": str}],
-    "versions": {"recon": str, "python": str},
+    "versions": {"recon": str},
 }
 SUBJECTS = ("scan", "signal", "problem")  # the entry that says what a run is on
 MAX_JSON_BYTES = 1 << 24
@@ -74,20 +74,19 @@ def read_description(folder: Path) -> dict[str, Any]:
         ) from None
     subject = any(isinstance(description.get(name), str | dict) for name in SUBJECTS)
     origin = description.get("origin", {})
-    if not (subject and isinstance(description.get("config"), dict) and _matches(origin, ORIGIN)):
+    if not (subject and isinstance(description.get("config"), dict) and matches(origin, ORIGIN, partly=True)):
         raise ScanError(f"{folder / RUN_FILE} was not written by recon: remove the folder to start over")
     return description
 
 
-def _matches(value: Any, wanted: Any) -> bool:
-    """Whether a plain value has a type, or is a table or a list of values that match."""
+def matches(value: Any, wanted: Any, partly: bool = False) -> bool:
+    """Whether a value has a type, or is a table or list whose values match; `partly`: as far as given."""
     if isinstance(wanted, dict):
-        known = isinstance(value, dict)
-        return known and all(_matches(value[name], kind) for name, kind in wanted.items() if name in value)
+        known = isinstance(value, dict) and (partly or value.keys() >= wanted.keys())
+        return known and all(matches(value[name], kind) for name, kind in wanted.items() if name in value)
     if isinstance(wanted, list):
-        whole = isinstance(value, list) and all(_matches(part, wanted[0]) for part in value)
-        return whole and all(part.keys() >= wanted[0].keys() for part in value)
-    return type(value) is wanted
+        return isinstance(value, list) and all(matches(part, wanted[0]) for part in value)
+    return type(value) in (int, float) if wanted is float else type(value) is wanted
 
 
 def read_result(folder: Path) -> dict[str, Any]:
