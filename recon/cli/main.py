@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from argparse import Namespace
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from contextlib import contextmanager
 from recon.base.options import Parser, add_choice, check_outputs
 from recon.base.progress import LinesBesideBars
 from recon.cli.completion import SHELLS, completion
+from recon.cli.streams import StreamError, forget_output, guarded_streams
 from recon.errors import ReconError, printable
 from recon.version import VERSION
 
@@ -42,6 +44,7 @@ EXAMPLES = (
     "recon view MESH.ply SCAN.ply",
 )
 STOPPED, SOME_FAILED, NO_READER = 130, 3, 141
+SAME_SECONDS = 1.0  # between two signals that are meant as one
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,25 +55,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         what reads stdout ended before, as `recon query … | head` does.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    try:
-        parser = build_parser(arguments[:1])
-        options = parser.parse_args(arguments)
-        options.arguments = arguments
-        if options.print_completion:
-            print(completion(build_parser(), options.print_completion))
-            return 0
-        if not options.command:
-            parser.print_help()
-            return 0
-        code = _run(options)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is flushed at exit
-        return NO_READER
-    except ReconError as error:
-        print(f"recon: error: {printable(str(error))}", file=sys.stderr)
-        return error.exit_code
+    with guarded_streams():
+        try:
+            with _stoppable():
+                try:
+                    return _main(arguments)
+                finally:
+                    sys.stdout.flush()
+        except BrokenPipeError:
+            forget_output()
+            return NO_READER
+        except KeyboardInterrupt:
+            print("\nrecon: stopped", file=sys.stderr)
+            return STOPPED
+        except ReconError as error:
+            print(f"recon: error: {printable(str(error))}", file=sys.stderr)
+            if isinstance(error, StreamError):
+                forget_output()
+            return error.exit_code
+
+
+def _main(arguments: list[str]) -> int:
+    parser = build_parser(arguments[:1])
+    options = parser.parse_args(arguments)
+    options.arguments = arguments
+    if options.print_completion:
+        print(completion(build_parser(), options.print_completion))
+        return 0
+    if not options.command:
+        parser.print_help()
+        return 0
+    return _run(options)
 
 
 def _run(options: Namespace) -> int:
@@ -83,8 +98,7 @@ def _run(options: Namespace) -> int:
     level = logging.WARNING if options.quiet else logging.INFO
     logging.basicConfig(format="recon: %(message)s", level=level, handlers=[LinesBesideBars()], force=True)
     try:
-        with _stoppable():
-            result = command.run(options)
+        result = command.run(options)
     except KeyboardInterrupt:
         resumes = getattr(command, "RESUMES", True)
         kept = "; what it had is kept: the same command goes on from there" if resumes else ""
@@ -115,12 +129,24 @@ def build_parser(wanted: Collection[str] = COMMANDS) -> Parser:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Lets SIGTERM and SIGHUP stop the command as Ctrl-C does, saved and with its processes ended."""
+    """Lets SIGTERM and SIGHUP stop the command as Ctrl-C does, saved and with its processes ended.
+
+    A second signal right after the first is taken for the same; a later one does not wait for the end.
+    """
+    first: list[float] = []
+
+    def stop(number: int, frame: object) -> None:
+        if not first:
+            first.append(time.monotonic())
+            raise KeyboardInterrupt
+        if time.monotonic() - first[0] > SAME_SECONDS:
+            os._exit(STOPPED)
+
     before = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-            if signal.getsignal(number) is signal.SIG_DFL:  # under nohup, e.g., it is not
-                before[number] = signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup, e.g.
+                before[number] = signal.signal(number, stop)
     try:
         yield
     finally:
