@@ -4,6 +4,8 @@ The command line prints a `ReconError` and exits with its `exit_code`; any other
 bug and keeps its traceback.
 """
 
+from numbers import Integral, Real
+
 MAX_REASON, MAX_LINE = 200, 1000  # characters
 
 
@@ -45,6 +47,14 @@ class ExtractError(ReconError):
 
 class MissingLibraryError(ReconError):
     """A missing optional package or system library that a command needs."""
+
+
+def check_number(name: str, value: object, low: float, high: float, whole: bool = False) -> None:
+    """Raises UsageError unless the argument `name` is a number in this range, both ends included."""
+    kind = Integral if whole else Real
+    if not isinstance(value, kind) or isinstance(value, bool) or not low <= float(value) <= high:
+        what = "a whole number" if whole else "a number"
+        raise UsageError(f"{name} is {str(value)[:60]}, expected {what} from {low:g} to {high:g}")
 
 
 def printable(text: str, most: int = MAX_LINE) -> str:

@@ -107,6 +107,10 @@ class StagedConfig:
         for stage, settings in stages.items():
             if stage not in self.stages:
                 raise UsageError(f"no stage '{stage}' of settings here: the run is of another kind")
+            if not isinstance(settings, dict):
+                raise UsageError(
+                    f"the settings of '{stage}' are {str(settings)[:MAX_SHOWN]!r}, expected a table"
+                )
             known = {f.name for f in dataclasses.fields(getattr(self, stage))}
             for name in settings:
                 if name not in known:

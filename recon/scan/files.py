@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recon.errors import ScanError, reason
+from recon.errors import ScanError, UsageError, check_number, reason
 from recon.geometry import Mesh, PointCloud
 from recon.scan.readers.delimited_text import read_npy, read_npz, read_pts, read_text
 from recon.scan.readers.e57 import read_e57
@@ -41,6 +42,7 @@ READERS: dict[str, Callable[[Path], PointCloud | Mesh]] = {
     ".off": read_off,
     ".glb": read_glb,
 }
+MAX_SAMPLES, MAX_SEED = 10**8, 2**63 - 1
 GZIP_MAGIC = b"\x1f\x8b"
 # How files of these formats start; no other format starts like one of them.
 MAGIC = {
@@ -72,7 +74,10 @@ def read_cloud(path: str | Path, *, samples: int = 100_000, seed: int = 0) -> Po
 
     Raises:
         ScanError: the file cannot be read.
+        UsageError: samples or seed out of range.
     """
+    check_number("samples", samples, 1, MAX_SAMPLES, whole=True)
+    check_number("seed", seed, 0, MAX_SEED, whole=True)
     content = read_any(path)
     if isinstance(content, PointCloud):
         return content
@@ -84,12 +89,16 @@ def read_clouds(paths: Sequence[str | Path], *, samples: int = 100_000, seed: in
 
     Attributes that not all have are dropped. Raises ScanError, too, if the files state different units.
     """
+    if not paths or isinstance(paths, str | Path):
+        raise UsageError("read_clouds reads a list of files, one or more")
     clouds = [read_cloud(path, samples=samples, seed=seed) for path in paths]
     return join(clouds, f"the scan of {len(clouds)} files")
 
 
 def read_any(path: str | Path) -> PointCloud | Mesh:
     """Reads a mesh if the file has faces, else a cloud. Raises ScanError if it cannot be read."""
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"a file's path is text, not {type(path).__name__}")
     path = Path(path)
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():

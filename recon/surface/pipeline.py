@@ -16,7 +16,7 @@ from recon.base.device import choose_device, device_name
 from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.base.provenance import machine_origin
 from recon.base.runs import open_run
-from recon.errors import UsageError
+from recon.errors import UsageError, check_number
 from recon.field.heads import HeadedField
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
@@ -40,6 +40,7 @@ from recon.training.trainer import Callback, Snapshot, fit
 
 NOISE_PROGRESS, SPACE_PROGRESS = 0.75, 0.85  # of the preparation, at which these stages begin
 IMAGE_SECONDS = 30.0  # between images for TensorBoard without a preview
+MAX_SECONDS = 1e7  # between previews
 # Points kept with the reconstruction for parts, trimming and colours: two a vertex at 512 samples a side.
 MAX_SCAN_POINTS = 2_000_000
 
@@ -79,7 +80,11 @@ def reconstruct(
         FitError: if training fails.
         MissingLibraryError: if what `tensorboard` needs is not installed.
     """
+    if not (isinstance(cloud, PointCloud) and isinstance(config, Config)):
+        raise UsageError("reconstruct takes a PointCloud, as read_cloud returns, and a Config, as in PRESETS")
     config.check()
+    if preview is not None:
+        check_number("preview", preview, 0, MAX_SECONDS)
     if preview and not run:
         raise UsageError("a preview needs a run folder: give one, too")
     board = None

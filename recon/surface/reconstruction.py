@@ -134,6 +134,17 @@ class Reconstruction:
             UsageError: for a cell too small.
         """
         settings = self.config.mesh
+        given: dict[str, Any] = {
+            "resolution": resolution,
+            "cell": cell,
+            "parts": parts,
+            "trim": trim,
+            "faces": faces,
+        }
+        given |= {"color": color}
+        replace(
+            self.config, mesh=replace(settings, **{k: v for k, v in given.items() if v is not None})
+        ).check()
         cell = cell if cell or resolution else settings.cell
         if cell:
             longest = float((self.box[1] - self.box[0]).max()) * self.frame.scale
