@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+
 import pytest
 import torch
+from waiting import PATIENCE
 
 from recon.field.kernels import fast_kernels, parallel_rows
+from recon.field.kernels.parallel_rows import in_parallel, row_workers
 from recon.field.kernels.products import fast_products
 
 
@@ -47,3 +52,28 @@ def test_an_error_in_a_worker_reaches_the_caller() -> None:
     torch.set_num_threads(2)
     with parallel_rows.row_workers(), pytest.raises(ValueError, match="the second"):
         parallel_rows.in_parallel(work, [0, 1, 2])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This process")  # that it has threads, as it has
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_forked_process_does_not_wait_for_threads_that_are_not_there() -> None:
+    """As multiprocessing's workers are on Linux, of a program that has used several threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        torch.randn(1000, 1000) @ torch.randn(1000, 1000)
+        with row_workers():
+            in_parallel(torch.exp, [torch.zeros(3), torch.zeros(3)])
+            process = multiprocessing.get_context("fork").Process(target=_many_products)
+            process.start()
+        process.join(PATIENCE)
+        assert process.exitcode == 0
+    finally:
+        process.kill()
+        torch.set_num_threads(threads)
+
+
+def _many_products() -> None:
+    torch.randn(1000, 1000).exp().sum()
+    in_parallel(torch.exp, [torch.zeros(3), torch.zeros(3)])

@@ -11,7 +11,7 @@ from recon.errors import ScanError
 from recon.geometry import Float, PointCloud
 
 MIN_POINTS = 200
-MAX_COORDINATE, MIN_EXTENT = 1e145, 1e-145  # their squares are numbers
+MAX_COORDINATE, MIN_EXTENT = 1e141, 1e-141  # their squares are numbers
 MAX_ROUNDING = 1e-3  # of coordinates, and of the longest extent
 # A point is far if it is that many times as far from the middle as half of all points, and few others are.
 FAR_DISTANCES, MAX_FAR_SHARE = 1e6, 0.01
