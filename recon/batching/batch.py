@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +24,7 @@ from recon.batching.find import find_scans
 from recon.batching.index import INDEX_FILE, write_index
 from recon.batching.job import FAILED, Job, read_manifest, write_manifest
 from recon.batching.local import LocalPool, scan_slots
-from recon.batching.process import Limits, Message
+from recon.batching.process import Limits, Message, failed
 from recon.batching.progress import Progress, work
 from recon.batching.summary import (
     CSV_FILE,
@@ -36,12 +35,14 @@ from recon.batching.summary import (
     scan_count,
     write_summary,
 )
-from recon.errors import OutputError, UsageError
+from recon.errors import OutputError, ScanError, UsageError, check_number
 from recon.meshing.files import check_mesh_path
+from recon.scan.files import reader_of
 from recon.surface.settings import STANDARD, Config
 from recon.training.callbacks import check_tensorboard
 
 LOCK_FILE = ".recon-batch.lock"
+LEAST_LIMIT, MOST_LIMIT = 1e-3, 1e18  # of a scan, seconds or bytes
 HASHING_THREADS = 4
 REFRESH_SECONDS = 10.0  # between two states of the index and the summary
 
@@ -108,8 +109,9 @@ def batch(
         raise UsageError("a preview needs a run folder to be written to: give one, too")
     ending = f".{format}"
     check_mesh_path(f"mesh{ending}")
-    if not all(limit is None or 0 < limit < math.inf for limit in (time_limit, memory_limit)):
-        raise UsageError(f"no scan can be done within {time_limit} s and {memory_limit} bytes")
+    for name, limit in {"time_limit": time_limit, "memory_limit": memory_limit}.items():
+        if limit is not None:
+            check_number(name, limit, LEAST_LIMIT, MOST_LIMIT)
     limits = Limits(time_limit, memory_limit)
     found, unread = find_scans(folder, out, pattern, ending)
     settings = settings_from(config, overrides or {})
@@ -195,6 +197,13 @@ def _results(
                 yield result
         left = sorted((job for job in jobs if reasons[job.name]), key=work, reverse=True)
         written = time.monotonic()
+        for job in list(left):
+            refused = _refusal(job)
+            if refused and (manifest := _manifest(job, refused, before[job.name])):
+                left.remove(job)
+                results[job.name] = result = Result.of(job, FAILED, manifest)
+                log.warning("%s failed: %s", job.name, result.error)
+                yield result
         try:
             with Progress(left, show=progress) as shown, start(left) as messages:
                 for job, message in messages:
@@ -208,6 +217,17 @@ def _results(
                             written = time.monotonic()
         finally:
             _write(list(results.values()), folder, out)
+
+
+def _refusal(job: Job) -> Message | None:
+    """The end of a job that needs no process to fail, as its file does not start like a scan."""
+    try:
+        reader_of(Path(job.scan))
+    except ScanError as error:
+        return failed("ScanError", str(error))
+    except OSError:
+        pass  # its process will say what it is
+    return None
 
 
 def _log_work(reasons: list[str], count: int) -> None:

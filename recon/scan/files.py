@@ -103,7 +103,7 @@ def read_any(path: str | Path) -> PointCloud | Mesh:
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of numpy and libraries, at values that are looked at later
-            content = _reader(path)(path)
+            content = reader_of(path)(path)
     except OSError as error:
         raise ScanError(f"cannot read {path}: {error.strerror or error}") from None
     except MemoryError as error:
@@ -113,8 +113,8 @@ def read_any(path: str | Path) -> PointCloud | Mesh:
     return content
 
 
-def _reader(path: Path) -> Callable[[Path], PointCloud | Mesh]:
-    """The reader for `path`, an existing file that starts as its ending says."""
+def reader_of(path: Path) -> Callable[[Path], PointCloud | Mesh]:
+    """Returns the reader for `path`. Raises ScanError unless it is a file that starts as its ending says."""
     try:
         path.lstat()
     except FileNotFoundError:

@@ -80,13 +80,7 @@ def reconstruct(
         FitError: if training fails.
         MissingLibraryError: if what `tensorboard` needs is not installed.
     """
-    if not (isinstance(cloud, PointCloud) and isinstance(config, Config)):
-        raise UsageError("reconstruct takes a PointCloud, as read_cloud returns, and a Config, as in PRESETS")
-    config.check()
-    if preview is not None:
-        check_number("preview", preview, 0, MAX_SECONDS)
-    if preview and not run:
-        raise UsageError("a preview needs a run folder: give one, too")
+    _check_arguments(cloud, config, run, preview)
     board = None
     if tensorboard:
         check_plots()
@@ -131,6 +125,16 @@ def reconstruct(
         if run:
             save_heads(whole, Path(run))
     return Reconstruction(whole, frame, box, sample, config, snapshot, description, seconds)
+
+
+def _check_arguments(cloud: object, config: object, run: str | Path | None, preview: float | None) -> None:
+    if not (isinstance(cloud, PointCloud) and isinstance(config, Config)):
+        raise UsageError("reconstruct takes a PointCloud, as read_cloud returns, and a Config, as in PRESETS")
+    config.check()
+    if preview is not None:
+        check_number("preview", preview, 0, MAX_SECONDS)
+    if preview and not run:
+        raise UsageError("a preview needs a run folder: give one, too")
 
 
 def _watchers(
