@@ -21,7 +21,7 @@ from recon.base.options import Parser, add_choice, check_outputs
 from recon.base.progress import LinesBesideBars
 from recon.cli.completion import SHELLS, completion
 from recon.cli.streams import StreamError, forget_output, guarded_streams
-from recon.errors import ReconError, printable
+from recon.errors import ReconError, printable, reason
 from recon.version import VERSION
 
 COMMANDS = {
@@ -68,6 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             print("\nrecon: stopped", file=sys.stderr)
             return STOPPED
+        except MemoryError as error:
+            print(f"recon: error: there is not enough memory ({reason(error)})", file=sys.stderr)
+            return 1
         except ReconError as error:
             print(f"recon: error: {printable(str(error))}", file=sys.stderr)
             if isinstance(error, StreamError):

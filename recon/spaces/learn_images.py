@@ -5,13 +5,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recon.base.files import atomic_path
 from recon.base.progress import ProgressCallback, no_progress
+from recon.base.run_files import FOREIGN_VALUE_ERRORS, read_arrays
 from recon.base.runs import begin_run
 from recon.errors import SignalError
 from recon.signals.media.collections import find_images, read_cropped
@@ -72,10 +72,10 @@ def _squares(paths: Sequence[Path], size: int, cache: Path, progress: ProgressCa
         listing.update(os.fsencode(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\n"))
     name = listing.hexdigest()
     try:
-        with np.load(cache, allow_pickle=False) as held:
-            if str(held["listing"]) == name:
-                return held["squares"]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        held = read_arrays(cache)
+        if str(held["listing"]) == name and held["squares"].dtype == np.uint8:
+            return held["squares"].reshape(len(paths), size, size, -1)
+    except FOREIGN_VALUE_ERRORS:
         pass  # not there yet, or of other pictures
     squares = read_cropped(paths, size, progress)
     if len(squares) < 2:

@@ -26,6 +26,7 @@ from recon.scan.readers.columns import Lines, cut_short, from_columns, lines_of,
 from recon.scan.readers.mesh_scans import MAX_INDEX, fans, mesh_of
 
 MAX_HEADER_BYTES = 1 << 20
+MAX_LIST = 1 << 20  # corners of a face
 CAMERA_PLACE = ("view_px", "view_py", "view_pz")
 FACE_LISTS = ("vertex_indices", "vertex_index")
 Columns = dict[str, NDArray]
@@ -176,6 +177,8 @@ def _row_type(path: Path, element: Any, order: str, stream: BinaryIO, at: int, s
         length = int(np.frombuffer(raw, counts)[0]) if len(raw) == counts.itemsize else -1
         if not 0 <= length * values.itemsize <= size - at:
             raise ScanError(f"{path} is cut short or damaged: a list of {length:,} values does not fit")
+        if length > MAX_LIST:
+            raise ScanError(f"{path} is damaged: a list of {length:,} values, expected at most {MAX_LIST:,}")
         fields += [(_count_of(prop), counts), (prop.name, values, (length,))]
     return np.dtype(fields)
 
