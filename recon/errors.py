@@ -4,6 +4,10 @@ The command line prints a `ReconError` and exits with its `exit_code`; any other
 bug and keeps its traceback.
 """
 
+from numbers import Integral, Real
+
+MAX_REASON, MAX_LINE = 200, 1000  # characters
+
 
 class ReconError(Exception):
     """Base of all errors that a user can cause or fix."""
@@ -43,3 +47,27 @@ class ExtractError(ReconError):
 
 class MissingLibraryError(ReconError):
     """A missing optional package or system library that a command needs."""
+
+
+def check_number(name: str, value: object, low: float, high: float, whole: bool = False) -> None:
+    """Raises UsageError unless the argument `name` is a number in this range, both ends included."""
+    kind = Integral if whole else Real
+    if not isinstance(value, kind) or isinstance(value, bool) or not low <= float(value) <= high:
+        what = "a whole number" if whole else "a number"
+        raise UsageError(f"{name} is {str(value)[:60]}, expected {what} from {low:g} to {high:g}")
+
+
+def printable(text: str, most: int = MAX_LINE) -> str:
+    """One line for terminals: control characters, line ends and bytes that are no text are escaped.
+
+    What is longer than `most` characters loses its middle. Names and contents of files can hold all of that.
+    """
+    if len(text) > most:
+        text = f"{text[: most // 2]} … {text[-most // 2 :]}"
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def reason(error: BaseException) -> str:
+    """What an error of a library or the system says, one line of limited length."""
+    said = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), "")
+    return said[:MAX_REASON] or type(error).__name__

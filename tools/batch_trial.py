@@ -30,6 +30,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -108,16 +109,33 @@ class Trial:
         out, kills = self.out / "cluster", 0
         shutil.rmtree(out, ignore_errors=True)
         jobs, self.jobs = self.jobs, None
-        with (self.out / "log.txt").open("a") as log:
-            batch = subprocess.Popen(self.command(out, "--cluster", "local:2"), stderr=log)
-        self.jobs = jobs
-        while batch.poll() is None and kills < WORKER_KILLS:
-            time.sleep(self.random.uniform(30, 60))
-            workers = [p.parent() for p in scan_processes(batch.pid)]
-            if workers and workers[0]:
-                workers[0].kill()
-                kills += 1
-        self.say(f"- two Dask workers, one killed {kills} times: exit {batch.wait()}, {self.verdict(out)}")
+        with ExitStack() as ending, (self.out / "log.txt").open("a") as log:
+            file = self.out / "scheduler.json"
+            file.unlink(missing_ok=True)
+            for role, options in (
+                ("scheduler", ["--host", "127.0.0.1", "--port", "0"]),
+                ("worker", ["--nworkers", "2", "--nthreads", "1", "--memory-limit", "0"]),
+            ):
+                command = [sys.executable, "-m", f"distributed.cli.dask_{role}", *options]
+                command += ["--no-dashboard", "--scheduler-file", str(file)]
+                process = ending.enter_context(subprocess.Popen(command, stderr=log))
+                ending.callback(process.terminate)
+            while not file.exists():
+                time.sleep(0.1)
+            address = json.loads(file.read_text())["address"]
+            batch = subprocess.Popen(self.command(out, "--cluster", address), stderr=log)
+            self.jobs = jobs
+            while batch.poll() is None and kills < WORKER_KILLS:
+                time.sleep(self.random.uniform(30, 60))
+                # of a worker comes a fork server, of that what watches a scan's process
+                workers = [above[2] for p in scan_processes(process.pid) if len(above := p.parents()) > 2]
+                if workers:
+                    workers[0].kill()
+                    kills += 1
+            batch.wait()
+        self.say(
+            f"- two Dask workers, one killed {kills} times: exit {batch.returncode}, {self.verdict(out)}"
+        )
 
     def full(self) -> None:
         out = self.out / "full"

@@ -6,16 +6,25 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from recon.errors import OutputError
+from recon.errors import OutputError, reason
+
+TEMPORARY_NAME = re.compile(r"\..+\.[0-9a-f]{8}(\.[^.]*)?")  # of any file, see `atomic_path`
 
 
 def check_writable(path: str | Path, overwrite: bool = False) -> None:
     """Raises OutputError if `path` is a folder, exists without `overwrite`, or its folder is not writable."""
     path = Path(path)
+    try:
+        path.parent.joinpath(f".{path.name}.00000000").lstat()  # as long a name as any that will be needed
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot write {path}: {reason(error)}") from None
     if path.is_dir():
         raise OutputError(f"{path} is a folder, not a file")
     if path.exists() and not overwrite:
@@ -27,8 +36,13 @@ def check_writable(path: str | Path, overwrite: bool = False) -> None:
 
 
 @contextmanager
-def atomic_path(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
-    """Yields a temporary path that is renamed to `path` when the block succeeds. Raises OutputError."""
+def atomic_path(
+    path: str | Path, overwrite: bool = False, on_written: Callable[[Path], None] = lambda temporary: None
+) -> Iterator[Path]:
+    """Yields a temporary path that is renamed to `path` when the block succeeds. Raises OutputError.
+
+    `on_written` is called with it when its content is on the disk, before it is renamed.
+    """
     path = Path(path)
     check_writable(path, overwrite)
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
@@ -36,6 +50,7 @@ def atomic_path(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
         yield temporary
         check_writable(path, overwrite)
         _flush(temporary)
+        on_written(temporary)
         temporary.replace(path)
         _flush(path.parent)
     except OSError as error:
@@ -56,6 +71,47 @@ def remove_leftovers(path: Path) -> None:
     for other in path.parent.glob(".*"):
         if name.fullmatch(other.name):
             other.unlink(missing_ok=True)
+
+
+def walk(
+    folder: Path,
+    skip: Iterable[Path] = (),
+    is_whole: Callable[[Path], bool] = lambda folder: False,
+    on_error: Callable[[OSError], None] | None = None,
+) -> Iterator[Path]:
+    """Yields the files below a folder, without hidden ones; each real folder is seen once.
+
+    Links are followed last, so what they lead to keeps its own path if it is below `folder`, too.
+
+    Args:
+        folder: where to begin.
+        skip: folders that are left out.
+        is_whole: tells folders that are themselves yielded, and not entered.
+        on_error: called for a folder that cannot be read; None raises its OSError.
+    """
+    seen = {path.resolve() for path in skip}
+    own, links = deque([folder]), deque[Path]()
+    while own or links:
+        place = (own or links).popleft()
+        if (real := place.resolve()) in seen:
+            continue
+        seen.add(real)
+        if place != folder and is_whole(place):
+            yield place
+            continue
+        try:
+            with os.scandir(place) as entries:
+                paths = [place / entry.name for entry in entries if not entry.name.startswith(".")]
+        except OSError as error:
+            if on_error is None:
+                raise
+            on_error(error)
+            continue
+        for path in sorted(paths):
+            if path.is_dir():
+                (links if path.is_symlink() else own).append(path)
+            else:
+                yield path
 
 
 def _flush(path: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
 
-from recon.base.settings import Schedule, StagedConfig
+from recon.base.settings import MAX_SHOWN, Schedule, StagedConfig
 from recon.errors import UsageError
 
 Some = TypeVar("Some", bound=StagedConfig)
@@ -176,16 +179,35 @@ def reads(read: Callable[[str], Any], what: str) -> Callable[[str], Any]:
         try:
             return read(text)
         except (ValueError, KeyError, OverflowError):
-            raise argparse.ArgumentTypeError(f"'{text}' is not {what}") from None
+            raise argparse.ArgumentTypeError(f"'{text[:MAX_SHOWN]}' is not {what}") from None
 
     return value_of
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+def whole_between(low: int, high: int) -> Callable[[str], int]:
+    """Returns a reader of a whole number in this range, both ends included."""
+
+    def read(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    return reads(read, f"a whole number from {low:,} to {high:,}")
 
 
 def numbers(count: int | None = None) -> Callable[[str], tuple[float, ...]]:
     """Returns a reader of X,Y,… with `count` numbers, any count if None."""
 
     def read(text: str) -> tuple[float, ...]:
-        values = tuple(float(part) for part in text.split(","))
+        values = tuple(_finite(part) for part in text.split(","))
         if count not in (None, len(values)):
             raise ValueError
         return values
@@ -198,14 +220,30 @@ def scaled(units: Mapping[str, float]) -> Callable[[str], float]:
 
     def read(text: str) -> float:
         factor = units.get(text[-1:].upper())
-        return float(text) if factor is None else factor * float(text[:-1])
+        value = _finite(text) if factor is None else factor * _finite(text[:-1])
+        if value < 0:
+            raise ValueError
+        return value
 
     return read
 
 
-def file(text: str) -> str:
-    """Returns the path of a file or folder as it is; as a type, it tells shells to complete paths."""
-    return text
+class InputFile(str):
+    """The path of a file or folder to read."""
+
+
+class OutputFile(str):
+    """The path of a file to write."""
+
+
+def file(text: str) -> InputFile:
+    """Returns the path of a file or folder to read; as a type, it tells shells to complete paths."""
+    return InputFile(text)
+
+
+def output_file(text: str) -> OutputFile:
+    """Returns the path of a file to write; as a type, it tells shells to complete paths."""
+    return OutputFile(text)
 
 
 def folder(text: str) -> str:
@@ -213,8 +251,19 @@ def folder(text: str) -> str:
     return text
 
 
+def check_outputs(values: Iterable[Any]) -> None:
+    """Raises UsageError if a file among options is to be read and written, even if it may be replaced."""
+    flat = [part for value in values for part in (value if isinstance(value, list) else [value])]
+    for output in (part for part in flat if isinstance(part, OutputFile)):
+        for read in (part for part in flat if isinstance(part, InputFile)):
+            with suppress(OSError, ValueError):
+                if Path(read).samefile(output):
+                    raise UsageError(f"{output} is an input: write to another file")
+
+
 whole = reads(int, "a whole number")
-number = reads(float, "a number")
+number = reads(_finite, "a number")
+seed = whole_between(0, 2**63 - 1)
 seconds = reads(scaled({"S": 1.0, "M": 60.0, "H": 3600.0}), "a time: 90, 90s, 2m or 1h")
 point = reads(numbers(3), "a point X,Y,Z")
 _KINDS: dict[Any, tuple[str | None, Callable[[str], Any]]] = {

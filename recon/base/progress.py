@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from tqdm import tqdm
 
+from recon.errors import printable
+
 BAR_FORMAT = "{desc} {percentage:3.0f}% |{bar}| {elapsed}<{remaining}{postfix}"
 ProgressCallback = Callable[[float, str], None]  # as `Bar.to`: what tells how far a piece of work is
 TERMINAL_INTERVAL, LOG_INTERVAL = 0.1, 10.0  # seconds between two states of a bar
@@ -38,7 +40,7 @@ class Bar:
                 mininterval=every,
                 miniters=0,
             )
-        self._bar.set_postfix_str(text, refresh=False)
+        self._bar.set_postfix_str(printable(text), refresh=False)
         self._bar.update(share - self._bar.n)
         if self.ends and share >= 1:
             self.close()
@@ -70,4 +72,4 @@ class LinesBesideBars(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one record."""
-        tqdm.write(self.format(record), file=sys.stderr)
+        tqdm.write(printable(self.format(record)), file=sys.stderr)

@@ -1,27 +1,129 @@
-"""Run folders of every command: opened, checked, described and read here and nowhere else.
+"""Run folders of every command: opened, checked, held and described here and nowhere else.
 
 run.json describes the run and its origin, checkpoint.pt holds the state of the training and history.csv its
-loss terms, preview.ply is the latest preview and result.json the summary of the result.
+loss terms, preview.ply is the latest preview, output.json tells the result's file from others, and
+result.json is its summary. A folder is a run's if it holds run.json, or the lock of a command that was
+killed before it could write that.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from recon.base.files import write_json
-from recon.errors import OtherRunError, OutputError, ReconError, ScanError
+from recon.base.files import TEMPORARY_NAME, write_json
+from recon.base.lock import locked
+from recon.base.provenance import fingerprint
+from recon.base.run_files import CHECKPOINT_FILE, RESULT_FILE, RUN_FILE, read_description, read_json
+from recon.errors import OtherRunError, OutputError, ScanError
 
-RUN_FILE, CHECKPOINT_FILE, HISTORY_FILE = "run.json", "checkpoint.pt", "history.csv"
-PREVIEW_FILE, RESULT_FILE = "preview.ply", "result.json"
+HISTORY_FILE, PREVIEW_FILE = "history.csv", "preview.ply"
+OUTPUT_FILE = "output.json"
+LOCK_FILE = ".recon-lock"
 
 
 def default_run_folder(out: Path) -> Path:
     """The run folder of a result at `out` if none was given."""
     return out.with_name(f".{out.name}.recon-run")
+
+
+def lock_path(out: Path) -> Path:
+    """The lock that the process making `out` holds."""
+    return out.with_name(f".{out.name}.recon-lock")
+
+
+@contextmanager
+def held_run(folder: Path) -> Iterator[Path]:
+    """Yields a run folder that no other command works in meanwhile; one that stays empty is removed.
+
+    Raises OutputError if it is in use, cannot be written, or holds files that are not of a run.
+    """
+    check_run_folder(folder)
+    existed = folder.exists()
+    make_folder(folder)
+    try:
+        with locked(folder / LOCK_FILE, str(folder), keep=lambda: not (folder / RUN_FILE).exists()):
+            yield folder
+    finally:
+        if not existed:
+            _remove_if_unused(folder)
+
+
+def _remove_if_unused(folder: Path) -> None:
+    with suppress(OSError):
+        if [path.name for path in folder.iterdir()] == [LOCK_FILE]:
+            (folder / LOCK_FILE).unlink()
+        folder.rmdir()
+
+
+@contextmanager
+def run_folder(named: str | Path | None, out: Path) -> Iterator[Path]:
+    """The run folder `named`, or a temporary one beside `out` that interrupted processes leave."""
+    if named:
+        with held_run(Path(named)) as folder:
+            yield folder
+        return
+    temporary = default_run_folder(out)
+    check_run_folder(temporary)
+    try:
+        yield temporary
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        remove_run(temporary)
+        raise
+    remove_run(temporary)
+
+
+def begin_run(folder: Path) -> None:
+    """Creates a run folder and marks it as one, for what is written before its description.
+
+    Raises OutputError if the disk refuses, or the folder holds files that are not of a run.
+    """
+    check_run_folder(folder)
+    make_folder(folder)
+    os.close(os.open(folder / LOCK_FILE, os.O_CREAT | os.O_NOFOLLOW | os.O_WRONLY, 0o666))
+
+
+def check_run_folder(folder: Path) -> None:
+    """Raises OutputError unless the folder is new, empty or a run's."""
+    if folder.name.endswith(".recon-run") and folder.is_symlink():
+        raise OutputError(f"{folder} is a link where a run's own folder should be: remove it")
+    try:
+        names = {path.name for path in folder.iterdir()}
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutputError(f"cannot use the run folder {folder}: {error.strerror}") from None
+    others = sorted(name for name in names if not TEMPORARY_NAME.fullmatch(name))
+    if others and not names & {RUN_FILE, LOCK_FILE}:
+        raise OutputError(
+            f"{folder} holds files that are not of a run, as {others[0]}: give a new folder, or an empty one"
+        )
+    if RUN_FILE in names:
+        read_description(folder)
+
+
+def clear_run(folder: Path) -> None:
+    """Empties a run folder, run.json last: until all is gone, the rest is known to be a run's."""
+    check_run_folder(folder)
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == RUN_FILE):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK_FILE:
+            path.unlink()
+
+
+def remove_run(folder: Path) -> None:
+    """Removes a run folder, if it is one."""
+    with suppress(OSError, OutputError, ScanError):
+        clear_run(folder)
+        (folder / LOCK_FILE).unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def open_run(
@@ -45,20 +147,24 @@ def open_run(
 
     Raises:
         OtherRunError: the folder holds another run.
-        OutputError: the disk refuses.
+        OutputError: the disk refuses, or the folder holds files that are not of a run.
     """
+    check_run_folder(folder)
     if (folder / RUN_FILE).exists():
         try:
             check_same_run(folder, description, subject)
         except OtherRunError:
             if folder != default_folder:
                 raise
-            shutil.rmtree(folder)
+            clear_run(folder)
     existed = (folder / RUN_FILE).exists()
-    if not existed:
-        make_folder(folder)
-        on_create()
+    make_folder(folder)
+    for path in folder.iterdir():
+        if TEMPORARY_NAME.fullmatch(path.name):  # of a killed process
+            path.unlink()
     save_description(folder, description)
+    if not (folder / CHECKPOINT_FILE).exists():
+        on_create()
     return existed
 
 
@@ -101,26 +207,15 @@ def save_result(folder: Path, summary: Mapping[str, Any]) -> None:
     write_json(folder / RESULT_FILE, summary)
 
 
-def read_description(folder: Path) -> dict[str, Any]:
-    """Reads run.json. Raises ScanError if it is missing or damaged."""
+def claim(folder: Path, written: Path) -> None:
+    """Notes in the run folder that a file about to be renamed to the result's name is this run's."""
+    write_json(folder / OUTPUT_FILE, {**fingerprint(written), "path": None})
+
+
+def claims(folder: Path, out: Path) -> bool:
+    """Whether `out` is the result of the run in `folder`, which was ended before it could say so."""
     try:
-        description = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ScanError(
-            f"{folder} is not a run folder: it has no {RUN_FILE}; `recon mesh SCAN --run DIR` makes one"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise ScanError(
-            f"cannot read {folder / RUN_FILE} ({error}); remove the folder to start over"
-        ) from None
-    if not isinstance(description, dict):
-        raise ScanError(f"{folder / RUN_FILE} was not written by recon: remove the folder to start over")
-    return description
-
-
-def parameter_file(folder: Path, error: type[ReconError], name: str = CHECKPOINT_FILE) -> Path:
-    """The file with the trained parameters. Raises `error` if it does not exist yet."""
-    if not (folder / name).is_file():
-        what = "its first checkpoint" if name == CHECKPOINT_FILE else "its end"
-        raise error(f"{folder} holds a run that was stopped before {what}: start it again")
-    return folder / name
+        noted = read_json(folder / OUTPUT_FILE)
+        return noted == {**fingerprint(out), "path": None}
+    except (OSError, ScanError):
+        return False

@@ -9,12 +9,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from numbers import Integral, Real
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from recon.errors import UsageError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+MAX_SCHEDULE_POINTS = 1000
+MAX_SHOWN = 60  # characters of a wrong value
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,18 @@ class Schedule:
     def constant(cls, value: float) -> Schedule:
         """A weight that does not change."""
         return cls(((0.0, value),))
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the points are numbers in order, and the weights above 0 where there are several."""
+        places, weights = zip(*self.points, strict=True) if self.points else ((), ())
+        least = 0.0 if len(self.points) == 1 else math.ulp(0.0)
+        return (
+            all(isinstance(number, Real) and math.isfinite(number) for number in (*places, *weights))
+            and 0 < len(places) <= MAX_SCHEDULE_POINTS
+            and all(weight >= least for weight in weights)
+            and list(places) == sorted(set(places))
+        )
 
     def capped(self, value: float) -> Schedule:
         """The same schedule, limited to `value`."""
@@ -89,6 +107,10 @@ class StagedConfig:
         for stage, settings in stages.items():
             if stage not in self.stages:
                 raise UsageError(f"no stage '{stage}' of settings here: the run is of another kind")
+            if not isinstance(settings, dict):
+                raise UsageError(
+                    f"the settings of '{stage}' are {str(settings)[:MAX_SHOWN]!r}, expected a table"
+                )
             known = {f.name for f in dataclasses.fields(getattr(self, stage))}
             for name in settings:
                 if name not in known:
@@ -114,8 +136,13 @@ class StagedConfig:
         config = cls(seed=values.get("seed", 0))
         stages = {}
         for stage, settings in values.items():
-            if stage != "seed":
-                stages[stage] = {name: _revived(value) for name, value in settings.items()}
+            if stage == "seed":
+                continue
+            if not isinstance(settings, dict):
+                raise UsageError(
+                    f"the settings of '{stage}' are {str(settings)[:MAX_SHOWN]!r}, expected a table"
+                )
+            stages[stage] = {name: _revived(value) for name, value in settings.items()}
         return config.with_(**stages)
 
 
@@ -123,13 +150,43 @@ def _check(owner: Any, settings: tuple[dataclasses.Field, ...], prefix: str) -> 
     for one in settings:
         value, name = getattr(owner, one.name), prefix + one.name
         (low, high), choices = one.metadata["within"], one.metadata["choices"]
-        if choices and value is not None and value not in choices:
-            raise UsageError(f"{name} is '{value}', expected one of {', '.join(choices)}")
-        if isinstance(value, int | float) and not (math.isfinite(value) and low <= value <= high):
+        kinds = _kinds(owner.__class__, one.name)
+        if value is None and type(None) in kinds:
+            continue
+        if not any(_is(value, kind) for kind in kinds):
+            wanted = " or ".join(_NAMES.get(kind, "three numbers") for kind in kinds)
+            raise UsageError(f"{name} is {str(value)[:MAX_SHOWN]!r}, expected {wanted}")
+        if choices and value not in choices:
+            raise UsageError(f"{name} is '{value[:MAX_SHOWN]}', expected one of {', '.join(choices)}")
+        if isinstance(value, Real) and not (math.isfinite(value) and low <= value <= high):
             raise UsageError(f"{name} is {value}, expected between {low:g} and {high:g}")
+
+
+@cache
+def _kinds(owner: Any, name: str) -> tuple[Any, ...]:
+    """The types that a setting's value may have."""
+    hint = get_type_hints(owner)[name]
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "None"}
+_NAMES |= {Schedule: "a number, or a schedule of numbers above 0"}
+
+
+def _is(value: Any, kind: Any) -> bool:
+    if kind is Schedule:
+        return isinstance(value, Schedule) and value.is_valid
+    if get_origin(kind) is tuple:
+        numbers = isinstance(value, tuple) and len(value) == len(get_args(kind))
+        return numbers and all(isinstance(part, Real) and math.isfinite(part) for part in value)
+    if kind in (int, float):
+        return isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+    return isinstance(value, kind)
 
 
 def _revived(value: Any) -> Any:
     if isinstance(value, dict) and set(value) == {"points"}:
-        return Schedule(tuple((float(a), float(b)) for a, b in value["points"]))
+        points = value["points"]
+        if isinstance(points, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in points):
+            return Schedule(tuple((place, weight) for place, weight in points))
     return tuple(value) if isinstance(value, list) else value

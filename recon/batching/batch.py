@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from recon.base.files import remove_leftovers
-from recon.base.runs import default_run_folder
+from recon.base.lock import locked
+from recon.base.runs import default_run_folder, lock_path, remove_run
 from recon.batching.config_file import settings_from
 from recon.batching.find import find_scans
 from recon.batching.index import INDEX_FILE, write_index
-from recon.batching.job import FAILED, Job, lock_path, read_manifest, write_manifest
+from recon.batching.job import FAILED, Job, read_manifest, write_manifest
 from recon.batching.local import LocalPool, scan_slots
-from recon.batching.lock import locked
-from recon.batching.process import Limits, Message
+from recon.batching.process import Limits, Message, failed
 from recon.batching.progress import Progress, work
 from recon.batching.summary import (
     CSV_FILE,
@@ -36,12 +35,14 @@ from recon.batching.summary import (
     scan_count,
     write_summary,
 )
-from recon.errors import OutputError, UsageError
+from recon.errors import OutputError, ScanError, UsageError, check_number
 from recon.meshing.files import check_mesh_path
+from recon.scan.files import reader_of
 from recon.surface.settings import STANDARD, Config
 from recon.training.callbacks import check_tensorboard
 
 LOCK_FILE = ".recon-batch.lock"
+LEAST_LIMIT, MOST_LIMIT = 1e-3, 1e18  # of a scan, seconds or bytes
 HASHING_THREADS = 4
 REFRESH_SECONDS = 10.0  # between two states of the index and the summary
 
@@ -87,7 +88,7 @@ def batch(
         threads: per scan; 1 by default on the CPU.
         time_limit: per scan, seconds.
         memory_limit: per scan, bytes.
-        cluster: "tcp://HOST:PORT", a Dask scheduler, or "local:N", N Dask workers on this machine.
+        cluster: "tls://HOST:PORT" or "tcp://HOST:PORT", a Dask scheduler, or "local:N", N Dask workers here.
         gather: send scans and meshes through this process: for clusters without shared storage.
         overwrite: replace meshes in `out` that no batch has made.
         run: keep the run folders here, in the same tree.
@@ -108,8 +109,9 @@ def batch(
         raise UsageError("a preview needs a run folder to be written to: give one, too")
     ending = f".{format}"
     check_mesh_path(f"mesh{ending}")
-    if time_limit == 0 or memory_limit == 0:
-        raise UsageError("no scan can be done within a limit of 0")
+    for name, limit in {"time_limit": time_limit, "memory_limit": memory_limit}.items():
+        if limit is not None:
+            check_number(name, limit, LEAST_LIMIT, MOST_LIMIT)
     limits = Limits(time_limit, memory_limit)
     found, unread = find_scans(folder, out, pattern, ending)
     settings = settings_from(config, overrides or {})
@@ -191,11 +193,18 @@ def _results(
         for result in list(results.values()):
             if result.state == DONE_BEFORE:
                 # of a process that was killed when all was done
-                shutil.rmtree(default_run_folder(result.mesh), ignore_errors=True)
+                remove_run(default_run_folder(result.mesh))
                 lock_path(result.mesh).unlink(missing_ok=True)
                 yield result
         left = sorted((job for job in jobs if reasons[job.name]), key=work, reverse=True)
         written = time.monotonic()
+        for job in list(left):
+            refused = _refusal(job)
+            if refused and (manifest := _manifest(job, refused, before[job.name])):
+                left.remove(job)
+                results[job.name] = result = Result.of(job, FAILED, manifest)
+                log.warning("%s failed: %s", job.name, result.error)
+                yield result
         try:
             with Progress(left, show=progress) as shown, start(left) as messages:
                 for job, message in messages:
@@ -209,6 +218,17 @@ def _results(
                             written = time.monotonic()
         finally:
             _write(list(results.values()), folder, out)
+
+
+def _refusal(job: Job) -> Message | None:
+    """The end of a job that needs no process to fail, as its file does not start like a scan."""
+    try:
+        reader_of(Path(job.scan))
+    except ScanError as error:
+        return failed("ScanError", str(error))
+    except OSError:
+        pass  # its process will say what it is
+    return None
 
 
 def _log_work(reasons: list[str], count: int) -> None:

@@ -1,13 +1,16 @@
 """The scans of a batch on the workers of a Dask cluster, here or elsewhere.
 
 A worker starts a process for each scan, as on one machine, and stops it when the result is no longer wanted.
-Dask gives the scans of a lost worker to others, which resume from the last checkpoint.
+Dask gives the scans of a lost worker to others, which resume from the last checkpoint. Whoever reaches a
+scheduler can run any code on its workers: docs/cluster.md says how to keep others away.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import queue
+import re
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -20,6 +23,7 @@ from typing import Any
 from uuid import uuid4
 
 from recon.base.files import atomic_path
+from recon.base.runs import run_folder
 from recon.batching.job import Job, check_replaceable, manifest_path, picture_path, read_manifest
 from recon.batching.process import (
     FINAL_MESSAGES,
@@ -31,7 +35,6 @@ from recon.batching.process import (
     worker_server,
 )
 from recon.errors import FitError, MissingLibraryError, OutputError, UsageError
-from recon.surface.conversion import run_folder
 
 REPORT_SECONDS = 1.0  # between two messages of a worker on one stage
 CONNECT_SECONDS = 30  # in which a scheduler must answer
@@ -60,6 +63,8 @@ class ClusterPool:
 
     def __enter__(self) -> ClusterPool:
         self.cluster, self.client = _connected(self.address)
+        if self.cluster is not None and self.waiting:
+            _server(self.waiting[0].threads)  # one for all workers, which share this process
         gpus = self.client.run_on_scheduler(_has_gpus) if self.device == "auto" else "cuda" in self.device
         self.resources = GPU_RESOURCE if gpus else None
         if self.device == "auto":
@@ -70,8 +75,8 @@ class ClusterPool:
             self._send_next()
         return self
 
-    def _heard(self, event: tuple[Any, tuple[str, Message]]) -> None:
-        self.said.put(event[1])
+    def _heard(self, event: tuple[Any, str]) -> None:
+        self.said.put(json.loads(event[1]))
 
     def _send_next(self) -> None:
         if not self.waiting:
@@ -88,7 +93,7 @@ class ClusterPool:
             except OSError as error:
                 self.said.put((job.name, failed("ScanError", f"cannot read {job.scan}: {error.strerror}")))
                 return
-        key = f"{self.topic}-{job.name}"
+        key = f"{self.topic}-{json.dumps(job.name)}"  # Dask takes no bytes that are not UTF-8
         future = self.client.submit(
             convert_on_worker, job, self.limits, self.topic, content, key=key, resources=self.resources
         )
@@ -148,12 +153,15 @@ class ClusterPool:
             self.client.close()
             if self.cluster is not None:
                 self.cluster.close()
+                for threads in {job.threads for job in self.jobs.values()}:
+                    _server(threads).close()
+                _server.cache_clear()
 
 
 def _connected(address: str) -> tuple[Any, Any]:
     """The cluster, if it is ours, and the client."""
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError:
         raise MissingLibraryError(
             "Dask is not installed: pip install distributed (or bash tools/setup cluster)"
@@ -161,25 +169,43 @@ def _connected(address: str) -> tuple[Any, Any]:
     for name in SILENCED_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if address.startswith("local:"):
-        count = address.removeprefix("local:")
-        if not count.isdigit() or int(count) < 1:
-            raise UsageError(
-                f"--cluster {address}: expected local:N (workers) or tcp://HOST:PORT (scheduler)"
-            )
-        cluster = LocalCluster(
-            n_workers=int(count),
-            threads_per_worker=1,
-            memory_limit=None,  # a scan's process is not the worker's
-            dashboard_address="127.0.0.1:0",  # None would want port 8787
-            silence_logs=logging.CRITICAL,
-        )
+        count = re.fullmatch("local:([1-9][0-9]{0,2})", address)
+        if count is None:
+            raise UsageError(f"--cluster {address}: expected local:N, N workers from 1 to 999")
+        cluster = _local_cluster(int(count[1]))
         return cluster, Client(cluster)
     try:
         return None, Client(address, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        if address.startswith("tls:") and isinstance(error, TypeError):
+            reason = "Dask's configuration names no certificates"
+        else:
+            reason = " ".join(str(error).split())
         raise UsageError(
-            f"no Dask scheduler answers at {address} ({error}); expected tcp://HOST:PORT"
+            f"no Dask scheduler answers at {address} ({reason}); expected tcp://HOST:PORT, or tls://HOST:PORT"
+            " with certificates as in docs/cluster.md"
         ) from None
+
+
+def _local_cluster(workers: int) -> Any:
+    """Workers that are threads of this process: no other process can send them work.
+
+    Dask's pages for browsers, which it cannot be told to do without, are empty and for this machine alone.
+    """
+    import dask
+    from distributed import LocalCluster
+
+    pages: dict[str, Any] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+    with dask.config.set(pages):
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=False,
+            memory_limit=None,  # a scan's process is not the worker's
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        )
 
 
 def _has_gpus(dask_scheduler: Any) -> bool:
@@ -204,7 +230,7 @@ def convert_on_worker(
         now = time.monotonic()
         if "stage" not in message or message["stage"] != said["stage"] or now - said["at"] > REPORT_SECONDS:
             said.update(stage=message.get("stage", said["stage"]), at=now)
-            worker.log_event(topic, (job.name, message))
+            worker.log_event(topic, json.dumps((job.name, message)))
 
     try:
         if content is None:
@@ -218,7 +244,7 @@ def convert_on_worker(
                 end["failed"]["message"] = end["failed"]["message"].replace(str(scan), job.name)
             return end, _files(mesh) if "done" in end else None
     finally:
-        worker.log_event(topic, (job.name, {"left": True}))
+        worker.log_event(topic, json.dumps((job.name, {"left": True})))
 
 
 def _files(mesh: Path) -> Files:

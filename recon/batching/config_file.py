@@ -10,12 +10,15 @@ from typing import Any, NoReturn
 import yaml
 
 from recon.base.options import Parser
+from recon.base.run_files import regular
+from recon.base.settings import MAX_SHOWN
 from recon.batching.find import matches
-from recon.errors import UsageError
+from recon.errors import UsageError, reason
 from recon.surface.options import CELL_SIZE_OPTIONS, FLAGS, OPTIONS, add_setting_options, config_from
 from recon.surface.settings import STANDARD, Config
 
 PATTERNS_KEY = "patterns"
+MAX_BYTES, MAX_DEPTH = 1 << 20, 4  # of a file: patterns, a pattern, `set`, a list
 FLAG_PREFIX = {"true": "", "false": "no-"}  # of an option without a value, by what the file says
 
 
@@ -56,10 +59,12 @@ def read_rules(path: Path) -> list[tuple[str, dict[str, Any]]]:
     values, and under `patterns` the same for scans that match one. Raises UsageError.
     """
     try:
-        content = yaml.load(path.read_text("utf-8"), Loader=yaml.BaseLoader)  # text alone: off is "off"
+        text = regular(path, MAX_BYTES).read_text("utf-8")
+        _check_shape(path, text)
+        content = yaml.load(text, Loader=yaml.BaseLoader)  # text alone: off is "off"
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {reason(error)}") from None
+    except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{path} is no YAML file: {' '.join(str(error).split())}") from None
     content = _mapping(path, content or {})
     patterns = _mapping(path, content.pop(PATTERNS_KEY, None) or {})
@@ -70,9 +75,22 @@ def read_rules(path: Path) -> list[tuple[str, dict[str, Any]]]:
     return [(pattern, _parsed(path, options)) for pattern, options in rules]
 
 
+def _check_shape(path: Path, text: str) -> None:
+    """Raises UsageError for aliases, which can make gigabytes of a line, and for deep nesting."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.BaseLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise UsageError(
+                f"{path}, line {event.start_mark.line + 1}: aliases (*name) are not for settings"
+            )
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise UsageError(f"{path}, line {event.start_mark.line + 1}: deeper than any setting")
+
+
 def _mapping(path: Path, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise UsageError(f"{path}: '{value}' stands where `option: value` lines should")
+        raise UsageError(f"{path}: '{str(value)[:MAX_SHOWN]}' stands where `option: value` lines should")
     return value
 
 
@@ -84,20 +102,26 @@ def _parsed(path: Path, options: dict[str, Any]) -> dict[str, Any]:
             wanted = ", ".join((*OPTIONS, PATTERNS_KEY))
             raise UsageError(f"{path}: no option is called '{name}'; there are {wanted}")
         if name == "set":
-            words += [f"--set={setting}={text(value)}" for setting, value in _mapping(path, value).items()]
-        elif name in FLAGS and text(value).lower() in FLAG_PREFIX:
-            words.append(f"--{FLAG_PREFIX[text(value).lower()]}{name}")
+            assigned = _mapping(path, value).items()
+            words += [f"--set={setting}={_text(path, setting, one)}" for setting, one in assigned]
+        elif name in FLAGS and (prefix := FLAG_PREFIX.get(_text(path, name, value).lower())) is not None:
+            words.append(f"--{prefix}{name}")
         else:
-            words.append(f"--{name}={text(value)}")
+            words.append(f"--{name}={_text(path, name, value)}")
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.file = path
     add_setting_options(parser)
     return {name: value for name, value in vars(parser.parse_args(words)).items() if value is not None}
 
 
-def text(value: Any) -> str:
-    """The value as on the command line."""
-    return ",".join(value) if isinstance(value, list) else str(value)
+def _text(path: Path, name: str, value: Any) -> str:
+    """The value as on the command line. Raises UsageError for a table, or a list of lists."""
+    parts = value if isinstance(value, list) else [value]
+    if not all(isinstance(part, str) for part in parts):
+        raise UsageError(
+            f"{path}: {name} is '{str(value)[:MAX_SHOWN]}', expected one value, or a list of them"
+        )
+    return ",".join(parts)
 
 
 class _Parser(Parser):

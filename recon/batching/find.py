@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
+from recon.base.files import walk
 from recon.errors import ScanError, UsageError
 from recon.scan.files import READERS
 
@@ -69,14 +69,9 @@ def _files(folder: Path, out: Path, unread: dict[str, str]) -> Iterator[str]:
         name = f"{place.relative_to(folder).as_posix()}/"
         unread[name] = f"cannot read the folder: {error.strerror}; no scan in it was converted"
 
-    seen = {folder.resolve(), out}
-    for place, folders, files in os.walk(folder, onerror=note, followlinks=True):
-        there = {name: (Path(place) / name).resolve() for name in sorted(folders) if name[0] != "."}
-        folders[:] = [name for name, real in there.items() if real not in seen]
-        seen.update(there.values())
-        for name in files:
-            if name[0] != "." and Path(name).suffix.lower() in READERS:
-                yield (Path(place) / name).relative_to(folder).as_posix()
+    for path in walk(folder, skip=[out], on_error=note):
+        if path.suffix.lower() in READERS:
+            yield path.relative_to(folder).as_posix()
 
 
 def _meshes(names: list[str], ending: str) -> list[str]:

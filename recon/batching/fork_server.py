@@ -1,6 +1,6 @@
 """Processes forked from one that has loaded PyTorch and the rest.
 
-They start in milliseconds, where the imports take seconds of a core. `python -m recon.batching.fork_server FD
+They start in milliseconds, where the imports take seconds of a core. `recon.batching.fork_server FD
 MODULE` is that server: at each request it forks a process for `MODULE.main()`. It ends with the process that
 started it. (multiprocessing's own server imports the script that called `recon.batch` once more, which would
 then need a guard, and it refuses the workers of a Dask cluster.)
@@ -20,8 +20,10 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
+from recon.base.children import python_command
+
 PRELOADED = (
-    "recon.batching.lock",
+    "recon.base.lock",
     "recon.render.files",
     "recon.render.ray_casting",
     "recon.surface.conversion",
@@ -58,7 +60,7 @@ class ForkServer:
         self.connection, remote = socket.socketpair()
         with remote:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "recon.batching.fork_server", str(remote.fileno()), self.module],
+                python_command("recon.batching.fork_server", str(remote.fileno()), self.module),
                 stdin=subprocess.DEVNULL,
                 env=self.environment,
                 pass_fds=[remote.fileno()],

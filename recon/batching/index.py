@@ -90,7 +90,7 @@ def write_index(results: Sequence[Result], folder: Path, out: Path) -> None:
         rows="\n".join(_row(result, folder, out) for result in results),
     )
     with atomic_path(out / INDEX_FILE, overwrite=True) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def _row(result: Result, folder: Path, out: Path) -> str:
@@ -122,4 +122,4 @@ def _picture(result: Result) -> str:
 
 
 def _link(path: Path, text: str) -> str:
-    return f'<a href="{escape(quote(path.as_posix()))}">{text}</a>'
+    return f'<a href="{escape(quote(os.fsencode(path)))}">{text}</a>'

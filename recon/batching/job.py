@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from recon.base import provenance
 from recon.base.files import write_json
+from recon.base.run_files import matches, read_json
 from recon.base.runs import default_run_folder
-from recon.errors import OutputError
+from recon.errors import OutputError, ScanError
 from recon.version import VERSION
 
 DONE, FAILED = "done", "failed"
+FAILED_MANIFEST: dict[str, Any] = {"state": str, "scan": str, "config": dict, "run": dict}
+DONE_MANIFEST = FAILED_MANIFEST | {
+    "result": {"faces": int, "points": int, "scan_to_mesh": dict.fromkeys(("mean", "p95", "largest"), float)},
+    "run": {"seconds": float, "peak_memory": int},
+}
 
 
 @dataclass(frozen=True)
@@ -94,19 +99,15 @@ def picture_path(mesh: str | Path) -> Path:
     return Path(f"{mesh}.png")
 
 
-def lock_path(mesh: str | Path) -> Path:
-    """The lock that the process making `mesh` holds."""
-    return Path(mesh).with_name(f".{Path(mesh).name}.recon-lock")
-
-
 def read_manifest(mesh: str | Path) -> dict[str, Any] | None:
     """The manifest of `mesh`; None if it is missing or damaged."""
     try:
-        manifest = json.loads(manifest_path(mesh).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        manifest = read_json(manifest_path(mesh))
+    except (OSError, ScanError):
         return None
-    known = {"state", "scan", "config", "input", "mesh", "result", "error", "run"}
-    return manifest if isinstance(manifest, dict) and known <= manifest.keys() else None
+    wanted = DONE_MANIFEST if manifest.get("state") == DONE else FAILED_MANIFEST
+    known = manifest.keys() >= {"input", "mesh", "result", "error"} | wanted.keys()
+    return manifest if known and matches(manifest, wanted) else None
 
 
 def write_manifest(mesh: str | Path, manifest: dict[str, Any]) -> None:

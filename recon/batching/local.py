@@ -16,8 +16,9 @@ import torch
 from recon.base.device import choose_device
 from recon.batching.job import Job
 from recon.batching.process import FINAL_MESSAGES, Limits, Message, run_job, worker_server
-from recon.errors import UsageError
+from recon.errors import check_number
 
+MAX_AT_ONCE = 1024  # scans, and threads of each
 MEMORY_PER_SCAN = 2 << 30  # bytes: limits the default number of jobs
 
 
@@ -35,8 +36,9 @@ def scan_slots(device: str, jobs: int | None, threads: int | None) -> tuple[list
     Raises:
         UsageError: `jobs` or `threads` below 1, or no such device.
     """
-    if (jobs is not None and jobs < 1) or (threads is not None and threads < 1):
-        raise UsageError("--jobs and --threads are numbers from 1")
+    for name, value in {"jobs": jobs, "threads": threads}.items():
+        if value is not None:
+            check_number(name, value, 1, MAX_AT_ONCE, whole=True)
     gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if device in ("auto", "cuda") else []
     devices = gpus or [str(choose_device(device))]
     if devices[0].startswith("cuda"):

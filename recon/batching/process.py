@@ -18,6 +18,7 @@ from typing import IO, Any, TypeAlias
 
 import psutil
 
+from recon.base.children import python_command
 from recon.batching.fork_server import ForkedProcess, ForkServer
 from recon.batching.job import Job, read_manifest
 
@@ -100,7 +101,7 @@ class _Spawner:
 
     def start(self) -> Process:
         return subprocess.Popen(
-            [sys.executable, "-m", self.module],
+            python_command(self.module),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

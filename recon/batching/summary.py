@@ -12,6 +12,7 @@ from typing import Any
 from recon.base.files import atomic_path, write_json
 from recon.base.provenance import SUMMARY_FILE
 from recon.batching.job import DONE, FAILED, Job
+from recon.errors import printable
 
 DONE_BEFORE, UNFINISHED = "done before", "unfinished"
 STATES = (DONE, DONE_BEFORE, FAILED, UNFINISHED)
@@ -20,6 +21,7 @@ CSV_COLUMNS = (
     *("scan_to_mesh", "scan_to_mesh_p95", "scan_to_mesh_largest", "diagonal", "unit"),
     *("watertight", "components", "genus", "area", "volume", "peak_memory", "error"),
 )
+FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")
 CSV_FILE, JSON_FILE = SUMMARY_FILE, "summary.json"
 
 
@@ -90,11 +92,16 @@ def write_summary(results: Sequence[Result], folder: Path, out: Path) -> None:
     write_json(out / JSON_FILE, content)
     with (
         atomic_path(out / CSV_FILE, overwrite=True) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
     ):
         rows = csv.DictWriter(file, CSV_COLUMNS)
         rows.writeheader()
-        rows.writerows(content["scans"])
+        rows.writerows({name: _cell(value) for name, value in row.items()} for row in content["scans"])
+
+
+def _cell(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in FORMULA_MARKS else value
 
 
 def scan_count(scans: int) -> str:
@@ -121,7 +128,7 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 def table(results: Sequence[Result], out: Path) -> list[str]:
     """Lines of text: one per scan, and a last one with the counts."""
-    rows = [TABLE_HEADER, *(cells(result.row(out)) for result in results)]
+    rows = [TABLE_HEADER, *(tuple(map(printable, cells(result.row(out)))) for result in results)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(TABLE_HEADER))]
     lines = []
     for row in rows:

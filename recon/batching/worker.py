@@ -1,4 +1,4 @@
-"""The process of one scan: `python -m recon.batching.worker`, with a job on standard input.
+"""The process of one scan: `recon.batching.worker`, with a job on standard input.
 
 It reports on standard output, one JSON object per line: {"stage", "share"}, {"warning"}, and at its end
 {"done": manifest}, {"failed": error} or {"stopped"}. It ends when standard input closes: nobody wants the
@@ -107,8 +107,9 @@ def _end_when_unwanted() -> None:
 
 def _done(values: dict[str, Any], tell: Messages) -> dict[str, Any]:
     """Converts the scan, unless that has been done meanwhile; returns its manifest."""
-    from recon.batching.job import VERSION, Job, lock_path, read_manifest
-    from recon.batching.lock import locked
+    from recon.base.lock import locked
+    from recon.base.runs import lock_path
+    from recon.batching.job import VERSION, Job, read_manifest
 
     job = Job(**values)
     if job.version != VERSION:
@@ -131,8 +132,9 @@ def _done(values: dict[str, Any], tell: Messages) -> dict[str, Any]:
 
 def _convert(job: Any, mesh: Path, before: dict[str, Any] | None, tell: Messages) -> dict[str, Any]:
     from recon.base.files import remove_leftovers
+    from recon.base.runs import run_folder
     from recon.batching.job import check_replaceable, fingerprint, manifest_path, picture_path, write_manifest
-    from recon.surface.conversion import convert, run_folder
+    from recon.surface.conversion import convert
     from recon.surface.settings import Config
 
     check_replaceable(job, before)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from recon.base.options import Parser, add_choice, file, folder, reads, scaled, seconds, whole
+from recon.base.options import Parser, add_choice, file, folder, reads, scaled, seconds, whole_between
 from recon.cli.common import (
     FILES,
     MACHINE,
@@ -53,14 +53,17 @@ def add_options(parser: Parser) -> None:
     add_device(parser, "default: auto, all GPUs")
     machine = parser.group(MACHINE)
     machine.add_argument(
-        "--jobs", type=whole, metavar="N", help="scans at a time (default: one per GPU, or per core)"
+        "--jobs",
+        type=whole_between(1, 1024),
+        metavar="N",
+        help="scans at a time (default: one per GPU, or per core)",
     )
     machine.add_argument("--time-limit", type=seconds, metavar="30m", help="per scan")
     machine.add_argument("--memory-limit", type=_bytes, metavar="8G", help="per scan")
     machine.add_argument(
         "--cluster",
         metavar="ADDRESS",
-        help="a Dask scheduler, as tcp://HOST:8786; or local:N, N workers here",
+        help="a Dask scheduler, tls://HOST:8786 or tcp://…; or local:N, N workers here",
     )
     machine.add_argument("--gather", action="store_true", help="for clusters that do not share the folders")
     parser.set_defaults(threads=None)

@@ -7,11 +7,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from recon.base.options import Parser, file, reads, whole
+from recon.base.options import Parser, output_file, reads, whole_between
+from recon.errors import printable
 
 if TYPE_CHECKING:
     import argparse
 
+MAX_THREADS, MAX_SIDE = 1024, 16384  # pixels
 FILES, RUNNING, MACHINE = "input and output", "while running", "machine"
 
 
@@ -20,7 +22,9 @@ def add_common(parser: Parser, help: str = "CPU threads (default: %(default)s)")
     running = parser.group(RUNNING)
     running.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     running.add_argument("--quiet", action="store_true", help="print no progress and no summary")
-    parser.group(MACHINE).add_argument("--threads", type=whole, metavar="N", default=_cores(), help=help)
+    parser.group(MACHINE).add_argument(
+        "--threads", type=whole_between(1, MAX_THREADS), metavar="N", default=_cores(), help=help
+    )
 
 
 def add_kinds(
@@ -43,7 +47,7 @@ def add_kinds(
 def add_output(parser: Parser, metavar: str, help: str, overwrite: str, required: bool = False) -> None:
     """Adds -o, and --overwrite with what it replaces."""
     files = parser.group(FILES)
-    files.add_argument("-o", "--output", metavar=metavar, type=file, required=required, help=help)
+    files.add_argument("-o", "--output", metavar=metavar, type=output_file, required=required, help=help)
     add_overwrite(files, overwrite)
 
 
@@ -67,12 +71,14 @@ def _cores() -> int:
 def say(lines: list[str], quiet: bool) -> None:
     """Prints a summary on stderr."""
     if not quiet:
-        print("\n".join(lines), file=sys.stderr)
+        print("\n".join(map(printable, lines)), file=sys.stderr)
 
 
 def _size(text: str) -> tuple[int, int]:
     width, height = (int(part) for part in text.lower().split("x"))
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise ValueError
     return width, height
 
 
-size = reads(_size, "a size: 800x600")
+size = reads(_size, "a size: 800x600, at most 16384 a side")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recon.base.files import check_writable
-from recon.base.options import QUALITY, Parser, file, folder, number, whole
+from recon.base.options import QUALITY, Parser, file, folder, number, seed, whole_between
 from recon.cli.common import FILES, add_common, add_device, add_output, say, size
 from recon.errors import UsageError
 
@@ -30,11 +30,16 @@ def add_options(parser: Parser) -> None:
     )
     add_output(parser, "OUT", "default: INPUT.complete.png or .ply here", "OUT if it exists")
     known = parser.group("known part")
-    known.add_argument("--keep", type=whole, metavar="N", help="use N random pixels or points (default: all)")
+    known.add_argument(
+        "--keep",
+        type=whole_between(1, 10**8),
+        metavar="N",
+        help="use N random pixels or points (default: all)",
+    )
     known.add_argument(
         "--mask", metavar="PICTURE", type=file, help="instead: bright where pixels are missing"
     )
-    known.add_argument("--seed", type=whole, default=0, metavar="N", help="seed of that draw (default: 0)")
+    known.add_argument("--seed", type=seed, default=0, metavar="N", help="seed of that draw (default: 0)")
     pictures = parser.group("pictures")
     pictures.add_argument("--size", type=size, metavar="WxH", help="size of OUT (default: as the square)")
     pictures.add_argument("--zoom", type=number, metavar="F", help="instead: scale by F")
@@ -42,18 +47,25 @@ def add_options(parser: Parser) -> None:
         "--between", metavar="IMAGE2", type=file, help="write a strip of pictures from one to the other"
     )
     pictures.add_argument(
-        "--pictures", type=whole, default=9, metavar="N", help="pictures in that strip (default: 9)"
+        "--pictures",
+        type=whole_between(2, 1000),
+        default=9,
+        metavar="N",
+        help="pictures in that strip (default: 9)",
     )
     quality = parser.group(QUALITY)
     quality.add_argument(
         "--refine",
-        type=whole,
+        type=whole_between(0, 10**7),
         default=0,
         metavar="N",
         help="fit the predicted field to the known pixels, N steps",
     )
     quality.add_argument(
-        "--resolution", type=whole, metavar="N", help="samples per side, of a shape (default: 128)"
+        "--resolution",
+        type=whole_between(16, 4096),
+        metavar="N",
+        help="samples per side, of a shape (default: 128)",
     )
     add_common(parser)
     add_device(parser)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from recon.base.options import Parser, file, folder
+from recon.base.options import Parser, file, folder, output_file
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -13,7 +13,7 @@ def completion(parser: Parser, shell: str) -> str:
     """Returns the script for `shell`."""
     import shtab
 
-    _name_files(parser, {file: shtab.FILE, folder: shtab.DIRECTORY})
+    _name_files(parser, {file: shtab.FILE, output_file: shtab.FILE, folder: shtab.DIRECTORY})
     return shtab.complete(parser, shell)
 
 

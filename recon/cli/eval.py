@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from recon.base.options import QUALITY, Parser, file, whole
+from recon.base.options import QUALITY, Parser, file, seed, whole_between
 from recon.cli.common import FILES, add_common, say
 
 EXAMPLES = ("recon eval MESH.ply REFERENCE.ply",)
@@ -17,13 +17,13 @@ def add_options(parser: Parser) -> None:
     files.add_argument("reference", metavar="REFERENCE", type=file, help="a mesh or a cloud")
     quality.add_argument(
         "--samples",
-        type=whole,
+        type=whole_between(1, 10**8),
         default=200_000,
         metavar="N",
         help="points per direction (default: %(default)s)",
     )
     quality.add_argument(
-        "--seed", type=whole, default=0, metavar="N", help="seed of these points (default: %(default)s)"
+        "--seed", type=seed, default=0, metavar="N", help="seed of these points (default: %(default)s)"
     )
     add_common(parser)
 

@@ -18,7 +18,7 @@ from recon.base.options import (
     number,
     numbers,
     reads,
-    whole,
+    whole_between,
 )
 from recon.base.provenance import command_origin
 from recon.cli.common import FILES, add_common, add_device, add_kinds, add_output, add_tensorboard, say, size
@@ -107,7 +107,10 @@ def _add_picture(sub: Parser, mode: str) -> None:
 def _add_audio(sub: Parser, mode: str) -> None:
     output = sub.group(OUTPUT)
     output.add_argument(
-        "--rate", type=whole, metavar="HZ", help="samples per second of OUT (default: as INPUT)"
+        "--rate",
+        type=whole_between(1, 10**8),
+        metavar="HZ",
+        help="samples per second of OUT (default: as INPUT)",
     )
     output.add_argument("--spectrogram", action="store_true", help="also write OUT.spectrogram.png")
 
@@ -134,9 +137,11 @@ _ADD = {"audio": _add_audio, "video": _add_video}
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """What `recon fit` does; the summary."""
+    from recon.base.files import remove_leftovers
+    from recon.base.lock import locked
     from recon.base.progress import Bar
+    from recon.base.runs import lock_path, run_folder
     from recon.signals.fits.train import Job
-    from recon.surface.conversion import run_folder
     from recon.training.callbacks import ProgressBar
 
     mode, source = options.mode, options.inputs[0]
@@ -145,7 +150,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     preset = options.preset or "standard"
     config = changed(PRESETS[preset][mode], vars(options), _groups(mode))
     with ExitStack() as ending:
+        ending.enter_context(locked(lock_path(out), str(out)))
         run = ending.enter_context(run_folder(options.run, out))
+        remove_leftovers(out)
         job = Job(
             out,
             config,

@@ -61,6 +61,7 @@ def add_options(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """What `recon learn` does; the summary."""
+    from recon.base.runs import held_run
     from recon.spaces.learn import LearnJob
     from recon.spaces.learn_images import learn_images
     from recon.spaces.learn_shapes import learn_shapes
@@ -76,7 +77,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         options.tensorboard,
         command_origin(options.arguments, "standard"),
     )
-    with Bar("comparing", show) as comparing, Bar("reading", show, ends=True) as reading:
+    with (
+        held_run(course.run),
+        Bar("comparing", show) as comparing,
+        Bar("reading", show, ends=True) as reading,
+    ):
         if options.kind == "shapes":
             _, summary = learn_shapes(course, comparing.to)
         else:

@@ -12,14 +12,16 @@ import os
 import signal
 import sys
 import threading
+import time
 from argparse import Namespace
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
-from recon.base.options import Parser, add_choice
+from recon.base.options import Parser, add_choice, check_outputs
 from recon.base.progress import LinesBesideBars
 from recon.cli.completion import SHELLS, completion
-from recon.errors import ReconError, UsageError
+from recon.cli.streams import StreamError, forget_output, guarded_streams
+from recon.errors import ReconError, printable, reason
 from recon.version import VERSION
 
 COMMANDS = {
@@ -42,6 +44,7 @@ EXAMPLES = (
     "recon view MESH.ply SCAN.ply",
 )
 STOPPED, SOME_FAILED, NO_READER = 130, 3, 141
+SAME_SECONDS = 1.0  # between two signals that are meant as one
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,40 +55,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
         what reads stdout ended before, as `recon query … | head` does.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    try:
-        parser = build_parser(arguments[:1])
-        options = parser.parse_args(arguments)
-        options.arguments = arguments
-        if options.print_completion:
-            print(completion(build_parser(), options.print_completion))
-            return 0
-        if not options.command:
-            parser.print_help()
-            return 0
-        code = _run(options)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is flushed at exit
-        return NO_READER
-    except ReconError as error:
-        print(f"recon: error: {error}", file=sys.stderr)
-        return error.exit_code
+    with guarded_streams():
+        try:
+            with _stoppable():
+                try:
+                    return _main(arguments)
+                finally:
+                    sys.stdout.flush()
+        except BrokenPipeError:
+            forget_output()
+            return NO_READER
+        except KeyboardInterrupt:
+            print("\nrecon: stopped", file=sys.stderr)
+            return STOPPED
+        except MemoryError as error:
+            print(f"recon: error: there is not enough memory ({reason(error)})", file=sys.stderr)
+            return 1
+        except ReconError as error:
+            print(f"recon: error: {printable(str(error))}", file=sys.stderr)
+            if isinstance(error, StreamError):
+                forget_output()
+            return error.exit_code
+
+
+def _main(arguments: list[str]) -> int:
+    parser = build_parser(arguments[:1])
+    options = parser.parse_args(arguments)
+    options.arguments = arguments
+    if options.print_completion:
+        print(completion(build_parser(), options.print_completion))
+        return 0
+    if not options.command:
+        parser.print_help()
+        return 0
+    return _run(options)
 
 
 def _run(options: Namespace) -> int:
     command = importlib.import_module(f"recon.cli.{options.command}")
-    if options.threads is not None and options.threads < 1:
-        raise UsageError(f"{options.threads} threads, expected at least 1")
     if options.threads is not None and not getattr(command, "WITHOUT_TORCH", False):
         import torch
 
         torch.set_num_threads(options.threads)
+    check_outputs(vars(options).values())
     level = logging.WARNING if options.quiet else logging.INFO
     logging.basicConfig(format="recon: %(message)s", level=level, handlers=[LinesBesideBars()], force=True)
     try:
-        with _stoppable():
-            result = command.run(options)
+        result = command.run(options)
     except KeyboardInterrupt:
         resumes = getattr(command, "RESUMES", True)
         kept = "; what it had is kept: the same command goes on from there" if resumes else ""
@@ -116,12 +132,24 @@ def build_parser(wanted: Collection[str] = COMMANDS) -> Parser:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Lets SIGTERM and SIGHUP stop the command as Ctrl-C does, saved and with its processes ended."""
+    """Lets SIGTERM and SIGHUP stop the command as Ctrl-C does, saved and with its processes ended.
+
+    A second signal right after the first is taken for the same; a later one does not wait for the end.
+    """
+    first: list[float] = []
+
+    def stop(number: int, frame: object) -> None:
+        if not first:
+            first.append(time.monotonic())
+            raise KeyboardInterrupt
+        if time.monotonic() - first[0] > SAME_SECONDS:
+            os._exit(STOPPED)
+
     before = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-            if signal.getsignal(number) is signal.SIG_DFL:  # under nohup, e.g., it is not
-                before[number] = signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup, e.g.
+                before[number] = signal.signal(number, stop)
     try:
         yield
     finally:

@@ -19,7 +19,6 @@ EXAMPLES = (
     "recon mesh SCAN.ply -o MESH.ply",
     "recon mesh A.e57 B.e57 -o ALL.ply --preset fine --faces 200000",
     "recon mesh SCAN.ply --run RUN --preview 10s --set fit.steps=4000",
-    "recon mesh SCAN.ply -o MESH.ply --uncertainty && recon view MESH.ply --color uncertainty",
 )
 
 
@@ -51,9 +50,11 @@ def add_options(parser: Parser) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    from recon.base.files import check_writable
+    from recon.base.files import check_writable, remove_leftovers
+    from recon.base.lock import locked
+    from recon.base.runs import claims, lock_path, run_folder
     from recon.meshing.files import check_mesh_path
-    from recon.surface.conversion import convert, run_folder, summary_lines
+    from recon.surface.conversion import convert, summary_lines
     from recon.training.callbacks import ProgressBar
     from recon.viewer.launch import LiveWindow
     from recon.viewer.requirements import check_screen
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     out = Path(options.output or f"{Path(options.scans[0]).stem}.mesh.ply")
     config = config_from(vars(options))
     check_mesh_path(out, config.mesh.uncertainty)
-    check_writable(out, options.overwrite)
+    check_writable(out, overwrite=True)
     if options.view:
         check_screen()
     if options.preview and not options.run:
@@ -71,7 +72,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     show = not options.quiet
     callbacks: list[Any] = [ProgressBar(show=show)]
     with ExitStack() as ending:
+        ending.enter_context(locked(lock_path(out), str(out)))
         run = ending.enter_context(run_folder(options.run, out))
+        overwrite = options.overwrite or claims(run, out)  # a killed command's, all but finished
+        check_writable(out, overwrite)
+        remove_leftovers(out)
         before = ending.enter_context(Bar("preparing", show, ends=True))
         bar = ending.enter_context(Bar("meshing", show))
         if options.view and options.preview:
@@ -84,7 +89,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             device=options.device,
             preview=options.preview,
             tensorboard=options.tensorboard,
-            overwrite=options.overwrite,
+            overwrite=overwrite,
             callbacks=callbacks,
             preparing=before.to,
             meshing=bar.to,

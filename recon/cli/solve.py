@@ -18,7 +18,7 @@ from recon.base.options import (
     number,
     numbers,
     reads,
-    whole,
+    whole_between,
 )
 from recon.base.provenance import command_origin
 from recon.cli.common import add_common, add_device, add_kinds, add_output, say
@@ -77,7 +77,11 @@ def _add_wave(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--until", type=number, metavar="T", help="end of the time (default: 1)")
     add_choice(group, "--sides", ("open", "fixed"), "open: waves leave (default); fixed: u = 0")
     group.add_argument(
-        "--frames", dest="count", type=whole, metavar="N", help="moments to write (default: 41)"
+        "--frames",
+        dest="count",
+        type=whole_between(2, 10_000),
+        metavar="N",
+        help="moments to write (default: 41)",
     )
     add_choice(group, "--film", ("gif", "mp4"), "default: gif")
 
@@ -89,8 +93,12 @@ def _add_inverse(group: argparse._ArgumentGroup) -> None:
         metavar="K,K",
         help="of the recorded waves (default: 8,16)",
     )
-    group.add_argument("--sources", type=whole, metavar="N", help="around the region (default: 6)")
-    group.add_argument("--receivers", type=whole, metavar="N", help="likewise (default: 32)")
+    group.add_argument(
+        "--sources", type=whole_between(1, 10_000), metavar="N", help="around the region (default: 6)"
+    )
+    group.add_argument(
+        "--receivers", type=whole_between(1, 10_000), metavar="N", help="likewise (default: 32)"
+    )
     group.add_argument("--noise", type=number, metavar="SHARE", help="of the recorded waves (default: 0.01)")
     group.add_argument(
         "--data", metavar="FILE.npz", type=file, help="a recording, instead of a medium: see docs/pde.md"
@@ -108,6 +116,7 @@ _GIVEN = {
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """What `recon solve` does; the summary."""
     from recon.base.progress import Bar
+    from recon.base.runs import held_run
     from recon.pde.run import SolveJob
     from recon.training.callbacks import ProgressBar
 
@@ -126,6 +135,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             command_origin(options.arguments, options.preset or "standard"),
             bar.to,
         )
+        ending.enter_context(held_run(work.out))
         _, summary = _solver(problem)(work, **given)
     say(solve_lines(summary), options.quiet)
     return summary

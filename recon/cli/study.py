@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recon.base.options import QUALITY, Parser, file, whole
+from recon.base.options import QUALITY, Parser, file, seed, whole_between
 from recon.base.progress import Bar, ProgressCallback
 from recon.cli.common import FILES, add_common, add_kinds, add_output, say
 from recon.errors import UsageError
@@ -42,7 +42,7 @@ def add_options(parser: Parser) -> None:
             )
             quality.add_argument(
                 "--size",
-                type=whole,
+                type=whole_between(8, 4096),
                 default=SIZES[name],
                 metavar="N",
                 help="side of that picture in pixels (default: %(default)s)",
@@ -51,13 +51,13 @@ def add_options(parser: Parser) -> None:
         add_output(sub, "OUT", output, "such a study in OUT", required=True)
         quality.add_argument(
             "--steps",
-            type=whole,
+            type=whole_between(1, 10**9),
             default=STEPS[name],
             metavar="N",
             help="steps of each fit (default: %(default)s)",
         )
         quality.add_argument(
-            "--seed", type=whole, default=0, metavar="N", help="seed of all random draws (default: 0)"
+            "--seed", type=seed, default=0, metavar="N", help="seed of all random draws (default: 0)"
         )
         add_common(sub)
 

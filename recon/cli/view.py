@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from recon.base.options import Parser, add_choice, file, point, whole
+from recon.base.options import Parser, add_choice, file, output_file, point, whole_between
 from recon.base.progress import Bar
 from recon.cli.common import FILES, add_common, add_overwrite, say, size
 from recon.errors import UsageError
@@ -26,11 +26,11 @@ def add_options(parser: Parser) -> None:
     files.add_argument(
         "--screenshot",
         metavar="PNG",
-        type=file,
+        type=output_file,
         help="write a picture of each, without window or screen",
     )
     files.add_argument(
-        "--turntable", metavar="MP4|GIF", type=file, help="write a film of them turning, likewise"
+        "--turntable", metavar="MP4|GIF", type=output_file, help="write a film of them turning, likewise"
     )
     add_overwrite(files, "PNG, MP4 or GIF if it exists")
     look = parser.group("appearance")
@@ -52,7 +52,10 @@ def add_options(parser: Parser) -> None:
     )
     look.add_argument("--size", type=size, metavar="WxH", help="size of each picture (default: 700x700)")
     look.add_argument(
-        "--views", type=whole, metavar="N", help="pictures of each, from N directions (default: 1)"
+        "--views",
+        type=whole_between(1, 1000),
+        metavar="N",
+        help="pictures of each, from N directions (default: 1)",
     )
     add_choice(look, "--window", ("auto", "modern", "classic"), "default: auto", default="auto")
     add_common(parser)

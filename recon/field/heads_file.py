@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 
 from recon.base.files import atomic_path
+from recon.base.run_files import read_arrays, reading
 from recon.errors import FitError
 from recon.field.heads import HeadedField
 from recon.field.siren import Siren
 from recon.field.tiles import Tiles
 
 HEADS_FILE = "heads.npz"
+MAX_HEAD = 1e30  # of a head's parameters
 PLACE_BITS = 60  # of the number of a place in a lattice that holds all nodes
 
 
@@ -34,9 +35,9 @@ def read_heads(folder: Path, trunk: Siren) -> HeadedField:
     path = folder / HEADS_FILE
     if not path.exists():
         return HeadedField(trunk)
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            edge, nodes, heads = (archive[name] for name in ("edge", "nodes", "heads"))
+    with reading(path, FitError):
+        arrays = read_arrays(path)
+        edge, nodes, heads = (arrays[name] for name in ("edge", "nodes", "heads"))
         outputs, units = trunk.weights[-1].shape
         wanted = (len(nodes) + 1, outputs, units + 1)
         if nodes.shape != (max(1, len(nodes)), trunk.axes) or heads.shape != wanted:
@@ -45,8 +46,8 @@ def read_heads(folder: Path, trunk: Siren) -> HeadedField:
             raise ValueError(f"an edge of {edge}")
         if np.abs(nodes.astype(np.int64)).max() >= 1 << (PLACE_BITS // trunk.axes - 1):
             raise ValueError(f"nodes up to {np.abs(nodes).max()}")
+        if not (np.abs(heads) < MAX_HEAD).all():
+            raise ValueError("heads that are not finite, or huge")
         where = trunk.flat.device
         tiles = Tiles(edge.tolist(), torch.tensor(nodes, dtype=torch.long, device=where))
         return HeadedField(trunk, tiles, torch.tensor(heads, dtype=torch.float32, device=where))
-    except (OSError, KeyError, ValueError, TypeError, EOFError, BadZipFile) as error:
-        raise FitError(f"{path} cannot be read ({error}): remove the folder to start over") from None

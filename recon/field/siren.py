@@ -17,6 +17,8 @@ from recon.field.jet import VALUE, Order
 from recon.field.kernels.parallel_rows import over_rows
 from recon.field.settings import FieldConfig
 
+MAX_AXES, MAX_OUTPUTS = 16, 1 << 16
+
 
 class Siren(nn.Module):
     """A SIREN `Φ: R^m → R^k` on coordinates of the unit frame.
@@ -68,6 +70,20 @@ class Siren(nn.Module):
         self.flat = nn.Parameter(torch.cat(ordered).to(torch.get_default_dtype()))
         self.factors: Tensor
         self.register_buffer("factors", each.repeat_interleave(torch.tensor(self._lengths)), persistent=False)
+
+    @classmethod
+    def restored(
+        cls, config: FieldConfig, state: dict[str, Tensor], inputs: int = 3, outputs: int = 1
+    ) -> "Siren":
+        """A field with the parameters in `state`. Raises ValueError or RuntimeError if they do not fit."""
+        sizes = [inputs, *[config.units] * (config.hidden + 1), outputs]
+        if not (0 < inputs < MAX_AXES and 0 < outputs < MAX_OUTPUTS):
+            raise ValueError(f"a field from {inputs} to {outputs} numbers")
+        if state["flat"].numel() < sum(a * b for a, b in pairwise(sizes)):  # before they are allocated
+            raise ValueError(f"{state['flat'].numel():,} parameters for layers of {config.units:,} units")
+        siren = cls(config, inputs, outputs)
+        siren.load_state_dict(state)
+        return siren
 
     @property
     def weights(self) -> list[Tensor]:

@@ -46,13 +46,20 @@ def check_mesh_path(path: str | Path, uncertainty: bool = False) -> None:
         raise UsageError(f"{ending} holds no scalars: error bars need {' or '.join(SCALAR_ENDINGS)}")
 
 
-def write_mesh(mesh: Mesh, path: str | Path, *, overwrite: bool = False) -> None:
+def write_mesh(
+    mesh: Mesh,
+    path: str | Path,
+    *,
+    overwrite: bool = False,
+    on_written: Callable[[Path], None] = lambda temporary: None,
+) -> None:
     """Writes `mesh` atomically, with normals and colours if the format has them.
 
     Args:
         mesh: in the world frame.
         path: its ending, ply, obj, stl, glb or off, is the format.
         overwrite: replace an existing file.
+        on_written: called with the file before it is renamed to `path`.
 
     Raises:
         UsageError: unknown ending.
@@ -64,7 +71,7 @@ def write_mesh(mesh: Mesh, path: str | Path, *, overwrite: bool = False) -> None
     _warn_of_merging(mesh.vertices)
     if Path(path).suffix.lower() in (".obj", ".glb") and _is_far(mesh.vertices):
         log.info("programs that read %s in single precision (Open3D) round it too coarsely: use PLY", path)
-    with atomic_path(path, overwrite) as temporary, temporary.open("wb") as stream:
+    with atomic_path(path, overwrite, on_written) as temporary, temporary.open("wb") as stream:
         WRITERS[temporary.suffix.lower()](mesh, stream)
 
 

@@ -1,6 +1,5 @@
 """Shared by the named problems: their folder, what is written there, errors against a reference."""
 
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recon.base.archives import array_bytes
 from recon.base.files import atomic_path
 from recon.base.progress import ProgressCallback, no_progress
 from recon.base.provenance import fingerprint
-from recon.base.runs import RUN_FILE, save_result
-from recon.errors import OutputError, SignalError
+from recon.base.run_files import FOREIGN_VALUE_ERRORS
+from recon.base.runs import check_run_folder, clear_run, save_result
+from recon.errors import SignalError
 from recon.pde.media import Map, named_medium
 from recon.pde.problem import Problem
 from recon.pde.settings import SolveConfig
@@ -52,13 +53,9 @@ class SolveJob:
         Raises OutputError if it holds other things, MissingLibraryError if no picture can be made.
         """
         check_plots()
-        if self.overwrite and (self.out / RUN_FILE).exists():
-            shutil.rmtree(self.out)
-        if self.out.exists() and not (self.out / RUN_FILE).exists():
-            if not self.out.is_dir():
-                raise OutputError(f"{self.out} is a file, expected a folder to write")
-            if any(self.out.iterdir()):
-                raise OutputError(f"{self.out} holds files that are not of a run: give another folder")
+        check_run_folder(self.out)
+        if self.overwrite and self.out.exists():
+            clear_run(self.out)
 
     def solve(self, problem: Problem, what: Mapping[str, Any]) -> Solution:
         """Solve `problem`, which `what` identifies."""
@@ -96,10 +93,11 @@ def read_map(path: str | Path, half: float, what: str) -> Map:
     """A map from a square array in a .npy file, of `what`. Raises SignalError for anything else."""
     check_readable(path, f"a .npy file with {what}")
     try:
+        with Path(path).open("rb") as stream:
+            if array_bytes(stream) > Path(path).stat().st_size:
+                raise ValueError
         table = np.load(path, allow_pickle=False)
-        if not isinstance(table, np.ndarray):
-            raise ValueError
-    except (ValueError, OSError, EOFError):
+    except FOREIGN_VALUE_ERRORS:
         raise SignalError(f"{path} is not a .npy file of numbers, expected one with {what}") from None
     if table.ndim != 2 or table.shape[0] != table.shape[1] or not 2 <= len(table) <= MAX_MAP_SIDE:
         raise SignalError(

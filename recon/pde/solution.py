@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from recon.base.runs import parameter_file, read_description
-from recon.errors import ScanError, SignalError
+from recon.base.run_files import RUN_FILE, parameter_file, read_description, reading
+from recon.errors import FitError, ScanError, SignalError
 from recon.field.derivatives import jet
 from recon.field.jet import VALUE, Jet, Order
 from recon.field.kernels import fast_kernels
-from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 from recon.geometry import Float
 from recon.pde.problem import Units
+from recon.pde.settings import SolveConfig
 from recon.training.checkpoint import load_snapshot, save_snapshot
 from recon.training.trainer import Snapshot
 
@@ -69,13 +69,17 @@ def load_solution(folder: str | Path, device: str | torch.device = "cpu") -> Sol
     try:
         description = read_description(folder)
         saved, outputs, config = description["units"], description["outputs"], description["config"]
+    except (ScanError, KeyError):
+        raise SignalError(f"{folder} holds no solution: `recon solve … -o FOLDER` makes one") from None
+    with reading(folder / RUN_FILE, SignalError):
         size = saved["size"]
         units = Units(
-            tuple((low, high) for low, high in saved["box"]), tuple(size) if isinstance(size, list) else size
+            tuple((float(low), float(high)) for low, high in saved["box"]),
+            tuple(map(float, size)) if isinstance(size, list) else float(size),
         )
-    except (ScanError, ValueError, KeyError, TypeError):
-        raise SignalError(f"{folder} holds no solution: `recon solve … -o FOLDER` makes one") from None
-    snapshot = load_snapshot(parameter_file(folder, SignalError, FIELD_FILE))
-    field = Siren(FieldConfig(**config["field"]), len(units.box), outputs)
-    field.load_state_dict(snapshot.field)
-    return Solution(field.to(device), units, snapshot, description.get("exact", False), snapshot.seconds)
+        settings = SolveConfig().with_(field=config["field"]).field
+    snapshot = load_snapshot(path := parameter_file(folder, SignalError, FIELD_FILE))
+    with reading(path, FitError):
+        field = Siren.restored(settings, snapshot.field, len(units.box), outputs)
+    exact = description.get("exact") is True
+    return Solution(field.to(device), units, snapshot, exact, snapshot.seconds)

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from recon.base.archives import check_arrays
 from recon.base.files import atomic_path
 from recon.base.provenance import fingerprint
+from recon.base.run_files import FOREIGN_VALUE_ERRORS
 from recon.errors import SignalError, UsageError
 from recon.geometry import Float
 from recon.pde.absorbing_layer import Layer
@@ -117,13 +119,14 @@ def read_recording(path: str | Path) -> Recording:
     check_readable(path, "a .npz file with a recording")
     names = ("sources", "receivers", "wavenumbers", "scattered")
     try:
+        check_arrays(Path(path))
         with np.load(path, allow_pickle=False) as archive:
             missing = [name for name in names if name not in archive]
             if missing:
                 raise SignalError(f"{path} has no array '{missing[0]}', expected {', '.join(names)}")
             sources, receivers, wavenumbers = (np.asarray(archive[name], np.float64) for name in names[:3])
             return Recording(sources, receivers, wavenumbers, np.asarray(archive["scattered"], complex))
-    except (ValueError, OSError, EOFError, TypeError, AttributeError):
+    except (*FOREIGN_VALUE_ERRORS, MemoryError):
         raise SignalError(
             f"{path} is not a .npz file with a recording: expected the arrays {', '.join(names)}"
         ) from None

@@ -15,7 +15,7 @@ from typing import Any
 
 from recon.base.device import choose_device
 from recon.base.files import atomic_path, check_writable
-from recon.base.runs import RESULT_FILE, RUN_FILE
+from recon.base.run_files import RUN_FILE, read_result
 from recon.errors import ScanError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import directions, usual_view
@@ -64,9 +64,9 @@ def write_report(
     check_plots()
     result = load(run, choose_device("auto"))
     check_writable(out, overwrite)
-    text = page(run.resolve().name, result, _summary(run), progress)
+    text = page(run.resolve().name, result, read_result(run), progress)
     with atomic_path(out, overwrite) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     progress(1.0, "")
     return out
 
@@ -151,15 +151,6 @@ def _figure(url: str, words: str) -> str:
 
 def _url(image: Any) -> str:
     return "data:image/png;base64," + base64.b64encode(png(image)).decode()
-
-
-def _summary(run: Path) -> dict[str, Any]:
-    """The summary that `recon mesh` wrote of its last mesh; empty if there is none."""
-    try:
-        result = json.loads((run / RESULT_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return result if isinstance(result, dict) else {}
 
 
 def _text(name: str) -> str:

@@ -116,7 +116,8 @@ def sources(origin: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
         rows.append(("in the folder", origin["folder"]))
     if "versions" in origin:
         rows.append(("versions", ", ".join(f"{name} {what}" for name, what in origin["versions"].items())))
-        threads = f"{origin['threads']} thread{'s' if origin['threads'] != 1 else ''}"
-        rows.append(("machine", f"{origin['device']}, {threads}, {origin['system']}"))
-        rows.append(("date", origin["date"].replace("T", " ")))
+        count = origin.get("threads", 1)
+        machine = (origin.get("device"), f"{count} thread{'s' if count != 1 else ''}", origin.get("system"))
+        rows.append(("machine", ", ".join(filter(None, machine))))
+        rows.append(("date", origin.get("date", "").replace("T", " ")))
     return "\n".join(f"<tr><th>{escape(name)}</th><td>{escape(what)}</td></tr>" for name, what in rows)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from recon.errors import ScanError
+import numpy as np
+
+from recon.errors import ScanError, UsageError, check_number, reason
 from recon.geometry import Mesh, PointCloud
 from recon.scan.readers.delimited_text import read_npy, read_npz, read_pts, read_text
 from recon.scan.readers.e57 import read_e57
+from recon.scan.readers.gltf import read_glb
 from recon.scan.readers.join import join
 from recon.scan.readers.las import read_las
-from recon.scan.readers.mesh_scans import read_glb, read_obj, read_off, read_stl, sample_surface
+from recon.scan.readers.mesh_scans import read_obj, read_off, read_stl, sample_surface
 from recon.scan.readers.pcd import read_pcd
 from recon.scan.readers.ply import read_ply
 from recon.scan.readers.ptx import read_ptx
@@ -37,6 +42,7 @@ READERS: dict[str, Callable[[Path], PointCloud | Mesh]] = {
     ".off": read_off,
     ".glb": read_glb,
 }
+MAX_SAMPLES, MAX_SEED = 10**8, 2**63 - 1
 GZIP_MAGIC = b"\x1f\x8b"
 # How files of these formats start; no other format starts like one of them.
 MAGIC = {
@@ -68,7 +74,10 @@ def read_cloud(path: str | Path, *, samples: int = 100_000, seed: int = 0) -> Po
 
     Raises:
         ScanError: the file cannot be read.
+        UsageError: samples or seed out of range.
     """
+    check_number("samples", samples, 1, MAX_SAMPLES, whole=True)
+    check_number("seed", seed, 0, MAX_SEED, whole=True)
     content = read_any(path)
     if isinstance(content, PointCloud):
         return content
@@ -80,26 +89,38 @@ def read_clouds(paths: Sequence[str | Path], *, samples: int = 100_000, seed: in
 
     Attributes that not all have are dropped. Raises ScanError, too, if the files state different units.
     """
+    if not paths or isinstance(paths, str | Path):
+        raise UsageError("read_clouds reads a list of files, one or more")
     clouds = [read_cloud(path, samples=samples, seed=seed) for path in paths]
     return join(clouds, f"the scan of {len(clouds)} files")
 
 
 def read_any(path: str | Path) -> PointCloud | Mesh:
     """Reads a mesh if the file has faces, else a cloud. Raises ScanError if it cannot be read."""
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"a file's path is text, not {type(path).__name__}")
     path = Path(path)
     try:
-        content = _reader(path)(path)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of numpy and libraries, at values that are looked at later
+            content = reader_of(path)(path)
     except OSError as error:
         raise ScanError(f"cannot read {path}: {error.strerror or error}") from None
-    except MemoryError:
-        raise ScanError(f"{path} does not fit into memory") from None
+    except MemoryError as error:
+        raise ScanError(f"{path} does not fit into memory{f': {error}' if str(error) else ''}") from None
     if len(content.points if isinstance(content, PointCloud) else content.faces) == 0:
         raise ScanError(f"{path} holds no points")
     return content
 
 
-def _reader(path: Path) -> Callable[[Path], PointCloud | Mesh]:
-    """The reader for `path`, an existing file that starts as its ending says."""
+def reader_of(path: Path) -> Callable[[Path], PointCloud | Mesh]:
+    """Returns the reader for `path`. Raises ScanError unless it is a file that starts as its ending says."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:  # a name too long, or with a zero byte
+        raise ScanError(f"cannot read {path}: {reason(error)}") from None
     if not path.exists():
         raise ScanError(f"there is no file {path}{_hint(path)}")
     if not path.is_file():

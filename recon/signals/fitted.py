@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from recon.base.runs import parameter_file, read_description
-from recon.errors import ScanError, SignalError
+from recon.base.run_files import RUN_FILE, parameter_file, read_description, reading
+from recon.errors import FitError, ScanError, SignalError
 from recon.field.derivatives import jet
 from recon.field.jet import VALUE, Jet, Order
 from recon.field.kernels import fast_kernels
@@ -105,16 +105,23 @@ def load_fit(folder: str | Path, device: str | torch.device = "cpu") -> Fitted:
     folder = Path(folder)
     try:
         description = read_description(folder)
-        grid = Grid(tuple(description["grid"]["counts"]), tuple(description["grid"]["halves"]))
         saved, outputs, mode = description["levels"], description["outputs"], description["mode"]
-    except (ScanError, ValueError, KeyError, TypeError):
+    except (ScanError, KeyError):
         raise SignalError(
             f"{folder} is not a run folder of `recon fit`: `recon fit … --run DIR` makes one"
         ) from None
-    slope = None if saved["slope"] is None else np.array(saved["slope"])
-    levels = Levels(saved["gain"], np.array(saved["offset"]), slope)
-    config = SignalConfig.from_dict(description["config"])
-    snapshot = load_snapshot(parameter_file(folder, SignalError))
-    siren = Siren(config.field, len(grid.counts), outputs)
-    siren.load_state_dict(snapshot.field)
+    with reading(folder / RUN_FILE, SignalError):
+        grid = Grid(tuple(description["grid"]["counts"]), tuple(description["grid"]["halves"]))
+        slope = None if saved["slope"] is None else np.array(saved["slope"], np.float64)
+        levels = Levels(float(saved["gain"]), np.array(saved["offset"], np.float64), slope)
+        config = SignalConfig.from_dict(description["config"])
+        if levels.offset.shape != (outputs,) or (
+            slope is not None and slope.shape != (outputs, len(grid.counts))
+        ):
+            raise ValueError(f"levels of {levels.offset.shape}, outputs {outputs!r}")
+        if not all(type(count) is int and count > 0 for count in grid.counts) or not min(grid.halves) > 0:
+            raise ValueError(f"a grid of {grid.counts} samples in {grid.halves}")
+    snapshot = load_snapshot(path := parameter_file(folder, SignalError))
+    with reading(path, FitError):
+        siren = Siren.restored(config.field, snapshot.field, len(grid.counts), outputs)
     return Fitted(siren.to(device), mode, grid, levels, config, snapshot, description)

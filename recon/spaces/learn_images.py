@@ -1,17 +1,19 @@
 """`recon learn images`: a space of pictures."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recon.base.files import atomic_path
 from recon.base.progress import ProgressCallback, no_progress
-from recon.errors import OutputError, SignalError
+from recon.base.run_files import FOREIGN_VALUE_ERRORS, read_arrays
+from recon.base.runs import begin_run
+from recon.errors import SignalError
 from recon.signals.media.collections import find_images, read_cropped
 from recon.spaces.image_scores import scores
 from recon.spaces.learn import LearnJob, save_summary, split, train_space
@@ -67,21 +69,18 @@ def _squares(paths: Sequence[Path], size: int, cache: Path, progress: ProgressCa
     listing = hashlib.sha256(str(size).encode())
     for path in paths:
         state = path.stat()
-        listing.update(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+        listing.update(os.fsencode(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\n"))
     name = listing.hexdigest()
     try:
-        with np.load(cache, allow_pickle=False) as held:
-            if str(held["listing"]) == name:
-                return held["squares"]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        held = read_arrays(cache)
+        if str(held["listing"]) == name and held["squares"].dtype == np.uint8:
+            return held["squares"].reshape(len(paths), size, size, -1)
+    except FOREIGN_VALUE_ERRORS:
         pass  # not there yet, or of other pictures
     squares = read_cropped(paths, size, progress)
     if len(squares) < 2:
         raise SignalError(f"one picture, {paths[0]}, is not a collection: expected two or more")
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the run folder {cache.parent}: {error.strerror}") from None
+    begin_run(cache.parent)
     if not cache.exists() or not (cache.parent / "run.json").exists():
         with atomic_path(cache, overwrite=True) as temporary, temporary.open("wb") as stream:
             np.savez(stream, squares=squares, listing=np.array(name))

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recon.base.runs import parameter_file, read_description
-from recon.errors import ScanError, SignalError
+from recon.base.run_files import RUN_FILE, parameter_file, read_description, reading
+from recon.errors import FitError, ScanError, SignalError
 from recon.field.kernels import fast_kernels
 from recon.spaces.encoders import Observation
 from recon.spaces.hypernetwork import Space
@@ -17,6 +17,7 @@ from recon.spaces.settings import SpaceConfig
 from recon.training.checkpoint import load_snapshot
 from recon.training.trainer import Snapshot
 
+MAX_SIZE = 512  # pixels a side, axes, channels
 CHUNK_SIGNALS = 64  # encoded at once
 CHUNK_POINTS = 1 << 16  # evaluated at once
 
@@ -80,12 +81,25 @@ def load_space(folder: str | Path, device: str | torch.device = "cpu") -> Learne
     folder = Path(folder)
     try:
         description = read_description(folder)
-        kind, config = description["space"]["kind"], SpaceConfig.from_dict(description["config"])
-    except (ScanError, ValueError, KeyError, TypeError):
+        kind = description["space"]["kind"]
+    except (ScanError, KeyError, TypeError):
         raise SignalError(
             f"{folder} is not a run folder of `recon learn`: `recon learn images FOLDER -o DIR` makes one"
         ) from None
-    snapshot = load_snapshot(parameter_file(folder, SignalError))
-    space = new_space(description, config)
-    space.load_state_dict(snapshot.field)
+    with reading(folder / RUN_FILE, SignalError):
+        config = SpaceConfig.from_dict(description["config"])
+        numbers = [description["space"][name] for name in ("axes", "outputs", "channels", "size")]
+        if kind not in ("images", "shapes") or not all(
+            type(n) is int and 0 <= n <= MAX_SIZE for n in numbers
+        ):
+            raise ValueError(f"a space of {kind!r} with {numbers}")
+    snapshot = load_snapshot(path := parameter_file(folder, SignalError))
+    with reading(path, FitError):
+        predicted = config.field.units**2 * config.field.hidden * config.encoder.hidden
+        if snapshot.field["flat"].numel() < predicted:  # before they are allocated
+            raise ValueError(
+                f"{snapshot.field['flat'].numel():,} parameters, expected {predicted:,} and more"
+            )
+        space = new_space(description, config)
+        space.load_state_dict(snapshot.field)
     return Learned(space.to(device), kind, config, snapshot, description)

@@ -1,11 +1,10 @@
 """A scan's files to a mesh's file: `recon mesh`, and each job of `recon batch`."""
 
 import logging
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,8 @@ import numpy as np
 
 from recon.base.progress import ProgressCallback, no_progress
 from recon.base.provenance import fingerprint
-from recon.base.runs import default_run_folder, read_description, save_result
+from recon.base.run_files import read_description
+from recon.base.runs import claim, clear_run, default_run_folder, save_result
 from recon.errors import OtherRunError
 from recon.geometry import Float, Mesh
 from recon.meshing.files import write_mesh
@@ -32,23 +32,6 @@ log = logging.getLogger("recon")
 
 HEADS_PROGRESS = 0.3  # share of the work after the training, for the bar
 MIN_MEASURED_POINTS = 50_000  # points of the scan whose distance to the mesh is measured
-
-
-@contextmanager
-def run_folder(named: str | Path | None, out: Path) -> Iterator[Path]:
-    """The run folder `named`, or a temporary one beside `out` that interrupted processes leave."""
-    if named:
-        yield Path(named)
-        return
-    temporary = default_run_folder(out)
-    try:
-        yield temporary
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    shutil.rmtree(temporary, ignore_errors=True)
 
 
 def convert(
@@ -116,12 +99,12 @@ def convert(
     except OtherRunError:
         if run != default_run_folder(out) and not _same_batch_scan(run, made):
             raise
-        shutil.rmtree(run)  # what an earlier command of another kind left behind
+        clear_run(run)  # what an earlier command of another kind left behind
         result = trained()
     mesh_start = time.monotonic()
     mesh = result.mesh(progress=lambda share: meshing(HEADS_PROGRESS + (1 - HEADS_PROGRESS) * share))
     seconds |= result.seconds | {"mesh": time.monotonic() - mesh_start}
-    write_mesh(mesh, out, overwrite=overwrite)
+    write_mesh(mesh, out, overwrite=overwrite, on_written=partial(claim, run))
     names = [str(scan) for scan in scans]
     summary: dict[str, Any] = {"scan": names if len(names) > 1 else names[0], "mesh": str(out)}
     summary |= mesh_statistics(result, mesh)

@@ -14,9 +14,10 @@ import igl
 import numpy as np
 from scipy.spatial import cKDTree
 
-from recon.errors import ScanError, UsageError
+from recon.errors import ScanError, UsageError, check_number
 from recon.geometry import Float, Frame, Int, Mesh, PointCloud
 from recon.meshing.topology import Topology, topology
+from recon.scan.files import MAX_SAMPLES, MAX_SEED
 
 F_SCORE_THRESHOLDS = (1, 2, 5)  # in thousandths of half the reference's longest side
 CHUNK_POINTS = 100_000  # query points at a time
@@ -219,10 +220,12 @@ def evaluate(
 
     Raises:
         ScanError: for an empty mesh or cloud, or one that is not finite.
-        UsageError: for samples < 1.
+        UsageError: for samples or a seed out of range.
     """
-    if samples < 1:
-        raise UsageError(f"{samples} samples, expected at least 1")
+    if not (isinstance(mesh, Mesh) and isinstance(reference, Mesh | PointCloud)):
+        raise UsageError("evaluate takes a Mesh, and a Mesh or PointCloud to compare it with")
+    check_number("samples", samples, 1, MAX_SAMPLES, whole=True)
+    check_number("seed", seed, 0, MAX_SEED, whole=True)
     rng = np.random.default_rng(seed)
     _used_vertices(mesh, "the mesh")
     if isinstance(reference, PointCloud):

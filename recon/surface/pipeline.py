@@ -16,7 +16,7 @@ from recon.base.device import choose_device, device_name
 from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.base.provenance import machine_origin
 from recon.base.runs import open_run
-from recon.errors import UsageError
+from recon.errors import UsageError, check_number
 from recon.field.heads import HeadedField
 from recon.field.heads_file import save_heads
 from recon.field.kernels import fast_kernels
@@ -41,6 +41,7 @@ from recon.training.trainer import Callback, Snapshot, fit
 
 NOISE_PROGRESS, SPACE_PROGRESS = 0.75, 0.85  # of the preparation, at which these stages begin
 IMAGE_SECONDS = 30.0  # between images for TensorBoard without a preview
+MAX_SECONDS = 1e7  # between previews
 # Points kept with the reconstruction for parts, trimming and colours: two a vertex at 512 samples a side.
 MAX_SCAN_POINTS = 2_000_000
 
@@ -80,9 +81,7 @@ def reconstruct(
         FitError: if training fails.
         MissingLibraryError: if what `tensorboard` needs is not installed.
     """
-    config.check()
-    if preview and not run:
-        raise UsageError("a preview needs a run folder: give one, too")
+    _check_arguments(cloud, config, run, preview)
     board = None
     if tensorboard:
         check_plots()
@@ -127,6 +126,16 @@ def reconstruct(
         if run:
             save_heads(whole, Path(run))
     return Reconstruction(whole, frame, box, sample, config, snapshot, description, seconds)
+
+
+def _check_arguments(cloud: object, config: object, run: str | Path | None, preview: float | None) -> None:
+    if not (isinstance(cloud, PointCloud) and isinstance(config, Config)):
+        raise UsageError("reconstruct takes a PointCloud, as read_cloud returns, and a Config, as in PRESETS")
+    config.check()
+    if preview is not None:
+        check_number("preview", preview, 0, MAX_SECONDS)
+    if preview and not run:
+        raise UsageError("a preview needs a run folder: give one, too")
 
 
 def _watchers(

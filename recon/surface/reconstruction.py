@@ -7,21 +7,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 
 from recon.base.files import atomic_path
-from recon.base.runs import (
+from recon.base.run_files import (
     CHECKPOINT_FILE,
+    RUN_FILE,
+    parameter_file,
+    read_arrays,
+    read_description,
+    reading,
+)
+from recon.base.runs import (
     HISTORY_FILE,
     make_folder,
-    parameter_file,
-    read_description,
     save_description,
 )
-from recon.errors import ScanError, UsageError
+from recon.errors import FitError, ScanError, UsageError
 from recon.field.heads import HeadedField
 from recon.field.heads_file import read_heads, save_heads
 from recon.field.kernels import fast_kernels
@@ -44,6 +48,8 @@ from recon.training.trainer import Snapshot
 
 SCAN_FILE = "scan.npz"
 CHUNK_POINTS = 1 << 12
+MAX_UNIT = 100.0  # of a corner of a run's box: those of the unit box and its margin are less
+MAX_UNIT_NAME = 100  # characters
 BUDGET_SPENT = 0.995  # fraction of a time budget: the last window of training may end a little before it
 SCALAR_PREFIX = "value "  # keeps the names of scalars in scan.npz apart from other arrays
 
@@ -135,6 +141,17 @@ class Reconstruction:
             UsageError: for a cell too small.
         """
         settings = self.config.mesh
+        given: dict[str, Any] = {
+            "resolution": resolution,
+            "cell": cell,
+            "parts": parts,
+            "trim": trim,
+            "faces": faces,
+        }
+        given |= {"color": color}
+        replace(
+            self.config, mesh=replace(settings, **{k: v for k, v in given.items() if v is not None})
+        ).check()
         cell = cell if cell or resolution else settings.cell
         if cell:
             longest = float((self.box[1] - self.box[0]).max()) * self.frame.scale
@@ -216,18 +233,19 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstructi
     description = read_description(folder)
     if "frame" not in description:
         raise ScanError(f"{folder} is a run of another command, expected a run of `recon mesh`")
-    config = Config.from_dict(description["config"])
-    snapshot = load_snapshot(parameter_file(folder, ScanError))
-    siren = Siren(config.field)
-    siren.load_state_dict(snapshot.field)
+    with reading(folder / RUN_FILE):
+        config = Config.from_dict(description["config"])
+        frame = Frame(description["frame"]["center"], description["frame"]["scale"])
+        box = np.array(description["box"], np.float64)
+        size = np.ptp(box, axis=0)
+        if box.shape != (2, 3) or not (0 < size.min() <= size.max() < MAX_UNIT and (box[1] > box[0]).all()):
+            raise ValueError(f"a box of shape {box.shape} and sides {size.tolist()}")
+    snapshot = load_snapshot(path := parameter_file(folder, ScanError))
+    with reading(path, FitError):
+        siren = Siren.restored(config.field, snapshot.field)
+    scan = _read_scan(folder / SCAN_FILE)
     return Reconstruction(
-        read_heads(folder, siren.to(device)),
-        Frame(description["frame"]["center"], description["frame"]["scale"]),
-        np.array(description["box"]),
-        _read_scan(folder / SCAN_FILE),
-        config,
-        snapshot,
-        description,
+        read_heads(folder, siren.to(device)), frame, box, scan, config, snapshot, description
     )
 
 
@@ -241,15 +259,17 @@ def save_scan(folder: Path, scan: PointCloud) -> None:
 
 def _read_scan(path: Path) -> PointCloud:
     """The scan that `save_scan` wrote. Raises ScanError if it is missing or damaged."""
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = dict(archive)
+    with reading(path):
+        arrays: dict[str, Any] = read_arrays(path)
         named = [name for name in arrays if name.startswith(SCALAR_PREFIX)]
         values = {name.removeprefix(SCALAR_PREFIX): arrays.pop(name) for name in named}
-        unit = str(arrays.pop("unit")) if "unit" in arrays else None
-        return PointCloud(**arrays, values=values, unit=unit)
-    except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
-        raise ScanError(f"{path} cannot be read ({error}): remove the folder to start over") from None
+        unit = str(arrays.pop("unit"))[:MAX_UNIT_NAME] if "unit" in arrays else None
+        if not all(array.dtype.kind in "fui" for array in (*arrays.values(), *values.values())):
+            raise ValueError("arrays that are not of numbers")
+        scan = PointCloud(**arrays, values=values, unit=unit)
+        if len(scan) == 0 or not np.isfinite(scan.points).all():
+            raise ValueError("points that are not finite, or none")
+        return scan
 
 
 def describe_run(

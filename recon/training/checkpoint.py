@@ -4,16 +4,20 @@ import csv
 import dataclasses
 import io
 import math
-import pickle
 import time
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from recon.base.archives import check_stored
 from recon.base.files import atomic_path
-from recon.base.runs import CHECKPOINT_FILE, HISTORY_FILE
+from recon.base.run_files import CHECKPOINT_FILE, reading
+from recon.base.runs import HISTORY_FILE
 from recon.errors import FitError
 from recon.training.trainer import Progress, Snapshot
+
+MAX_STEP = 1 << 53
 
 
 def save_snapshot(snapshot: Snapshot, path: Path) -> None:
@@ -27,12 +31,27 @@ def save_snapshot(snapshot: Snapshot, path: Path) -> None:
 
 def load_snapshot(path: Path) -> Snapshot:
     """Read what `save_snapshot` wrote, tensors on the CPU. Raises FitError for any other file."""
-    try:
-        return Snapshot(**torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
-        raise FitError(
-            f"{path} is not a checkpoint of this program ({error}): remove it to start over"
-        ) from None
+    with reading(path, FitError):
+        check_stored(path)
+        snapshot = Snapshot(**torch.load(path, map_location="cpu", weights_only=True))
+        _check(snapshot, path.stat().st_size)
+        return snapshot
+
+
+def _check(snapshot: Snapshot, size: int) -> None:
+    """Raises TypeError or ValueError for a state that no training has, read from a file of `size` bytes."""
+    counts, numbers = (snapshot.step, snapshot.recoveries), (snapshot.seconds, snapshot.rate_scale)
+    if not all(type(count) is int and 0 <= count <= MAX_STEP for count in counts):
+        raise ValueError(f"step {counts[0]!r}, recoveries {counts[1]!r}")
+    if not all(type(number) in (int, float) and 0 <= number < math.inf for number in numbers):
+        raise ValueError(f"seconds {numbers[0]!r}, rate {numbers[1]!r}")
+    tensors = [value for value in snapshot.field.values() if isinstance(value, Tensor)]
+    tensors += [value for value in snapshot.optimizer.values() if isinstance(value, Tensor)]
+    if len(tensors) < len(snapshot.field) or sum(tensor.nbytes for tensor in tensors) > size:
+        raise ValueError("its tensors are not as a field's")
+    for row in (snapshot.first, snapshot.best, *snapshot.history):
+        if not all(isinstance(name, str) and type(value) in (int, float) for name, value in row.items()):
+            raise TypeError("its history is not of numbers")
 
 
 def latest_snapshot(folder: Path) -> Snapshot | None:

@@ -132,8 +132,11 @@ class _Run:
 
     def restore(self, snapshot: Snapshot) -> None:
         self.last_good = snapshot
-        self.field.load_state_dict(snapshot.field)
-        self.steps.optimizer.load_state_dict(snapshot.optimizer)
+        try:
+            self.field.load_state_dict(snapshot.field)
+            self.steps.optimizer.load_state_dict(snapshot.optimizer)
+        except (AttributeError, KeyError, RuntimeError, TypeError):
+            raise FitError("the checkpoint is not of this field: remove it to start over") from None
 
     def share(self, step: int) -> float:
         """Progress, 0..1, at a step; with a time budget, by the clock now and the pace so far."""

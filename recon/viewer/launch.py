@@ -4,10 +4,10 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from recon.base.children import python_command
 from recon.base.runs import PREVIEW_FILE
 from recon.viewer.requirements import check_screen
 
@@ -25,7 +25,7 @@ def open_window(paths: Sequence[str | Path], options: Sequence[str] = ()) -> int
     """
     check_screen()
     for kind in WINDOW_KINDS:
-        command = [sys.executable, "-m", "recon", "view", "--window", kind, *options, "--"]
+        command = python_command("recon", "view", "--window", kind, *options, "--")
         code = subprocess.run([*command, *map(str, paths)], stdout=subprocess.DEVNULL).returncode
         if -code not in CRASH_SIGNALS:
             return abs(code)
@@ -43,7 +43,7 @@ class LiveWindow:
     def __call__(self, progress: object) -> None:
         """Open the window, if there is a preview."""
         if self.process is None and (self.run / PREVIEW_FILE).exists():
-            command = [sys.executable, "-m", "recon", "view", "--", str(self.run)]
+            command = python_command("recon", "view", "--", str(self.run))
             self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from recon.base.children import python_command
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import FIELD_OF_VIEW, Camera, mean_normal
 from recon.render.ray_casting import BODY_COLOR, FACE_BACK_COLOR, SUPERSAMPLING, averaged, surface_of
@@ -37,7 +38,7 @@ class Offscreen:
     def __init__(self) -> None:
         self._thing: Mesh | PointCloud | None = None
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "recon.viewer.offscreen"],
+            python_command("recon.viewer.offscreen"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

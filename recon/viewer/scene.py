@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recon.base.files import walk
 from recon.base.provenance import SUMMARY_FILE
 from recon.base.runs import CHECKPOINT_FILE, PREVIEW_FILE, RESULT_FILE, RUN_FILE
 from recon.errors import ExtractError, ScanError
@@ -189,12 +190,9 @@ def below(folder: Path) -> list[Path]:
 
     Without hidden files, contents of run folders, and tables of a batch.
     """
-    found = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            found += [path] if (path / RUN_FILE).exists() else below(path)
-        elif path.suffix.lower() in READERS and path.name != SUMMARY_FILE:
-            found.append(path)
-    return found
+    paths = walk(folder, is_whole=lambda path: (path / RUN_FILE).exists())
+    return sorted(
+        path
+        for path in paths
+        if path.is_dir() or (path.suffix.lower() in READERS and path.name != SUMMARY_FILE)
+    )

@@ -14,7 +14,7 @@ from folder_scans import TINY, Done, make_scans
 from waiting import PATIENCE
 
 import recon
-from recon.batching.lock import locked
+from recon.base.lock import locked
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -151,8 +152,9 @@ def test_a_kept_run_is_redone_with_its_scan(done: Done, tmp_path: Path) -> None:
         (["{tmp}/in/deep", "{tmp}/in"], 2, "another folder"),
         (["{tmp}/in", "{tmp}/out", "--pattern", "*.las"], 1, "matches '*.las'"),
         (["{tmp}/in/deep", "{tmp}/out"], 1, "holds no scan"),
-        (["{tmp}/in", "{tmp}/out", "--jobs", "0"], 2, "numbers from 1"),
-        (["{tmp}/in", "{tmp}/out", "--time-limit", "0"], 2, "limit of 0"),
+        (["{tmp}/in", "{tmp}/out", "--jobs", "0"], 2, "whole number from 1"),
+        (["{tmp}/in", "{tmp}/out", "--time-limit", "0"], 2, "time_limit is 0"),
+        (["{tmp}/in", "{tmp}/out", "--time-limit", "nan"], 2, "not a time"),
         (["{tmp}/in", "{tmp}/out", "--device", "tpu"], 2, "tpu"),
         (["{tmp}/in", "{tmp}/out", "--preview", "5s"], 2, "run folder"),
         (["{tmp}/in", "{tmp}/out", "--set", "fit.speed=9"], 2, "fit.speed"),
@@ -169,3 +171,17 @@ def test_a_users_mistake_is_one_line_and_writes_nothing(
     shown = capsys.readouterr()
     assert shown.err.startswith("recon: error: ") and shown.err.count("\n") == 1 and words in shown.err
     assert {path.name for path in tmp_path.rglob("*")} == {"in", "deep", "a.npy"}
+
+
+def test_files_that_do_not_start_like_scans_cost_no_process(tmp_path: Path) -> None:
+    """A process is refused to a test like this one."""
+    scans, contents = tmp_path / "scans", {"empty.ply": b"", "letter.ply": b"Dear", "text.las": b"1 2 3\n"}
+    scans.mkdir()
+    for name, content in contents.items():
+        (scans / name).write_bytes(content)
+    os.mkfifo(scans / "pipe.ply")
+    (scans / "nowhere.xyz").symlink_to("gone")
+    results = {result.scan: result for result in recon.batch(scans, tmp_path / "out", jobs=1)}
+    assert {result.state for result in results.values()} == {"failed"} and len(results) == 5
+    assert all(name in str(result.error) for name, result in results.items())
+    assert str(scans) not in (tmp_path / "out" / "empty.ply.json").read_text()  # the same on every machine

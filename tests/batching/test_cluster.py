@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,32 +23,66 @@ from waiting import PATIENCE, eventually
 
 import recon
 from recon.batching import cluster
+from recon.batching.cluster import ClusterPool
+from recon.batching.process import Limits
 from recon.cli.main import main
 from recon.training.checkpoint import load_snapshot
 
 pytestmark = pytest.mark.slow
 
 
-def workers_with_a_scan(batch: int) -> list[psutil.Process]:
+def dask(ending: ExitStack, what: str, *options: object) -> subprocess.Popen[bytes]:
+    """`dask scheduler` or `dask worker`, which ends with the others."""
+    command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *map(str, options)]
+    process = ending.enter_context(subprocess.Popen(command, stderr=subprocess.DEVNULL))
+    ending.callback(process.kill)
+    return process
+
+
+def has_a_scan(worker: subprocess.Popen[bytes]) -> bool:
     """Of a worker comes a fork server, of that what watches a scan's process, of that the process."""
-    return [parents[2] for process in scan_processes(batch) if len(parents := process.parents()) > 2]
+    return bool(scan_processes(worker.pid))
 
 
-# Slow: four workers, and a scan's process in each.
+# Slow: a scheduler, two workers, and a scan's process in each.
 def test_scans_of_lost_workers_are_done_by_others(done: Done, tmp_path: Path) -> None:
-    """Two workers; twice, one that has a scan is killed."""
-    out = tmp_path / "out"
-    batch = start(done.scans, out, "--pattern", "[br]*.npy", "--cluster", "local:2")
-    killed = set[psutil.Process]()
-    for _ in range(2):
-        at_work = eventually(lambda: set(workers_with_a_scan(batch.pid)) - killed, "a worker with a scan")
-        killed.add(worker := at_work.pop())
-        worker.kill()
-    _, said = batch.communicate(timeout=PATIENCE)
+    """Two workers; twice, one that has a scan is killed, and another comes."""
+    out, address = tmp_path / "out", tmp_path / "scheduler.json"
+    with ExitStack() as ending:
+        begin = partial(dask, ending, "worker", "--scheduler-file", address, "--nthreads", 1, "--no-nanny")
+        dask(ending, "scheduler", "--host", "127.0.0.1", "--port", 0, "--scheduler-file", address)
+        workers = [begin(), begin()]
+        eventually(address.exists, "a scheduler")
+        there = json.loads(address.read_text())["address"]
+        batch = start(done.scans, out, "--pattern", "[br]*.npy", "--cluster", there)
+        for _ in range(2):
+            busy = eventually(lambda: list(filter(has_a_scan, workers)), "a worker with a scan")
+            busy[0].kill()
+            workers.remove(busy[0])
+            workers.append(begin())
+        _, said = batch.communicate(timeout=PATIENCE)
     assert batch.returncode == 0, said
     found, expected = tree(out), tree(done.out)
     assert set(found) == {f"{mesh}.ply{end}" for mesh in ("ball", "ring") for end in ("", ".json", ".png")}
     assert all(expected[name] == content for name, content in found.items())
+
+
+def test_workers_of_this_machine_talk_inside_the_process(done: Done, tmp_path: Path) -> None:
+    """Nobody else can send them work: what listens is empty pages for this machine alone."""
+    results = recon.batch(
+        done.scans, tmp_path / "out", pattern="ring.npy", overrides={"*": TINY}, cluster="local:2"
+    )
+    [result] = results
+    assert result.state == "done"
+    with ClusterPool("local:1", [], device="cpu", limits=Limits(), gather=False) as pool:
+        assert pool.cluster.scheduler_address.startswith("inproc://")
+        listening = [c for c in psutil.Process().net_connections() if c.status == psutil.CONN_LISTEN]
+        assert {c.laddr.ip for c in listening} == {"127.0.0.1"}
+        for connection in listening:
+            request = http.client.HTTPConnection(*connection.laddr, timeout=PATIENCE)
+            with closing(request):
+                request.request("GET", "/info/main/workers.html")
+                assert request.getresponse().status == 404
 
 
 @pytest.fixture(scope="module")
@@ -122,15 +158,9 @@ def test_a_scheduler_that_dies_is_one_line(tmp_path: Path) -> None:
     scans.mkdir()
     np.save(scans / "ball.npy", table(sphere(500)))
     with ExitStack() as ending:
-
-        def run(what: str, *options: object) -> subprocess.Popen[bytes]:
-            command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *map(str, options)]
-            process = ending.enter_context(subprocess.Popen(command, stderr=subprocess.DEVNULL))
-            ending.callback(process.kill)
-            return process
-
-        scheduler = run("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", address)
-        run("worker", "--scheduler-file", address, "--nworkers", "1", "--no-nanny")
+        options = ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", address]
+        scheduler = dask(ending, "scheduler", *options)
+        dask(ending, "worker", "--scheduler-file", address, "--nworkers", "1", "--no-nanny")
         eventually(address.exists, "a scheduler")
         there = json.loads(address.read_text())["address"]
         batch = start(scans, out, "--set", "fit.steps=10000000", "--quiet", "--cluster", there)
@@ -145,6 +175,8 @@ def test_a_scheduler_that_dies_is_one_line(tmp_path: Path) -> None:
     ("arguments", "code", "words"),
     [
         (["--cluster", "local:0"], 2, "local:N"),
+        (["--cluster", "local:²"], 2, "local:N"),
+        (["--cluster", "tls://127.0.0.1:1"], 2, "names no certificates"),
         (["--cluster", "tcp://127.0.0.1:1"], 2, "no Dask scheduler answers at tcp://127.0.0.1:1"),
         (["--cluster", "somewhere"], 2, "somewhere"),
         (["--cluster", "local:2", "--jobs", "2"], 2, "--jobs"),

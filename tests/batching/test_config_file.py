@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,12 @@ def test_a_config_is_the_start_of_what_patterns_change() -> None:
         ("set: 3", "option: value"),
         ("a: [", "no YAML file"),
         ("set: {fit.speed: 3}", "fit.speed"),
+        ("faces: [[1]]", "expected one value"),
+        ("set: {fit.steps: {a: 1}}", "expected one value"),
+        ("a: " + "[" * 3000 + "]" * 3000, "deeper than any setting"),
+        ("a: &a [x, x]\nb: &b [*a, *a]\n", "aliases"),
+        ("trim: nan\nsensor: nan,nan,nan", "not a point"),
+        ("a: " + "x" * 2**20, "at most"),
         ("set: {fit.steps: !!python/object/apply:os.getcwd []}", "fit.steps"),
     ],
 )
@@ -74,6 +81,15 @@ def test_what_makes_no_sense_is_one_line(content: str, words: str, tmp_path: Pat
     with pytest.raises(UsageError, match=words) as error:
         settings_from(path, {}).of("a.ply")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "zeros"])
+def test_what_is_no_text_is_one_line(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "batch.yaml"
+    make = {"pipe": os.mkfifo, "device": lambda path: path.symlink_to("/dev/zero"), "folder": Path.mkdir}
+    make.get(kind, lambda path: path.write_bytes(bytes(100)))(path)
+    with pytest.raises(UsageError, match=r"not a regular file|no YAML file"):
+        settings_from(path, {})
 
 
 def test_an_override_of_no_option_is_refused() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from recon.batching.find import Found, find_scans, matches
 from recon.errors import ScanError, UsageError
+from recon.viewer.scene import below
 
 
 def make(folder: Path, *names: str) -> None:
@@ -52,8 +53,14 @@ def test_linked_folders_are_walked_once(tmp_path: Path) -> None:
     make(tmp_path / "elsewhere", "b.ply")
     (tmp_path / "s" / "more").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "s" / "loop").symlink_to(tmp_path / "s")
+    (tmp_path / "s" / "again").symlink_to(tmp_path / "s" / "real")
+    for name in ("more too", "zones"):
+        (tmp_path / "s" / name).symlink_to(tmp_path / "elsewhere")
+    make(tmp_path / "s", "real/c.ply")
+    (tmp_path / "s" / "real" / "itself").symlink_to("itself")
     found, _ = find_scans(tmp_path / "s", tmp_path / "o", None, ".ply")
-    assert [scan.name for scan in found] == ["a.ply", "more/b.ply"]
+    assert [scan.name for scan in found] == ["a.ply", "more/b.ply", "real/c.ply"]
+    assert below(tmp_path / "s") == [tmp_path / "s" / scan.name for scan in found]  # as `recon view` does
 
 
 def test_folders_that_cannot_be_read_are_named(tmp_path: Path, close: Callable[[Path], None]) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from folder_scans import BAD, GOOD, Done
 from PIL import Image
 
 from recon.batching.index import write_index
-from recon.batching.summary import Result, table
+from recon.batching.summary import Result, table, write_summary
 
 
 class Page(HTMLParser):
@@ -79,3 +82,23 @@ def test_the_table_is_aligned(done: Done) -> None:
     ends = {line.index("yes" if " yes " in line else "no ") for line in lines[1:-1] if "failed" not in line}
     assert len(lines) == 2 + len(done.results) and len(ends) <= 2
     assert lines[-1] == "8 scans: 4 done, 4 failed"
+
+
+def test_names_of_any_bytes_are_written_and_do_nothing(tmp_path: Path) -> None:
+    """In the summary, the page and the table: bytes that are no UTF-8, commands of terminals, formulas."""
+    names = [os.fsdecode(b"caf\xe9.ply"), "\x1b[2J\n.ply", "=HYPERLINK(1).ply", "@a.ply", "-1.ply", "+1.ply"]
+    failure = {"result": None, "run": {}, "error": {"message": "=1+1\x1b[2J"}}
+    results = [Result(name, tmp_path / name, "failed", failure) for name in names]
+    write_summary(results, tmp_path / "scans", tmp_path)
+    write_index(results, tmp_path / "scans", tmp_path)
+    with (tmp_path / "summary.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert not [cell for row in rows for cell in row.values() if cell[:1] in ("=", "+", "-", "@")]
+    assert rows[0]["scan"] == r"caf\udce9.ply" and rows[2]["scan"] == "'=HYPERLINK(1).ply"
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert [row["scan"] for row in summary["scans"]] == names
+    links = [
+        os.fsdecode(unquote_to_bytes(link)) for link in Page((tmp_path / "index.html").read_text()).links
+    ]
+    assert [link for link in links if link.startswith("scans/")] == [f"scans/{name}" for name in names]
+    assert all(line.isprintable() for line in table(results, tmp_path))

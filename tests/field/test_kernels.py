@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from threading import Barrier
 
 import pytest
 import torch
+from waiting import PATIENCE
 
 from recon.field.kernels import fast_kernels, parallel_rows
+from recon.field.kernels.parallel_rows import in_parallel, row_workers
 from recon.field.kernels.products import fast_products
 
 
@@ -56,3 +60,28 @@ def test_all_workers_take_items_until_none_is_left() -> None:
     torch.set_num_threads(2)
     with parallel_rows.row_workers():
         parallel_rows.in_parallel(lambda item: meeting.wait(), range(10))  # each needs another at work
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This process")  # that it has threads, as it has
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_forked_process_does_not_wait_for_threads_that_are_not_there() -> None:
+    """As multiprocessing's workers are on Linux, of a program that has used several threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        torch.randn(1000, 1000) @ torch.randn(1000, 1000)
+        with row_workers():
+            in_parallel(torch.exp, [torch.zeros(3), torch.zeros(3)])
+            process = multiprocessing.get_context("fork").Process(target=_many_products)
+            process.start()
+        process.join(PATIENCE)
+        assert process.exitcode == 0
+    finally:
+        process.kill()
+        torch.set_num_threads(threads)
+
+
+def _many_products() -> None:
+    torch.randn(1000, 1000).exp().sum()
+    in_parallel(torch.exp, [torch.zeros(3), torch.zeros(3)])

@@ -92,6 +92,18 @@ def test_coordinates_beyond_computing_are_refused() -> None:
         clean(PointCloud(1e160 * sphere().points))
     assert len(clean(PointCloud(1e140 * sphere().points))[0]) == 500
     assert len(clean(PointCloud(1e-140 * sphere().points))[0]) == 500
+    with pytest.raises(ScanError, match=r"e-160 large"):
+        clean(PointCloud(1e-160 * sphere().points))
+
+
+def test_one_point_far_away_does_not_make_a_line_of_the_others() -> None:
+    """Nor does an offset: then the points have really lost their places."""
+    points = np.vstack([sphere().points, [[1e9, 0, 0], [0, -1e30, 0]]])
+    cloud, report = clean(PointCloud(points))
+    np.testing.assert_array_equal(cloud.points, points[:-2])
+    assert report.lines() == ["2 points are 1e+06 times as far away as most: dropped"]
+    with pytest.raises(ScanError, match="lost their places in rounding"):
+        clean(PointCloud(sphere().points + 1e15))
 
 
 def test_first_of_each_agrees_with_a_set() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +13,9 @@ import pytest
 from recon.errors import MissingLibraryError, ScanError
 from recon.scan.files import read_cloud
 from recon.scan.readers import e57
+
+pages = importlib.import_module("fuzzing.e57_pages")  # of tools/, see conftest.py
+with_xml, xml_of = pages.with_xml, pages.xml_of
 
 N = 300
 RNG = np.random.default_rng(0)
@@ -117,3 +122,39 @@ def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "pye57", None)
     with pytest.raises(MissingLibraryError, match="pip install pye57"):
         read_cloud(tmp_path / "s.e57")
+
+
+def test_a_description_that_names_other_files_is_not_parsed(tmp_path: Path) -> None:
+    """The library would wait for the pipe, as it would fetch a file or an address of the network."""
+    path, pipe = write_e57(tmp_path / "s.e57", STAY), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    head, rest = xml_of(path.read_bytes()).split(b"?>", 1)
+    root = b"<e57Root"
+    xsi = b'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:%s="urn:a file://%s"'
+    entity = b"<!DOCTYPE e57Root [<!ENTITY a SYSTEM '%s'>]>"
+    bad = {
+        "a document type": [
+            b"<!DOCTYPE e57Root SYSTEM '%s'>" % bytes(pipe) + rest,
+            entity % bytes(pipe) + rest,
+        ],
+        "location of a schema": [
+            rest.replace(root, b"%s %s" % (root, xsi % (name, bytes(pipe))))
+            for name in (b"schemaLocation", b"noNamespaceSchemaLocation")
+        ],
+        "more elements": [
+            rest.replace(b"</e57Root>", content + b"</e57Root>")
+            for content in (b"<a>" * 1000 + b"</a>" * 1000, b"<a/>" * 10_000)
+        ],
+    }
+    for words, texts in bad.items():
+        for text in texts:
+            path.write_bytes(with_xml(path.read_bytes(), head + b"?>" + text))
+            with pytest.raises(ScanError, match=words):
+                read_cloud(path)
+    other = (head.replace(b"UTF-8", b"UTF-16") + b"?>" + rest).decode().encode("utf-16")
+    for text in (other, head.replace(b"UTF-8", b"IBM1140") + b"?>" + rest):
+        path.write_bytes(with_xml(path.read_bytes(), text))
+        with pytest.raises(ScanError, match=r"encoding|damaged"):
+            read_cloud(path)
+    path.write_bytes(with_xml(path.read_bytes(), head + b"?>" + rest))
+    assert len(read_cloud(path)) == N

@@ -239,7 +239,7 @@ def test_clouds_without_extent_are_refused(points: np.ndarray) -> None:
 
 
 def test_errors_are_one_line() -> None:
-    with pytest.raises(UsageError, match="0 samples"):
+    with pytest.raises(UsageError, match="samples is 0"):
         evaluate(SPHERE, SPHERE, samples=0)
     with pytest.raises(ReconError) as caught:
         evaluate(EMPTY, SPHERE)

@@ -5,6 +5,7 @@ slowest: a program that takes a core makes such a step ten times as long. Here t
 """
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,17 +22,31 @@ MAX_ROWS_PER_SLICE = 1024  # above it a pass does not fit the second-level cache
 
 _pool: ThreadPoolExecutor | None = None
 _workers = 1
+_shared = False  # whether threads have been started
+
+
+def _alone() -> None:
+    """Uses one thread in a forked process: it would wait for those of its parent, which are not there."""
+    global _pool, _workers
+    if _shared:
+        _pool, _workers = None, 1
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_alone)
 
 
 @contextmanager
 def row_workers() -> Iterator[None]:
     """Within it, `over_rows` uses as many threads as PyTorch did, and PyTorch one in each."""
-    global _pool, _workers
+    global _pool, _workers, _shared
     threads = torch.get_num_threads()
     if _pool is not None or threads == 1:  # already within, or nothing to share
         yield
         return
     torch.set_num_threads(1)
+    _shared = True
     with ThreadPoolExecutor(threads - 1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         _pool, _workers = pool, threads
         try:

@@ -11,7 +11,10 @@ from recon.errors import ScanError
 from recon.geometry import Float, PointCloud
 
 MIN_POINTS = 200
-MAX_COORDINATE = 1e150  # squares of coordinates stay finite
+MAX_COORDINATE, MIN_EXTENT = 1e141, 1e-141  # their squares are numbers
+MAX_ROUNDING = 1e-3  # of coordinates, and of the longest extent
+# A point is far if it is that many times as far from the middle as half of all points, and few others are.
+FAR_DISTANCES, MAX_FAR_SHARE = 1e6, 0.01
 MIN_WIDTH = 1e-9  # of the longest extent: a narrower cloud is a line
 
 
@@ -23,6 +26,7 @@ class CleanReport:
         points: in the original cloud.
         not_finite: points with a coordinate that is not finite.
         duplicates: points at the place of an earlier one.
+        far: points so far from all others that these would be one place.
         bad_normals: normals that are zero or not finite, whose points are removed.
         normals_dropped: all normals were dropped instead, because most of them were bad.
     """
@@ -30,6 +34,7 @@ class CleanReport:
     points: int
     not_finite: int = 0
     duplicates: int = 0
+    far: int = 0
     bad_normals: int = 0
     normals_dropped: bool = False
 
@@ -40,6 +45,8 @@ class CleanReport:
             out.append(f"{self.not_finite:,} of {self.points:,} points are not finite: dropped")
         if self.duplicates:
             out.append(f"{self.duplicates:,} points are duplicates: dropped")
+        if self.far:
+            out.append(f"{self.far:,} points are {FAR_DISTANCES:g} times as far away as most: dropped")
         if self.normals_dropped:
             out.append(f"{self.bad_normals:,} normals, most of them, are zero or not finite: all dropped")
         elif self.bad_normals:
@@ -63,6 +70,10 @@ def clean(cloud: PointCloud) -> tuple[PointCloud, CleanReport]:
     if not unique.all():
         report = replace(report, duplicates=int((~unique).sum()))
         cloud = cloud.select(unique)
+    far = _far(cloud.points)
+    if far.any():
+        report = replace(report, far=int(far.sum()))
+        cloud = cloud.select(~far)
     _check(cloud, report)
     return cloud, report
 
@@ -74,6 +85,15 @@ def first_of_each(points: Float) -> NDArray[np.bool_]:
     first = np.ones(len(points), bool)
     first[order[1:]] = (ranked[1:] != ranked[:-1]).any(1)
     return first
+
+
+def _far(points: Float) -> NDArray[np.bool_]:
+    """(n,) which few of `points` (n, 3), finite, are beyond all others."""
+    if len(points) < MIN_POINTS or np.abs(points).max() > MAX_COORDINATE:
+        return np.zeros(len(points), bool)
+    distance = np.abs(points - np.median(points, axis=0)).max(1)
+    far = distance > FAR_DISTANCES * np.median(distance)
+    return far if far.sum() <= MAX_FAR_SHARE * len(points) else np.zeros(len(points), bool)
 
 
 def _sound_normals(cloud: PointCloud, report: CleanReport) -> tuple[PointCloud, CleanReport]:
@@ -101,7 +121,14 @@ def _check(cloud: PointCloud, report: CleanReport) -> None:
         raise ScanError(f"{cloud.source} has coordinates of {largest:.3g}, expected below {MAX_COORDINATE:g}")
     centred = cloud.points - cloud.points.mean(0)
     extent = float(np.abs(centred).max())
+    if extent < MIN_EXTENT:
+        raise ScanError(f"{cloud.source} is {extent:.3g} large, expected at least {MIN_EXTENT:g}")
     spread = np.linalg.svd(np.linalg.qr(centred / extent, mode="r"), compute_uv=False) / np.sqrt(len(centred))
     rounding = 8 * np.finfo(np.float64).eps * largest / extent
     if spread[1] < max(MIN_WIDTH, rounding):
+        if rounding > MAX_ROUNDING:
+            raise ScanError(
+                f"{cloud.source} is {largest:.3g} from the origin: its points, {extent:.3g} apart, have lost "
+                "their places in rounding; subtract an offset before they are saved"
+            )
         raise ScanError(f"all points of {cloud.source} lie on a line: there is no surface to fit")

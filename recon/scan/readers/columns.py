@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -21,6 +23,8 @@ SENSOR_NAMES = [("vx", "vy", "vz"), ("vp_x", "vp_y", "vp_z")]
 OPACITY_NAMES = ("alpha", "a", "diffuse_alpha")
 MAX_COUNT_DIGITS = 30  # Python refuses to convert thousands
 MAX_MESSAGE = 200  # characters
+MAX_COLUMNS = 4096
+MAX_LINE_BYTES = 1 << 20
 CHUNK_COLORS = 1 << 18
 UNIT_LENGTH_TOLERANCE = 0.02  # of unit normals written with few digits
 
@@ -88,6 +92,10 @@ def from_table(path: Path, table: NDArray) -> PointCloud:
     """
     if table.ndim != 2 or table.shape[1] < 3:
         raise ScanError(f"{path} holds an array of shape {table.shape}, expected rows of at least x y z")
+    if table.shape[1] > MAX_COLUMNS:
+        raise ScanError(
+            f"{path} holds an array of shape {table.shape}, expected a row of x y z for each point"
+        )
     normals, colors, at = None, None, 3
     while at + 3 <= table.shape[1]:
         triple = table[:, at : at + 3]
@@ -112,6 +120,14 @@ def _kind(triple: NDArray) -> str | None:
         return "normals"
     low, high, whole = triple.min(), triple.max(), not (triple % 1).any()
     return "colors" if low >= 0 and ((whole and high <= 255) or high <= 1) else None
+
+
+def lines_of(path: Path, stream: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file from where it is read. Raises ScanError for one that is far too long for text."""
+    for line in iter(partial(stream.readline, MAX_LINE_BYTES), b""):
+        if len(line) == MAX_LINE_BYTES:
+            raise ScanError(f"{path} is not text: it has a line of {MAX_LINE_BYTES:,} bytes and more")
+        yield line
 
 
 class Lines:
@@ -151,12 +167,6 @@ def load_rows(path: Path, lines: Lines, limit: int | None = None) -> Float:
 def whole(word: str | bytes) -> int | None:
     """`word` as a non-negative whole number with at most `MAX_COUNT_DIGITS`, else None."""
     return int(word) if word.isdigit() and word.isascii() and len(word) <= MAX_COUNT_DIGITS else None
-
-
-def reason(error: BaseException) -> str:
-    """The message of a library's error, one line of limited length."""
-    lines = str(error).splitlines()
-    return lines[0][:MAX_MESSAGE] if lines else type(error).__name__
 
 
 def cut_short(path: Path, promised: int, what: str, there: int) -> ScanError:

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recon.errors import ScanError
+from recon.base.archives import array_bytes, check_arrays
+from recon.errors import ScanError, reason
 from recon.geometry import Float, PointCloud
 from recon.scan.readers.columns import (
     Lines,
@@ -20,8 +21,8 @@ from recon.scan.readers.columns import (
     cut_short,
     from_columns,
     from_table,
+    lines_of,
     load_rows,
-    reason,
     whole,
 )
 from recon.scan.readers.join import join
@@ -31,12 +32,11 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MIN_LINE_BYTES = 6  # three digits and what ends each
 COMMENT_MARKS = (b"#", b"//", b"!")
 MAX_PREAMBLE_BYTES = 1 << 20
-MAX_DEFLATE_RATIO = 1032
 # What numpy raises for files that are not as their headers say; of a zip file also NotImplementedError and
 # RuntimeError, where a damaged byte names a compression or a cipher that zipfile does not have.
 DAMAGED_FILE_ERRORS = (
     *(ValueError, EOFError, OverflowError, KeyError, NotImplementedError, SyntaxError, tokenize.TokenError),
-    *(zipfile.BadZipFile, zlib.error, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, RuntimeError, TypeError, IndexError),
 )
 NPZ_NAMES = {
     "points": ("points", "xyz", "vertices", "positions"),
@@ -57,7 +57,7 @@ def read_text(path: Path) -> PointCloud:
         mark = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
         before, count, names, first = _preamble(path, head[mark:])
         stream.seek(mark)
-        lines: Iterator[bytes] = islice(stream, before, None)
+        lines: Iterator[bytes] = islice(lines_of(path, stream), before, None)
         if b"," in first or b";" in first:
             lines = (line.translate(SEPARATORS) for line in lines)
         table = load_rows(path, Lines(lines, before))
@@ -83,7 +83,7 @@ def read_pts(path: Path) -> PointCloud:
         if count is None or names or b"," in first or b";" in first:
             return read_text(path)
         stream.seek(mark)
-        lines = Lines(islice(stream, before, None), before)
+        lines = Lines(islice(lines_of(path, stream), before, None), before)
         clouds: list[PointCloud] = []
         while count is not None:
             room = path.stat().st_size // MIN_LINE_BYTES + 1  # the last line may have no end
@@ -142,6 +142,10 @@ def _preamble(path: Path, head: bytes) -> tuple[int, int | None, list[str], byte
 def read_npy(path: Path) -> PointCloud:
     """Reads an array (n, k) as `from_table`, or records with fields x, y, z and more. Raises ScanError."""
     try:
+        with path.open("rb") as stream:
+            wanted, there = array_bytes(stream), path.stat().st_size - stream.tell()
+        if wanted > there:
+            raise ValueError(f"expected {wanted:,} bytes, found {there:,}")
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except DAMAGED_FILE_ERRORS as error:
         raise ScanError(f"{path} is cut short or damaged, or holds objects: {reason(error)}") from None
@@ -151,7 +155,7 @@ def read_npy(path: Path) -> PointCloud:
 def read_npz(path: Path) -> PointCloud:
     """Reads arrays points, normals and colors, (n, 3), or a single one as `read_npy`. Raises ScanError."""
     try:
-        _check_members(path)
+        check_arrays(path)
         with np.load(path, allow_pickle=False) as file:
             arrays = {
                 kind: file[name]
@@ -175,29 +179,11 @@ def read_npz(path: Path) -> PointCloud:
     return PointCloud(arrays["points"], arrays.get("normals"), colors, str(path))
 
 
-def _check_members(path: Path) -> None:
-    """Every array that an npz file announces has room in it."""
-    with zipfile.ZipFile(path) as file:
-        for member in file.infolist():
-            with file.open(member) as stream:
-                version = np.lib.format.read_magic(stream)
-                read = (
-                    np.lib.format.read_array_header_1_0
-                    if version == (1, 0)
-                    else np.lib.format.read_array_header_2_0
-                )
-                shape, _, dtype = read(stream)
-            wanted = dtype.itemsize
-            for length in shape:
-                wanted *= int(length)
-            there = min(member.file_size, MAX_DEFLATE_RATIO * member.compress_size)
-            if wanted > there:
-                raise cut_short(path, wanted, f"bytes of '{member.filename}'", there)
-
-
 def _from_array(path: Path, array: NDArray) -> PointCloud:
     if array.dtype.names:
-        columns = {name: array[name].ravel() for name in array.dtype.names}
+        columns = {
+            name: array[name].ravel() for name in array.dtype.names if array[name].shape == array.shape
+        }
         return from_columns(path, columns)
     if array.dtype.kind not in "fiu":
         raise ScanError(f"{path} holds an array of {array.dtype}, expected numbers")

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from recon.errors import MissingLibraryError, ScanError
+from recon.errors import MissingLibraryError, ScanError, reason
 from recon.geometry import Float, PointCloud
-from recon.scan.readers.columns import cut_short, reason
+from recon.scan.readers.columns import cut_short
+from recon.scan.readers.e57_description import check_description
 from recon.scan.readers.join import join
 
 CHUNK_POINTS = 1 << 18
@@ -31,13 +32,14 @@ def read_e57(path: Path) -> PointCloud:
     They have normals, colours and intensity, and the scanner's position if the poses tell it.
 
     Raises:
-        ScanError: the file is damaged or empty.
+        ScanError: the file is damaged, empty, or names other files.
         MissingLibraryError: pye57 is not installed.
     """
     try:
         from pye57 import libe57
     except ImportError:
         raise MissingLibraryError("E57 files need pye57, which is not installed: pip install pye57") from None
+    check_description(path)
     try:
         file = libe57.ImageFile(str(path), "r")
         try:

@@ -14,9 +14,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from recon.errors import ScanError
+from recon.errors import ScanError, reason
 from recon.geometry import PointCloud
-from recon.scan.readers.columns import as_colors, cut_short, reason
+from recon.scan.readers.columns import as_colors, cut_short
 from recon.scan.readers.units import unit_of_geotiff, unit_of_wkt
 
 log = logging.getLogger("recon")

@@ -1,10 +1,10 @@
-"""Meshes as scans: OBJ, STL and GLB read by trimesh, OFF, and points sampled on a mesh."""
+"""Meshes as scans: OBJ and STL read by trimesh, OFF, and points sampled on a mesh."""
 
 from __future__ import annotations
 
-import json
 import re
 import struct
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from recon.errors import ScanError
+from recon.errors import ScanError, reason
 from recon.geometry import Bytes, Float, Int, Mesh, PointCloud, unit_vectors
 from recon.scan.preparation.cleaning import MAX_COORDINATE
-from recon.scan.readers.columns import Lines, as_colors, cut_short, from_table, load_rows, reason, whole
+from recon.scan.readers.columns import Lines, as_colors, cut_short, from_table, lines_of, load_rows, whole
 
 MAX_INDEX = 1 << 53  # that float64 holds exactly
 
@@ -80,7 +80,7 @@ def read_obj(path: Path) -> Mesh | PointCloud:
     """Reads an OBJ file, without faces as a cloud of its `v` and `vn` lines; merges coincident vertices."""
     text = path.read_bytes()
     if re.search(rb"(?m)^\s*f\s", text):
-        return _trimesh(path, normals=bool(re.search(rb"(?m)^\s*vn\s", text)))
+        return read_by_trimesh(path, normals=bool(re.search(rb"(?m)^\s*vn\s", text)))
     points, normals = (load_rows(path, Lines(_after(kind, text))) for kind in (b"v", b"vn"))
     if len(points) == 0:
         raise ScanError(f"{path} holds neither vertices nor faces")
@@ -105,14 +105,14 @@ def read_stl(path: Path) -> Mesh:
         room = max(path.stat().st_size - 84, 0) // 50
         if count > room or len(head) < 84:
             raise cut_short(path, count, "triangles", room)
-    return _trimesh(path)
+    return read_by_trimesh(path)
 
 
 def read_off(path: Path) -> Mesh | PointCloud:
     """Reads an OFF file, with its normals (NOFF) and colours (COFF); without faces as a cloud."""
     size = path.stat().st_size
     with path.open("rb") as stream:
-        lines = Lines(stream)
+        lines = Lines(lines_of(path, stream))
         filled = (words for line in lines if (words := line.split(b"#")[0].split()))
         keyword = next(filled)
         words = keyword[1:] or next(filled, [])
@@ -153,7 +153,7 @@ def _off_faces(path: Path, stream: BinaryIO, lines: Lines, count: int) -> NDArra
             return rows[:, 1 : 1 + corners].astype(np.int64)
     stream.seek(at)
     polygons: list[NDArray] = []
-    lines = Lines(stream, number)
+    lines = Lines(lines_of(path, stream), number)
     for line in lines:
         words = line.split(b"#")[0].split()
         if not words or len(polygons) == count:
@@ -166,40 +166,23 @@ def _off_faces(path: Path, stream: BinaryIO, lines: Lines, count: int) -> NDArra
     return np.fromiter(polygons, object, len(polygons))
 
 
-def read_glb(path: Path) -> Mesh:
-    """Reads a binary glTF scene as one mesh, with transforms applied and coincident vertices merged."""
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        head = stream.read(20)
-        length, json_length = struct.unpack_from("<8xI I", head) if len(head) == 20 else (size + 1, 0)
-        if length > size or json_length > size:
-            raise cut_short(path, length, "bytes", size)
-        try:
-            scene = json.loads(stream.read(json_length))
-            counts = [accessor["count"] for accessor in scene.get("accessors", [])]
-            parts = [part for mesh in scene.get("meshes", []) for part in mesh["primitives"]]
-            shaded = bool(parts) and all("NORMAL" in part["attributes"] for part in parts)
-            largest = max(map(int, counts), default=0)
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-            raise ScanError(f"{path} is damaged: its glTF description is unreadable") from None
-    if largest > size:
-        raise cut_short(path, largest, "values", size)
-    return _trimesh(path, normals=shaded)
-
-
-def _trimesh(path: Path, normals: bool = False) -> Mesh:
+def read_by_trimesh(path: Path, normals: bool = False) -> Mesh:
     """What trimesh reads from a file, as one mesh; `normals`: whether the file has any."""
     import trimesh  # here, as it takes a while, and most files do without
 
-    options: dict[str, Any] = {"skip_materials": True} if path.suffix.lower() == ".obj" else {}
+    kind = path.suffix[1:].lower()
+    options: dict[str, Any] = {} if kind == "stl" else {"skip_materials": True}
     try:
-        loaded = trimesh.load(path, process=False, **options)
-        scene = loaded if isinstance(loaded, trimesh.Scene) else trimesh.Scene(loaded)
-        placed = [_placed(scene, node, normals) for node in scene.graph.nodes_geometry]
+        with path.open("rb") as stream, warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # numpy's, at values that are not finite or do not fit
+            # a stream, not a path: so it knows no folder in which to look for other files
+            loaded = trimesh.load(stream, file_type=kind, process=False, **options)
+            scene = loaded if isinstance(loaded, trimesh.Scene) else trimesh.Scene(loaded)
+            placed = [_placed(scene, node, normals) for node in scene.graph.nodes_geometry]
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 a parser raises whatever it stumbles over in a damaged file
-        raise ScanError(
-            f"{path} is damaged or not a {path.suffix[1:].upper()} file: {reason(error)}"
-        ) from None
+        raise ScanError(f"{path} is damaged or not a {kind.upper()} file: {reason(error)}") from None
     parts = [part for part in placed if part is not None and len(part.faces)]
     if not parts:
         raise ScanError(f"{path} holds no triangles")

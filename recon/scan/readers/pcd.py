@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recon.errors import ScanError
+from recon.errors import ScanError, reason
 from recon.geometry import PointCloud
-from recon.scan.readers.columns import Lines, cut_short, from_columns, load_rows, reason
+from recon.scan.readers.columns import Lines, cut_short, from_columns, lines_of, load_rows
 
 MAX_HEADER_BYTES = 1 << 16
 MAX_LZF_RATIO = 88  # a reference of 3 bytes stands for 264 at most
@@ -89,7 +89,7 @@ def _text(path: Path, row: np.dtype, count: int, start: int, before: int) -> dic
         raise cut_short(path, count, "points", room // (2 * sum(lengths)))
     with path.open("rb") as stream:
         stream.seek(start)
-        rows = load_rows(path, Lines(stream, before))
+        rows = load_rows(path, Lines(lines_of(path, stream), before))
     if len(rows) != count:
         raise cut_short(path, count, "points", len(rows))
     if rows.shape[1] != sum(lengths):

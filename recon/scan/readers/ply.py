@@ -8,6 +8,7 @@ file's size.
 from __future__ import annotations
 
 import io
+import sys
 import warnings
 from collections import deque
 from dataclasses import dataclass, replace
@@ -19,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 from plyfile import PlyData, PlyListProperty, PlyParseError
 
-from recon.errors import ScanError
+from recon.errors import ScanError, reason
 from recon.geometry import Float, Mesh, PointCloud
-from recon.scan.readers.columns import Lines, cut_short, from_columns, load_rows, reason, whole
+from recon.scan.readers.columns import Lines, cut_short, from_columns, lines_of, load_rows, whole
 from recon.scan.readers.mesh_scans import MAX_INDEX, fans, mesh_of
 
 MAX_HEADER_BYTES = 1 << 20
+MAX_LIST = 1 << 20  # corners of a face
 CAMERA_PLACE = ("view_px", "view_py", "view_pz")
 FACE_LISTS = ("vertex_indices", "vertex_index")
 Columns = dict[str, NDArray]
@@ -105,6 +107,11 @@ def _read_header(path: Path) -> _Header:
         empty = PlyData.read(io.BytesIO("\n".join([*skeleton, "end_header", ""]).encode("latin1")))
     except (PlyParseError, ValueError) as error:
         raise ScanError(f"{path} has a damaged PLY header: {reason(error)}") from None
+    for prop in (prop for element in empty.elements for prop in element.properties if _is_list(prop)):
+        if np.dtype(prop.list_dtype("<")[0]).kind not in "iu":
+            raise ScanError(
+                f"{path} has a damaged PLY header: lists '{prop.name}' with lengths that are not whole"
+            )
     elements = list(zip(empty.elements, counts, strict=True))
     return _Header(empty.text, empty.byte_order, elements, len(text) + len(end), len(lines) + 1)
 
@@ -170,6 +177,8 @@ def _row_type(path: Path, element: Any, order: str, stream: BinaryIO, at: int, s
         length = int(np.frombuffer(raw, counts)[0]) if len(raw) == counts.itemsize else -1
         if not 0 <= length * values.itemsize <= size - at:
             raise ScanError(f"{path} is cut short or damaged: a list of {length:,} values does not fit")
+        if length > MAX_LIST:
+            raise ScanError(f"{path} is damaged: a list of {length:,} values, expected at most {MAX_LIST:,}")
         fields += [(_count_of(prop), counts), (prop.name, values, (length,))]
     return np.dtype(fields)
 
@@ -178,14 +187,14 @@ def _text_tables(path: Path, header: _Header, wanted: set[str]) -> dict[str, Col
     tables: dict[str, Columns] = {}
     with path.open("rb") as stream:
         stream.seek(header.start)
-        lines = Lines(stream, header.lines)
+        lines = Lines(lines_of(path, stream), header.lines)
         for element, count in header.elements:
             if wanted <= tables.keys():
                 break
             if element.name in wanted:
                 tables[element.name] = _text_columns(path, element, count, lines)
             else:
-                deque(islice(lines, count), maxlen=0)
+                deque(islice(lines, min(count, sys.maxsize)), maxlen=0)
     return tables
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from recon.errors import ScanError
 from recon.geometry import Float, PointCloud
-from recon.scan.readers.columns import Lines, as_colors, cut_short, load_rows, whole
+from recon.scan.readers.columns import Lines, as_colors, cut_short, lines_of, load_rows, whole
 from recon.scan.readers.join import join
 
 HEADER_NUMBERS = (1, 1, 3, 3, 3, 3, 4, 4, 4, 4)  # on each line
@@ -29,7 +29,7 @@ def read_ptx(path: Path) -> PointCloud:
     size = path.stat().st_size
     clouds = []
     with path.open("rb") as stream:
-        lines = Lines(stream)
+        lines = Lines(lines_of(path, stream))
         while (header := _header(path, lines)) is not None:
             columns, rows, *_, turn_x, turn_y, turn_z, move = header
             count = int(columns[0]) * int(rows[0])

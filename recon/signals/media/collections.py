@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from recon.base.files import walk
 from recon.base.progress import ProgressCallback, no_progress
 from recon.errors import SignalError
 from recon.signals.media.images import Picture, read_image
@@ -27,8 +28,8 @@ def find_images(folder: str | Path) -> list[Path]:
         )
     found = sorted(
         path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        for path in walk(folder, on_error=lambda error: log.warning("cannot read %s", error.filename))
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
     )
     if not found:
         raise SignalError(f"{folder} holds no pictures: expected {' '.join(IMAGE_SUFFIXES)}")

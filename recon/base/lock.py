@@ -7,22 +7,27 @@ import fcntl
 import logging
 import os
 import socket
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from recon.errors import OutputError
 
 UNSUPPORTED_ERRORS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK  # a link or pipe laid there is not used
 RETRY_SECONDS = 0.2
+MAX_HOLDER = 100  # characters
 
 log = logging.getLogger("recon")
 
 
 @contextmanager
-def locked(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
-    """Holds the lock file `path`, which exists only meanwhile.
+def locked(
+    path: Path, what: str, wait: float = 0.0, keep: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
+    """Holds the lock file `path`, which exists only meanwhile, and follows no link.
 
     The kernel, or on NFS its server, releases it when the process ends, even if killed. On a file system
     without locks, a warning is logged and the work goes on.
@@ -31,6 +36,7 @@ def locked(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
         path: the lock file.
         what: what is locked, for messages.
         wait: seconds to wait for it.
+        keep: whether the file, then nobody's, stays as a mark.
 
     Raises:
         OutputError: another process holds it, or it cannot be written.
@@ -46,22 +52,30 @@ def locked(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
     finally:
-        path.unlink(missing_ok=True)
+        if not keep():
+            path.unlink(missing_ok=True)
         os.close(descriptor)
 
 
 def _attempt(path: Path, what: str) -> int | None:
     """The descriptor of the locked file; None if another process holds it."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(path, OPEN_FLAGS, 0o666)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from None
+        reason = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise OutputError(f"cannot write {path}: {reason}") from None
     try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            raise OutputError(f"cannot write {path}: it is no file of recon's; remove it")
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), path.stat()):
+        if os.path.samestat(found, path.lstat()):
             return descriptor
     except FileNotFoundError:  # its last holder has just removed it: what we hold is no longer there
         pass
+    except OutputError:
+        os.close(descriptor)
+        raise
     except OSError as error:
         if error.errno in UNSUPPORTED_ERRORS:
             log.warning("%s: this file system has no locks; see to it that only one batch works here", what)
@@ -74,6 +88,6 @@ def _attempt(path: Path, what: str) -> int | None:
 
 def _holder(path: Path) -> str:
     try:
-        return path.read_text() or "another process"
-    except OSError:
+        return path.read_text()[:MAX_HOLDER] or "another process"
+    except (OSError, UnicodeDecodeError):
         return "another process"

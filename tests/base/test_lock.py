@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from waiting import PATIENCE
 
-from recon.batching.lock import locked
+from recon.base.lock import locked
 from recon.errors import OutputError
 
 pytestmark = pytest.mark.slow
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 HOLDER = """
 import sys
 from pathlib import Path
-from recon.batching.lock import locked
+from recon.base.lock import locked
 with locked(Path(sys.argv[1]), "it"):
     print("held", flush=True)
     sys.stdin.read()
