@@ -79,13 +79,15 @@ def extract(
     *,
     value_and_gradient: ValueAndGradient | None = None,
     lipschitz: float | None = None,
+    closed: bool = False,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
     progress: Progress = lambda share: None,
 ) -> Mesh:
     """Extracts the surface {Φ = 0} inside `box` as a mesh, in the field's frame.
 
-    Faces point outward, where Φ grows. The mesh is closed unless the surface leaves the box.
+    Faces point outward, where Φ grows. The mesh is closed unless the surface leaves the box and `closed` is
+    false.
 
     Args:
         sdf: (n, 3) points → (n,) values, negative inside; any callable.
@@ -94,6 +96,7 @@ def extract(
         value_and_gradient: (n, 3) → (n,), (n, 3), for the vertices; by default central differences of `sdf`.
         lipschitz: a bound of ‖∇Φ‖; by default the largest of many samples, with a margin; what it misses is
             recovered (see `recon.meshing.bricks`).
+        closed: all of the grid's border counts as outside.
         dtype: of the points given to the callables.
         device: of these points.
         progress: called with the share done, 0..1.
@@ -103,7 +106,7 @@ def extract(
     """
     grid = Grid.over(box, resolution)
     gradient = value_and_gradient or central_differences(sdf, grid.cell / 4)
-    field = _on_grid(sdf, gradient, grid, dtype)
+    field = _on_grid(sdf, gradient, grid, closed, dtype)
     bricks = bricks_around_surface(field, grid.bricks, device, lipschitz, lambda share: progress(0.6 * share))
     found = march(bricks) if isinstance(bricks, Bricks) else None
     if found is None or not len(found[0]):
@@ -137,8 +140,8 @@ def _chunk(device: torch.device) -> int:
     return CPU_CHUNK_POINTS if device.type == "cpu" else GPU_CHUNK_POINTS
 
 
-def _on_grid(sdf: Sdf, gradient: ValueAndGradient, grid: Grid, dtype: torch.dtype) -> Field:
-    """The callables on grid indices, as `bricks.py` needs them."""
+def _on_grid(sdf: Sdf, gradient: ValueAndGradient, grid: Grid, closed: bool, dtype: torch.dtype) -> Field:
+    """The callables on grid indices, as `bricks.py` needs them; if `closed`, outside on the grid's border."""
 
     def values(index: Tensor) -> Tensor:
         out = torch.empty(len(index), device=index.device)
@@ -148,6 +151,9 @@ def _on_grid(sdf: Sdf, gradient: ValueAndGradient, grid: Grid, dtype: torch.dtyp
             points = grid.points(part).to(dtype)
             with torch.no_grad():
                 found = sdf(points).reshape(-1) / grid.cell
+            if closed:
+                last = torch.tensor(grid.samples, device=part.device) - 1
+                found = torch.where(((part <= 0) | (part >= last)).any(1), found.abs(), found)
             target.copy_(torch.where(found < 0, -1, 1) * found.abs().clamp(1e-4, 1e3))
             if not found.isfinite().all():
                 raise ExtractError(f"the field is not finite at {points[~found.isfinite()][0].tolist()}")

@@ -24,6 +24,7 @@ from recon.errors import ExtractError
 from recon.geometry import Float, Int, Mesh, PointCloud, unit_vectors
 from recon.meshing.boundary import rim_level
 from recon.meshing.topology import connected_parts
+from recon.scan.preparation.inside import Surroundings
 
 log = logging.getLogger("recon")
 
@@ -56,12 +57,21 @@ class Support:
     radius: float | None = None
     threads: int = 1
 
-    def share(self, mesh: Mesh) -> float:
-        """The share of the surface of `mesh` without a point near, by a sample of its vertices."""
+    def shares(self, mesh: Mesh) -> tuple[float, float]:
+        """The share of the surface of `mesh` without a point near, and that which fills holes of the scan.
+
+        By a sample of its vertices. What lies inside or outside of a closed scan, a field has invented.
+        """
         count = len(mesh.vertices)
         chosen = np.random.default_rng(0).choice(count, min(count, SAMPLE_VERTICES), False)
         distance, spacing = self._nearest(replace(mesh, normals=None), chosen)
-        return float((distance > self._reach(spacing)).mean())
+        far = distance > self._reach(spacing)
+        share = float(far.mean())
+        if share < MIN_OPEN_SHARE or self.scan.normals is None:
+            return share, share
+        around = Surroundings(self.scan, threads=self.threads)
+        filling = around.in_holes(mesh.vertices[chosen[far]]).mean() if around.closed else 1.0
+        return share, share * float(filling)
 
     def supported(self, mesh: Mesh) -> Mesh:
         """The part of `mesh` that the points support."""
@@ -128,7 +138,8 @@ def trimmed(
     Args:
         mesh: the surface.
         scan: the points.
-        trim: "off" keeps everything; "auto" keeps everything if the scan is closed but for small holes.
+        trim: "off" keeps everything; "auto" keeps everything if the scan is closed but for small holes, even
+            what the field has invented away from the points, because cutting it out would open the surface.
         radius: cut at this distance, in the frame's unit, whatever `trim` says.
         is_open: the scan is known to be open.
         threads: of the search for neighbours.
@@ -143,9 +154,12 @@ def trimmed(
         return mesh, False
     support = Support(scan, radius, threads)
     if radius is None:
-        share = support.share(mesh)
-        if share < MIN_OPEN_SHARE and not is_open:
-            if share > 0:
+        share, filling = support.shares(mesh)
+        if filling < MIN_OPEN_SHARE and not is_open:
+            if share >= MIN_OPEN_SHARE:
+                text = "%.0f %% of the surface is not near any point, nor in a hole of the scan: train longer"
+                log.warning(text, 100 * share)
+            elif share > 0:
                 log.info("closed: %.1f %% of the surface fills holes in the scan", 100 * share)
             return mesh, False
         log.info("open: no points support %.0f %% of the surface: removed (--trim off keeps it)", 100 * share)

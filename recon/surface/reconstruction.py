@@ -168,6 +168,7 @@ class Reconstruction:
                 self.box,
                 resolution,
                 value_and_gradient=self.field.value_and_gradient,
+                closed=self.config.scan.open is False and trim != "off",
                 device=self.device,
                 progress=progress,
             )

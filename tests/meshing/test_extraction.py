@@ -185,6 +185,19 @@ def test_a_surface_that_leaves_the_box_is_open_there_and_nowhere_else() -> None:
     assert len(rim) and np.all(np.abs(rim[:, :2]).max(1) > 0.97)
 
 
+@pytest.mark.parametrize("place", [(0.5, 0.0, 0.0), (0.6, 0.6, 0.6)])
+def test_asked_for_a_closed_mesh_the_box_closes_it(place: tuple[float, float, float]) -> None:
+    """A sphere that sticks out of the box through a face, or through faces, edges and a corner."""
+    middle, cell = torch.tensor(place), 2 / 39
+    mesh = extract(lambda x: sphere(x - middle), [[-1] * 3, [1] * 3], 40, closed=True)
+    shape = topology(mesh)
+    assert shape.watertight and shape.outward and shape.components == 1 and shape.genus == 0
+    assert np.abs(mesh.vertices).max() < 1 + cell  # the grid is half a cell wider, Newton's step half a cell
+    inside = np.abs(mesh.vertices).max(1) < 1 - cell
+    away = np.linalg.norm(mesh.vertices - middle.numpy(), axis=1)
+    assert np.abs(away - 0.7)[inside].max() < 1e-3
+
+
 def test_a_box_of_any_shape_is_covered() -> None:
     mesh = extract(sphere, [[-0.8, -0.71, -0.75], [1.9, 0.71, 0.75]], 101, dtype=torch.float64)
     assert topology(mesh).watertight

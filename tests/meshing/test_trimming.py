@@ -82,6 +82,20 @@ def test_a_closed_scan_leaves_the_mesh_as_it_is() -> None:
     assert mesh is BALL and not was_open
 
 
+@pytest.mark.parametrize("radius", [0.5, 1.5])
+def test_what_is_invented_inside_or_around_a_closed_scan_does_not_open_it(
+    radius: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As by a field that has hardly trained: a void, or a shell, on a neck that ends at the surface."""
+    near = np.linalg.norm(BALL.vertices - [0, 0, 1], axis=1) < 6 * SPACING
+    moved = np.where(near[:, None], BALL.vertices, radius * BALL.vertices)
+    both = np.concatenate([BALL.vertices, moved])
+    mesh = Mesh(both, np.concatenate([BALL.faces, BALL.faces[:, ::-1] + len(moved)]))
+    kept, was_open = trimmed(mesh, SCAN, "auto")
+    assert kept is mesh and not was_open
+    assert "train longer" in caplog.text
+
+
 @pytest.mark.parametrize("trim", ["off", "auto"])
 def test_a_small_hole_stays_filled(trim: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "recon"):

@@ -125,10 +125,10 @@ def test_the_scan_is_kept_with_all_that_meshes_take_from_it(tmp_path: Path) -> N
         name: array.tolist() for name, array in values.items()
     }
     np.savez(tmp_path / "run" / "scan.npz", points=np.array([{}], object))  # pickled: it could run code
-    with pytest.raises(ScanError, match=r"scan\.npz cannot be read"):
+    with pytest.raises(ScanError, match=r"scan\.npz is not as recon writes it"):
         recon.load(tmp_path / "run")
     (tmp_path / "run" / "scan.npz").unlink()
-    with pytest.raises(ScanError, match=r"scan\.npz cannot be read"):
+    with pytest.raises(ScanError, match=r"scan\.npz is not as recon writes it"):
         recon.load(tmp_path / "run")
 
 

@@ -43,6 +43,7 @@ SIDE_NEIGHBOURS = 8
 LEVEL_POINTS = 5_000  # at which the level is measured
 LEVEL_SPACINGS = 2.0  # how far from the surface it is measured
 MIN_CLOSED_LEVEL = 0.4  # of a closed scan, over the fall across its surface; ideally 0.5
+HOLE_LEVELS = 0.35  # from the level to either side, over the fall: winding numbers in a hole of the scan
 VOTE_NEIGHBOURS = 12
 MAX_DEPTH, MAX_DEPTH_SPACINGS = 0.05, 8.0  # behind an open surface, unit and spacings: beyond may be another
 MAX_DRAWS = 10
@@ -123,8 +124,8 @@ class Surroundings:
         aside = (LEVEL_SPACINGS * self._coarseness * self.spacing[some])[:, None] * self.normals[some]
         both = self._winding(np.concatenate((self.points[some] + aside, self.points[some] - aside)))
         outside, inside = both[: len(some)], both[len(some) :]
-        self.level = float(np.median(outside + inside)) / 2
-        self.closed = self.level > MIN_CLOSED_LEVEL * float(np.median(inside - outside))
+        self.level, self.fall = float(np.median(outside + inside)) / 2, float(np.median(inside - outside))
+        self.closed = self.level > MIN_CLOSED_LEVEL * self.fall
         self.open = not self.closed if open is None else open
 
     def _winding(self, queries: Float) -> Float:
@@ -132,6 +133,10 @@ class Surroundings:
         if self.device.type != "cpu":
             return winding_number(*self._dipoles, queries, self.device)
         return self._winding_number(queries)
+
+    def in_holes(self, queries: Float) -> NDArray[np.bool_]:
+        """Whether `queries` (n, 3), away from the points, are in holes: (n,), neither inside nor outside."""
+        return np.abs(self._winding(queries) - self.level) < HOLE_LEVELS * self.fall
 
     def _near_winding(self, queries: Float) -> Float:
         """The same, but next to the scan, by all of the nearest points."""
