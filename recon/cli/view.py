@@ -53,7 +53,7 @@ def add_options(parser: Parser) -> None:
     look.add_argument("--size", type=size, metavar="WxH", help="size of each picture (default: 700x700)")
     look.add_argument(
         "--views",
-        type=whole_between(1, 1000),
+        type=whole_between(1, 64),
         metavar="N",
         help="pictures of each, from N directions (default: 1)",
     )

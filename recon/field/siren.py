@@ -76,6 +76,8 @@ class Siren(nn.Module):
         cls, config: FieldConfig, state: dict[str, Tensor], inputs: int = 3, outputs: int = 1
     ) -> "Siren":
         """A field with the parameters in `state`. Raises ValueError or RuntimeError if they do not fit."""
+        if config.width is None:
+            raise ValueError("a field without a width")
         sizes = [inputs, *[config.units] * (config.hidden + 1), outputs]
         if not (0 < inputs < MAX_AXES and 0 < outputs < MAX_OUTPUTS):
             raise ValueError(f"a field from {inputs} to {outputs} numbers")

@@ -245,6 +245,8 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstructi
     with reading(path, FitError):
         siren = Siren.restored(config.field, snapshot.field)
     scan = _read_scan(folder / SCAN_FILE)
+    if not (np.abs(frame.to_unit(scan.points)) < MAX_UNIT).all():
+        raise ScanError(f"{folder / SCAN_FILE} is not of this run: remove the folder to start over")
     return Reconstruction(
         read_heads(folder, siren.to(device)), frame, box, scan, config, snapshot, description
     )

@@ -17,7 +17,7 @@ from recon.base.runs import HISTORY_FILE
 from recon.errors import FitError
 from recon.training.trainer import Progress, Snapshot
 
-MAX_STEP = 1 << 53
+MAX_STEP, MAX_PARAMETER = 1 << 53, 1e12
 
 
 def save_snapshot(snapshot: Snapshot, path: Path) -> None:
@@ -49,6 +49,8 @@ def _check(snapshot: Snapshot, size: int) -> None:
     tensors += [value for value in snapshot.optimizer.values() if isinstance(value, Tensor)]
     if len(tensors) < len(snapshot.field) or sum(tensor.nbytes for tensor in tensors) > size:
         raise ValueError("its tensors are not as a field's")
+    if not all((tensor.abs() < MAX_PARAMETER).all() for tensor in snapshot.field.values()):
+        raise ValueError("parameters that are not finite, or huge")
     for row in (snapshot.first, snapshot.best, *snapshot.history):
         if not all(isinstance(name, str) and type(value) in (int, float) for name, value in row.items()):
             raise TypeError("its history is not of numbers")

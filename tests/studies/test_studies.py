@@ -122,8 +122,8 @@ def test_what_a_study_cannot_use_is_said_in_a_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for given, said in (
-        (["init", "-o", str(tmp_path / "a"), "--size", "4"], "between 8 and 4096"),
-        (["bandwidth", "-o", str(tmp_path / "a"), "--steps", "0"], "at least 1"),
+        (["init", "-o", str(tmp_path / "a"), "--size", "4"], "from 8 to 4,096"),
+        (["bandwidth", "-o", str(tmp_path / "a"), "--steps", "0"], "from 1 to"),
         (["activations", str(tmp_path / "none.png"), "-o", str(tmp_path / "a")], "there is no file"),
         (["bandwidth", "-o", str(tmp_path / "no" / "a")], "there is no folder"),
     ):

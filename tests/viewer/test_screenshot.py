@@ -139,7 +139,7 @@ def test_the_command_writes_a_column_a_file_and_a_row_a_view(
     ("arguments", "code", "message"),
     [
         (["--size", "5x5"], 2, "a size of 5x5, expected 16 to 8192 pixels a side"),
-        (["--views", "0"], 2, "0 views, expected 1 to 64"),
+        (["--views", "0"], 2, "from 1 to 64"),
         (["--color", "fame"], 2, "cannot colour by 'fame'"),
         (["--color", "distance"], 2, "needs the scan"),
         (["--from=0,0,1", "--up=0,0,1"], 2, "no view from 0,0,1 has 0,0,1 up"),

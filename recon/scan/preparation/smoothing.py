@@ -14,6 +14,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from recon.geometry import Float, PointCloud
+from recon.scan.preparation.chunks import over_chunks
 
 NEIGHBOURS = 120
 NORMAL_FALLOFF = 0.3  # 1 - cosine between two normals at which a neighbour's weight falls to 1/e
@@ -22,7 +23,7 @@ CAUCHY_SCALE = 3.0  # in mean residuals: where a neighbour's weight falls to a h
 MIN_NOISE_TO_SPACING = 0.25  # less noisy scans are not smoothed
 NORMAL_CANDIDATES = 4  # nearest smoothed points that a point may take its normal from
 MAX_POINTS = 200_000  # larger scans are sampled
-CHUNK_POINTS = 1 << 13
+CHUNK_POINTS = 1 << 10
 
 
 def smoothed(cloud: PointCloud, noise: float, spacing: float, seed: int = 0, threads: int = 1) -> PointCloud:
@@ -33,7 +34,7 @@ def smoothed(cloud: PointCloud, noise: float, spacing: float, seed: int = 0, thr
         noise: standard deviation of the points along their normals, in that unit.
         spacing: between neighbours, in that unit.
         seed: of the choice of points.
-        threads: of the search for neighbours.
+        threads: that share the work.
     """
     if noise < MIN_NOISE_TO_SPACING * spacing or len(cloud) <= NEIGHBOURS or cloud.normals is None:
         return cloud
@@ -42,15 +43,19 @@ def smoothed(cloud: PointCloud, noise: float, spacing: float, seed: int = 0, thr
         cloud = cloud.select(np.sort(chosen))
     assert cloud.normals is not None
     tree = cKDTree(cloud.points)
-    points, normals = np.empty_like(cloud.points), np.empty_like(cloud.normals)
-    for start in range(0, len(points), CHUNK_POINTS):
-        part = slice(start, start + CHUNK_POINTS)
-        distance, near = tree.query(cloud.points[part], NEIGHBOURS + 1, workers=threads)
+    around, facing = cloud.points, cloud.normals
+    points, normals = np.empty_like(around), np.empty_like(facing)
+
+    def smooth(part: slice) -> None:
+        distance, near = tree.query(around[part], NEIGHBOURS + 1)
         radius = np.maximum(distance[:, -1:], np.finfo(float).tiny)
-        around = (cloud.points[near] - cloud.points[part, None]) / radius[..., None]
+        relative = (around[near] - around[part, None]) / radius[..., None]
         closeness = 1 - (distance / radius) ** 2
-        height, normals[part] = _on_quadric(around, cloud.normals[near], cloud.normals[part], closeness)
-        points[part] = cloud.points[part] + radius * height
+        height, normals[part] = _on_quadric(relative, facing[near], facing[part], closeness)
+        points[part] = around[part] + radius * height
+
+    for _ in over_chunks(smooth, len(points), CHUNK_POINTS, threads):
+        pass
     return PointCloud(points, normals)
 
 
