@@ -31,7 +31,8 @@ from recon.field.tiles import Tiles
 VOLUME_SAMPLES = 2  # for the prior's mean, in each cell: 16 in a tile
 MAX_CELL_POINTS = 1000  # more points of a cell are left out
 MIN_HAT = 1e-4  # a point of less weight is left out of a tile
-BLOCK_PAIRS, CHUNK_PAIRS = 1 << 18, 1 << 13  # of a point and a tile: with their features, solved at once
+# Pairs of a point and a tile, times K + 1: with their features at once; solved at once.
+BLOCK_SIZE, CHUNK_SIZE = 1 << 24, 1 << 19
 RELATIVE_DAMPING = (1e-11, 1e-8, 1e-5)  # of the mean diagonal: the first that a factorisation succeeds with
 
 
@@ -96,11 +97,12 @@ def solve_heads(
     heads = points.new_zeros(len(tiles) + 1, *weights[-1].shape)
     heads = torch.cat((heads, heads[..., :1]), -1)
     starts = asked[0].starts + asked[1].starts
-    for first, last in _blocks(starts):
+    units = heads.shape[-1]
+    for first, last in _blocks(starts, BLOCK_SIZE // units):
         block = _Block(*(_Part(rows, trunk, flat, first, last) for rows in asked))
         counts = starts[first + 1 : last + 1] - starts[first:last]
         numbers = torch.argsort(counts) + first
-        chunks = numbers.split(max(1, CHUNK_PAIRS * (last - first) // max(1, int(counts.sum()))))
+        chunks = numbers.split(max(1, CHUNK_SIZE // units * (last - first) // max(1, int(counts.sum()))))
         for some, solved in zip(chunks, in_parallel(block.solved, chunks), strict=True):
             heads[some] = solved
         progress(last / len(tiles))
@@ -163,12 +165,12 @@ def _thinned(cells: Tensor, generator: torch.Generator) -> Tensor:
     return order[rank < MAX_CELL_POINTS].sort().values
 
 
-def _blocks(starts: Tensor) -> Iterator[tuple[int, int]]:
-    """Ranges of tiles, neighbours for the most part, with about `BLOCK_PAIRS` pairs each."""
+def _blocks(starts: Tensor, pairs: int) -> Iterator[tuple[int, int]]:
+    """Ranges of tiles, neighbours for the most part, with about `pairs` each."""
     bounds = starts.tolist()
     first = 0
     for last in range(1, len(bounds)):
-        if last == len(bounds) - 1 or bounds[last + 1] - bounds[first] > BLOCK_PAIRS:
+        if last == len(bounds) - 1 or bounds[last + 1] - bounds[first] > pairs:
             yield first, last
             first = last
 

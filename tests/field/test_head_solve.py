@@ -105,8 +105,8 @@ def test_single_precision_is_that_of_double_to_a_ten_thousandth_of_the_change() 
 def test_blocks_and_chunks_change_nothing_beyond_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     points, normals = on_sphere(3_000)
     whole = solved(points, normals)
-    monkeypatch.setattr(solve, "BLOCK_PAIRS", 3_000)
-    monkeypatch.setattr(solve, "CHUNK_PAIRS", 500)
+    monkeypatch.setattr(solve, "BLOCK_SIZE", 150_000)
+    monkeypatch.setattr(solve, "CHUNK_SIZE", 25_000)
     parts = solved(points, normals)
     probes = on_sphere(1_000, seed=1)[0]
     torch.testing.assert_close(parts.values(probes), whole.values(probes), atol=1e-4, rtol=0)
