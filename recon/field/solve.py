@@ -29,7 +29,7 @@ from recon.field.siren import Siren
 from recon.field.tiles import Tiles
 
 VOLUME_SAMPLES = 2  # for the prior's mean, in each cell: 16 in a tile
-MAX_CELL_POINTS = 1000  # more points of a cell are left out
+MAX_CELL_POINTS = 1000  # of which there may be more
 MIN_HAT = 1e-4  # a point of less weight is left out of a tile
 # Pairs of a point and a tile, times K + 1: with their features at once; solved at once.
 BLOCK_SIZE, CHUNK_SIZE = 1 << 24, 1 << 19
@@ -80,17 +80,19 @@ def solve_heads(
     seed: int = 0,
     progress: Callable[[float], None] = lambda share: None,
     volume_samples: int = VOLUME_SAMPLES,
+    max_cell_points: int = MAX_CELL_POINTS,
 ) -> Tensor:
     """The heads (t + 1, k, K + 1) of `tiles` for `values` (n, k) at `points` (n, m).
 
-    `normals` (n, m) are for one output; one of zero length stands for none. `volume_samples` of the prior's
-    mean are drawn in each cell.
+    `normals` (n, m) are for one output; one of zero length stands for none. In each cell `volume_samples` are
+    drawn for the prior's mean, and all but `max_cell_points` are left out.
 
     Memory is bounded, whatever the number of tiles; the result depends on `seed`, which draws the places of
     the prior's mean, but on neither device nor threads beyond rounding.
     """
     generator = torch.Generator().manual_seed(seed)
-    data = _data_rows(tiles, points, values, normals, deviations, generator)
+    kept = _thinned(tiles.cell(points), max_cell_points, generator)
+    data = _data_rows(tiles, points, values, normals, deviations, kept)
     asked = data, _prior_rows(tiles, tiles.samples(volume_samples, generator).to(points.dtype), deviations)
     flat = trunk.flat.detach() * trunk.factors
     weights, _ = trunk.split(flat)
@@ -115,10 +117,10 @@ def _data_rows(
     values: Tensor,
     normals: Tensor | None,
     deviations: Deviations,
-    generator: torch.Generator,
+    kept: Tensor,
 ) -> _Rows:
+    """The rows of the points `kept`, indices."""
     precisions = torch.as_tensor(deviations.value, device=points.device).double().pow(-2).expand(len(points))
-    kept = _thinned(tiles.cell(points), generator)
     points, wanted, precisions = points[kept], values[kept, None], precisions[kept, None]
     if normals is not None:
         normals = normals[kept]
@@ -155,14 +157,14 @@ def _starts(tile: Tensor, tiles: Tiles) -> Tensor:
     return torch.cat((counts.new_zeros(1), counts.cumsum(0)))
 
 
-def _thinned(cells: Tensor, generator: torch.Generator) -> Tensor:
-    """Indices of `cells` (n,) with each number at most `MAX_CELL_POINTS` times, drawn at random."""
+def _thinned(cells: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """Indices of `cells` (n,) with each number at most `most` times, drawn at random."""
     drawn = torch.randperm(len(cells), generator=generator).to(cells.device)
     order = drawn[torch.argsort(cells[drawn], stable=True)]
     _, counts = torch.unique_consecutive(cells[order], return_counts=True)
     first = (counts.cumsum(0) - counts).repeat_interleave(counts)
     rank = torch.arange(len(cells), device=cells.device) - first
-    return order[rank < MAX_CELL_POINTS].sort().values
+    return order[rank < most].sort().values
 
 
 def _blocks(starts: Tensor, pairs: int) -> Iterator[tuple[int, int]]:

@@ -2,8 +2,8 @@
 
 A fit that is exact at the samples may ring between them; the prior keeps it from that. How far it lets a head
 go is measured at the samples: the root mean square of the trunk's error, and that of the error's difference
-from one sample to the next along each axis. It is a mean over random places, as many as have more equations
-than a head has unknowns: a head with fewer is free to oscillate.
+from one sample to the next along each axis. The prior is a mean over random places, so many that it has more
+equations than a head has unknowns: with fewer, a head is free to oscillate.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from recon.signals.tasks.grid import Grid, Table
 VALUE_SHARE = 0.1  # of the trunk's error: standard deviation of the samples
 TURN_SHARE = 0.3  # of its difference from sample to sample: that of a head's
 MIN_ERROR = 1e-6  # of the trunk, whose values are about one
-EQUATIONS_PER_UNKNOWN = 2.0  # of the prior
+PRIOR_SHARE, SAMPLES_SHARE = 2.0, 8.0  # of a head's unknowns: the prior's equations; the samples, at most
 MEASURED_SAMPLES, CHUNK_SAMPLES = 1 << 16, 1 << 14  # at which the trunk's error is measured; at a time
 BLOCK_SAMPLES = 1 << 18  # whose heads are solved for together, for memory's sake
-MAX_TILES = 1 << 16  # larger signals have larger tiles
+MAX_TILES = 1 << 15  # larger signals have larger tiles
 
 log = logging.getLogger("recon")
 
@@ -51,43 +51,44 @@ def with_heads(
         seed: of the random draws.
         progress: called with the share done.
     """
-    axes, where = trunk.axes, trunk.flat
-    outputs, units = trunk.weights[-1].shape
+    axes, where, unknowns = trunk.axes, trunk.flat, trunk.weights[-1].shape[1] + 1
     tile = max(tile, (len(grid) / MAX_TILES) ** (1 / axes))
     edge = [tile * spacing for spacing in grid.spacings]
     deviations = _deviations(trunk, grid, table, seed)
-    volume_samples = math.ceil(EQUATIONS_PER_UNKNOWN * (units + 1) / (2**axes * (1 + axes)))
+    in_a_cell = [math.ceil(share * unknowns / 2**axes) for share in (PRIOR_SHARE / (1 + axes), SAMPLES_SHARE)]
     spans = [_nodes(count, tile) for count in reversed(grid.counts)]
-    side = max(1, math.floor(BLOCK_SAMPLES ** (1 / axes) / tile))  # of a block, in nodes
-    blocks = list(product(*(span.split(side) for span in spans)))
-    heads = where.new_zeros(*map(len, spans), outputs, units + 1)
-    log.info(
-        "%s heads; the trunk's standard deviation is %.2g",
-        f"{math.prod(map(len, spans)):,}",
-        deviations.change,
-    )
-    for number, block in enumerate(blocks):
-        ends = [(int(nodes[0]), int(nodes[-1])) for nodes in block]
-        indices = grid.within(
-            *zip(*((tile * (first - 1), tile * (last + 1)) for first, last in ends), strict=True)
+    heads = where.new_zeros(*map(len, spans), len(trunk.weights[-1]), unknowns)
+    blocks = _blocks([len(span) for span in spans], BLOCK_SAMPLES ** (1 / axes) / tile)
+    number = f"{math.prod(map(len, spans)):,}"
+    log.info("%s heads; the trunk's standard deviation is %.2g", number, deviations.change)
+    for done, block in enumerate(blocks):
+        nodes = [span[part] for span, part in zip(spans, block, strict=True)]
+        low, high = (
+            [tile * (float(some[0]) - 1) for some in nodes],
+            [tile * (float(some[-1]) + 1) for some in nodes],
         )
+        indices = grid.within(low, high)
         solved = solve_heads(
             trunk,
-            Tiles(edge, _lattice(block).to(where.device)),
+            Tiles(edge, _lattice(nodes).to(where.device)),
             grid.points(indices).to(where),
             table(indices).to(where),
             None,
             deviations,
-            seed + number,
-            volume_samples=volume_samples,
+            seed + done,
+            lambda share, done=done: progress((done + share) / len(blocks)),  # type: ignore[misc]
+            *in_a_cell,
         )
-        places = zip(ends, spans, strict=True)
-        place = tuple(slice(first - int(span[0]), last + 1 - int(span[0])) for (first, last), span in places)
-        heads[place] = solved[:-1].view_as(heads[place])
-        progress((number + 1) / len(blocks))
+        heads[block] = solved[:-1].view_as(heads[block])
     heads = heads.flatten(0, axes - 1)
     every = Tiles(edge, _lattice(spans).to(where.device))
     return HeadedField(trunk, every, torch.cat((heads, torch.zeros_like(heads[:1]))))
+
+
+def _blocks(sizes: Sequence[int], side: float) -> list[tuple[slice, ...]]:
+    """Parts of a lattice with `sizes` nodes along its axes, of about `side` nodes a side."""
+    cuts = [torch.arange(size).tensor_split(math.ceil(size / max(1, side))) for size in sizes]
+    return list(product(*([slice(int(part[0]), int(part[-1]) + 1) for part in axis] for axis in cuts)))
 
 
 def _nodes(count: int, tile: float) -> Tensor:
@@ -116,8 +117,8 @@ def _deviations(trunk: Siren, grid: Grid, table: Table, seed: int) -> Deviations
     here, turns, stride = error(some), [], 1
     for count, spacing in zip(reversed(grid.counts), grid.spacings, strict=True):
         inner = (some // stride) % count < count - 1
-        next_ones = error(some[inner] + stride) if inner.any() else here
-        turns.append(TURN_SHARE * size(next_ones - here[inner]) / spacing)
+        step = error(some[inner] + stride) - here[inner] if inner.any() else here
+        turns.append(TURN_SHARE * size(step) / spacing)
         stride *= count
     change = size(here)
     return Deviations(VALUE_SHARE * change, math.inf, change, turns)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from recon.base.settings import StagedConfig, setting
+from recon.errors import UsageError
 from recon.field.settings import FieldConfig
 from recon.training.settings import FitConfig
 
@@ -41,6 +42,12 @@ class SignalConfig(StagedConfig):
     samples: SamplesConfig = SamplesConfig()
     fit: FitConfig = FitConfig(steps=1000, rate=1e-3, warmup=20, watch=False)
     heads: HeadsConfig = HeadsConfig()
+
+    def check(self) -> None:
+        """Raise UsageError for a value out of range, or a tile smaller than a sample."""
+        super().check()
+        if 0 < self.heads.tile < 1:
+            raise UsageError(f"heads.tile is {self.heads.tile:g}, expected 0 or at least 1")
 
     def resolved_for(self, spacing: float, axes: int) -> "SignalConfig":
         """With the settings that depend on the signal; its samples are `spacing` apart in the unit frame."""
