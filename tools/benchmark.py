@@ -12,6 +12,7 @@
     python tools/benchmark.py rims --meshes FOLDER_OR_FILES [--counts 100000,1000000]
         [--options "--preset draft"]
     python tools/benchmark.py triangles --runs FOLDERS [--faces 50000,5000]
+    python tools/benchmark.py uncertainty --shapes DIR [--only rocker] [--kinds noisy,scan] [--holes]
     python tools/benchmark.py unoriented [--only box] [--counts 2000] [--seeds 20] [--preset draft]
 
 `COMMAND --help` says what each of them does. Every result is a line of OUT/COMMAND.jsonl with its commit,
@@ -36,6 +37,7 @@ from benchmarks import (
     rims,
     steps,
     triangles,
+    uncertainty,
     unoriented,
 )
 
@@ -54,6 +56,7 @@ def main() -> None:
         "opening": opening,
         "rims": rims,
         "triangles": triangles,
+        "uncertainty": uncertainty,
         "unoriented": unoriented,
         "poisson": poisson,
         "one-mesh": one_mesh,

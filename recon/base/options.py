@@ -98,9 +98,16 @@ def _described(config: StagedConfig, setting: str) -> dict[str, Any]:
     owner, field, kind = _declared(config, setting)
     metavar, read = _kind(field, kind)
     value, choices, help = getattr(owner, field.name), field.metadata["choices"], field.metadata["help"]
+    if kind is bool:
+        return {"action": argparse.BooleanOptionalAction, "help": help.replace("%", "%%")}
     help = (help if value is None else f"{help} (default: {value})").replace("%", "%%")
     metavar = "|".join(choices) if choices else metavar
     return {"type": read, "choices": choices, "metavar": metavar, "help": help}
+
+
+def flags(config: StagedConfig, groups: Groups) -> tuple[str, ...]:
+    """Returns the options in `groups` that take no value: they are on, or off as --no-OPTION."""
+    return tuple(option for option, setting in flat(groups).items() if _declared(config, setting)[2] is bool)
 
 
 def _declared(config: StagedConfig, setting: str) -> tuple[Any, dataclasses.Field, Any]:

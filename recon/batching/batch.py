@@ -132,6 +132,7 @@ def batch(
         )
         for scan in found
     ]
+    check_mesh_path(f"mesh{ending}", any(job.config["mesh"]["uncertainty"] for job in todo))
     out = out.absolute()
     faults = [Result(name, out / name, FAILED, None, fault) for name, fault in sorted(unread.items())]
     return _results(todo, faults, start, folder, out, progress)

@@ -12,10 +12,11 @@ import yaml
 from recon.base.options import Parser
 from recon.batching.find import matches
 from recon.errors import UsageError
-from recon.surface.options import CELL_SIZE_OPTIONS, OPTIONS, add_setting_options, config_from
+from recon.surface.options import CELL_SIZE_OPTIONS, FLAGS, OPTIONS, add_setting_options, config_from
 from recon.surface.settings import STANDARD, Config
 
 PATTERNS_KEY = "patterns"
+FLAG_PREFIX = {"true": "", "false": "no-"}  # of an option without a value, by what the file says
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ def _parsed(path: Path, options: dict[str, Any]) -> dict[str, Any]:
             raise UsageError(f"{path}: no option is called '{name}'; there are {wanted}")
         if name == "set":
             words += [f"--set={setting}={text(value)}" for setting, value in _mapping(path, value).items()]
+        elif name in FLAGS and text(value).lower() in FLAG_PREFIX:
+            words.append(f"--{FLAG_PREFIX[text(value).lower()]}{name}")
         else:
             words.append(f"--{name}={text(value)}")
     parser = _Parser(add_help=False, allow_abbrev=False)

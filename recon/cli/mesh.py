@@ -19,6 +19,7 @@ EXAMPLES = (
     "recon mesh SCAN.ply -o MESH.ply",
     "recon mesh A.e57 B.e57 -o ALL.ply --preset fine --faces 200000",
     "recon mesh SCAN.ply --run RUN --preview 10s --set fit.steps=4000",
+    "recon mesh SCAN.ply -o MESH.ply --uncertainty && recon view MESH.ply --color uncertainty",
 )
 
 
@@ -60,11 +61,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     if len(options.scans) > 1 and not options.output:
         raise UsageError("several scans become one mesh: say with -o MESH where to write it")
     out = Path(options.output or f"{Path(options.scans[0]).stem}.mesh.ply")
-    check_mesh_path(out)
+    config = config_from(vars(options))
+    check_mesh_path(out, config.mesh.uncertainty)
     check_writable(out, options.overwrite)
     if options.view:
         check_screen()
-    config = config_from(vars(options))
     if options.preview and not options.run:
         raise UsageError("--preview needs --run DIR, the folder to write it to")
     show = not options.quiet

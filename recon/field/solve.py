@@ -33,6 +33,7 @@ MAX_CELL_POINTS = 1000  # of which there may be more
 MIN_HAT = 1e-4  # a point of less weight is left out of a tile
 # Pairs of a point and a tile, times K + 1: with their features at once; solved at once.
 BLOCK_SIZE, CHUNK_SIZE = 1 << 24, 1 << 19
+PAIRED_POINTS = 1 << 18  # at once
 RELATIVE_DAMPING = (1e-11, 1e-8, 1e-5)  # of the mean diagonal: the first that a factorisation succeeds with
 
 
@@ -54,7 +55,7 @@ class Deviations:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class Rows:
     """What is asked at points (n, m): c equations each, for the value and perhaps the gradient.
 
     Pairs of a point and a tile are sorted by tile: those of tile t from `starts[t]` on. Its equations have
@@ -90,25 +91,31 @@ def solve_heads(
     Memory is bounded, whatever the number of tiles; the result depends on `seed`, which draws the places of
     the prior's mean, but on neither device nor threads beyond rounding.
     """
+    asked = rows_of(tiles, points, values, normals, deviations, seed, volume_samples, max_cell_points)
+    weights = trunk.weights[-1]
+    heads = points.new_zeros(len(tiles) + 1, weights.shape[0], weights.shape[1] + 1)
+    for block in blocks_of(*asked, trunk):
+        for some, solved in zip(block.chunks, in_parallel(block.solved, block.chunks), strict=True):
+            heads[some] = solved
+        progress(block.last / len(tiles))
+    return heads
+
+
+def rows_of(
+    tiles: Tiles,
+    points: Tensor,
+    values: Tensor,
+    normals: Tensor | None,
+    deviations: Deviations,
+    seed: int = 0,
+    volume_samples: int = VOLUME_SAMPLES,
+    max_cell_points: int = MAX_CELL_POINTS,
+) -> tuple[Rows, Rows]:
+    """What data and prior ask of heads; the arguments are those of `solve_heads`."""
     generator = torch.Generator().manual_seed(seed)
     kept = _thinned(tiles.cell(points), max_cell_points, generator)
     data = _data_rows(tiles, points, values, normals, deviations, kept)
-    asked = data, _prior_rows(tiles, tiles.samples(volume_samples, generator).to(points.dtype), deviations)
-    flat = trunk.flat.detach() * trunk.factors
-    weights, _ = trunk.split(flat)
-    heads = points.new_zeros(len(tiles) + 1, *weights[-1].shape)
-    heads = torch.cat((heads, heads[..., :1]), -1)
-    starts = asked[0].starts + asked[1].starts
-    units = heads.shape[-1]
-    for first, last in _blocks(starts, BLOCK_SIZE // units):
-        block = _Block(*(_Part(rows, trunk, flat, first, last) for rows in asked))
-        counts = starts[first + 1 : last + 1] - starts[first:last]
-        numbers = torch.argsort(counts) + first
-        chunks = numbers.split(max(1, CHUNK_SIZE // units * (last - first) // max(1, int(counts.sum()))))
-        for some, solved in zip(chunks, in_parallel(block.solved, chunks), strict=True):
-            heads[some] = solved
-        progress(last / len(tiles))
-    return heads
+    return data, _prior_rows(tiles, tiles.samples(volume_samples, generator).to(points.dtype), deviations)
 
 
 def _data_rows(
@@ -118,7 +125,7 @@ def _data_rows(
     normals: Tensor | None,
     deviations: Deviations,
     kept: Tensor,
-) -> _Rows:
+) -> Rows:
     """The rows of the points `kept`, indices."""
     precisions = torch.as_tensor(deviations.value, device=points.device).double().pow(-2).expand(len(points))
     points, wanted, precisions = points[kept], values[kept, None], precisions[kept, None]
@@ -127,34 +134,35 @@ def _data_rows(
         known = (normals != 0).any(1, keepdim=True) / deviations.normal**2
         wanted = torch.cat((wanted, normals[..., None]), 1)
         precisions = torch.cat((precisions, known.double().expand(-1, normals.shape[1])), 1)
-    number, tile, hats = _pairs(tiles, points, MIN_HAT)
+    number, hats, starts = pairs_by_tile(tiles, points, MIN_HAT)
     order = VALUE if normals is None else GRADIENT
-    return _Rows(points, order, wanted, precisions, number, hats.double(), _starts(tile, tiles))
+    return Rows(points, order, wanted, precisions, number, hats.double(), starts)
 
 
-def _prior_rows(tiles: Tiles, places: Tensor, deviations: Deviations) -> _Rows:
+def _prior_rows(tiles: Tiles, places: Tensor, deviations: Deviations) -> Rows:
     turn = places.new_tensor(deviations.turn, dtype=torch.float64).expand(places.shape[1])
     precisions = torch.cat((turn.new_tensor([deviations.change]), turn)).pow(-2).expand(len(places), -1)
-    number, tile, _ = _pairs(tiles, places, 0.0)
-    starts = _starts(tile, tiles)
-    shares = 1 / starts.diff().double()[tile]  # of a mean
-    return _Rows(places, GRADIENT, None, precisions, number, shares, starts)
+    number, _, starts = pairs_by_tile(tiles, places, 0.0)
+    counts = starts.diff()
+    shares = (1 / counts.double()).repeat_interleave(counts)  # of a mean
+    return Rows(places, GRADIENT, None, precisions, number, shares, starts)
 
 
-def _pairs(tiles: Tiles, points: Tensor, least: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Numbers of points, the tiles they are in with a hat of at least `least`, and the hats, by tile."""
-    tile, hats = tiles.corners(points), tiles.hats(points)[0]
-    wanted = (hats >= least) & (tile < len(tiles))
-    number, _ = wanted.nonzero(as_tuple=True)
-    tile, hats = tile[wanted], hats[wanted]
+def pairs_by_tile(tiles: Tiles, points: Tensor, least: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The tiles that `points` (n, m) have a hat of at least `least` in.
+
+    Returns the points' numbers (pairs,), sorted by tile, their hats (pairs,), and where each tile's begin
+    (t + 1,).
+    """
+    parts = []
+    for some in torch.arange(len(points), device=points.device).split(PAIRED_POINTS):
+        tile, hats = tiles.corners(points[some]), tiles.hats(points[some])[0]
+        wanted = (hats >= least) & (tile < len(tiles))
+        parts.append((some[:, None].expand_as(tile)[wanted], tile[wanted], hats[wanted]))
+    number, tile, hats = (torch.cat(part) for part in zip(*parts, strict=True))
     order = torch.argsort(tile, stable=True)
-    return number[order], tile[order], hats[order]
-
-
-def _starts(tile: Tensor, tiles: Tiles) -> Tensor:
-    """Where each tile's pairs start, and the end of the last (t + 1,)."""
     counts = torch.bincount(tile, minlength=len(tiles))
-    return torch.cat((counts.new_zeros(1), counts.cumsum(0)))
+    return number[order], hats[order], torch.cat((counts.new_zeros(1), counts.cumsum(0)))
 
 
 def _thinned(cells: Tensor, most: int, generator: torch.Generator) -> Tensor:
@@ -167,20 +175,10 @@ def _thinned(cells: Tensor, most: int, generator: torch.Generator) -> Tensor:
     return order[rank < most].sort().values
 
 
-def _blocks(starts: Tensor, pairs: int) -> Iterator[tuple[int, int]]:
-    """Ranges of tiles, neighbours for the most part, with about `pairs` each."""
-    bounds = starts.tolist()
-    first = 0
-    for last in range(1, len(bounds)):
-        if last == len(bounds) - 1 or bounds[last + 1] - bounds[first] > pairs:
-            yield first, last
-            first = last
-
-
-class _Part:
+class Part:
     """The equations `rows` of neighbouring tiles, with the features at the points of all of them."""
 
-    def __init__(self, rows: _Rows, trunk: Siren, flat: Tensor, first: int, last: int) -> None:
+    def __init__(self, rows: Rows, trunk: Siren, flat: Tensor, first: int, last: int) -> None:
         self.rows, self.first = rows, int(rows.starts[first])
         used, self.place = torch.unique(rows.pairs[self.first : int(rows.starts[last])], return_inverse=True)
         self.features = features(rows.points[used], trunk, flat, rows.order)
@@ -190,32 +188,53 @@ class _Part:
         found = self.features @ linear.t()
         self.missing = torch.zeros_like(found) if rows.wanted is None else rows.wanted[used] - found
 
-    def equations(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
-        """The normal equations of `tiles` (b,): (b, K + 1, K + 1) and (b, K + 1, k)."""
+    def of(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        """The points (b, p) of `tiles` (b,), rows of `features`, and their shares (b, p), 0 past the last."""
         starts = self.rows.starts[tiles][:, None]
         counts = self.rows.starts[tiles + 1][:, None] - starts
         slot = torch.arange(int(counts.max()), device=tiles.device)
         there = slot < counts
         pairs = torch.where(there, starts + slot, self.first)
-        points = self.place[pairs - self.first]
-        weights = (self.rows.shares[pairs] * there)[..., None] * self.precisions[points]
-        roots = weights.sqrt_()[..., None]
+        return self.place[pairs - self.first], self.rows.shares[pairs] * there
+
+    def equations(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        """The normal equations of `tiles` (b,): (b, K + 1, K + 1) and (b, K + 1, k)."""
+        points, shares = self.of(tiles)
+        roots = (shares[..., None] * self.precisions[points]).sqrt_()[..., None]
         rows = (self.features[points] * roots.to(self.features.dtype)).flatten(1, 2).double()
         right = (self.missing[points] * roots).flatten(1, 2)
         return rows.mT @ rows, rows.mT @ right
 
 
-class _Block:
-    """Neighbouring tiles: what data and prior ask of them."""
+class Block:
+    """The tiles from `first` up to `last`: what data and prior ask of them.
 
-    def __init__(self, data: _Part, prior: _Part) -> None:
-        self.data, self.prior = data, prior
+    `chunks` are their numbers, those with about as many points together.
+    """
+
+    def __init__(self, data: Rows, prior: Rows, trunk: Siren, flat: Tensor, first: int, last: int) -> None:
+        self.data, self.prior = (Part(rows, trunk, flat, first, last) for rows in (data, prior))
+        self.last = last
+        counts = (data.starts + prior.starts)[first : last + 1].diff()
+        each = max(1, CHUNK_SIZE // self.data.features.shape[2] * len(counts) // max(1, int(counts.sum())))
+        self.chunks = (torch.argsort(counts) + first).split(each)
 
     def solved(self, tiles: Tensor) -> Tensor:
         """The heads (b, k, K + 1) of `tiles` (b,)."""
         (matrix, right), (prior, mean) = self.data.equations(tiles), self.prior.equations(tiles)
-        heads = _positive_definite_solution(matrix.add_(prior), right.add_(mean))
+        heads = positive_definite_solution(matrix.add_(prior), right.add_(mean))
         return heads.mT.to(self.data.features.dtype)
+
+
+def blocks_of(data: Rows, prior: Rows, trunk: Siren) -> Iterator[Block]:
+    """Neighbouring tiles, for the most part, as many as `BLOCK_SIZE` holds in each block."""
+    flat = trunk.flat.detach() * trunk.factors
+    bounds = (data.starts + prior.starts).tolist()
+    first, pairs = 0, BLOCK_SIZE // (trunk.weights[-1].shape[1] + 1)
+    for last in range(1, len(bounds)):
+        if last == len(bounds) - 1 or bounds[last + 1] - bounds[first] > pairs:
+            yield Block(data, prior, trunk, flat, first, last)
+            first = last
 
 
 def features(x: Tensor, trunk: Siren, flat: Tensor, order: Order) -> Tensor:
@@ -230,8 +249,8 @@ def features(x: Tensor, trunk: Siren, flat: Tensor, order: Order) -> Tensor:
     return torch.cat(over_rows(rows, x, order.blocks(x.shape[1])))
 
 
-def _positive_definite_solution(matrix: Tensor, right: Tensor) -> Tensor:
-    """The x (b, k) of `matrix` (b, k, k) x = `right` (b, k, r), damped as little as rounding allows."""
+def positive_definite_solution(matrix: Tensor, right: Tensor) -> Tensor:
+    """The x (b, k, r) of `matrix` (b, k, k) x = `right` (b, k, r), damped as little as rounding allows."""
     mean = matrix.diagonal(dim1=1, dim2=2).mean(1)
     found = torch.zeros_like(right)
     left = torch.arange(len(matrix), device=matrix.device)

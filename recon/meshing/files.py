@@ -37,11 +37,13 @@ def read_mesh(path: str | Path) -> Mesh:
     return content
 
 
-def check_mesh_path(path: str | Path) -> None:
-    """Raises UsageError if `write_mesh` does not know the ending of `path`."""
+def check_mesh_path(path: str | Path, uncertainty: bool = False) -> None:
+    """Raises UsageError if `write_mesh` does not know the ending of `path`, or it holds no error bars."""
     ending = Path(path).suffix
     if ending.lower() not in WRITERS:
         raise UsageError(f"cannot write {path}: its ending '{ending}' is not one of {' '.join(WRITERS)}")
+    if uncertainty and ending.lower() not in SCALAR_ENDINGS:
+        raise UsageError(f"{ending} holds no scalars: error bars need {' or '.join(SCALAR_ENDINGS)}")
 
 
 def write_mesh(mesh: Mesh, path: str | Path, *, overwrite: bool = False) -> None:
@@ -214,6 +216,7 @@ def _glb(mesh: Mesh, stream: BinaryIO) -> None:
     stream.write(scene.export(file_type="glb", include_normals=mesh.normals is not None))
 
 
+SCALAR_ENDINGS = (".ply", ".glb")  # of formats that hold values of vertices
 WRITERS: dict[str, Callable[[Mesh, BinaryIO], None]] = {
     ".ply": _ply,
     ".obj": _obj,

@@ -42,6 +42,9 @@ class MeshConfig:
     color: str = setting(
         "auto", "whether the scan's colours and scalars go to the vertices", choices=("auto", "off")
     )
+    uncertainty: bool = setting(
+        False, "whether vertices get an error bar, the scalar uncertainty: a standard deviation"
+    )
 
     def resolved_for(self, spacing: float, side: float) -> MeshConfig:
         """The same with a resolution, by default from the points' `spacing` and the box's longest `side`.

@@ -13,6 +13,7 @@ from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import usual_view
 from recon.surface.evaluation import distance_to_mesh
 from recon.surface.reconstruction import Reconstruction
+from recon.surface.uncertainty import UNCERTAINTY
 
 MAX_FACES, MAX_POINTS = 200_000, 100_000
 POSITION_STEPS = 65535  # of a coordinate, along the longest side
@@ -105,9 +106,10 @@ def _scalars(surface: Surface, result: Reconstruction) -> list[dict[str, Any]]:
         out.append(_scalar("distance of the scan to the mesh", distances, beside, cloud.unit, low=0.0))
         beyond, _ = cKDTree(result.scan.points).query(mesh.vertices)
         out.append(_scalar("distance of the mesh to the nearest point", None, beyond, cloud.unit, low=0.0))
-    for name in list(cloud.values)[:MAX_SCALARS]:
-        on_mesh = None if mesh is None else mesh.values.get(name)
-        out.append(_scalar(name, cloud.values[name], on_mesh, None))
+    on_mesh = {} if mesh is None else mesh.values
+    for name in list({**on_mesh, **cloud.values})[:MAX_SCALARS]:
+        unit, low = (cloud.unit, 0.0) if name == UNCERTAINTY else (None, None)
+        out.append(_scalar(name, cloud.values.get(name), on_mesh.get(name), unit, low))
     return out
 
 

@@ -22,6 +22,7 @@ from recon.scan.files import read_clouds
 from recon.surface.evaluation import distance_to_mesh
 from recon.surface.plausibility import plausibility_warnings
 from recon.surface.settings import Config
+from recon.surface.uncertainty import UNCERTAINTY
 
 if TYPE_CHECKING:
     from recon.surface.reconstruction import Reconstruction
@@ -147,6 +148,7 @@ def mesh_statistics(result: "Reconstruction", mesh: Mesh, distances: Float | Non
         distances = distance_to_mesh(scan.points[:: max(1, len(scan.points) // MIN_MEASURED_POINTS)], mesh)
     shape = topology(mesh)
     size = measures(mesh, shape)
+    bars = mesh.values.get(UNCERTAINTY) if result.config.mesh.uncertainty else None
     return {
         "points": len(scan.points),
         "vertices": shape.vertices,
@@ -163,6 +165,7 @@ def mesh_statistics(result: "Reconstruction", mesh: Mesh, distances: Float | Non
             "p95": float(np.percentile(distances, 95)),
             "largest": float(distances.max()),
         },
+        "uncertainty": None if bars is None else float(np.median(bars)),
         "diagonal": float(np.linalg.norm(np.ptp(scan.points, axis=0))),
         "doubts": plausibility_warnings(scan, mesh, shape, size),
     }
@@ -176,10 +179,12 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     closed = "watertight" if summary["watertight"] else "open"
     genus = "" if summary["genus"] is None else f", genus {summary['genus']}"
     stages = ", ".join(f"{name} {value:.1f} s" for name, value in summary["seconds"].items())
+    bars = summary["uncertainty"]
+    error = "" if bars is None else f"; of half the vertices the error bar is at most {bars:.3g}"
     return [
         f"mesh    {summary['mesh']}: {summary['faces']:,} faces, {closed}, {parts}{genus}",
         f"size    {size.line(summary['unit'])}",
         f"fit     scan to mesh: mean {distances['mean']:.3g}, 95 % below {distances['p95']:.3g}, "
-        f"largest {distances['largest']:.3g} (the scan's diagonal is {diagonal:.6g})",
+        f"largest {distances['largest']:.3g} (the scan's diagonal is {diagonal:.6g}){error}",
         f"time    {summary['seconds_all']:.1f} s: {stages}",
     ]

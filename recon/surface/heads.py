@@ -9,7 +9,9 @@ own error are told apart by their variances.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -68,36 +70,58 @@ def with_heads(
     """
     if cloud.normals is None or not tile:
         return HeadedField(trunk)
-    device = trunk.flat.device
-    points = torch.tensor(cloud.points, dtype=torch.float32, device=device)
-    normals = torch.tensor(cloud.normals, dtype=torch.float32, device=device)
-    distance, gradient = _distances(HeadedField(trunk), points)
-    direction = torch.nn.functional.normalize(gradient, dim=1)
-    value = max(noise, VALUE_PER_SPACING * spacing)
-    largest = MAX_ESTIMATED_DEVIATION if estimated else MAX_GIVEN_DEVIATION
-    shared = min(NORMAL_PER_NOISE * noise / spacing, largest)
-    normal = max(normal_noise(cloud, threads), shared, MIN_NORMAL_DEVIATION)
-    change = _excess(distance, value, MIN_CHANGE)
-    move = distance * (value**2 / (value**2 + change**2))
-    move = move.clamp_(-MAX_MOVE_SIGMAS * value, MAX_MOVE_SIGMAS * value)
-    points = points - move[:, None] * direction
-    tiles = Tiles.around(points, tile)
+    data = scan_data(trunk, cloud, spacing, noise, estimated, threads)
+    told = data.deviations
+    tiles = Tiles.around(data.points, tile)
     log.info(
         "%s heads; standard deviations: points %.2g, normals %.2g, trunk %.2g",
         f"{len(tiles):,}",
-        value,
-        normal,
-        change,
+        told.value,
+        told.normal,
+        told.change,
     )
-    normals = normals / (1 - min(normal, 0.5) ** 2)  # the mean of normals that deviate is that much shorter
     generator = torch.Generator().manual_seed(seed + 1)  # the solve's own samples are others
     places = tiles.samples(CELL_SAMPLES, generator)
     where, heights = _known_distances(HeadedField(trunk), places, distance_to, spacing)
     about = DISTANCE_ERROR * (heights.abs() + spacing) + noise
-    deviations = Deviations(torch.cat((torch.full_like(distance, value), about)), normal, change, TURN)
-    wanted, normals = torch.cat((-move, heights))[:, None], torch.cat((normals, torch.zeros_like(where)))
-    asked = torch.cat((points, where)), wanted, normals, deviations
+    deviations = replace(told, value=torch.cat((torch.ones_like(data.values[:, 0]) * told.value, about)))
+    assert data.normals is not None
+    normals = torch.cat((data.normals, torch.zeros_like(where)))
+    asked = torch.cat((data.points, where)), torch.cat((data.values, heights[:, None])), normals, deviations
     return HeadedField(trunk, tiles, solve_heads(trunk, tiles, *asked, seed, progress))
+
+
+@dataclass(frozen=True)
+class ScanData:
+    """What a scan asks of heads, unit frame: values (n, 1) and normals (n, 3), if known, at points (n, 3)."""
+
+    points: Tensor
+    values: Tensor
+    normals: Tensor | None
+    deviations: Deviations
+
+
+def scan_data(
+    trunk: Siren, cloud: PointCloud, spacing: float, noise: float, estimated: bool, threads: int
+) -> ScanData:
+    """What `cloud` asks of the heads of `trunk`; the arguments are those of `with_heads`."""
+    device = trunk.flat.device
+    points = torch.tensor(cloud.points, dtype=torch.float32, device=device)
+    distance, gradient = _distances(HeadedField(trunk), points)
+    direction = torch.nn.functional.normalize(gradient, dim=1)
+    value = max(noise, VALUE_PER_SPACING * spacing)
+    change = _excess(distance, value, MIN_CHANGE)
+    move = distance * (value**2 / (value**2 + change**2))
+    move = move.clamp_(-MAX_MOVE_SIGMAS * value, MAX_MOVE_SIGMAS * value)
+    points = points - move[:, None] * direction
+    if cloud.normals is None:
+        return ScanData(points, -move[:, None], None, Deviations(value, math.inf, change, TURN))
+    largest = MAX_ESTIMATED_DEVIATION if estimated else MAX_GIVEN_DEVIATION
+    shared = min(NORMAL_PER_NOISE * noise / spacing, largest)
+    normal = max(normal_noise(cloud, threads), shared, MIN_NORMAL_DEVIATION)
+    normals = torch.tensor(cloud.normals, dtype=torch.float32, device=device)
+    normals = normals / (1 - min(normal, 0.5) ** 2)  # the mean of normals that deviate is that much shorter
+    return ScanData(points, -move[:, None], normals, Deviations(value, normal, change, TURN))
 
 
 def _distances(field: HeadedField, points: Tensor) -> tuple[Tensor, Tensor]:

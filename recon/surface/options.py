@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from recon.base.options import QUALITY, Parser, add_settings, changed, flat
+from recon.base.options import QUALITY, Parser, add_settings, changed, flags, flat
 from recon.surface.settings import PRESETS, STANDARD, Config
 
 GROUPS = {
@@ -14,10 +14,12 @@ GROUPS = {
         "parts": "mesh.parts",
         "faces": "mesh.faces",
         "color": "mesh.color",
+        "uncertainty": "mesh.uncertainty",
     },
 }
 CELL_SIZE_OPTIONS = ("resolution", "cell")  # one replaces the other
 OPTIONS = ("preset", *flat(GROUPS), "seed", "set")
+FLAGS = flags(STANDARD, GROUPS)  # of them, those that take no value
 
 
 def config_from(options: Mapping[str, Any], base: Config = STANDARD) -> Config:

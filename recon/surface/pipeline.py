@@ -108,7 +108,7 @@ def reconstruct(
             unit = with_normals_of(denoised, unit, threads)
         space, is_open, distance = _space_samples(denoised, box, config, threads, where)
         config = config.with_(scan={"open": is_open})
-        description = describe_run(config, frame, box, cloud)
+        description = describe_run(config, frame, box, cloud, estimated_normals)
         description["origin"] = machine_origin(device_name(where), threads) | dict(origin or {})
         resume = None
         if run and open_run(Path(run), description, "scan", on_create=lambda: save_scan(Path(run), sample)):

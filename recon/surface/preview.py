@@ -63,7 +63,7 @@ class Preview:
 
     def _show_surface(self, result: Reconstruction, step: int) -> None:
         try:
-            mesh = result.mesh(MESH_RESOLUTION, color="off")
+            mesh = result.mesh(MESH_RESOLUTION, color="off", uncertainty=False)
         except ExtractError as error:  # an early field need not have a surface
             log.info("no preview yet: %s", error)
             return

@@ -34,7 +34,11 @@ from recon.meshing.settings import trim_distance
 from recon.meshing.simplification import simplify
 from recon.meshing.slivers import MIN_TRIANGLE_HEIGHT, without_slivers
 from recon.meshing.trimming import trimmed
-from recon.surface.settings import Config
+from recon.scan.preparation.noise import point_noise
+from recon.scan.preparation.normals import estimated
+from recon.scan.preparation.spacing import point_spacing
+from recon.surface.settings import Config, significant
+from recon.surface.uncertainty import UNCERTAINTY, surface_deviations
 from recon.training.checkpoint import load_snapshot, save_history, save_snapshot
 from recon.training.trainer import Snapshot
 
@@ -110,6 +114,7 @@ class Reconstruction:
         trim: str | None = None,
         faces: int | None = None,
         color: str | None = None,
+        uncertainty: bool | None = None,
         progress: Callable[[float], None] = lambda share: None,
     ) -> Mesh:
         """The surface, in world units; the configuration has the defaults.
@@ -121,6 +126,8 @@ class Reconstruction:
             trim: "auto", "off" or a distance in world units: see `recon.meshing.trimming`.
             faces: simplify to this many triangles: see `recon.meshing.simplification.simplify`.
             color: "auto": vertices get the scan's colours and values, if it has any; or "off".
+            uncertainty: whether vertices get a value of that name: the standard deviation, world, of their
+                place across the surface, see `recon.surface.uncertainty`.
             progress: called with the fraction done.
 
         Raises:
@@ -134,6 +141,7 @@ class Reconstruction:
             resolution = 1 + round(longest / cell)
         resolution, parts = resolution or settings.resolution or settings.finest, parts or settings.parts
         faces, color = settings.faces if faces is None else faces, color or settings.color
+        uncertainty = settings.uncertainty if uncertainty is None else uncertainty
         trim = trim or settings.trim
         wanted = replace(settings, resolution=resolution, parts=parts, trim=trim, faces=faces, color=color)
         replace(self.config, mesh=wanted).check()
@@ -160,7 +168,22 @@ class Reconstruction:
             mesh = self._simplified(mesh, faces, floor)
         if color == "auto":
             mesh = with_attributes(mesh, scan, torch.get_num_threads())
+        if uncertainty:
+            mesh = replace(mesh, values={**mesh.values, UNCERTAINTY: self._deviations(scan, mesh.vertices)})
         return replace(mesh, vertices=self.frame.to_world(mesh.vertices))
+
+    def _deviations(self, scan: PointCloud, places: Float) -> Float:
+        """The standard deviation (m,), world, of the surface at `places` (m, 3); they and `scan` are unit."""
+        threads = torch.get_num_threads()
+        spacing = point_spacing(scan.points, threads)
+        noise = point_noise(scan if scan.normals is not None else estimated(scan, threads), threads)
+        noise, was_estimated = significant(noise, spacing), bool(self.description.get("estimated_normals"))
+        tile = self.config.heads.tile or self.config.heads.edge_for(spacing, noise)
+        with fast_kernels():
+            deviation = surface_deviations(
+                self.field.trunk, scan, places, tile, spacing, noise, was_estimated, self.config.seed, threads
+            )
+        return deviation * self.frame.scale
 
     def _simplified(self, mesh: Mesh, faces: int, floor: float) -> Mesh:
         """`mesh` (unit) with at most `faces` triangles, none lower than `floor`, and the field's normals."""
@@ -229,7 +252,9 @@ def _read_scan(path: Path) -> PointCloud:
         raise ScanError(f"{path} cannot be read ({error}): remove the folder to start over") from None
 
 
-def describe_run(config: Config, frame: Frame, box: Float, cloud: PointCloud) -> dict[str, Any]:
+def describe_run(
+    config: Config, frame: Frame, box: Float, cloud: PointCloud, estimated_normals: bool
+) -> dict[str, Any]:
     """The content of run.json for a run on `cloud`, cleaned and oriented, world."""
     scan = hashlib.sha256(cloud.points.tobytes())
     if cloud.normals is not None:
@@ -239,5 +264,6 @@ def describe_run(config: Config, frame: Frame, box: Float, cloud: PointCloud) ->
         "config": config.as_dict(),
         "frame": {"center": frame.center.tolist(), "scale": frame.scale},
         "box": np.asarray(box).tolist(),
+        "estimated_normals": estimated_normals,
     }
     return json.loads(json.dumps(description))

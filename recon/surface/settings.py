@@ -83,17 +83,20 @@ class HeadsConfig:
     def resolved_for(self, spacing: float, noise: float) -> "HeadsConfig":
         """With a tile for points `spacing` apart, with `noise` off their surface; unit frame.
 
-        Larger tiles average more noise, smaller ones follow more detail. A surface whose error grows as the
-        cube of the edge, and falls with the root of the number of points, is best where the edge is in
-        proportion to the cube root of noise times spacing. Sparse points have none: what is between them,
-        the trunk knows better.
+        Sparse points have none: what is between them, the trunk knows better.
         """
         if self.tile is not None:
             return self
-        if spacing > DENSE_SPACING:
-            return replace(self, tile=0.0)
-        tile = max(NOISE_TILE_FACTOR * (noise * spacing) ** (1 / 3), self.spacings * spacing)
-        return replace(self, tile=min(tile, MAX_TILE))
+        return replace(self, tile=self.edge_for(spacing, noise) if spacing <= DENSE_SPACING else 0.0)
+
+    def edge_for(self, spacing: float, noise: float) -> float:
+        """The edge of a tile's cell for such points, unit frame.
+
+        Larger tiles average more noise, smaller ones follow more detail. A surface whose error grows as the
+        cube of the edge, and falls with the root of the number of points, is best where the edge is in
+        proportion to the cube root of noise times spacing.
+        """
+        return min(max(NOISE_TILE_FACTOR * (noise * spacing) ** (1 / 3), self.spacings * spacing), MAX_TILE)
 
     def trunk_for(self, spacing: float) -> tuple[int, int]:
         """Units a layer and steps of the optimiser for points `spacing` apart, unit frame.

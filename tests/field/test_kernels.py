@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Barrier
+
 import pytest
 import torch
 
@@ -47,3 +49,10 @@ def test_an_error_in_a_worker_reaches_the_caller() -> None:
     torch.set_num_threads(2)
     with parallel_rows.row_workers(), pytest.raises(ValueError, match="the second"):
         parallel_rows.in_parallel(work, [0, 1, 2])
+
+
+def test_all_workers_take_items_until_none_is_left() -> None:
+    meeting = Barrier(2, timeout=60)
+    torch.set_num_threads(2)
+    with parallel_rows.row_workers():
+        parallel_rows.in_parallel(lambda item: meeting.wait(), range(10))  # each needs another at work

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,14 @@ def result() -> Reconstruction:
     return recon.reconstruct(sphere(), SMALL, device="cpu")
 
 
+NOISE = 0.03
+
+
+@pytest.fixture(scope="module")
+def noisy() -> Reconstruction:
+    return recon.reconstruct(sphere(NOISE, 0.15), SMALL, device="cpu")
+
+
 def alone(result: Reconstruction) -> Reconstruction:
     return Reconstruction(
         HeadedField(result.field.trunk),
@@ -64,13 +73,22 @@ def test_heads_meet_the_scan_far_better_than_their_trunk(result: Reconstruction)
 
 
 @pytest.mark.slow
-def test_heads_average_noise_and_the_field_stays_a_distance() -> None:
-    noise = 0.03
-    noisy = recon.reconstruct(sphere(noise, 0.15), SMALL, device="cpu")
+def test_heads_average_noise_and_the_field_stays_a_distance(noisy: Reconstruction) -> None:
     assert noisy.config.heads.tile is not None and noisy.config.heads.tile > 0.1
     found, slope = errors(noisy)
-    assert found.mean() < 0.25 * noise
+    assert found.mean() < 0.25 * NOISE
     assert slope.mean() < 0.08
+
+
+@pytest.mark.slow
+def test_error_bars_hold_the_errors_and_grow_where_the_scan_says_nothing(noisy: Reconstruction) -> None:
+    whole = noisy.mesh(64, uncertainty=True)
+    error, bar = np.abs(np.linalg.norm(whole.vertices, axis=1) - RADIUS), whole.values["uncertainty"]
+    assert 0.6 < (error < bar).mean() < 0.9  # four starts: 0.74 to 0.80
+    cut = noisy.scan.select(noisy.scan.points[:, 2] < 0.8 * RADIUS)
+    capless = replace(noisy, scan=cut).mesh(64, trim="off", uncertainty=True)
+    height, bar = capless.vertices[:, 2], capless.values["uncertainty"]
+    assert bar[height > 0.95 * RADIUS].min() > 10 * np.median(bar[height < 0.5 * RADIUS])
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ class Mesh(TypedDict):
         unit: of the scan, if its file states it.
         steps: of the training.
         recoveries: how often the training went back after a divergence.
+        uncertainty: the median of the vertices' error bars, in the scan's unit; null without them.
         diagonal: of the scan's box.
         doubts: what looks wrong with the mesh, a sentence each.
         seconds: by stage.
@@ -49,6 +50,7 @@ class Mesh(TypedDict):
     steps: int
     recoveries: int
     scan_to_mesh: ScanToMesh
+    uncertainty: float | None
     diagonal: float
     doubts: list[str]
     seconds: dict[str, float]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -79,5 +79,19 @@ def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[R
 
     if _pool is None or len(items) < 2:
         return [quietly(item) for item in items]
-    others = [_pool.submit(quietly, item) for item in items[1:]]
-    return [quietly(items[0]), *(other.result() for other in others)]
+    results: list[Result | None] = [None] * len(items)
+    waiting = iter(range(len(items)))  # shared by all: each takes the next one that nobody has
+
+    def take() -> None:
+        for number in waiting:
+            results[number] = quietly(items[number])
+
+    others = [_pool.submit(take) for _ in range(min(_workers, len(items)) - 1)]
+    try:
+        take()
+    finally:
+        for _ in waiting:  # after an error nobody goes on
+            pass
+    for other in others:
+        other.result()
+    return cast("list[Result]", results)

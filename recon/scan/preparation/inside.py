@@ -1,11 +1,10 @@
 """The inside of a scan: signed distances of points of space to an oriented cloud.
 
-The sign comes from the generalised winding number of the oriented points (Barill et al. 2018, "Fast winding
-numbers for soups and clouds", doi:10.1145/3197517.3201337, through libigl): a sum over all points that gaps
-and noise hardly change. Far from the scan a part of the points will do. Near it, where the tangent planes of
-the nearest points agree on the side, they are right, and faster; where they do not, at sharp edges and thin
-parts, the nearest plane is wrong ten times as often as the number. The distance is that from the nearest
-point, or from the nearest plane seen from that side.
+The sign comes from the generalised winding number of the oriented points (`winding.py`): a sum over all
+points that gaps and noise hardly change. Far from the scan a part of the points will do, for the distance,
+too. Near it, where the tangent planes of the nearest points agree on the side, they are right, and faster;
+where they do not, at sharp edges and thin parts, the nearest plane is wrong ten times as often as the number.
+The distance is that from the nearest point, or from the nearest plane seen from that side.
 
 Across a surface the number falls by 1; its values on both sides depend on the rest of the scan: from 1 to 0
 for a closed one, from a half to minus a half for a plane. So the level between inside and outside is the mean
@@ -19,17 +18,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
-import igl
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from recon.geometry import Float, Int, PointCloud
+from recon.scan.preparation.spatial_order import spatial_order
+from recon.scan.preparation.winding import MIN_DISTANCE, WindingNumber, winding_number
 
-WINDING_POINTS = 30_000  # enough for the sign of all that is not next to the scan
+COARSE_POINTS = (
+    30_000  # enough for the sign of all that is not next to the scan, and far from it the distance
+)
+COARSE_SPACINGS = 8.0  # of these points: farther off they give the distance, to s² / 2 d and less
 LOCAL_NEIGHBOURS = 20  # next to it, all points count that are as near as this many of these
 LOCAL_PAIRS = 1 << 21  # of a query and a neighbour at a time
 DISTANCE_POINTS = 1_000_000
@@ -44,8 +46,6 @@ MIN_CLOSED_LEVEL = 0.4  # of a closed scan, over the fall across its surface; id
 VOTE_NEIGHBOURS = 12
 MAX_DEPTH, MAX_DEPTH_SPACINGS = 0.05, 8.0  # behind an open surface, unit and spacings: beyond may be another
 MAX_DRAWS = 10
-CHUNK_PAIRS = 1 << 27  # of points and queries at a time: half a GB
-MIN_DISTANCE = 1e-6  # unit: nearer, a point's own share of the winding number means nothing
 NEAR_SIGMA = 0.005, 0.1  # unit: range of the standard deviations of the samples near the scan
 
 
@@ -111,14 +111,16 @@ class Surroundings:
         self.spacing = distances[:, 1:5].mean(1)
         facing = (self.normals[near[:, 1:]] * self.normals[:, None]).sum(2) > OTHER_SHEET
         area = np.pi * distances[:, -1] ** 2 / np.maximum(facing.sum(1), 1)
-        chosen = rng.permutation(len(self.points))[:WINDING_POINTS]
+        chosen = np.sort(rng.permutation(len(self.points))[:COARSE_POINTS])
         weighted = area[chosen] * (len(area) / len(chosen))
-        self._dipoles = np.array(self.points[chosen]), np.array(self.normals[chosen]), weighted
+        self._coarse, self._coarse_tree = chosen, cKDTree(self.points[chosen])
+        self._coarseness = max(1.0, np.sqrt(len(self.points) / COARSE_POINTS))  # of spacings
+        self._dipoles = self.points[chosen], self.normals[chosen], weighted
+        self._winding_number = WindingNumber(*self._dipoles, threads)
         self._missing = area.copy()  # of each point, in the sum over the chosen ones
         self._missing[chosen] -= weighted
         some = rng.permutation(len(self.points))[:LEVEL_POINTS]
-        thinned = max(1.0, np.sqrt(len(self.points) / WINDING_POINTS))
-        aside = (LEVEL_SPACINGS * thinned * self.spacing[some])[:, None] * self.normals[some]
+        aside = (LEVEL_SPACINGS * self._coarseness * self.spacing[some])[:, None] * self.normals[some]
         both = self._winding(np.concatenate((self.points[some] + aside, self.points[some] - aside)))
         outside, inside = both[: len(some)], both[len(some) :]
         self.level = float(np.median(outside + inside)) / 2
@@ -129,13 +131,13 @@ class Surroundings:
         """The winding number (n,), by the chosen points."""
         if self.device.type != "cpu":
             return winding_number(*self._dipoles, queries, self.device)
-        return igl.fast_winding_number(*self._dipoles, np.ascontiguousarray(queries, np.float64))
+        return self._winding_number(queries)
 
     def _near_winding(self, queries: Float) -> Float:
         """The same, but next to the scan, by all of the nearest points."""
         if not self._missing.any():
             return self._winding(queries)
-        count = min(LOCAL_NEIGHBOURS * len(self.points) // WINDING_POINTS, len(self.points))
+        count = min(LOCAL_NEIGHBOURS * len(self.points) // COARSE_POINTS, len(self.points))
         local = []
         for part in np.array_split(queries, max(1, len(queries) * count // LOCAL_PAIRS)):
             distance, near = self.tree.query(part, np.arange(count) + 1, workers=self.threads)
@@ -145,27 +147,38 @@ class Surroundings:
 
     def signed_distance(self, queries: Float) -> Float:
         """(n, 3) unit → (n,) approximate signed distances, unit, negative inside."""
-        distance, nearest = self.tree.query(queries, workers=self.threads)
+        order, out = spatial_order(queries), np.empty(len(queries))
+        out[order] = self._signed_distance(queries[order])
+        return out
+
+    def _signed_distance(self, queries: Float) -> Float:
+        distance, nearest, remote = self._nearest(queries)
         spacing = self.spacing[nearest]
         sign, height = np.empty(len(queries)), self._height(queries, nearest)
         close = distance < SIGN_SPACINGS * spacing
-        far = np.flatnonzero(~close)
-        sign[far] = self._signs(queries[far], self._winding)
-        near = np.flatnonzero(close)
-        sign[near], height[near] = self._sides(queries[near])
+        sign[close], height[close] = self._sides(queries[close])
+        for far, tree, index in (
+            (remote, self._coarse_tree, self._coarse),
+            (~remote & ~close, self.tree, None),
+        ):
+            some = queries[far]
+            side = self._votes(some, tree, index) if self.open else self.level - self._winding(some)
+            sign[far] = np.where(side < 0, -1.0, 1.0)
         aside = np.sqrt(np.maximum(distance**2 - height**2, 0.0))  # 0 under another point's plane
-        flat = aside < PLANE_SPACINGS * spacing
+        flat = aside < PLANE_SPACINGS * spacing * np.where(remote, self._coarseness, 1.0)
         return sign * np.where(flat, np.minimum(np.abs(height), distance), distance)
+
+    def _nearest(self, queries: Float) -> tuple[Float, Int, NDArray[np.bool_]]:
+        """Distance and number (n,) of the nearest point, and where (n,) only the coarse ones were asked."""
+        distance, nearest = self._coarse_tree.query(queries, workers=self.threads)
+        nearest = self._coarse[nearest]
+        remote = distance > COARSE_SPACINGS * self._coarseness * self.spacing[nearest]
+        if len(self._coarse) < len(self.points):
+            distance[~remote], nearest[~remote] = self.tree.query(queries[~remote], workers=self.threads)
+        return distance, nearest, remote
 
     def _height(self, queries: Float, points: Int) -> Float:
         return ((queries - self.points[points]) * self.normals[points]).sum(-1)
-
-    def _signs(self, queries: Float, winding: Callable[[Float], Float]) -> Float:
-        """1 outside, -1 inside (n,), of an open surface by vote, else by `winding` number."""
-        if not len(queries):
-            return np.empty(0)
-        side = self._votes(queries) if self.open else self.level - winding(queries)
-        return np.where(side < 0, -1.0, 1.0)
 
     def _sides(self, queries: Float) -> tuple[Float, Float]:
         """Signs (n,) of queries near the scan; heights (n,) over the nearest plane seen from there."""
@@ -175,13 +188,14 @@ class Surroundings:
         sign = np.where(height[:, 0] < 0, -1.0, 1.0)
         if not self.open:
             unsure = np.flatnonzero(((height < 0) != (height[:, :1] < 0)).any(1))
-            sign[unsure] = self._signs(queries[unsure], self._near_winding)
+            sign[unsure] = np.where(self._near_winding(queries[unsure]) > self.level, -1.0, 1.0)
         seen = ((height < 0) == (sign[:, None] < 0)).argmax(1)[:, None]  # the first; if none is, the nearest
         return sign, np.take_along_axis(height, seen, 1)[:, 0]
 
-    def _votes(self, queries: Float) -> Float:
+    def _votes(self, queries: Float, tree: cKDTree, index: Int | None) -> Float:
         """Positive where most of the nearest points see `queries` on their outer side."""
-        near = self.tree.query(queries, min(VOTE_NEIGHBOURS, len(self.points)), workers=self.threads)[1]
+        near = tree.query(queries, np.arange(min(VOTE_NEIGHBOURS, tree.n)) + 1, workers=self.threads)[1]
+        near = near if index is None else index[near]
         ray = queries[:, None] - self.points[near]
         ray /= np.maximum(np.linalg.norm(ray, axis=2, keepdims=True), np.finfo(float).tiny)
         return (ray * self.normals[near]).sum((1, 2))
@@ -197,22 +211,6 @@ class Surroundings:
             return distance
         behind = max(MAX_DEPTH, MAX_DEPTH_SPACINGS * float(np.median(self.spacing)))
         return np.where(distance < -behind, np.nan, distance)
-
-
-def winding_number(
-    points: Float, normals: Float, areas: Float, queries: Float, device: torch.device
-) -> Float:
-    """The full sum of the winding number (m,) at `queries` (m, 3) of points (n, 3) with `areas` (n,)."""
-    where = partial(torch.tensor, dtype=torch.float32, device=device)
-    dipoles = where(normals * areas[:, None] / (4 * np.pi))
-    places = where(points)
-    offsets = (places * dipoles).sum(1)
-    totals = []
-    for part in where(queries).split(max(1, CHUNK_PAIRS // len(points))):
-        distances = torch.cdist(part, places, compute_mode="donot_use_mm_for_euclid_dist")
-        heights = torch.addmm(offsets, part, dipoles.t(), alpha=-1)
-        totals.append(heights.div_(distances.clamp_min_(MIN_DISTANCE).pow_(3)).sum(1))
-    return torch.cat(totals).double().cpu().numpy()
 
 
 def draw_samples(

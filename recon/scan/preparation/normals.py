@@ -17,14 +17,16 @@ from scipy.spatial import cKDTree
 from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.errors import ScanError
 from recon.geometry import Float, Int, PointCloud
+from recon.scan.preparation.chunks import over_chunks
 from recon.scan.preparation.normal_reliability import MAX_CLOSED_AREA, MAX_FLIPPED_SHARE, check_normals
 from recon.scan.preparation.orientation import consistent_signs
+from recon.scan.preparation.planes import least_axes
 from recon.scan.settings import ScanConfig
 
 PLANE_NEIGHBOURS = (8, 12, 18, 27, 40, 60)  # that a plane is fitted to: the scales to choose from
 SCALE_NEIGHBOURS = 8  # that choose their scale together
 SIGN_NEIGHBOURS = 20  # that a point's sign is compared with
-CHUNK_POINTS = 1 << 15
+CHUNK_POINTS = 1 << 12
 MIN_SIDE_MAJORITY = 0.1  # above a half: with less, the file's normals do not decide on a side
 DIRECTIONS_PROGRESS = 0.6  # share of the time of an estimate until the signs, for the bar
 MIN_MEAN_COSINE = 0.1  # between normals and radii: below it, an open part has no inside
@@ -90,30 +92,42 @@ def estimate_lines(points: Float, threads: int = 1, progress: ProgressCallback =
     Nguyen 2003, "Estimating surface normals in noisy point cloud data", doi:10.1145/777792.777840).
     """
     points = points - points.mean(0)
+    points /= max(float(np.abs(points).max()), np.finfo(float).tiny)
     tree = cKDTree(points)
-    widest = min(PLANE_NEIGHBOURS[-1] + 1, len(points))
-    flatness = np.empty((len(points), len(PLANE_NEIGHBOURS)), np.float32)
-    lines = np.empty((len(points), len(PLANE_NEIGHBOURS), 3), np.float32)
-    close = np.empty((len(points), SCALE_NEIGHBOURS), np.int64)
-    for start in range(0, len(points), CHUNK_POINTS):
-        part = slice(start, start + CHUNK_POINTS)
-        progress(start / len(points), "normals")
-        _, near = tree.query(points[part], widest, workers=threads)
+    counts = np.unique(np.minimum(np.array(PLANE_NEIGHBOURS) + 1, len(points)))
+    flatness = np.empty((len(points), len(counts)), np.float32)
+    lines = np.empty((len(points), len(counts), 3), np.float32)
+    close = np.empty((len(points), SCALE_NEIGHBOURS), np.int32)
+
+    def fit(part: slice) -> slice:
+        _, near = tree.query(points[part], counts[-1])
         close[part] = near[:, :SCALE_NEIGHBOURS]
-        for i, count in enumerate(PLANE_NEIGHBOURS):
-            flatness[part, i], lines[part, i] = _plane(points[near[:, : count + 1]])
+        flatness[part], lines[part] = _planes(points[near] - points[part, None], counts)
+        return part
+
+    for done in over_chunks(fit, len(points), CHUNK_POINTS, threads):
+        progress(done.stop / len(points), "normals")
     best = np.stack([column[close].mean(1) for column in flatness.T], axis=1).argmin(1)
     return lines[np.arange(len(points)), best].astype(np.float64)
 
 
-def _plane(groups: Float) -> tuple[Float, Float]:
-    """Normals of planes fitted to groups of points (g, k, 3), and the relative variance off each."""
-    count = groups.shape[1]
-    groups = groups - groups.mean(1, keepdims=True)
-    variance, axes = np.linalg.eigh(groups.transpose(0, 2, 1) @ groups)
-    unbiased = count / (count - 3)  # a plane through few points lies closer to them than the surface does
-    narrow = np.maximum(variance[:, 1], np.finfo(float).tiny)
-    return np.maximum(variance[:, 0], 0.0) / narrow * unbiased, axes[:, :, 0]
+def _planes(groups: Float, counts: Int) -> tuple[Float, Float]:
+    """Planes through the first of each of `groups` of points (g, k, 3), as many as `counts` (s,), ascending.
+
+    The points are relative to the first one. Returns the relative variance off the planes (g, s), and their
+    normals (g, s, 3).
+    """
+    radius = np.maximum(np.linalg.norm(groups[:, -1], axis=1), np.finfo(float).tiny)
+    axes = np.ascontiguousarray(groups.transpose(2, 0, 1)) / radius[:, None]
+    starts = np.append(0, counts[:-1])
+    summed = lambda values: np.add.reduceat(values, starts, axis=1).cumsum(1)  # noqa: E731
+    sums = [summed(axis) for axis in axes]
+    pairs = (0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)
+    moments = [summed(axes[i] * axes[j]) - sums[i] * sums[j] / counts for i, j in pairs]
+    low, middle, normals = least_axes(np.stack(moments).reshape(6, -1))
+    unbiased = counts / (counts - 3)  # a plane through few points lies closer to them than the surface does
+    flatness = np.maximum(low, 0.0) / np.maximum(middle, np.finfo(float).tiny)
+    return flatness.reshape(-1, len(counts)) * unbiased, normals.T.reshape(-1, len(counts), 3)
 
 
 def outward(cloud: PointCloud, lines: Float, threads: int) -> Float:
@@ -125,8 +139,8 @@ def outward(cloud: PointCloud, lines: Float, threads: int) -> Float:
     if cloud.sensors is not None:
         return lines * _sign(((cloud.sensors - cloud.points) * lines).sum(1))[:, None]
     points = cloud.points - cloud.points.mean(0)
-    near = cKDTree(points).query(points, min(SIGN_NEIGHBOURS + 1, len(points)), workers=threads)[1]
-    signs, part = consistent_signs(points, lines, near[:, 1:], given=cloud.normals is not None)
+    near = _neighbours(points, threads)
+    signs, part = consistent_signs(points, lines, near, given=cloud.normals is not None, threads=threads)
     out = lines * signs[:, None]
     votes, closed = _shape_votes(points, out, near, part)
     if cloud.normals is not None:
@@ -135,8 +149,21 @@ def outward(cloud: PointCloud, lines: Float, threads: int) -> Float:
     return out * _sign(votes)[part][:, None]
 
 
+def _neighbours(points: Float, threads: int) -> NDArray[np.int32]:
+    """(n, k) the `SIGN_NEIGHBOURS` nearest of each point, without itself, the nearest first."""
+    tree = cKDTree(points)
+    near = np.empty((len(points), min(SIGN_NEIGHBOURS, len(points) - 1)), np.int32)
+
+    def search(part: slice) -> None:
+        near[part] = tree.query(points[part], near.shape[1] + 1)[1][:, 1:]
+
+    for _ in over_chunks(search, len(points), CHUNK_POINTS, threads):
+        pass
+    return near
+
+
 def _shape_votes(
-    points: Float, normals: Float, near: Int, part: NDArray[np.int64]
+    points: Float, normals: Float, near: NDArray[np.int32], part: Int
 ) -> tuple[Float, NDArray[np.bool_]]:
     """For each part, a vote, positive if its normals point outward or up; and whether it is closed."""
     area = ((points[near[:, -1]] - points) ** 2).sum(1)  # that a point stands for, up to a factor

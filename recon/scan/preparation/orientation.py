@@ -11,22 +11,64 @@ reconstruction of noisy point clouds via local implicit quadric regression", doi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from recon.geometry import Float, Int
+from recon.scan.preparation.chunks import over_chunks
 
-CHUNK_POINTS = 1 << 18
+CHUNK_POINTS = 1 << 16
 CHORD_PENALTY = 16.0  # on pairs whose chord runs along their normals, from one side of a wall to the other
 MIN_SEAM_VOTE = 0.1  # of the mean vote: weaker votes along a seam cannot be trusted
 MIN_PIECE_POINTS, MIN_PIECE_MAJORITY = 30, 0.6  # a piece that keeps the side of its given normals
 MIN_CONTRARY_SHARE = 0.04  # of all points: if fewer would keep their side, all follow the votes
 
-Votes = tuple[NDArray, NDArray, Float, Float]
+SEAM_COLUMNS = "a", "b", "net", "sure", "pairs"
+
+
+@dataclass(frozen=True, eq=False)
+class _Seams:
+    """The pairs of neighbours between different clusters, summed by clusters a < b.
+
+    Attributes:
+        a, b: (m,) the clusters.
+        net: (m,) the sum of their votes, positive for equal signs.
+        sure: (m,) the sum of |vote|.
+        pairs: (m,) how many.
+    """
+
+    a: Int
+    b: Int
+    net: Float
+    sure: Float
+    pairs: Float
+
+    @classmethod
+    def summed(cls, parts: Sequence[_Seams], count: int) -> _Seams:
+        """The sums over the same two of `count` clusters in any order, without those within a cluster."""
+        a, b, *columns = (np.concatenate([getattr(part, name) for part in parts]) for name in SEAM_COLUMNS)
+        between = a != b
+        a, b = a[between], b[between]
+        seams, number = np.unique(np.minimum(a, b) * count + np.maximum(a, b), return_inverse=True)
+        sums = (np.bincount(number, column[between], len(seams)).astype(np.float64) for column in columns)
+        return cls(seams // count, seams % count, *sums)
+
+    def select(self, chosen: NDArray[np.bool_]) -> _Seams:
+        """Those `chosen` (m,)."""
+        return _Seams(*(getattr(self, name)[chosen] for name in SEAM_COLUMNS))
+
+    def between(self, root: Int, flip: Float) -> _Seams:
+        """Those between the clusters `root` (c,) that clusters have become, after turning some by `flip`."""
+        net = self.net * flip[self.a] * flip[self.b]
+        moved = _Seams(root[self.a], root[self.b], net, self.sure, self.pairs)
+        return _Seams.summed([moved], int(root.max()) + 1)
 
 
 def consistent_signs(
-    points: Float, normals: Float, neighbours: Int, *, given: bool = False
+    points: Float, normals: Float, neighbours: NDArray[np.integer], *, given: bool = False, threads: int = 1
 ) -> tuple[Float, Int]:
     """Signs that turn normals to one side of each part of the surface.
 
@@ -38,77 +80,101 @@ def consistent_signs(
         normals: (n, 3).
         neighbours: (n, k) indices, without the points themselves.
         given: the signs of the normals mean something.
+        threads: that share the work on pairs.
 
     Returns:
         (n,) signs, 1 or -1, and (n,) the part of each point.
     """
-    votes = _votes(points, normals, neighbours)
-    signs, part = _merged(votes, len(points))
-    return (_with_given_sides(votes, signs, part) if given else signs), part
+    if not neighbours.size:
+        return np.ones(len(points)), np.arange(len(points))
+    votes = _votes(points, normals, neighbours, threads)
+    weak = MIN_SEAM_VOTE * float(np.abs(votes).mean())
+    first, cluster, seams = _first_clusters(votes, neighbours, weak, threads)
+    flip, part = _merged(seams, int(cluster.max()) + 1)
+    signs, part = first * flip[cluster], part[cluster]
+    if given:
+        kept = _kept_sides(seams, signs, part, cluster, weak)
+        signs = np.where(kept[cluster], -signs, signs)
+    return signs, part
 
 
-def _merged(votes: Votes, count: int, least: float = 0.0) -> tuple[Float, Int]:
-    """Signs and parts of `count` points, by pairs whose mean vote is at least `least`."""
+def _votes(
+    points: Float, normals: Float, neighbours: NDArray[np.integer], threads: int
+) -> NDArray[np.float32]:
+    """(n, k) the vote of each pair of neighbours: positive for equal signs."""
+    votes = np.empty(neighbours.shape, np.float32)
+
+    def vote(part: slice) -> None:
+        near = neighbours[part]
+        chord = points[near] - points[part, None]
+        length = np.linalg.norm(chord, axis=2)
+        chord /= np.maximum(length, np.finfo(float).tiny)[..., None]
+        normal, other = normals[part, None], normals[near]
+        along, along_other = (normal * chord).sum(2), (other * chord).sum(2)
+        mirrored = (normal * other).sum(2) - 2 * along * along_other
+        votes[part] = mirrored * np.abs(mirrored) / (1 + CHORD_PENALTY * np.maximum(along**2, along_other**2))
+
+    for _ in over_chunks(vote, len(points), CHUNK_POINTS, threads):
+        pass
+    return votes
+
+
+def _first_clusters(
+    votes: NDArray[np.float32], neighbours: NDArray[np.integer], weak: float, threads: int
+) -> tuple[Float, Int, _Seams]:
+    """Joins each point to the neighbour it is surest of, if that is not `weak`: signs, clusters, their seams.
+
+    The pairs are twenty times as many as the points, the seams between these clusters twice.
+    """
+    every = np.arange(len(votes))
+    surest = np.abs(votes).argmax(1)
+    vote, partner = votes[every, surest], neighbours[every, surest]
+    weight = np.abs(vote)
+    follows = (weight < weight[partner]) | ((weight == weight[partner]) & (partner < every))  # no circles
+    partner = np.where(follows & (weight >= weak), partner, every)
+    signs, cluster = _joined((partner, np.where(vote < 0, -1.0, 1.0)))
+    count = int(cluster.max()) + 1
+
+    def sums(part: slice) -> _Seams:
+        near = neighbours[part]
+        net = (votes[part] * (signs[part, None] * signs[near])).ravel()
+        one = np.repeat(cluster[part], near.shape[1])
+        return _Seams.summed([_Seams(one, cluster[near].ravel(), net, abs(net), np.ones(len(net)))], count)
+
+    return signs, cluster, _Seams.summed(list(over_chunks(sums, len(votes), CHUNK_POINTS, threads)), count)
+
+
+def _merged(seams: _Seams, count: int, least: float = 0.0) -> tuple[Float, Int]:
+    """Signs and parts of `count` clusters, by seams whose mean vote is at least `least`."""
     signs, cluster = np.ones(count), np.arange(count)
-    a, b, net, sure = votes
-    pairs = np.ones(len(a))
-    while (strong := np.abs(net) >= least * pairs).any():
-        partner = _best_partners(a[strong], b[strong], net[strong], sure[strong], int(cluster.max()) + 1)
-        flip, root = _joined(partner)
+    while (strong := np.abs(seams.net) >= least * seams.pairs).any():
+        flip, root = _joined(_best_partners(seams.select(strong), int(cluster.max()) + 1))
         signs *= flip[cluster]
         cluster = root[cluster]
-        net = net * flip[a] * flip[b]
-        a, b, net, sure, pairs = _summed(root[a], root[b], (net, sure, pairs), int(root.max()) + 1)
+        seams = seams.between(root, flip)
     return signs, cluster
 
 
-def _with_given_sides(votes: Votes, signs: Float, part: Int) -> Float:
-    """`signs`, but large pieces that only weak votes separate keep the side of their given normals."""
-    a, b, net, _ = votes
-    weak = MIN_SEAM_VOTE * float(np.abs(net).mean()) if len(net) else 0.0
-    piece = _merged(votes, len(signs), weak)[1]
+def _kept_sides(seams: _Seams, signs: Float, part: Int, cluster: Int, weak: float) -> NDArray[np.bool_]:
+    """Which clusters (c,) keep the side of their given normals although the votes turn them by `signs` (n,).
+
+    They are large pieces of a `part` (n,) of the points that only weak votes separate from the rest.
+    """
+    piece = _merged(seams, int(cluster.max()) + 1, weak)[1]
     side = np.where(np.bincount(part, signs) < 0, -1.0, 1.0)[part]  # most of the part's
-    size = np.bincount(piece)
-    turned = np.bincount(piece, signs != side) > MIN_PIECE_MAJORITY * size
-    contrary = (turned & (size >= MIN_PIECE_POINTS))[piece]
-    seam = contrary[a] != contrary[b]
-    if contrary.mean() < MIN_CONTRARY_SHARE or np.abs(net[seam]).mean() > weak:
-        return signs
-    return np.where(contrary, -signs, signs)
+    size = np.bincount(piece[cluster])
+    turned = np.bincount(piece[cluster], signs != side) > MIN_PIECE_MAJORITY * size
+    kept = (turned & (size >= MIN_PIECE_POINTS))[piece]
+    seam = kept[seams.a] != kept[seams.b]
+    firm = seams.sure[seam].sum() > weak * seams.pairs[seam].sum()
+    return np.zeros_like(kept) if firm or kept[cluster].mean() < MIN_CONTRARY_SHARE else kept
 
 
-def _votes(points: Float, normals: Float, neighbours: Int) -> Votes:
-    """The pairs of neighbours (a < b), their votes (positive: equal signs) and the sums of |vote|."""
-    n, k = neighbours.shape
-    votes = []
-    for start in range(0, n, CHUNK_POINTS):
-        near = neighbours[start : start + CHUNK_POINTS]
-        chord = points[near] - points[start : start + CHUNK_POINTS, None]
-        length = np.linalg.norm(chord, axis=2)
-        chord /= np.maximum(length, np.finfo(float).tiny)[..., None]
-        normal, other = normals[start : start + CHUNK_POINTS, None], normals[near]
-        along, along_other = (normal * chord).sum(2), (other * chord).sum(2)
-        mirrored = (normal * other).sum(2) - 2 * along * along_other
-        votes.append(mirrored * np.abs(mirrored) / (1 + CHORD_PENALTY * np.maximum(along**2, along_other**2)))
-    net = np.concatenate(votes).ravel()
-    a, b, net, sure = _summed(np.repeat(np.arange(n), k), neighbours.ravel(), (net, np.abs(net)), n)
-    return a, b, net, sure
-
-
-def _summed(a: NDArray, b: NDArray, votes: tuple[Float, ...], count: int) -> tuple[NDArray, ...]:
-    """Sums the votes between the same two of `count` clusters, without those within a cluster."""
-    between = a != b
-    a, b = a[between], b[between]
-    pairs, number = np.unique(np.minimum(a, b) * count + np.maximum(a, b), return_inverse=True)
-    summed = (np.bincount(number, vote[between], len(pairs)) for vote in votes)
-    return pairs // count, pairs % count, *summed
-
-
-def _best_partners(a: NDArray, b: NDArray, net: Float, sure: Float, count: int) -> tuple[Int, Float]:
+def _best_partners(seams: _Seams, count: int) -> tuple[Int, Float]:
     """The neighbour that each cluster is surest of (itself if it has none), and the sign of that vote."""
-    weight = net * net / np.maximum(sure, np.finfo(float).tiny)
-    one, other = np.concatenate([a, b]), np.concatenate([b, a])
-    sign, weight = np.concatenate([net, net]), np.concatenate([weight, weight])
+    weight = seams.net**2 / np.maximum(seams.sure, np.finfo(float).tiny)
+    one, other = np.concatenate([seams.a, seams.b]), np.concatenate([seams.b, seams.a])
+    sign, weight = np.concatenate([seams.net, seams.net]), np.concatenate([weight, weight])
     order = np.lexsort((np.minimum(one, other), np.maximum(one, other), weight, one))
     last = order[np.append(np.flatnonzero(np.diff(one[order])), len(order) - 1)]
     partner, agree = np.arange(count), np.ones(count)

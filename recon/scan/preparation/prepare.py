@@ -13,6 +13,7 @@ from recon.scan.preparation.cleaning import clean
 from recon.scan.preparation.depth_images import seen_from_origin, unrounded
 from recon.scan.preparation.normals import oriented
 from recon.scan.preparation.outliers import outliers
+from recon.scan.preparation.spatial_order import spatial_order
 from recon.scan.preparation.thinning import thinned
 from recon.scan.settings import ScanConfig
 
@@ -42,7 +43,7 @@ def prepared(
     cloud, report = clean(cloud)
     for line in report.lines():
         log.info("%s", line)
-    cloud = _with_sensors(cloud, config, threads)
+    cloud = _with_sensors(cloud.select(spatial_order(cloud.points)), config, threads)
     if len(cloud) > config.most:
         before, cloud = len(cloud), thinned(cloud, config.most)
         log.info("%s of %s points are kept, evenly spaced", f"{len(cloud):,}", f"{before:,}")

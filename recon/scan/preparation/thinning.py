@@ -20,7 +20,7 @@ def thinned(cloud: PointCloud, max_points: int) -> PointCloud:
     low, high = 0.0, np.inf
     while True:
         cells = _cells(points, cell)
-        count = len(np.unique(cells))
+        count = 1 + np.count_nonzero(np.diff(np.sort(cells)))
         if count <= max_points and (count >= MIN_FILL * max_points or cell < MIN_CELL * extent):
             break
         low, high = (cell, high) if count > max_points else (low, cell)
