@@ -25,8 +25,7 @@ from recon.signals.tasks.grid import Grid, Table
 VALUE_SHARE = 0.1  # of the trunk's error: standard deviation of the samples
 TURN_SHARE = 0.3  # of its difference from sample to sample: that of a head's
 MIN_ERROR = 1e-6  # of the trunk, whose values are about one
-# Over a head's unknowns: the prior's equations in one, two and three dimensions, and the samples, at most.
-PRIOR_SHARE, SAMPLES_SHARE = (8.0, 2.0, 2.0), 8.0
+PRIOR_SHARE, SAMPLES_SHARE = 2.0, 8.0  # of a head's unknowns: the prior's equations; the samples, at most
 MEASURED_SAMPLES, CHUNK_SAMPLES = 1 << 16, 1 << 14  # at which the trunk's error is measured; at a time
 BLOCK_SAMPLES = 1 << 18  # whose heads are solved for together, for memory's sake
 MAX_TILES = 1 << 15  # larger signals have larger tiles
@@ -56,7 +55,7 @@ def with_heads(
     tile = max(tile, (len(grid) / MAX_TILES) ** (1 / axes))
     edge = [tile * spacing for spacing in grid.spacings]
     deviations = _deviations(trunk, grid, table, seed)
-    shares = PRIOR_SHARE[axes - 1] / (1 + axes), SAMPLES_SHARE
+    shares = PRIOR_SHARE / (1 + axes), SAMPLES_SHARE
     in_a_cell = [math.ceil(share * unknowns / 2**axes) for share in shares]
     spans = [_nodes(count, tile) for count in reversed(grid.counts)]
     heads = where.new_zeros(*map(len, spans), len(trunk.weights[-1]), unknowns)

@@ -8,8 +8,8 @@ from recon.field.settings import FieldConfig
 from recon.training.settings import FitConfig
 
 # Of the first layer for sounds: highest over lowest frequency; rad from a sample to the next of the highest,
-# a quarter of Nyquist's π: heads made of higher ones oscillate between samples.
-MAX_AUDIO_SPREAD, AUDIO_PHASE_PER_SAMPLE = 300.0, 0.8
+# two thirds of Nyquist's π, as higher ones oscillate between samples.
+MAX_AUDIO_SPREAD, AUDIO_PHASE_PER_SAMPLE = 300.0, 2.1
 
 
 @dataclass(frozen=True)
