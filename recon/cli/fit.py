@@ -162,6 +162,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             [ProgressBar(show=not options.quiet)],
             options.tensorboard,
             command_origin(options.arguments, preset),
+            ending.enter_context(Bar("heads", not options.quiet, ends=True)).to,
             ending.enter_context(Bar("result", not options.quiet, ends=True)).to,
         )
         summary = _WORK[mode](options, job)

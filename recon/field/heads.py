@@ -51,6 +51,11 @@ class HeadedField:
         """Where it is evaluated."""
         return self.trunk.flat.device
 
+    @property
+    def parameters(self) -> int:
+        """The number of those of the trunk and the heads."""
+        return len(self.trunk.flat) + (0 if self.heads is None else self.heads[:-1].numel())
+
     def to(self, device: torch.device | str) -> HeadedField:
         """The field on `device`; its trunk is moved there."""
         trunk = self.trunk.to(device)

@@ -29,9 +29,10 @@ from recon.field.siren import Siren
 from recon.field.tiles import Tiles
 
 VOLUME_SAMPLES = 2  # for the prior's mean, in each cell: 16 in a tile
-MAX_CELL_POINTS = 1000  # more points of a cell are left out
+MAX_CELL_POINTS = 1000  # of which there may be more
 MIN_HAT = 1e-4  # a point of less weight is left out of a tile
-BLOCK_PAIRS, CHUNK_PAIRS = 1 << 18, 1 << 13  # of a point and a tile: with their features, solved at once
+# Pairs of a point and a tile, times K + 1: with their features at once; solved at once.
+BLOCK_SIZE, CHUNK_SIZE = 1 << 24, 1 << 19
 PAIRED_POINTS = 1 << 18  # at once
 RELATIVE_DAMPING = (1e-11, 1e-8, 1e-5)  # of the mean diagonal: the first that a factorisation succeeds with
 
@@ -80,16 +81,17 @@ def solve_heads(
     seed: int = 0,
     progress: Callable[[float], None] = lambda share: None,
     volume_samples: int = VOLUME_SAMPLES,
+    max_cell_points: int = MAX_CELL_POINTS,
 ) -> Tensor:
     """The heads (t + 1, k, K + 1) of `tiles` for `values` (n, k) at `points` (n, m).
 
-    `normals` (n, m) are for one output; one of zero length stands for none. `volume_samples` of the prior's
-    mean are drawn in each cell.
+    `normals` (n, m) are for one output; one of zero length stands for none. In each cell `volume_samples` are
+    drawn for the prior's mean, and all but `max_cell_points` are left out.
 
     Memory is bounded, whatever the number of tiles; the result depends on `seed`, which draws the places of
     the prior's mean, but on neither device nor threads beyond rounding.
     """
-    asked = rows_of(tiles, points, values, normals, deviations, seed, volume_samples)
+    asked = rows_of(tiles, points, values, normals, deviations, seed, volume_samples, max_cell_points)
     weights = trunk.weights[-1]
     heads = points.new_zeros(len(tiles) + 1, weights.shape[0], weights.shape[1] + 1)
     for block in blocks_of(*asked, trunk):
@@ -107,10 +109,12 @@ def rows_of(
     deviations: Deviations,
     seed: int = 0,
     volume_samples: int = VOLUME_SAMPLES,
+    max_cell_points: int = MAX_CELL_POINTS,
 ) -> tuple[Rows, Rows]:
     """What data and prior ask of heads; the arguments are those of `solve_heads`."""
     generator = torch.Generator().manual_seed(seed)
-    data = _data_rows(tiles, points, values, normals, deviations, generator)
+    kept = _thinned(tiles.cell(points), max_cell_points, generator)
+    data = _data_rows(tiles, points, values, normals, deviations, kept)
     return data, _prior_rows(tiles, tiles.samples(volume_samples, generator).to(points.dtype), deviations)
 
 
@@ -120,10 +124,10 @@ def _data_rows(
     values: Tensor,
     normals: Tensor | None,
     deviations: Deviations,
-    generator: torch.Generator,
+    kept: Tensor,
 ) -> Rows:
+    """The rows of the points `kept`, indices."""
     precisions = torch.as_tensor(deviations.value, device=points.device).double().pow(-2).expand(len(points))
-    kept = _thinned(tiles.cell(points), generator)
     points, wanted, precisions = points[kept], values[kept, None], precisions[kept, None]
     if normals is not None:
         normals = normals[kept]
@@ -161,14 +165,14 @@ def pairs_by_tile(tiles: Tiles, points: Tensor, least: float) -> tuple[Tensor, T
     return number[order], hats[order], torch.cat((counts.new_zeros(1), counts.cumsum(0)))
 
 
-def _thinned(cells: Tensor, generator: torch.Generator) -> Tensor:
-    """Indices of `cells` (n,) with each number at most `MAX_CELL_POINTS` times, drawn at random."""
+def _thinned(cells: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """Indices of `cells` (n,) with each number at most `most` times, drawn at random."""
     drawn = torch.randperm(len(cells), generator=generator).to(cells.device)
     order = drawn[torch.argsort(cells[drawn], stable=True)]
     _, counts = torch.unique_consecutive(cells[order], return_counts=True)
     first = (counts.cumsum(0) - counts).repeat_interleave(counts)
     rank = torch.arange(len(cells), device=cells.device) - first
-    return order[rank < MAX_CELL_POINTS].sort().values
+    return order[rank < most].sort().values
 
 
 class Part:
@@ -212,7 +216,7 @@ class Block:
         self.data, self.prior = (Part(rows, trunk, flat, first, last) for rows in (data, prior))
         self.last = last
         counts = (data.starts + prior.starts)[first : last + 1].diff()
-        each = max(1, CHUNK_PAIRS * len(counts) // max(1, int(counts.sum())))
+        each = max(1, CHUNK_SIZE // self.data.features.shape[2] * len(counts) // max(1, int(counts.sum())))
         self.chunks = (torch.argsort(counts) + first).split(each)
 
     def solved(self, tiles: Tensor) -> Tensor:
@@ -223,12 +227,12 @@ class Block:
 
 
 def blocks_of(data: Rows, prior: Rows, trunk: Siren) -> Iterator[Block]:
-    """Neighbouring tiles, for the most part, with about `BLOCK_PAIRS` pairs in each block."""
+    """Neighbouring tiles, for the most part, as many as `BLOCK_SIZE` holds in each block."""
     flat = trunk.flat.detach() * trunk.factors
     bounds = (data.starts + prior.starts).tolist()
-    first = 0
+    first, pairs = 0, BLOCK_SIZE // (trunk.weights[-1].shape[1] + 1)
     for last in range(1, len(bounds)):
-        if last == len(bounds) - 1 or bounds[last + 1] - bounds[first] > BLOCK_PAIRS:
+        if last == len(bounds) - 1 or bounds[last + 1] - bounds[first] > pairs:
             yield Block(data, prior, trunk, flat, first, last)
             first = last
 

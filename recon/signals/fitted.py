@@ -1,7 +1,8 @@
 """A fitted signal: a field that can be evaluated anywhere."""
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import torch
 
 from recon.base.run_files import RUN_FILE, parameter_file, read_description, reading
 from recon.errors import FitError, ScanError, SignalError
-from recon.field.derivatives import jet
+from recon.field.heads import HeadedField
+from recon.field.heads_file import read_heads
 from recon.field.jet import VALUE, Jet, Order
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
@@ -50,14 +52,14 @@ class Fitted:
         config: the settings, those that depend on the signal resolved.
     """
 
-    field: Siren
+    field: HeadedField
     mode: str
     grid: Grid
     levels: Levels
     config: SignalConfig
     snapshot: Snapshot
     description: dict[str, Any]
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def at(self, points: Float) -> Float:
         """The signal's values (n, k) float64 at points (n, m) of the unit frame: (t), (x, y) or (x, y, t)."""
@@ -66,9 +68,9 @@ class Fitted:
 
     def jet(self, points: Float, order: Order) -> Jet:
         """Outputs and derivatives there, in the unit frame; `levels` not applied."""
-        where = torch.as_tensor(np.asarray(points), dtype=torch.float32, device=self.field.flat.device)
+        where = torch.as_tensor(np.asarray(points), dtype=torch.float32, device=self.field.device)
         with torch.no_grad(), fast_kernels():
-            parts = [jet(self.field, part, order) for part in where.split(CHUNK_POINTS)]
+            parts = [self.field.jet(part, order) for part in where.split(CHUNK_POINTS)]
         stacked = [
             torch.cat([getattr(p, name) for p in parts], -2) for name in ("value", "gradient", "second")
         ]
@@ -100,7 +102,7 @@ def load_fit(folder: str | Path, device: str | torch.device = "cpu") -> Fitted:
 
     Raises:
         SignalError: if `folder` is not one.
-        FitError: if its checkpoint is damaged.
+        FitError: if its checkpoint or its heads are damaged.
     """
     folder = Path(folder)
     try:
@@ -124,4 +126,4 @@ def load_fit(folder: str | Path, device: str | torch.device = "cpu") -> Fitted:
     snapshot = load_snapshot(path := parameter_file(folder, SignalError))
     with reading(path, FitError):
         siren = Siren.restored(config.field, snapshot.field, len(grid.counts), outputs)
-    return Fitted(siren.to(device), mode, grid, levels, config, snapshot, description)
+    return Fitted(read_heads(folder, siren.to(device)), mode, grid, levels, config, snapshot, description)

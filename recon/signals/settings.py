@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from recon.base.settings import StagedConfig, setting
+from recon.errors import UsageError
 from recon.field.settings import FieldConfig
 from recon.training.settings import FitConfig
 
@@ -27,12 +28,26 @@ class SamplesConfig:
 
 
 @dataclass(frozen=True)
+class HeadsConfig:
+    """Heads for the samples, and their tiles."""
+
+    tile: float = setting(0.0, "edge of a tile's cell, in samples; 0: no heads", within=(0.0, 1e9))
+
+
+@dataclass(frozen=True)
 class SignalConfig(StagedConfig):
     """All stages of a fit to a signal."""
 
     field: FieldConfig = FieldConfig(width=256)
     samples: SamplesConfig = SamplesConfig()
     fit: FitConfig = FitConfig(steps=1000, rate=1e-3, warmup=20, watch=False)
+    heads: HeadsConfig = HeadsConfig()
+
+    def check(self) -> None:
+        """Raise UsageError for a value out of range, or a tile smaller than a sample."""
+        super().check()
+        if 0 < self.heads.tile < 1:
+            raise UsageError(f"heads.tile is {self.heads.tile:g}, expected 0 or at least 1")
 
     def resolved_for(self, spacing: float, axes: int) -> "SignalConfig":
         """With the settings that depend on the signal; its samples are `spacing` apart in the unit frame."""
@@ -45,15 +60,15 @@ class SignalConfig(StagedConfig):
 
 _PICTURE = SignalConfig()
 STANDARD: dict[str, SignalConfig] = {
-    "image": _PICTURE.with_(samples={"batch": 16384}),
+    "image": _PICTURE.with_(fit={"steps": 200}, heads={"tile": 8.0}),
     "gradient": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
     "laplacian": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
     "blend": _PICTURE.with_(field={"omega_first": 20.0, "spread": 1.0}, fit={"rate": 3e-4}),
     "inpaint": _PICTURE.with_(field={"omega_first": 10.0, "spread": 1.0}, fit={"rate": 3e-4}),
     "audio": _PICTURE.with_(
-        field={"width": 384, "omega_first": 10.0}, samples={"batch": 16384}, fit={"steps": 1500, "rate": 5e-4}
+        field={"width": 128, "omega_first": 10.0}, fit={"steps": 100, "rate": 5e-4}, heads={"tile": 64.0}
     ),
-    "video": _PICTURE.with_(field={"width": 384}, samples={"batch": 16384}, fit={"steps": 2000}),
+    "video": _PICTURE.with_(fit={"steps": 200}, heads={"tile": 6.0}),
 }
 
 # The published method: its optimiser and rate, all of a picture in each step or 0.38 % of a film.
@@ -78,6 +93,7 @@ PRESETS: dict[str, dict[str, SignalConfig]] = {
             field=_PUBLISHED_FIELD | ({"width": 1024} if mode == "video" else {"width": 256}),
             samples={"batch": 163_000 if mode == "video" else 1 << 22},
             fit=_PUBLISHED | {"steps": 9000 if mode == "audio" else 100_000 if mode == "video" else 15_000},
+            heads={"tile": 0.0},
         )
         for mode, c in STANDARD.items()
     },

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from recon.field import solve
 from recon.field.heads import HeadedField
+from recon.field.jet import VALUE
 from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 from recon.field.solve import Deviations, solve_heads
@@ -105,19 +106,36 @@ def test_single_precision_is_that_of_double_to_a_ten_thousandth_of_the_change() 
 def test_blocks_and_chunks_change_nothing_beyond_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     points, normals = on_sphere(3_000)
     whole = solved(points, normals)
-    monkeypatch.setattr(solve, "BLOCK_PAIRS", 3_000)
-    monkeypatch.setattr(solve, "CHUNK_PAIRS", 500)
+    monkeypatch.setattr(solve, "BLOCK_SIZE", 150_000)
+    monkeypatch.setattr(solve, "CHUNK_SIZE", 25_000)
     parts = solved(points, normals)
     probes = on_sphere(1_000, seed=1)[0]
     torch.testing.assert_close(parts.values(probes), whole.values(probes), atol=1e-4, rtol=0)
 
 
-def test_of_very_many_points_of_a_cell_some_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(solve, "MAX_CELL_POINTS", 20)
-    kept = solve._thinned(torch.tensor([7] * 100 + [3] * 5), torch.Generator().manual_seed(0))
+def test_of_very_many_points_of_a_cell_some_are_enough() -> None:
+    kept = solve._thinned(torch.tensor([7] * 100 + [3] * 5), 20, torch.Generator().manual_seed(0))
     assert len(kept) == 25
     assert (kept >= 100).sum() == 5
     assert (kept.diff() > 0).all()
+
+
+@torch.no_grad()
+def test_outputs_are_solved_for_as_if_each_were_alone() -> None:
+    both, points = Siren(FieldConfig(width=24, hidden=1), 2, 2), random(600, 2)
+    values, tiles = random(600, 2, seed=1), Tiles.around(points, (0.3, 0.2))
+    heads = solve_heads(both, tiles, points, values, None, EXACT)
+    for output in (0, 1):
+        one = Siren(FieldConfig(width=24, hidden=1), 2, 1)
+        for mine, theirs in zip(one.weights[:-1], both.weights[:-1], strict=True):
+            mine.copy_(theirs)
+        for mine, theirs in zip(one.biases[:-1], both.biases[:-1], strict=True):
+            mine.copy_(theirs)
+        one.weights[-1][0], one.biases[-1][0] = both.weights[-1][output], both.biases[-1][output]
+        alone = solve_heads(one, tiles, points, values[:, output : output + 1], None, EXACT)
+        found = HeadedField(one, tiles, alone).values(points)
+        together = HeadedField(both, tiles, heads).jet(points, VALUE).value[:, output]
+        torch.testing.assert_close(found, together, atol=1e-3, rtol=0)
 
 
 def test_two_tilings_give_surfaces_closer_than_the_noise() -> None:

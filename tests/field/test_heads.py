@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from recon.field.derivatives import value_and_gradient
+from recon.field.derivatives import jet_plain, value_and_gradient
 from recon.field.heads import HeadedField
-from recon.field.jet import GRADIENT
+from recon.field.jet import GRADIENT, hessian_order
 from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 from recon.field.tiles import Tiles
@@ -109,3 +109,15 @@ def test_the_field_is_smooth_across_the_faces_of_cells() -> None:
     slope = before[1].norm(dim=1).max()
     assert (before[0] - after[0]).abs().max() < 4 * math.sqrt(3) * step * slope
     assert (before[1] - after[1]).abs().max() < 1e-4 * slope
+
+
+@pytest.mark.parametrize(("axes", "activation"), [(1, "sine"), (2, "finer"), (3, "sine"), (3, "relu-pe")])
+def test_all_derivatives_of_several_outputs_are_autograds(axes: int, activation: str) -> None:
+    trunk = Siren(FieldConfig(width=12, hidden=1, activation=activation, octaves=2), axes, 2)
+    tiles = Tiles.around(0.5 * random(200, axes), [0.3, 0.2, 0.4][:axes])
+    field = HeadedField(trunk, tiles, random(len(tiles) + 1, 2, 13, seed=2) - 0.5)
+    field.heads[-1] = 0  # type: ignore[index]
+    x, order = random(100, axes, seed=3) - 0.2, hessian_order(axes)
+    found, expected = field.jet(x, order), jet_plain(field.plain, x, order)  # type: ignore[arg-type]
+    for part in ("value", "gradient", "second"):
+        torch.testing.assert_close(getattr(found, part), getattr(expected, part).detach())

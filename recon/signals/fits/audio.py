@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from recon.base.files import check_writable
 from recon.errors import UsageError
@@ -60,11 +61,13 @@ def fit_audio(
             samples[start : start + BLOCK_FRAMES] = block
             power += float(np.square(block, dtype=np.float64).sum())
         loudness = float(np.sqrt(power / samples.size)) or 1.0
-        table = torch.from_numpy(samples)
-        task = values_task(
-            grid, lambda i: table[i] / loudness, job.config.samples.batch, job.config.seed, job.where
-        )
-        fitted = train(job, "audio", task, grid, Levels(loudness, np.zeros(sound.channels)), [source])
+
+        def table(indices: Tensor) -> Tensor:
+            return torch.from_numpy(samples[indices.numpy()]) / loudness
+
+        task = values_task(grid, table, job.config.samples.batch, job.config.seed, job.where)
+        levels = Levels(loudness, np.zeros(sound.channels))
+        fitted = train(job, "audio", task, grid, levels, [source], table=table)
         for start in range(0, sound.frames, BLOCK_FRAMES):
             found = _values(fitted, sound, start, min(BLOCK_FRAMES, sound.frames - start), sound.rate)
             error += float(np.square(found - samples[start : start + BLOCK_FRAMES]).sum())

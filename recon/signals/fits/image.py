@@ -52,15 +52,15 @@ def fit_image(
     bits = bits_for(job.out, picture)
     grid = picture_grid(picture)
     levels, values = picture_levels(picture)
-    batch, seed = job.config.samples.batch, job.config.seed
+    batch, seed, table = job.config.samples.batch, job.config.seed, None
     if mode == "gradient":
         task = gradient_task(grid, gradient_of(values, grid), batch, seed, job.where)
     elif mode == "laplacian":
         task = laplacian_task(grid, laplacian_of(values, grid), batch, seed, job.where)
     else:
-        table = torch.tensor(values.reshape(len(grid), -1), dtype=torch.float32)
-        task = values_task(grid, table.__getitem__, batch, seed, job.where)
-    fitted = train(job, mode, task, grid, levels, [source])
+        table = torch.tensor(values.reshape(len(grid), -1), dtype=torch.float32).__getitem__
+        task = values_task(grid, table, batch, seed, job.where)
+    fitted = train(job, mode, task, grid, levels, [source], table=table)
     results: dict[str, Any] = {
         "width": grid.counts[1],
         "height": grid.counts[0],

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,15 @@ from recon.base.device import choose_device, device_name
 from recon.base.progress import ProgressCallback, no_progress
 from recon.base.provenance import fingerprint, machine_origin
 from recon.base.runs import default_run_folder, open_run, save_description, save_result
+from recon.errors import UsageError
+from recon.field.heads import HeadedField
+from recon.field.heads_file import HEADS_FILE, read_heads, save_heads
+from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
 from recon.signals.fitted import Fitted, Levels
+from recon.signals.heads import with_heads
 from recon.signals.settings import SignalConfig
-from recon.signals.tasks.grid import Grid
+from recon.signals.tasks.grid import Grid, Table
 from recon.training.callbacks import TensorBoard
 from recon.training.checkpoint import Checkpoint, latest_snapshot
 from recon.training.constraints import ConstraintTask
@@ -33,6 +38,7 @@ class Job:
         out: the file to write, its place checked before.
         run: the run folder, which keeps checkpoints; the same run in it is resumed.
         device: "auto", "cpu", "cuda" or "cuda:N".
+        solving: called with the share of the heads that are solved for.
         writing: called with the progress of comparing and writing a long result.
     """
 
@@ -44,6 +50,7 @@ class Job:
     callbacks: Sequence[Callback] = ()
     tensorboard: str | Path | None = None
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    solving: Callable[[float], None] = lambda share: None
     writing: ProgressCallback = no_progress
 
     @property
@@ -60,12 +67,15 @@ def train(
     levels: Levels,
     inputs: Sequence[str | Path],
     data: Mapping[str, Any] | None = None,
+    table: Table | None = None,
 ) -> Fitted:
-    """Fit a field to `task` of a signal on `grid`.
+    """Fit a field to `task` of a signal on `grid`; with a `table` of its samples, heads to them, too.
 
     Files `inputs` and plain `data` identify the signal. Raises FitError, UsageError for a run folder of
-    another run, and MissingLibraryError without TensorBoard.
+    another run or for heads without samples, and MissingLibraryError without TensorBoard.
     """
+    if job.config.heads.tile and table is None:
+        raise UsageError(f"heads.tile is {job.config.heads.tile:g}, expected 0: mode {mode} has no heads")
     config = job.config.resolved_for(grid.spacing, len(grid.counts))
     board = TensorBoard(Path(job.tensorboard)) if job.tensorboard else None
     prints = [fingerprint(path) for path in inputs]
@@ -91,7 +101,21 @@ def train(
     start = time.monotonic()
     snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
     seconds = {"train": time.monotonic() - start}
-    return Fitted(field, mode, grid, levels, config, snapshot, description, seconds)
+    headed = HeadedField(field)
+    if config.heads.tile and table is not None:
+        headed = _headed(job, field, grid, table)
+        seconds["heads"] = time.monotonic() - start - seconds["train"]
+    return Fitted(headed, mode, grid, levels, config, snapshot, description, seconds)
+
+
+def _headed(job: Job, trunk: Siren, grid: Grid, table: Table) -> HeadedField:
+    """The trained `trunk` with the heads of the run folder, or with new ones, which are saved there."""
+    if (job.run / HEADS_FILE).exists():
+        return read_heads(job.run, trunk)
+    with fast_kernels():
+        found = with_heads(trunk, grid, table, job.config.heads.tile, job.config.seed, job.solving)
+    save_heads(found, job.run)
+    return found
 
 
 def with_levels(fitted: Fitted, levels: Levels, run: Path) -> Fitted:
@@ -109,7 +133,7 @@ def save_summary(job: Job, fitted: Fitted, began: float, results: Mapping[str, A
         "output": str(job.out),
         **results,
         "activation": fitted.config.field.activation,
-        "parameters": len(fitted.field.flat),
+        "parameters": fitted.field.parameters,
         "steps": fitted.snapshot.step,
         "recoveries": fitted.snapshot.recoveries,
         "seconds": {name: round(value, 2) for name, value in fitted.seconds.items()},

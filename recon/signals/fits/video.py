@@ -69,7 +69,7 @@ def fit_video(
 
         task = values_task(grid, table, job.config.samples.batch, job.config.seed, job.where)
         settings = {"frames": [start, stop], "scale": scale}
-        fitted = train(job, "video", task, grid, levels, [source], settings)
+        fitted = train(job, "video", task, grid, levels, [source], settings, table)
         each = []
         compared = _frames(fitted, count, (width, height), lambda share: job.writing(share / 2, "comparing"))
         for number, frame in enumerate(compared):

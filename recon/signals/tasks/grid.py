@@ -1,6 +1,7 @@
 """Samples on a regular grid: where they are in the unit frame, and which of them a step sees."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,7 +33,23 @@ class Grid:
     @property
     def spacing(self) -> float:
         """From a sample to the next along the axis on which they are closest."""
-        return min(2 * half / count for half, count in zip(self.halves, self.counts, strict=True))
+        return min(self.spacings)
+
+    @property
+    def spacings(self) -> tuple[float, ...]:
+        """From a sample to the next along each coordinate."""
+        sizes = zip(reversed(self.halves), reversed(self.counts), strict=True)
+        return tuple(2 * half / count for half, count in sizes)
+
+    def within(self, low: Sequence[float], high: Sequence[float]) -> Tensor:
+        """Flat indices (n,) of the samples between `low` and `high`: coordinates, by sample."""
+        found, stride = torch.zeros(1, dtype=torch.long), 1
+        for count, first, last in zip(reversed(self.counts), low, high, strict=True):
+            middle = (count - 1) / 2
+            start, stop = max(0, math.ceil(first + middle)), min(count, math.floor(last + middle) + 1)
+            found = (stride * torch.arange(start, stop)[:, None] + found).flatten()
+            stride *= count
+        return found
 
     def points(self, indices: Tensor) -> Tensor:
         """The coordinates (n, m) float32 of the cells with these flat indices (n,)."""
