@@ -50,6 +50,7 @@ SCAN_FILE = "scan.npz"
 CHUNK_POINTS = 1 << 12
 MAX_UNIT = 100.0  # of a corner of a run's box: those of the unit box and its margin are less
 MAX_UNIT_NAME = 100  # characters
+EXTRACTION_PROGRESS = 0.7  # of the progress of meshing with error bars
 BUDGET_SPENT = 0.995  # fraction of a time budget: the last window of training may end a little before it
 SCALAR_PREFIX = "value "  # keeps the names of scalars in scan.npz apart from other arrays
 
@@ -140,57 +141,50 @@ class Reconstruction:
             ExtractError: if there is no surface.
             UsageError: for a cell too small.
         """
-        settings = self.config.mesh
-        given: dict[str, Any] = {
-            "resolution": resolution,
-            "cell": cell,
-            "parts": parts,
-            "trim": trim,
-            "faces": faces,
-        }
-        given |= {"color": color}
-        replace(
-            self.config, mesh=replace(settings, **{k: v for k, v in given.items() if v is not None})
-        ).check()
-        cell = cell if cell or resolution else settings.cell
-        if cell:
-            longest = float((self.box[1] - self.box[0]).max()) * self.frame.scale
-            resolution = 1 + round(longest / cell)
-        resolution, parts = resolution or settings.resolution or settings.finest, parts or settings.parts
-        faces, color = settings.faces if faces is None else faces, color or settings.color
-        uncertainty = settings.uncertainty if uncertainty is None else uncertainty
-        trim = trim or settings.trim
-        wanted = replace(settings, resolution=resolution, parts=parts, trim=trim, faces=faces, color=color)
+        given: dict[str, Any] = {"resolution": resolution, "cell": cell, "parts": parts, "trim": trim}
+        given |= {"faces": faces, "color": color, "uncertainty": uncertainty}
+        given = {name: value for name, value in given.items() if value is not None}
+        before = replace(self.config.mesh, cell=None) if resolution else self.config.mesh
+        wanted = replace(before, **given)
         replace(self.config, mesh=wanted).check()
+        resolution = wanted.resolution or wanted.finest
+        if wanted.cell:
+            longest = float((self.box[1] - self.box[0]).max()) * self.frame.scale
+            resolution = 1 + round(longest / wanted.cell)
+            replace(self.config, mesh=replace(wanted, resolution=resolution)).check()
+        extracting = EXTRACTION_PROGRESS if wanted.uncertainty else 1.0
         with fast_kernels():
             mesh = extract(
                 self.field.values,
                 self.box,
                 resolution,
                 value_and_gradient=self.field.value_and_gradient,
-                closed=self.config.scan.open is False and trim != "off",
+                closed=self.config.scan.open is False and wanted.trim != "off",
                 device=self.device,
-                progress=progress,
+                progress=lambda share: progress(extracting * share),
             )
         scan = replace(self.scan, points=self.frame.to_unit(self.scan.points))
-        distance = trim_distance(trim)
+        distance = trim_distance(wanted.trim)
         radius = None if distance is None else distance / self.frame.scale
-        mesh, _ = keep_parts(mesh, parts, scan.points)  # first: ghosts are no openings
+        mesh, _ = keep_parts(mesh, wanted.parts, scan.points)  # first: ghosts are no openings
         is_open = bool(self.config.scan.open)
-        mesh, was_open = trimmed(mesh, scan, trim, radius, is_open, torch.get_num_threads())
+        mesh, was_open = trimmed(mesh, scan, wanted.trim, radius, is_open, torch.get_num_threads())
         floor = MIN_TRIANGLE_HEIGHT * Grid.over(self.box, resolution).cell
         if was_open:
             mesh = without_slivers(mesh, floor)
-            mesh, _ = keep_parts(mesh, parts, scan.points)
-        if faces is not None:
-            mesh = self._simplified(mesh, faces, floor)
-        if color == "auto":
+            mesh, _ = keep_parts(mesh, wanted.parts, scan.points)
+        if wanted.faces is not None:
+            mesh = self._simplified(mesh, wanted.faces, floor)
+        if wanted.color == "auto":
             mesh = with_attributes(mesh, scan, torch.get_num_threads())
-        if uncertainty:
-            mesh = replace(mesh, values={**mesh.values, UNCERTAINTY: self._deviations(scan, mesh.vertices)})
+        if wanted.uncertainty:
+            bars = self._deviations(
+                scan, mesh.vertices, lambda share: progress(extracting + (1 - extracting) * share)
+            )
+            mesh = replace(mesh, values={**mesh.values, UNCERTAINTY: bars})
         return replace(mesh, vertices=self.frame.to_world(mesh.vertices))
 
-    def _deviations(self, scan: PointCloud, places: Float) -> Float:
+    def _deviations(self, scan: PointCloud, places: Float, progress: Callable[[float], None]) -> Float:
         """The standard deviation (m,), world, of the surface at `places` (m, 3); they and `scan` are unit."""
         threads = torch.get_num_threads()
         spacing = point_spacing(scan.points, threads)
@@ -198,9 +192,8 @@ class Reconstruction:
         noise, was_estimated = significant(noise, spacing), bool(self.description.get("estimated_normals"))
         tile = self.config.heads.tile or self.config.heads.edge_for(spacing, noise)
         with fast_kernels():
-            deviation = surface_deviations(
-                self.field.trunk, scan, places, tile, spacing, noise, was_estimated, self.config.seed, threads
-            )
+            about = tile, spacing, noise, was_estimated, self.config.seed, threads
+            deviation = surface_deviations(self.field.trunk, scan, places, *about, progress)
         return deviation * self.frame.scale
 
     def _simplified(self, mesh: Mesh, faces: int, floor: float) -> Mesh:
