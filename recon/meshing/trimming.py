@@ -138,8 +138,7 @@ def trimmed(
     Args:
         mesh: the surface.
         scan: the points.
-        trim: "off" keeps everything; "auto" keeps everything if the scan is closed but for small holes, even
-            what the field has invented away from the points, because cutting it out would open the surface.
+        trim: "off" keeps everything; "auto" keeps everything if the scan is closed but for small holes.
         radius: cut at this distance, in the frame's unit, whatever `trim` says.
         is_open: the scan is known to be open.
         threads: of the search for neighbours.
@@ -155,14 +154,16 @@ def trimmed(
     support = Support(scan, radius, threads)
     if radius is None:
         share, filling = support.shares(mesh)
-        if filling < MIN_OPEN_SHARE and not is_open:
-            if share >= MIN_OPEN_SHARE:
-                text = "%.0f %% of the surface is not near any point, nor in a hole of the scan: train longer"
-                log.warning(text, 100 * share)
-            elif share > 0:
+        if share < MIN_OPEN_SHARE and not is_open:
+            if share > 0:
                 log.info("closed: %.1f %% of the surface fills holes in the scan", 100 * share)
             return mesh, False
-        log.info("open: no points support %.0f %% of the surface: removed (--trim off keeps it)", 100 * share)
+        if filling < MIN_OPEN_SHARE and not is_open:
+            text = "%.0f %% of the surface is near no point, nor in a hole of the scan: removed; train longer"
+            log.warning(text, 100 * share)
+        else:
+            text = "open: no points support %.0f %% of the surface: removed (--trim off keeps it)"
+            log.info(text, 100 * share)
     out = support.supported(mesh)
     if not len(out.faces):
         raise ExtractError("no point of the scan lies near the surface: nothing is left after trimming")

@@ -111,5 +111,5 @@ def test_a_run_keeps_its_heads_and_solves_for_them_if_it_was_stopped_before(tmp_
     np.testing.assert_array_equal(again.at(places), first.at(places))
     assert resumed["steps"] == summary["steps"] and resumed["psnr"] == summary["psnr"]
     kept.write_bytes(content[: len(content) // 2])
-    with pytest.raises(FitError, match=r"heads\.npz cannot be read .* remove the folder"):
+    with pytest.raises(FitError, match=r"heads\.npz is not as recon writes it .* remove the folder"):
         recon.load_fit(tmp_path / "run")

@@ -220,7 +220,7 @@ def test_a_window_that_crashes_is_followed_by_the_classic_one(
     screen: str, file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     program = file.parent / "python"
-    program.write_text('#!/bin/sh\necho "$5 $7" >> ran\ncase "$5" in modern) kill -ABRT $$ ;; esac\n')
+    program.write_text('#!/bin/sh\necho "$7 $9" >> ran\ncase "$7" in modern) kill -ABRT $$ ;; esac\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(sys, "executable", str(program))
     monkeypatch.setenv("DISPLAY", screen)
@@ -263,7 +263,7 @@ def test_previews_are_looked_at_while_a_run_trains(tmp_path: Path, monkeypatch: 
     """By one process, once there is a preview, that ends with the training."""
     program = tmp_path / "python"
     ran, said = tmp_path / "ran", tmp_path / "said"
-    program.write_text(f'#!/bin/sh\necho "$$ $@" > {said}\nmv {said} {ran}\nsleep 1000 &\nwait\n')
+    program.write_text(f'#!/bin/sh\nshift 3; echo "$$ $@" > {said}\nmv {said} {ran}\nsleep 1000 &\nwait\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(sys, "executable", str(program))
     window = launch.LiveWindow(tmp_path)
@@ -274,7 +274,7 @@ def test_previews_are_looked_at_while_a_run_trains(tmp_path: Path, monkeypatch: 
     window(None)
     assert window.process is not None
     eventually(ran.exists, "the window's process")
-    assert ran.read_text() == f"{window.process.pid} -m recon view -- {tmp_path}\n"
+    assert ran.read_text() == f"{window.process.pid} recon view -- {tmp_path}\n"
     window.close()
     assert window.process.returncode == -signal.SIGTERM
     window.close()
