@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from threading import Barrier
+from threading import Barrier, Thread
 
 import pytest
 import torch
@@ -53,6 +53,21 @@ def test_an_error_in_a_worker_reaches_the_caller() -> None:
     torch.set_num_threads(2)
     with parallel_rows.row_workers(), pytest.raises(ValueError, match="the second"):
         parallel_rows.in_parallel(work, [0, 1, 2])
+
+
+def test_items_may_be_shared_again_from_within_an_item() -> None:
+    """No worker waits for one that is busy with the item it is in itself."""
+    sums: list[int] = []
+
+    def within() -> None:
+        torch.set_num_threads(2)
+        with parallel_rows.row_workers():
+            sums.extend(parallel_rows.in_parallel(lambda n: sum(in_parallel(int, range(n))), range(20)))
+
+    thread = Thread(target=within, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert sums == [n * (n - 1) // 2 for n in range(20)]
 
 
 def test_all_workers_take_items_until_none_is_left() -> None:

@@ -108,5 +108,6 @@ def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[R
         for _ in waiting:  # after an error nobody goes on
             pass
     for other in others:
-        other.result()
+        if not other.cancel():  # nothing is left for one that has not begun: within an item it never would
+            other.result()
     return cast("list[Result]", results)
