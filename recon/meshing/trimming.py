@@ -138,7 +138,8 @@ def trimmed(
     Args:
         mesh: the surface.
         scan: the points.
-        trim: "off" keeps everything; "auto" keeps everything if the scan is closed but for small holes.
+        trim: "off" keeps everything; "auto" keeps everything if the scan is closed but for small holes, and
+            the surface is near its points, or nowhere near them.
         radius: cut at this distance, in the frame's unit, whatever `trim` says.
         is_open: the scan is known to be open.
         threads: of the search for neighbours.
@@ -160,10 +161,12 @@ def trimmed(
             return mesh, False
         if filling < MIN_OPEN_SHARE and not is_open:
             text = "%.0f %% of the surface is near no point, nor in a hole of the scan: removed; train longer"
+            out = support.supported(mesh)
+            if not len(out.faces):
+                text, out = text.replace("removed", "kept, as nothing else is there"), mesh
             log.warning(text, 100 * share)
-        else:
-            text = "open: no points support %.0f %% of the surface: removed (--trim off keeps it)"
-            log.info(text, 100 * share)
+            return out, out is not mesh
+        log.info("open: no points support %.0f %% of the surface: removed (--trim off keeps it)", 100 * share)
     out = support.supported(mesh)
     if not len(out.faces):
         raise ExtractError("no point of the scan lies near the surface: nothing is left after trimming")

@@ -97,6 +97,15 @@ def test_what_is_invented_inside_or_around_a_closed_scan_is_cut_out_and_said(
     assert "train longer" in caplog.text
 
 
+def test_of_a_closed_scan_a_surface_that_is_nowhere_near_stays_and_this_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    mesh = Mesh(0.5 * BALL.vertices, BALL.faces)
+    kept, was_cut = trimmed(mesh, SCAN, "auto")
+    assert kept is mesh and not was_cut
+    assert "train longer" in caplog.text
+
+
 @pytest.mark.parametrize("trim", ["off", "auto"])
 def test_a_small_hole_stays_filled(trim: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "recon"):
