@@ -13,6 +13,7 @@ the number of unknowns that they determine, tr(A⁻¹ H) with the values' part H
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -32,6 +33,7 @@ from recon.field.solve import (
 )
 from recon.field.tiles import Tiles
 
+PRIOR_SHARE = 2.0  # of a head's unknowns: the prior's equations; with fewer, some unknowns are free
 MIN_FREE_POINTS = 30.0  # beyond the unknowns: a tile with fewer takes the precision it was told
 
 
@@ -51,7 +53,9 @@ def posterior_deviations(
     The other arguments are those of `recon.field.solve.solve_heads`. Both results are (m,) float64; the sum
     is 1 near the data and 0 where no tile is, as is the deviation: nothing is known there.
     """
-    asked = rows_of(tiles, points, values, normals, deviations, seed)
+    equations = (1 + trunk.axes) * 2**trunk.axes  # of the prior at one sample a cell, in each tile
+    samples = math.ceil(PRIOR_SHARE * (trunk.weights[-1].shape[1] + 1) / equations)
+    asked = rows_of(tiles, points, values, normals, deviations, seed, samples)
     numbers, hats, starts = pairs_by_tile(tiles, places, 0.0)
     flat = trunk.flat.detach() * trunk.factors
     found = torch.zeros(len(places), 2, dtype=torch.float64, device=places.device)

@@ -65,3 +65,13 @@ def test_nothing_is_known_where_no_tile_is() -> None:
     found, covered = posterior_deviations(field, *asked, TOLD, points + 5.0)
     assert not found.any()
     assert not covered.any()
+
+
+def test_where_points_are_few_the_prior_bounds_the_deviation() -> None:
+    """A wide trunk has more unknowns in a head than points and a few samples of the prior say anything of."""
+    field, points = Siren(FieldConfig(width=96, hidden=1)), 0.3 * plane()[:5]
+    tight = replace(TOLD, change=1e-3, turn=1e-3 / EDGE)
+    found, _ = posterior_deviations(
+        field, Tiles.around(points, EDGE), points, noise(0)[:5], None, tight, plane()
+    )
+    assert found.max() < 5 * tight.change
