@@ -14,6 +14,7 @@ from typing import Any
 from recon.version import VERSION
 
 SUMMARY_FILE = "summary.csv"  # of a batch, beside its meshes
+SOUND, SUSPECT = "sound", "suspect"  # states of a mesh: it looks like its scan, or not
 CHUNK_BYTES = 1 << 20
 VERSIONED_PACKAGES = (
     "torch",

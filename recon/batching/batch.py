@@ -190,12 +190,12 @@ def _results(
         for result in faults:
             log.warning("%s failed: %s", result.scan, result.error)
             yield result
-        for result in list(results.values()):
-            if result.state == DONE_BEFORE:
+        for job in jobs:
+            if not reasons[job.name]:
                 # of a process that was killed when all was done
-                remove_run(default_run_folder(result.mesh))
-                lock_path(result.mesh).unlink(missing_ok=True)
-                yield result
+                remove_run(default_run_folder(Path(job.mesh)))
+                lock_path(Path(job.mesh)).unlink(missing_ok=True)
+                yield results[job.name]
         left = sorted((job for job in jobs if reasons[job.name]), key=work, reverse=True)
         written = time.monotonic()
         for job in list(left):

@@ -42,6 +42,7 @@ PAGE_TEMPLATE = """<!doctype html>
   .state {{ white-space: nowrap; }}
   .failed {{ color: light-dark(#b3261e, #ff8a80); white-space: normal; min-width: 14rem; }}
   .failed {{ overflow-wrap: anywhere; }}
+  .suspect {{ color: light-dark(#8a5a00, #ffcc66); white-space: normal; min-width: 14rem; }}
   .unfinished {{ color: var(--soft); }}
 </style>
 <h1>{title}</h1>

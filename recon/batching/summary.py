@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from recon.base.files import atomic_path, write_json
-from recon.base.provenance import SUMMARY_FILE
+from recon.base.provenance import SUMMARY_FILE, SUSPECT
 from recon.batching.job import DONE, FAILED, Job
 from recon.errors import printable
 
 DONE_BEFORE, UNFINISHED = "done before", "unfinished"
-STATES = (DONE, DONE_BEFORE, FAILED, UNFINISHED)
+STATES = (DONE, DONE_BEFORE, SUSPECT, FAILED, UNFINISHED)
 CSV_COLUMNS = (
     *("scan", "mesh", "state", "points", "faces", "seconds"),
     *("scan_to_mesh", "scan_to_mesh_p95", "scan_to_mesh_largest", "diagonal", "unit"),
-    *("watertight", "components", "genus", "area", "volume", "peak_memory", "error"),
+    *("watertight", "components", "genus", "area", "volume", "peak_memory", "doubts", "error"),
 )
 FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")
 CSV_FILE, JSON_FILE = SUMMARY_FILE, "summary.json"
@@ -32,7 +32,8 @@ class Result:
     Attributes:
         scan: its path below the folder, with slashes; with a trailing one, an unreadable folder.
         mesh: the path of its mesh, whether it exists or not.
-        state: "done", "done before", "failed" or "unfinished".
+        state: "done"; "done before"; "suspect", done with a mesh that does not look like its scan; "failed";
+            or "unfinished".
         manifest: the content of the manifest, {"result": {"faces", ...}, "error", "run", ...}, if any.
         unread: what is wrong with an unreadable folder.
     """
@@ -45,13 +46,15 @@ class Result:
 
     @classmethod
     def of(cls, job: Job, state: str, manifest: dict[str, Any] | None) -> Result:
-        """The result of `job`."""
+        """The result of `job`, done or not, whose mesh may be suspect."""
+        if state in (DONE, DONE_BEFORE) and manifest and manifest["result"]["doubts"]:
+            state = SUSPECT
         return cls(job.name, Path(job.mesh), state, manifest)
 
     @property
     def has_mesh(self) -> bool:
         """Whether the mesh exists."""
-        return self.state in (DONE, DONE_BEFORE)
+        return self.state in (DONE, DONE_BEFORE, SUSPECT)
 
     @property
     def error(self) -> str | None:
@@ -70,6 +73,7 @@ class Result:
             row |= {"scan_to_mesh": error["mean"], "scan_to_mesh_p95": error["p95"]}
             row |= {"scan_to_mesh_largest": error["largest"], "mesh": self.mesh.relative_to(out).as_posix()}
             row |= {"seconds": run["seconds"], "peak_memory": run["peak_memory"]}
+            row["doubts"] = " | ".join(result["doubts"]) or None
         return row
 
 
@@ -122,7 +126,7 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
         "" if row["faces"] is None else f"{row['faces']:,}",
         "" if row["scan_to_mesh"] is None else f"{row['scan_to_mesh']:.3g}{unit}",
         {None: "", True: "yes", False: "no"}[row["watertight"]],
-        f"{row['state']}: {row['error']}" if row["error"] else row["state"],
+        f"{row['state']}: {why}" if (why := row["error"] or row["doubts"]) else row["state"],
     )
 
 

@@ -14,6 +14,7 @@ from recon.cli.common import (
     add_common,
     add_device,
     add_overwrite,
+    add_strict,
     add_tensorboard,
     say,
 )
@@ -48,6 +49,7 @@ def add_options(parser: Parser) -> None:
     running.add_argument(
         "--preview", type=seconds, metavar="10s", help="write preview.ply in each run this often"
     )
+    add_strict(parser)
     add_tensorboard(parser, "terms, slices and pictures of each scan")
     add_common(parser, "CPU threads of each scan (default: 1; on GPUs, the cores shared out)")
     add_device(parser, "default: auto, all GPUs")

@@ -55,6 +55,12 @@ def add_overwrite(group: argparse._ArgumentGroup, what: str) -> None:
     group.add_argument("--overwrite", action="store_true", help=f"replace {what}")
 
 
+def add_strict(parser: Parser) -> None:
+    """Adds --strict."""
+    help = "exit with code 1 if a mesh does not look like its scan; it is written all the same"
+    parser.group(RUNNING).add_argument("--strict", action="store_true", help=help)
+
+
 def add_tensorboard(parser: Parser, what: str = "the terms") -> None:
     help = f"write {what} there for TensorBoard"
     parser.group(RUNNING).add_argument("--tensorboard", metavar="DIR", help=help)

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 
 from recon.base.options import Parser, add_choice, check_outputs
 from recon.base.progress import LinesBesideBars
+from recon.base.provenance import SUSPECT
 from recon.cli.completion import SHELLS, completion
 from recon.cli.streams import StreamError, forget_output, guarded_streams
 from recon.errors import ReconError, printable, reason
@@ -51,8 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Returns:
-        The exit code: 0 done, 1 failed, 2 wrong usage, 3 some scans of a batch failed, 130 stopped, 141 if
-        what reads stdout ended before, as `recon query … | head` does.
+        The exit code: 0 done, 1 failed (with --strict, a mesh that does not look like its scan, too), 2 wrong
+        usage, 3 some scans of a batch failed, 130 stopped, 141 if what reads stdout ended before, as
+        `recon query … | head` does.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     with guarded_streams():
@@ -109,7 +111,10 @@ def _run(options: Namespace) -> int:
         return STOPPED
     if options.json:
         print(json.dumps(result))
-    return SOME_FAILED if result.get("failed") else 0
+    if result.get("failed"):
+        return SOME_FAILED
+    suspect = result.get("suspect") or result.get("state") == SUSPECT
+    return 1 if suspect and vars(options).get("strict") else 0
 
 
 def build_parser(wanted: Collection[str] = COMMANDS) -> Parser:

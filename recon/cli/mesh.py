@@ -10,7 +10,16 @@ from typing import Any
 from recon.base.options import Parser, file, folder, seconds
 from recon.base.progress import Bar
 from recon.base.provenance import command_origin
-from recon.cli.common import FILES, RUNNING, add_common, add_device, add_output, add_tensorboard, say
+from recon.cli.common import (
+    FILES,
+    RUNNING,
+    add_common,
+    add_device,
+    add_output,
+    add_strict,
+    add_tensorboard,
+    say,
+)
 from recon.cli.view import open_viewer
 from recon.errors import UsageError
 from recon.surface.options import add_setting_options, config_from
@@ -44,6 +53,7 @@ def add_options(parser: Parser) -> None:
         action="store_true",
         help="show mesh and scan at the end; with --preview, from the start",
     )
+    add_strict(parser)
     add_tensorboard(parser, "terms, slices and pictures")
     add_common(parser)
     add_device(parser)

@@ -8,6 +8,7 @@ from typing import Any
 
 from recon.meshing.topology import Measures, Topology
 from recon.scan.preparation.cleaning import MAX_COORDINATE, MIN_POINTS
+from recon.scan.preparation.dimension import FILLED
 from recon.scan.preparation.normal_reliability import NormalCheck
 from recon.surface.settings import STANDARD
 
@@ -27,6 +28,7 @@ class Survey:
         noise: standard deviation of the points from their surface.
         outliers: number of points that are not part of a surface.
         closed: whether the points surround a solid, but for small holes.
+        fills_space: whether they fill space rather than lie on a surface.
         depth_image: whether they are the pixels of a camera at the origin.
         rounded: whether its depths are rounded.
         thinned: whether `recon mesh` uses a part of them.
@@ -37,6 +39,7 @@ class Survey:
     noise: float | None
     outliers: int
     closed: bool | None
+    fills_space: bool
     depth_image: bool
     rounded: bool
     thinned: bool
@@ -194,6 +197,8 @@ def _problems(info: Info) -> list[str]:
         about = "about " if info.survey.sampled else ""
         share = f"{about}{info.survey.outliers:,} points ({info.survey.outliers / n:.2%})"
         out.append(f"{share} are outliers: recon mesh drops them (--set scan.outliers=off keeps them)")
+    if info.survey and info.survey.fills_space:
+        out.append(f"{FILLED}: recon mesh will make little of them")
     return out + _normal_problems(info)
 
 

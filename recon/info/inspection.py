@@ -18,6 +18,7 @@ from recon.meshing.topology import Measures, Topology, measures, topology
 from recon.scan.files import read_any
 from recon.scan.preparation.cleaning import MAX_COORDINATE, clean, first_of_each
 from recon.scan.preparation.depth_images import seen_from_origin, unrounded
+from recon.scan.preparation.dimension import fills_space
 from recon.scan.preparation.inside import Surroundings
 from recon.scan.preparation.noise import point_noise
 from recon.scan.preparation.normal_reliability import NormalCheck, check_normals
@@ -122,6 +123,7 @@ def _survey(cloud: PointCloud, threads: int) -> tuple[NormalCheck | None, Survey
         noise=None if noise is None else noise * frame.scale,
         outliers=round(float(stray.mean()) * len(unit)),
         closed=closed,
+        fills_space=fills_space(some.points, threads),
         depth_image=depth_image,
         rounded=anew is not None,
         thinned=len(unit) > MAX_POINTS,

@@ -32,7 +32,7 @@ def keep_parts(mesh: Mesh, parts: str, points: Float) -> tuple[Mesh, int]:
     """
     if parts == "all" or not len(mesh.faces):
         return mesh, 0
-    label = _labels(mesh)
+    label = part_of_vertices(mesh)
     count = int(label.max()) + 1
     if count == 1:
         return mesh, 0
@@ -53,8 +53,8 @@ def keep_parts(mesh: Mesh, parts: str, points: Float) -> tuple[Mesh, int]:
     return mesh.select(keep[label]), int(count - keep.sum())
 
 
-def _labels(mesh: Mesh) -> NDArray[np.int64]:
-    """The part of each vertex, from 0: chunk by chunk, parts that a face joins become one."""
+def part_of_vertices(mesh: Mesh) -> NDArray[np.int64]:
+    """(n,) the connected part of each vertex, from 0: chunk by chunk, parts that a face joins become one."""
     label = np.arange(len(mesh.vertices), dtype=np.int32 if len(mesh.vertices) < 2**31 else np.int64)
     number = np.zeros_like(label)
     for start in range(0, len(mesh.faces), LABEL_CHUNK_FACES):

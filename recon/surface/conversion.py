@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recon.base.progress import ProgressCallback, no_progress
-from recon.base.provenance import fingerprint
+from recon.base.provenance import SOUND, SUSPECT, fingerprint
 from recon.base.run_files import read_description
 from recon.base.runs import claim, clear_run, default_run_folder, save_result
 from recon.errors import OtherRunError
@@ -150,7 +150,8 @@ def mesh_statistics(result: "Reconstruction", mesh: Mesh, distances: Float | Non
         },
         "uncertainty": None if bars is None else float(np.median(bars)),
         "diagonal": float(np.linalg.norm(np.ptp(scan.points, axis=0))),
-        "doubts": plausibility_warnings(scan, mesh, shape, size),
+        "state": SUSPECT if (doubts := plausibility_warnings(scan, mesh, shape, size)) else SOUND,
+        "doubts": doubts,
     }
 
 

@@ -156,13 +156,13 @@ class _Surface:
         tree.init(self.vertices, self.faces)
         return tree
 
-    def sample(self, count: int, rng: np.random.Generator) -> tuple[Float, Float]:
-        """`count` points uniform by area, stratified along the list of faces, and their normals."""
+    def sample(self, count: int, rng: np.random.Generator) -> tuple[Float, Int]:
+        """`count` points uniform by area, stratified along the list of faces, and their faces."""
         u = (np.arange(count) + rng.random(count)) / count * self.cumulated_area[-1]
         face = np.searchsorted(self.cumulated_area, u, side="right").clip(max=len(self.faces) - 1)
         s, t = np.sqrt(rng.random((count, 1))), rng.random((count, 1))
         a, b, c = self.vertices[self.faces[face].T]
-        return (1 - s) * a + s * (1 - t) * b + s * t * c, self.normals[face]
+        return (1 - s) * a + s * (1 - t) * b + s * t * c, face
 
     def nearest(self, points: Float) -> tuple[Float, Int]:
         """Distance of each point to the surface, and the nearest face."""
@@ -201,10 +201,15 @@ def distance_to_mesh(points: Float, mesh: Mesh) -> Float:
     return distance * frame.scale
 
 
-def surface_points(mesh: Mesh, count: int, rng: np.random.Generator) -> Float:
-    """(count, 3) points of `mesh`, uniform by area, in its own unit; errors as `distance_to_mesh`."""
+def surface_points(mesh: Mesh, count: int, rng: np.random.Generator) -> tuple[Float, Int]:
+    """(count, 3) points of `mesh`, uniform by area, in its own unit, and the corners (count, 3) around each.
+
+    Errors as `distance_to_mesh`.
+    """
     frame = Frame.around(_used_vertices(mesh, "the mesh"), margin=0.0)
-    return frame.to_world(_Surface(mesh, frame, "the mesh").sample(count, rng)[0])
+    surface = _Surface(mesh, frame, "the mesh")
+    points, face = surface.sample(count, rng)
+    return frame.to_world(points), surface.faces[face]
 
 
 def evaluate(
@@ -236,7 +241,7 @@ def evaluate(
         frame = Frame.around(_used_vertices(reference, "the reference"), margin=0.0)
 
     surface = _Surface(mesh, frame, "the mesh")
-    points, normals = surface.sample(samples, rng)
+    points, face = surface.sample(samples, rng)
     truth_normals: Float | None
     nearest_normals: Float | None
     if isinstance(reference, PointCloud):
@@ -248,7 +253,8 @@ def evaluate(
         truth, truth_normals = frame.to_unit(cloud.points), cloud.normals
     else:
         other = _Surface(reference, frame, "the reference")
-        truth, truth_normals = other.sample(samples, rng)
+        truth, other_face = other.sample(samples, rng)
+        truth_normals = other.normals[other_face]
         forth, nearest = other.nearest(points)
         nearest_normals = other.normals[nearest]
     back, nearest = surface.nearest(truth)
@@ -261,7 +267,7 @@ def evaluate(
         reference_to_mesh=Distances.of(back),
         both=Distances.of(np.concatenate([forth, back])) if exact else None,
         f_score={t: _f_score(forth, back, t) for t in F_SCORE_THRESHOLDS} if exact else None,
-        cosine_mesh_to_reference=_mean_cosine(normals, nearest_normals),
+        cosine_mesh_to_reference=_mean_cosine(surface.normals[face], nearest_normals),
         cosine_reference_to_mesh=_mean_cosine(surface.normals[nearest], truth_normals),
         mesh=topology(mesh),
         reference=topology(reference) if isinstance(reference, Mesh) else None,

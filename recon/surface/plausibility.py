@@ -4,17 +4,29 @@ Distances are relative to the scan's spacing at each place, so that dense and sp
 scan, are judged alike.
 """
 
+from __future__ import annotations
+
 import numpy as np
+import torch
 from scipy.spatial import cKDTree
 
-from recon.geometry import Float, Mesh, PointCloud
+from recon.geometry import Float, Frame, Int, Mesh, PointCloud
+from recon.meshing.components import part_of_vertices
 from recon.meshing.topology import Measures, Topology
+from recon.scan.preparation.dimension import fills_space
+from recon.scan.preparation.winding import winding_number
 from recon.surface.evaluation import surface_points
 
 NEIGHBOURS, REACH_FACTOR = 8, 3.0  # a point covers surface within 3 times the distance to its 8th neighbour
+UNMET_FACTOR = 1.9  # a point is met within so many times that distance: 3 spacings of a plane
+UNMET_NEIGHBOURS = 16  # most of which are not met either: more than a single point's noise
+FACING_SAMPLES = 16  # nearest to a point, on both sides of a thin wall: one of them faces as the point does
 SURFACE_SAMPLES, SCAN_SAMPLES = 100_000, 5_000  # points drawn on the mesh and of the scan
+MAX_SHELLS, SHELL_SAMPLES = 50, 100  # closed parts, the largest, and points of each, whose sides are checked
+DIPOLES, ENCLOSED = 20_000, 0.5  # points of other parts, and their winding number within them
 MAX_SHEETS = 2.5  # surface around a point over that of a plane; both sides of a thin wall make 2
-MAX_UNMATCHED_POINTS, MAX_UNSUPPORTED_AREA = 0.1, 0.25  # fractions of the points, of the area
+MAX_UNMET_POINTS, MAX_UNSUPPORTED_AREA = 0.03, 0.25  # fractions of the points, of the area
+MAX_OPPOSED_POINTS, MAX_TURNED_AREA = 0.02, 0.02
 MAX_UNCHECKED_HANDLES, MIN_POINTS_PER_HANDLE = 5, 150  # handles, holes and parts; points of the scan for each
 
 
@@ -23,29 +35,79 @@ def plausibility_warnings(scan: PointCloud, mesh: Mesh, shape: Topology, size: M
     if len(scan) <= NEIGHBOURS:
         return []
     rng, tree = np.random.default_rng(0), cKDTree(scan.points)
-    surface = surface_points(mesh, SURFACE_SAMPLES, rng)
-    cover = cKDTree(surface)
+    surface, corners = surface_points(mesh, SURFACE_SAMPLES, rng)
+    facing = _normals(mesh, corners)
+    cover, between = cKDTree(surface), np.sqrt(size.area / SURFACE_SAMPLES)
 
-    def reach(points: Float) -> Float:
-        """How far around each of these points of the scan its surface is to be found."""
-        between = np.sqrt(size.area / SURFACE_SAMPLES)
-        return REACH_FACTOR * np.maximum(tree.query(points, NEIGHBOURS + 1)[0][:, -1], between)
+    def spread(points: Float) -> Float:
+        """The distance from each of these points of the scan to its last neighbour."""
+        return np.maximum(tree.query(points, NEIGHBOURS + 1)[0][:, -1], between)
 
-    asked = scan.points[rng.choice(len(scan), min(len(scan), SCAN_SAMPLES), replace=False)]
-    radius = reach(asked)
+    chosen = rng.choice(len(scan), min(len(scan), SCAN_SAMPLES), replace=False)
+    asked = scan.points[chosen]
+    radius = REACH_FACTOR * spread(asked)
     around = cover.query_ball_point(asked, radius, return_length=True)
+    group = scan.points[tree.query(asked, min(UNMET_NEIGHBOURS, len(scan)))[1]]
+    apart = np.median(cover.query(group)[0], axis=1) - between
     distance, nearest = tree.query(surface)
     handles = (shape.genus or 0) + (shape.components - 1) + (shape.boundary_loops or 0)
-    return _warnings(
+    found = _warnings(
         handles=handles,
         a_handle=len(scan) / max(handles, 1),
         sheets=float(np.median(around * (size.area / SURFACE_SAMPLES) / (np.pi * radius**2))),
-        unmet=float((around == 0).mean()),
-        unseen=float((distance > reach(scan.points[nearest])).mean()),
+        unmet=float((apart > UNMET_FACTOR * spread(asked)).mean()),
+        unseen=float((distance > REACH_FACTOR * spread(scan.points[nearest])).mean()),
+        opposed=0.0 if scan.normals is None else _opposed(cover, facing, asked, scan.normals[chosen], radius),
+        turned=_turned(mesh, surface, corners, facing, size.area) if shape.outward is not None else 0.0,
     )
+    if fills_space(scan.points):
+        found.append(
+            "the points fill space, they do not lie on a surface: what was made of them means little"
+        )
+    return found
 
 
-def _warnings(handles: int, a_handle: float, sheets: float, unmet: float, unseen: float) -> list[str]:
+def _opposed(cover: cKDTree, facing: Float, points: Float, normals: Float, reach: Float) -> float:
+    """The share of `points` whose `normals` have surface near them, but none that faces their way."""
+    distance, near = cover.query(points, FACING_SAMPLES)
+    cosine = np.einsum("ijk,ik->ij", facing[near], normals)
+    cosine[distance > reach[:, None]] = -np.inf
+    best = cosine.max(1)
+    return float(((best < 0) & np.isfinite(best)).mean())
+
+
+def _normals(mesh: Mesh, corners: Int) -> Float:
+    """The unit normals (n, 3) of triangles with area, given by `corners` (n, 3)."""
+    a, b, c = (mesh.vertices[corners[:, k]] for k in range(3))
+    across = np.cross(b - a, c - a)
+    return across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), np.finfo(float).tiny)
+
+
+def _turned(mesh: Mesh, surface: Float, corners: Int, facing: Float, area: float) -> float:
+    """The share of a closed mesh, by points of its `surface`, in parts that face the wrong way.
+
+    A part faces outward if no other encloses it, and inward if one does.
+    """
+    part = part_of_vertices(mesh)[corners[:, 0]]
+    frame, step = Frame.around(surface, margin=0.0), max(1, len(part) // DIPOLES)
+    points = frame.to_unit(surface)
+    outward = np.bincount(part, (points * facing).sum(1)) > 0  # the sign of the volume: a third of that sum
+    size, turned = np.bincount(part), 0
+    for shell in np.argsort(-size)[:MAX_SHELLS]:
+        own, others = np.flatnonzero(part == shell), np.flatnonzero(part != shell)[::step]
+        enclosed = False
+        if len(own) and len(others):
+            some = points[own[:: max(1, len(own) // SHELL_SAMPLES)]]
+            weights = np.full(len(others), step * area / frame.scale**2 / len(part))
+            around = winding_number(points[others], facing[others], weights, some, torch.device("cpu"))
+            enclosed = float(np.median(around)) > ENCLOSED
+        turned += size[shell] * (enclosed == outward[shell])
+    return turned / len(part)
+
+
+def _warnings(
+    handles: int, a_handle: float, sheets: float, unmet: float, unseen: float, opposed: float, turned: float
+) -> list[str]:
     found = []
     if handles > MAX_UNCHECKED_HANDLES and a_handle < MIN_POINTS_PER_HANDLE:
         found.append(
@@ -57,11 +119,21 @@ def _warnings(handles: int, a_handle: float, sheets: float, unmet: float, unseen
             f"around the points there is {sheets:.1f} times the surface of one sheet: it is folded, or the "
             "points fill space; try --normals estimate, and look at both (recon view)"
         )
-    if unmet > MAX_UNMATCHED_POINTS:
+    if unmet > MAX_UNMET_POINTS:
         found.append(
             f"{unmet:.0%} of the points have no surface near them: look at both (recon view), or keep all "
             "that comes (--parts all --trim off)"
         )
     if unseen > MAX_UNSUPPORTED_AREA:
         found.append(f"{unseen:.0%} of the surface has no points near it: --trim DISTANCE cuts it off")
+    if opposed > MAX_OPPOSED_POINTS:
+        found.append(
+            f"at {opposed:.0%} of the points the surface faces away from the normals: try --normals file if "
+            "those of the scan are right, or --normals estimate"
+        )
+    if turned > MAX_TURNED_AREA:
+        found.append(
+            f"{turned:.0%} of the surface faces the wrong way for what it encloses or is enclosed by: try "
+            "--normals estimate, or give the scanner's position (--sensor)"
+        )
     return found

@@ -31,6 +31,7 @@ class Mesh(TypedDict):
         recoveries: how often the training went back after a divergence.
         uncertainty: the median of the vertices' error bars, in the scan's unit; null without them.
         diagonal: of the scan's box.
+        state: suspect if there are doubts.
         doubts: what looks wrong with the mesh, a sentence each.
         seconds: by stage.
     """
@@ -52,6 +53,7 @@ class Mesh(TypedDict):
     scan_to_mesh: ScanToMesh
     uncertainty: float | None
     diagonal: float
+    state: Literal["sound", "suspect"]
     doubts: list[str]
     seconds: dict[str, float]
     seconds_all: float
@@ -64,13 +66,15 @@ class BatchScan(TypedDict):
         scan: path below the folder.
         mesh: path below the output folder.
         scan_to_mesh: mean distance from the scan's points to the mesh.
+        state: suspect if it is done, and the mesh does not look like its scan.
         peak_memory: in bytes.
+        doubts: what looks wrong with a suspect mesh.
         error: one line.
     """
 
     scan: str
     mesh: str | None
-    state: Literal["done", "done before", "failed", "unfinished"]
+    state: Literal["done", "done before", "suspect", "failed", "unfinished"]
     points: int | None
     faces: int | None
     seconds: float | None
@@ -85,6 +89,7 @@ class BatchScan(TypedDict):
     area: float | None
     volume: float | None
     peak_memory: int | None
+    doubts: str | None
     error: str | None
 
 
@@ -96,6 +101,7 @@ class Batch(TypedDict):
         out: as an absolute path.
         done: number of scans.
         done_before: number of scans.
+        suspect: number of scans, done now or before.
         failed: number of scans.
         unfinished: number of scans.
     """
@@ -104,6 +110,7 @@ class Batch(TypedDict):
     out: str
     done: int
     done_before: int
+    suspect: int
     failed: int
     unfinished: int
     scans: list[BatchScan]
