@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import psutil
-from shapes import cube, sphere, torus
+from shapes import sphere, torus, unit
 
 from recon.batching.summary import Result
 from recon.batching.worker import PROCESS_NAME
@@ -36,7 +36,8 @@ TINY: dict[str, Any] = {
 }
 OPTIONS = ["--preset", "draft", "--resolution", "32", "--trim", "off", "--threads", "1"]
 OPTIONS += [f"--set={setting}" for setting in TINY["set"]]
-GOOD = ("ball.npy", "parts/ball.xyz", "parts/box.csv", "ring.npy")
+GOOD = ("ball.npy", "parts/ball.xyz", "parts/egg.csv", "ring.npy")
+EGG = np.array([1.0, 0.9, 0.7])  # its half axes
 BAD = {
     "cut.npy": "cut.npy",
     "parts/letter.txt": "letter.txt, line 1: 'Dear' is not a number",
@@ -57,7 +58,9 @@ def make_scans(folder: Path, bad: Collection[str] = BAD) -> None:
     np.save(folder / "ball.npy", table(sphere(500)))
     np.save(folder / "ring.npy", table(torus(700)))
     np.savetxt(folder / "parts" / "ball.xyz", table(sphere(600, seed=1)))
-    np.savetxt(folder / "parts" / "box.csv", table(cube(600)), delimiter=",")
+    egg = sphere(600, seed=2)
+    normals = unit(egg.points / EGG)
+    np.savetxt(folder / "parts" / "egg.csv", np.hstack([egg.points * EGG, normals]), delimiter=",")
     (folder / "cut.npy").write_bytes((folder / "ball.npy").read_bytes()[:5000])
     (folder / "parts" / "letter.txt").write_text("Dear Sir,\nplease find enclosed a scan.\n")
     np.savetxt(folder / "parts" / "nan.xyz", np.full((300, 3), np.nan))

@@ -65,7 +65,6 @@ class Result:
     def row(self, out: Path) -> dict[str, Any]:
         """The values of `CSV_COLUMNS`, None where there is none; the mesh's path is below `out`."""
         row: dict[str, Any] = dict.fromkeys(CSV_COLUMNS)
-        row |= {"scan": self.scan, "state": self.state, "error": self.error}
         if self.has_mesh and self.manifest:
             result, run = self.manifest["result"], self.manifest["run"]
             row |= {name: result[name] for name in CSV_COLUMNS if name in result}
@@ -74,7 +73,7 @@ class Result:
             row |= {"scan_to_mesh_largest": error["largest"], "mesh": self.mesh.relative_to(out).as_posix()}
             row |= {"seconds": run["seconds"], "peak_memory": run["peak_memory"]}
             row["doubts"] = " | ".join(result["doubts"]) or None
-        return row
+        return row | {"scan": self.scan, "state": self.state, "error": self.error}
 
 
 def counts(results: Sequence[Result]) -> dict[str, int]:

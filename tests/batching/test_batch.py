@@ -67,7 +67,7 @@ def test_the_summary_holds_every_scan(done: Done) -> None:
     with (done.out / "summary.csv").open(newline="") as file:
         rows = {row["scan"]: row for row in csv.DictReader(file)}
     assert list(rows) == sorted([*GOOD, *BAD])
-    assert rows["parts/box.csv"]["mesh"] == "parts/box.ply" and rows["two.xyz"]["mesh"] == ""
+    assert rows["parts/egg.csv"]["mesh"] == "parts/egg.ply" and rows["two.xyz"]["mesh"] == ""
     summary = json.loads((done.out / "summary.json").read_text())
     assert (summary["done"], summary["failed"], summary["unfinished"]) == (4, 4, 0)
     assert {row["scan"]: str(row["faces"] or "") for row in summary["scans"]} == {
@@ -85,9 +85,9 @@ def test_given_again_it_does_what_is_left_and_what_changed(
     np.save(again.scans / "ball.npy", table(sphere(500, seed=5)))
     np.savetxt(again.scans / "two.xyz", table(sphere(400, seed=6)))
     (again.scans / "parts" / "nan.xyz").unlink()
-    box = again.out / "parts" / "box.ply"
-    whole = box.read_bytes()
-    box.write_bytes(whole[:-100])
+    egg = again.out / "parts" / "egg.ply"
+    whole = egg.read_bytes()
+    egg.write_bytes(whole[:-100])
     config = tmp_path / "batch.yaml"
     config.write_text("patterns:\n  parts/*.xyz:\n    faces: 300\n  parts/letter*: {normals: none}\n")
     before = {path: path.stat().st_mtime_ns for path in again.out.rglob("*.ply")}
@@ -97,12 +97,12 @@ def test_given_again_it_does_what_is_left_and_what_changed(
     states = {row["scan"]: row["state"] for row in printed("batch", shown.out)["scans"]}
     assert states.pop("ring.npy") == "done before"
     changed = {name for name, state in states.items() if state == "done"}
-    assert changed == {"ball.npy", "parts/ball.xyz", "parts/box.csv", "two.xyz"}
+    assert changed == {"ball.npy", "parts/ball.xyz", "parts/egg.csv", "two.xyz"}
     failed = {name for name, state in states.items() if state == "failed"}
     assert failed == set(BAD) - {"two.xyz", "parts/nan.xyz"}
     after = {path: path.stat().st_mtime_ns for path in again.out.rglob("*.ply")}
     assert [path.name for path in before if before[path] == after[path]] == ["ring.ply"]
-    assert box.read_bytes() == whole
+    assert egg.read_bytes() == whole
     assert len(read_mesh(again.out / "parts" / "ball.ply").faces) <= 300
     assert (again.out / "ball.ply").read_bytes() != (done.out / "ball.ply").read_bytes()
     line = next(line for line in shown.err.splitlines() if line.startswith("ring.npy"))
