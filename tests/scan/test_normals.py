@@ -56,6 +56,12 @@ def test_the_files_normals_are_used_where_they_are() -> None:
         oriented(PointCloud(points), ScanConfig(normals="file"))
 
 
+def test_turned_ones_are_turned_back_on_walls_about_as_thin_as_the_spacing() -> None:
+    cloud = plate(6000, thickness=0.03)
+    found = oriented(turned(cloud, 0.3), AUTO).normals
+    assert ((found * cloud.normals).sum(1) > 0).mean() > 0.95
+
+
 @pytest.mark.parametrize("share", [0.06, 0.3])
 @pytest.mark.parametrize("inward", [False, True])
 @pytest.mark.parametrize("name", CLOSED)
@@ -101,6 +107,32 @@ def test_the_outside_of_a_thin_plate_is_not_mistaken(thickness: float) -> None:
         cloud = plate(40_000, thickness, seed)
         found = estimated(PointCloud(cloud.points)).normals
         assert ((found * cloud.normals).sum(1) > 0).mean() > 0.99
+
+
+@pytest.mark.parametrize("spacings", [0.2, 0.5, 1.0, 1.5, 2.0])
+def test_right_normals_of_thin_walls_are_left_alone(spacings: float) -> None:
+    """However near the other side is; and if all are turned round, so are all turned back."""
+    for seed in range(3):
+        cloud = plate(4000, spacings * np.sqrt(8 / 4000), seed)
+        assert oriented(cloud, AUTO) is cloud
+        found = oriented(PointCloud(cloud.points, -cloud.normals), AUTO).normals
+        assert (found == cloud.normals).all()
+
+
+def two_rooms(wall: float, count: int = 8000) -> PointCloud:
+    """Seen from inside: two cubes of side 2 beside each other, a `wall` apart, their normals into them."""
+    room = cube(count // 2)
+    aside = np.array([1 + wall / 2, 0, 0])
+    points = np.concatenate([room.points - aside, cube(count // 2, seed=1).points + aside])
+    return PointCloud(points, -np.concatenate([room.normals, cube(count // 2, seed=1).normals]))
+
+
+@pytest.mark.parametrize("wall", [0.01, 0.03, 0.1])
+def test_a_wall_between_two_rooms_keeps_both_its_sides(wall: float) -> None:
+    """All of the normals may be turned at once: then the rooms are solid."""
+    cloud = two_rooms(wall)
+    found = (oriented(cloud, AUTO).normals * cloud.normals).sum(1)
+    assert (found == 1).all() or (found == -1).all()
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -11,11 +11,11 @@ from recon.geometry import Float, PointCloud
 from recon.scan.preparation.orientation import consistent_signs
 
 SAMPLE_POINTS = 20_000
-NEIGHBOURS = 20
+NEIGHBOURS, FEW_NEIGHBOURS = 20, 8  # the few are on one side of a wall about as thick as their spacing
 MAX_CLOSED_AREA = 0.1  # length of the sum of the area vectors of a closed surface, over its area
 MAX_FLIPPED_SHARE = 0.04  # of normals: thin parts and noise alone rarely reach it
 MAX_REACH = 3.0  # over the median: points with more distant neighbours do not count
-MIN_AGREEMENT = 0.7  # mean |cosine|: noise alone rarely falls below it; 0.5 is chance
+MIN_AGREEMENT = 0.7  # mean |cosine|: noise alone rarely falls below it; 0.6 is chance
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class NormalCheck:
     """The reliability of a cloud's normals, by a sample of its points.
 
     Attributes:
-        agreement: mean |cosine| to the direction of least variance among the neighbours; 1 on a smooth
-            surface.
+        agreement: mean |cosine| to the direction of least variance among the neighbours, many or few of them;
+            1 on a smooth surface.
         turned: share of normals opposite to most of their part of the surface.
         outward: whether most point out of the solid, by the sign of the volume that the points enclose; None
             if that is uncertain: an open scan, a room seen from inside.
@@ -65,10 +65,13 @@ def check_normals(cloud: PointCloud, threads: int = 1) -> NormalCheck:
 
 def _agreement(points: Float, normals: Float, chosen: np.ndarray, threads: int) -> float:
     _, near = cKDTree(points).query(points[chosen], min(NEIGHBOURS + 1, len(points)), workers=threads)
-    patch = points[near] - points[near].mean(1, keepdims=True)
-    patch /= np.maximum(np.abs(patch).max((1, 2), keepdims=True), np.finfo(float).tiny)
-    flat = np.linalg.eigh(patch.transpose(0, 2, 1) @ patch)[1][:, :, 0]
-    return float(np.abs((normals[chosen] * flat).sum(1)).mean())
+    cosines = []
+    for count in (near.shape[1], min(FEW_NEIGHBOURS + 1, near.shape[1])):
+        patch = points[near[:, :count]] - points[near[:, :count]].mean(1, keepdims=True)
+        patch /= np.maximum(np.abs(patch).max((1, 2), keepdims=True), np.finfo(float).tiny)
+        flat = np.linalg.eigh(patch.transpose(0, 2, 1) @ patch)[1][:, :, 0]
+        cosines.append(np.abs((normals[chosen] * flat).sum(1)))
+    return float(np.maximum(*cosines).mean())
 
 
 def _outward(

@@ -25,6 +25,9 @@ CHORD_PENALTY = 16.0  # on pairs whose chord runs along their normals, from one 
 MIN_SEAM_VOTE = 0.1  # of the mean vote: weaker votes along a seam cannot be trusted
 MIN_PIECE_POINTS, MIN_PIECE_MAJORITY = 30, 0.6  # a piece that keeps the side of its given normals
 MIN_CONTRARY_SHARE = 0.04  # of all points: if fewer would keep their side, all follow the votes
+OPPOSITE = -0.7  # cosine of the given normals of both sides of a wall
+MIN_WALL_MAJORITY = 0.8  # of pairs of opposite normals that have a wall between them, less those that cannot
+MIN_WALL_CHORDS = 1e-6  # the thinnest wall, of the pair's distance: less is rounding
 
 SEAM_COLUMNS = "a", "b", "net", "sure", "pairs"
 
@@ -72,8 +75,9 @@ def consistent_signs(
 ) -> tuple[Float, Int]:
     """Signs that turn normals to one side of each part of the surface.
 
-    Only where votes are weak, as between a thing and the background, do the signs of `given` normals count:
-    large pieces keep the side that most of theirs have.
+    The signs of `given` normals count where votes are weak, as between a thing and the background: large
+    pieces keep the side that most of theirs have. And on walls thinner than their spacing, where neighbours
+    are as often on the other side: there pairs with opposite normals do not vote.
 
     Args:
         points: (n, 3).
@@ -88,6 +92,8 @@ def consistent_signs(
     if not neighbours.size:
         return np.ones(len(points)), np.arange(len(points))
     votes = _votes(points, normals, neighbours, threads)
+    if given:
+        votes[_across_walls(points, normals, neighbours, threads)] = 0.0
     weak = MIN_SEAM_VOTE * float(np.abs(votes).mean())
     first, cluster, seams = _first_clusters(votes, neighbours, weak, threads)
     flip, part = _merged(seams, int(cluster.max()) + 1)
@@ -117,6 +123,34 @@ def _votes(
     for _ in over_chunks(vote, len(points), CHUNK_POINTS, threads):
         pass
     return votes
+
+
+def _across_walls(
+    points: Float, normals: Float, neighbours: NDArray[np.integer], threads: int
+) -> NDArray[np.bool_]:
+    """(n, k) which pairs of neighbours are on both sides of a wall, by normals that are given.
+
+    Opposite normals have a wall of that thickness between them: minus the chord along half their difference.
+    Where normals are turned round at random, it is as often negative, and zero on a plane; so pairs count
+    only if nearly all have it positive (or negative, of normals that all point inward).
+    """
+    wall = np.empty(neighbours.shape, np.int8)
+
+    def sides(part: slice) -> None:
+        near = neighbours[part]
+        chord = points[near] - points[part, None]
+        normal, other = normals[part, None], normals[near]
+        thickness = -(chord * (normal - other)).sum(2) / 2
+        thick = np.abs(thickness) > MIN_WALL_CHORDS * np.linalg.norm(chord, axis=2)
+        opposite = (normal * other).sum(2) < OPPOSITE
+        wall[part] = np.where(opposite, np.where(thick, np.sign(thickness), 2), 0)
+
+    for _ in over_chunks(sides, len(points), CHUNK_POINTS, threads):
+        pass
+    between, behind, opposite = (np.count_nonzero(found) for found in (wall == 1, wall == -1, wall))
+    if abs(between - behind) < MIN_WALL_MAJORITY * opposite:
+        return np.zeros(wall.shape, bool)
+    return wall == (1 if between > behind else -1)
 
 
 def _first_clusters(
