@@ -206,13 +206,11 @@ def _normal_problems(info: Info) -> list[str]:
     if not info.has_normals:
         return [f"no normals: {_estimates(info)}"]
     out = []
-    if 2 * info.bad_normals > info.points:
+    if info.bad_normals:
         out.append(
-            f"{info.bad_normals:,} of {info.points:,} normals are zero or not finite: all are dropped, and "
-            + _estimates(info)
+            f"{info.bad_normals:,} of {info.points:,} normals are zero or not finite: they are estimated, "
+            "and face as the others do"
         )
-    elif info.bad_normals:
-        out.append(f"{info.bad_normals:,} normals are zero or not finite: their points are dropped")
     if info.normals is None:
         return out
     if info.normals.unfit:

@@ -22,7 +22,7 @@ from recon.scan.preparation.dimension import fills_space
 from recon.scan.preparation.inside import Surroundings
 from recon.scan.preparation.noise import point_noise
 from recon.scan.preparation.normal_reliability import NormalCheck, check_normals
-from recon.scan.preparation.normals import oriented
+from recon.scan.preparation.normals import completed, oriented
 from recon.scan.preparation.outliers import outliers
 from recon.scan.preparation.spacing import point_spacing
 from recon.surface.settings import STANDARD
@@ -137,7 +137,7 @@ def _without_outliers(unit: PointCloud, threads: int) -> tuple[NormalCheck | Non
         unit, _ = clean(unit)
     except ScanError:
         return None, None, None
-    check = None if unit.normals is None else check_normals(unit, threads)
+    check = None if unit.normals is None else check_normals(completed(unit, threads), threads)
     with _silent_log():
         unit = oriented(unit, STANDARD.scan, threads)
     return check, point_noise(unit, threads), Surroundings(unit, threads=threads).closed

@@ -275,7 +275,10 @@ def evaluate(
 
 
 def _mean_cosine(a: Float, b: Float | None) -> float | None:
-    return None if b is None else float(np.einsum("ij,ij->i", a, b).mean())
+    if b is None:
+        return None
+    known = b.any(1)  # points may lack theirs
+    return float(np.einsum("ij,ij->i", a[known], b[known]).mean()) if known.any() else None
 
 
 def _f_score(forth: Float, back: Float, threshold: float) -> float:

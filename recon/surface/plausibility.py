@@ -7,14 +7,13 @@ scan, are judged alike.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from scipy.spatial import cKDTree
 
-from recon.geometry import Float, Frame, Int, Mesh, PointCloud
+from recon.geometry import Float, Int, Mesh, PointCloud
 from recon.meshing.components import part_of_vertices
 from recon.meshing.topology import Measures, Topology
 from recon.scan.preparation.dimension import fills_space
-from recon.scan.preparation.winding import winding_number
+from recon.scan.preparation.sides import MAX_SHELLS, winding_of_others
 from recon.surface.evaluation import surface_points
 
 NEIGHBOURS, REACH_FACTOR = 8, 3.0  # a point covers surface within 3 times the distance to its 8th neighbour
@@ -22,8 +21,7 @@ UNMET_FACTOR = 1.9  # a point is met within so many times that distance: 3 spaci
 UNMET_NEIGHBOURS = 16  # most of which are not met either: more than a single point's noise
 FACING_SAMPLES = 16  # nearest to a point, on both sides of a thin wall: one of them faces as the point does
 SURFACE_SAMPLES, SCAN_SAMPLES = 100_000, 5_000  # points drawn on the mesh and of the scan
-MAX_SHELLS, SHELL_SAMPLES = 50, 100  # closed parts, the largest, and points of each, whose sides are checked
-DIPOLES, ENCLOSED = 20_000, 0.5  # points of other parts, and their winding number within them
+ENCLOSED = 0.5  # winding number of the other parts within them
 MAX_SHEETS = 2.5  # surface around a point over that of a plane; both sides of a thin wall make 2
 MAX_UNMET_POINTS, MAX_UNSUPPORTED_AREA = 0.03, 0.25  # fractions of the points, of the area
 MAX_OPPOSED_POINTS, MAX_TURNED_AREA = 0.02, 0.02
@@ -89,20 +87,12 @@ def _turned(mesh: Mesh, surface: Float, corners: Int, facing: Float, area: float
     A part faces outward if no other encloses it, and inward if one does.
     """
     part = part_of_vertices(mesh)[corners[:, 0]]
-    frame, step = Frame.around(surface, margin=0.0), max(1, len(part) // DIPOLES)
-    points = frame.to_unit(surface)
-    outward = np.bincount(part, (points * facing).sum(1)) > 0  # the sign of the volume: a third of that sum
-    size, turned = np.bincount(part), 0
-    for shell in np.argsort(-size)[:MAX_SHELLS]:
-        own, others = np.flatnonzero(part == shell), np.flatnonzero(part != shell)[::step]
-        enclosed = False
-        if len(own) and len(others):
-            some = points[own[:: max(1, len(own) // SHELL_SAMPLES)]]
-            weights = np.full(len(others), step * area / frame.scale**2 / len(part))
-            around = winding_number(points[others], facing[others], weights, some, torch.device("cpu"))
-            enclosed = float(np.median(around)) > ENCLOSED
-        turned += size[shell] * (enclosed == outward[shell])
-    return turned / len(part)
+    outward = np.bincount(part, ((surface - surface.mean(0)) * facing).sum(1)) > 0  # the sign of the volume
+    size = np.bincount(part)
+    shells = np.argsort(-size)[:MAX_SHELLS]
+    each = np.full(len(part), area / len(part))
+    enclosed = winding_of_others(surface, facing, each, part, shells) > ENCLOSED
+    return float(size[shells][enclosed == outward[shells]].sum() / len(part))
 
 
 def _warnings(

@@ -190,7 +190,7 @@ def test_faults_are_counted(tmp_path: Path) -> None:
     for text in (
         "7 of 2,000 points are not finite",
         "5 of 2,000 points are duplicates",
-        "3 normals are zero",
+        "3 of 2,000 normals are zero",
     ):
         assert any(text in problem for problem in info.problems)
 

@@ -10,7 +10,7 @@ from shapes import sphere as ball
 from recon.errors import ScanError
 from recon.geometry import PointCloud
 from recon.scan.preparation import normals as module
-from recon.scan.preparation.normals import estimate_lines, estimated, oriented
+from recon.scan.preparation.normals import completed, estimate_lines, estimated, oriented
 from recon.scan.settings import ScanConfig
 
 CLOSED = {"sphere": ball(), "torus": torus(), "cube": cube(), "plate": plate(thickness=0.06)}
@@ -54,6 +54,53 @@ def test_the_files_normals_are_used_where_they_are() -> None:
     assert oriented(PointCloud(points), ScanConfig()).normals is not None
     with pytest.raises(ScanError, match="has no normals"):
         oriented(PointCloud(points), ScanConfig(normals="file"))
+
+
+def lacking(cloud: PointCloud, where: np.ndarray) -> PointCloud:
+    return PointCloud(cloud.points, np.where(where[:, None], 0.0, cloud.normals))
+
+
+GAPS = {
+    "a third": lambda points: points[:, 0] > 0.25,
+    "every other": lambda points: np.arange(len(points)) % 2 == 0,
+    "all but a few": lambda points: np.arange(len(points)) % 50 > 0,
+}
+
+
+@pytest.mark.parametrize("inward", [False, True])
+@pytest.mark.parametrize("gap", GAPS)
+def test_only_missing_ones_are_estimated_on_the_side_of_the_others(gap: str, inward: bool) -> None:
+    cloud = torus(6000)
+    own = PointCloud(cloud.points, -cloud.normals if inward else cloud.normals)
+    where = GAPS[gap](cloud.points)
+    whole = completed(lacking(own, where))
+    assert (whole.normals[~where] == own.normals[~where]).all()
+    assert ((whole.normals * own.normals).sum(1) > 0.9).mean() > 0.999
+    found = oriented(lacking(own, where), ScanConfig(normals="file"))
+    assert (found.normals == whole.normals).all()
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+def test_what_is_enclosed_faces_inward_and_what_that_encloses_outward(depth: int) -> None:
+    shells = [1.0, 0.6, 0.3][:depth]
+    exact = [ball(4000, seed=seed).points for seed in range(depth)]
+    points = np.concatenate([radius * normals for radius, normals in zip(shells, exact, strict=True)])
+    aside = np.concatenate([points, 0.5 * exact[0] + [3.0, 0, 0]])  # not enclosed
+    found = estimated(PointCloud(aside)).normals
+    for number, normals in enumerate([*exact, exact[0]]):
+        sign = -1 if number == 1 else 1
+        here = found[4000 * number : 4000 * (number + 1)]
+        assert (sign * (here * normals).sum(1) > 0.9).mean() > 0.999
+
+
+def test_a_part_without_any_normal_faces_outward() -> None:
+    ring, other = torus(4000), ball(2000)
+    both = PointCloud(
+        np.concatenate([ring.points, other.points + np.array([3.0, 0, 0])]),
+        np.concatenate([ring.normals, 0 * other.normals]),
+    )
+    found = completed(both).normals
+    assert ((found[4000:] * other.normals).sum(1) > 0.9).mean() > 0.999
 
 
 def test_turned_ones_are_turned_back_on_walls_about_as_thin_as_the_spacing() -> None:

@@ -15,6 +15,7 @@ MAX_COORDINATE, MIN_EXTENT = 1e141, 1e-141  # their squares are numbers
 MAX_ROUNDING = 1e-3  # of coordinates, and of the longest extent
 # A point is far if it is that many times as far from the middle as half of all points, and few others are.
 FAR_DISTANCES, MAX_FAR_SHARE = 1e6, 0.01
+MIN_SOUND_SHARE = 0.01  # of the normals: with fewer, all are dropped
 MIN_WIDTH = 1e-9  # of the longest extent: a narrower cloud is a line
 
 
@@ -27,8 +28,8 @@ class CleanReport:
         not_finite: points with a coordinate that is not finite.
         duplicates: points at the place of an earlier one.
         far: points so far from all others that these would be one place.
-        bad_normals: normals that are zero or not finite, whose points are removed.
-        normals_dropped: all normals were dropped instead, because most of them were bad.
+        bad_normals: normals that are zero or not finite.
+        normals_dropped: all normals were dropped, because hardly any was sound.
     """
 
     points: int
@@ -48,14 +49,16 @@ class CleanReport:
         if self.far:
             out.append(f"{self.far:,} points are {FAR_DISTANCES:g} times as far away as most: dropped")
         if self.normals_dropped:
-            out.append(f"{self.bad_normals:,} normals, most of them, are zero or not finite: all dropped")
+            out.append(f"{self.bad_normals:,} normals, nearly all, are zero or not finite: all dropped")
         elif self.bad_normals:
-            out.append(f"{self.bad_normals:,} points have a zero or non-finite normal: dropped")
+            out.append(f"{self.bad_normals:,} normals are zero or not finite: estimated from the points")
         return out
 
 
 def clean(cloud: PointCloud) -> tuple[PointCloud, CleanReport]:
     """Returns `cloud` with finite, distinct points and unit normals, and a report of what was removed.
+
+    A normal that is zero or not finite becomes zero: it is missing.
 
     Raises:
         ScanError: fewer than `MIN_POINTS` points are left, they are collinear, or coordinates are too large.
@@ -102,13 +105,14 @@ def _sound_normals(cloud: PointCloud, report: CleanReport) -> tuple[PointCloud, 
     size = np.abs(cloud.normals).max(1)
     sound = np.isfinite(size) & (size > 0)
     bad = int((~sound).sum())
-    report = replace(report, bad_normals=bad, normals_dropped=2 * bad > len(cloud))
-    if report.normals_dropped:
+    dropped = len(cloud) - bad < MIN_SOUND_SHARE * len(cloud)
+    report = replace(report, bad_normals=bad, normals_dropped=dropped)
+    if dropped:
         return replace(cloud, normals=None), report
-    if bad:
-        cloud, size = cloud.select(sound), size[sound]
-    scaled = cloud.normals / size[:, None]  # first: the squares of tiny normals vanish
-    return replace(cloud, normals=scaled / np.linalg.norm(scaled, axis=1, keepdims=True)), report
+    normals = np.zeros_like(cloud.normals)
+    scaled = cloud.normals[sound] / size[sound, None]  # first: the squares of tiny normals vanish
+    normals[sound] = scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
+    return replace(cloud, normals=normals), report
 
 
 def _check(cloud: PointCloud, report: CleanReport) -> None:

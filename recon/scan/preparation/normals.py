@@ -18,9 +18,10 @@ from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.errors import ScanError
 from recon.geometry import Float, Int, PointCloud
 from recon.scan.preparation.chunks import over_chunks
-from recon.scan.preparation.normal_reliability import MAX_CLOSED_AREA, MAX_FLIPPED_SHARE, check_normals
+from recon.scan.preparation.normal_reliability import MAX_FLIPPED_SHARE, check_normals
 from recon.scan.preparation.orientation import consistent_signs
 from recon.scan.preparation.planes import least_axes
+from recon.scan.preparation.sides import outside_votes
 from recon.scan.settings import ScanConfig
 
 PLANE_NEIGHBOURS = (8, 12, 18, 27, 40, 60)  # that a plane is fitted to: the scales to choose from
@@ -29,7 +30,6 @@ SIGN_NEIGHBOURS = 20  # that a point's sign is compared with
 CHUNK_POINTS = 1 << 12
 MIN_SIDE_MAJORITY = 0.1  # above a half: with less, the file's normals do not decide on a side
 DIRECTIONS_PROGRESS = 0.6  # share of the time of an estimate until the signs, for the bar
-MIN_MEAN_COSINE = 0.1  # between normals and radii: below it, an open part has no inside
 
 
 log = logging.getLogger("recon")
@@ -41,8 +41,8 @@ def oriented(
     """Returns `cloud` with the outward normals that `config.normals` asks for.
 
     "file" takes the file's as they are, "estimate" estimates them, "none" drops them. "auto" takes the file's
-    if they are reliable, repairs them if some or all are flipped, and estimates them if they are missing or
-    do not fit the points. `progress` is called with the share done.
+    if they are reliable, repairs them if some or all are flipped, and estimates them if they do not fit the
+    points. Those that are missing (zero) are estimated. `progress` is called with the share done.
 
     Raises:
         ScanError: "file" was asked for, and the file has no normals.
@@ -52,9 +52,11 @@ def oriented(
     if config.normals == "file":
         if cloud.normals is None:
             raise ScanError(f"{cloud.source} has no normals: estimate them with --normals estimate")
-        return cloud
+        return completed(cloud, threads)
     if cloud.normals is None or config.normals == "estimate":
         return estimated(cloud, threads, progress)
+    cloud = completed(cloud, threads)
+    assert cloud.normals is not None
     check = check_normals(cloud, threads)
     if check.unfit:
         log.info("the normals do not fit the points (mean cosine %.2f): estimating them", check.agreement)
@@ -69,6 +71,22 @@ def oriented(
         log.info("the normals point inward: flipping them")
         return replace(cloud, normals=-cloud.normals)
     return cloud
+
+
+def completed(cloud: PointCloud, threads: int = 1) -> PointCloud:
+    """`cloud` with the normals that it lacks (zero): estimated, on the side of the others of their part."""
+    assert cloud.normals is not None
+    missing = ~cloud.normals.any(1)
+    if not missing.any():
+        return cloud
+    lines, points = cloud.normals.copy(), cloud.points - cloud.points.mean(0)
+    lines[missing] = estimate_lines(points, threads)[missing]
+    near = _neighbours(points, threads)
+    signs, part = consistent_signs(points, lines, near, threads=threads)
+    with_given = np.bincount(part, np.where(missing, 0.0, signs))
+    shape, _ = outside_votes(points, lines * signs[:, None], near, part)
+    side = signs * _sign(np.where(with_given == 0, shape, with_given))[part]
+    return replace(cloud, normals=np.where(missing, side, 1.0)[:, None] * lines)
 
 
 def estimated(cloud: PointCloud, threads: int = 1, progress: ProgressCallback = no_progress) -> PointCloud:
@@ -142,7 +160,7 @@ def outward(cloud: PointCloud, lines: Float, threads: int) -> Float:
     near = _neighbours(points, threads)
     signs, part = consistent_signs(points, lines, near, given=cloud.normals is not None, threads=threads)
     out = lines * signs[:, None]
-    votes, closed = _shape_votes(points, out, near, part)
+    votes, closed = outside_votes(points, out, near, part)
     if cloud.normals is not None:
         given_votes = np.bincount(part, (out * cloud.normals).sum(1) > 0) / np.bincount(part) - 0.5
         votes = np.where(closed | (np.abs(given_votes) < MIN_SIDE_MAJORITY), votes, given_votes)
@@ -160,21 +178,6 @@ def _neighbours(points: Float, threads: int) -> NDArray[np.int32]:
     for _ in over_chunks(search, len(points), CHUNK_POINTS, threads):
         pass
     return near
-
-
-def _shape_votes(
-    points: Float, normals: Float, near: NDArray[np.int32], part: Int
-) -> tuple[Float, NDArray[np.bool_]]:
-    """For each part, a vote, positive if its normals point outward or up; and whether it is closed."""
-    area = ((points[near[:, -1]] - points) ** 2).sum(1)  # that a point stands for, up to a factor
-    summed = lambda values: np.stack([np.bincount(part, area * v) for v in values.T], axis=1)  # noqa: E731
-    total = summed(np.ones((len(points), 1)))
-    arm = points - (summed(points) / total)[part]
-    flux = summed(normals) / total
-    reach = np.linalg.norm(arm, axis=1, keepdims=True)
-    hollow = summed((arm * normals).sum(1, keepdims=True)) / np.maximum(summed(reach), np.finfo(float).tiny)
-    closed = np.linalg.norm(flux, axis=1) < MAX_CLOSED_AREA
-    return np.where(closed | (np.abs(hollow[:, 0]) > MIN_MEAN_COSINE), hollow[:, 0], flux[:, 2]), closed
 
 
 def _sign(values: Float) -> Float:

@@ -57,11 +57,13 @@ def prepared(
     given = cloud.normals
     progress(NORMALS_PROGRESS, "normals")
     cloud = oriented(cloud, config, threads, progress_within(progress, NORMALS_PROGRESS, 1.0))
-    return cloud, cloud.normals is not None and (given is None or not _same_lines(given, cloud.normals))
+    return cloud, cloud.normals is not None and (given is None or not _from_file(given, cloud.normals))
 
 
-def _same_lines(before: Float, after: Float) -> bool:
-    return bool((np.abs((before * after).sum(1)) > 1 - 1e-6).all())
+def _from_file(given: Float, normals: Float) -> bool:
+    """Whether most `normals` (n, 3) are those `given` (n, 3), up to signs, and all of these are kept."""
+    there = given.any(1)
+    return bool(there.mean() > 0.5 and (np.abs((given * normals).sum(1))[there] > 1 - 1e-6).all())
 
 
 def _with_sensors(cloud: PointCloud, config: ScanConfig, threads: int) -> PointCloud:
