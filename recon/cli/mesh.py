@@ -38,7 +38,7 @@ def add_options(parser: Parser) -> None:
         metavar="SCAN",
         nargs="+",
         type=file,
-        help="ply pcd las laz e57 ptx pts xyz txt csv pwn npy npz, or a mesh to sample; several: one scan",
+        help="ply pcd las laz e57 ptx pts npy npz, text (xyz csv …), or a mesh to sample; several: one scan",
     )
     output = "ply obj stl glb off, by extension (default, of one SCAN: SCAN.mesh.ply here)"
     add_output(parser, "MESH", output, "MESH if it exists")

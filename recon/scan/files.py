@@ -7,23 +7,27 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from recon.errors import ScanError, UsageError, check_number, reason
 from recon.geometry import Mesh, PointCloud
-from recon.scan.readers.delimited_text import read_npy, read_npz, read_pts, read_text
+from recon.scan.readers.column_names import listed
+from recon.scan.readers.delimited_text import read_pts, read_text
 from recon.scan.readers.e57 import read_e57
 from recon.scan.readers.gltf import read_glb
 from recon.scan.readers.join import join
 from recon.scan.readers.las import read_las
 from recon.scan.readers.mesh_scans import read_obj, read_off, read_stl, sample_surface
+from recon.scan.readers.numpy_arrays import read_npy, read_npz
 from recon.scan.readers.pcd import read_pcd
 from recon.scan.readers.ply import read_ply
 from recon.scan.readers.ptx import read_ptx
 
-READERS: dict[str, Callable[[Path], PointCloud | Mesh]] = {
+Reader = Callable[[Path], PointCloud | Mesh]
+READERS: dict[str, Reader] = {
     ".ply": read_ply,
     ".pcd": read_pcd,
     ".las": read_las,
@@ -31,10 +35,7 @@ READERS: dict[str, Callable[[Path], PointCloud | Mesh]] = {
     ".e57": read_e57,
     ".ptx": read_ptx,
     ".pts": read_pts,
-    ".xyz": read_text,
-    ".txt": read_text,
-    ".csv": read_text,
-    ".pwn": read_text,
+    **dict.fromkeys((".xyz", ".txt", ".csv", ".asc", ".xyzn", ".xyzrgb", ".neu", ".pwn"), read_text),
     ".npy": read_npy,
     ".npz": read_npz,
     ".obj": read_obj,
@@ -46,7 +47,7 @@ MAX_SAMPLES, MAX_SEED = 10**8, 2**63 - 1
 GZIP_MAGIC = b"\x1f\x8b"
 # How files of these formats start; no other format starts like one of them.
 MAGIC = {
-    ".ply": rb"ply[\r\n]",
+    ".ply": rb"ply[ \t]*[\r\n]",
     ".pcd": rb"(\s*#[^\n]*\n)*\s*(VERSION|FIELDS)\s",
     ".las": rb"LASF",
     ".laz": rb"LASF",
@@ -58,7 +59,9 @@ MAGIC = {
 }
 
 
-def read_cloud(path: str | Path, *, samples: int = 100_000, seed: int = 0) -> PointCloud:
+def read_cloud(
+    path: str | Path, *, samples: int = 100_000, seed: int = 0, columns: str | None = None
+) -> PointCloud:
     """Reads the points of a scan.
 
     They are returned as they stand in the file, including points that are not finite or repeated and normals
@@ -68,42 +71,45 @@ def read_cloud(path: str | Path, *, samples: int = 100_000, seed: int = 0) -> Po
         path: a scan or a mesh, in a format of `READERS`.
         samples: number of points drawn from a mesh.
         seed: of these draws.
+        columns: of a text file, as "x,y,z,-,nx,ny,nz", - for one to pass over.
 
     Returns:
         A cloud in the world frame.
 
     Raises:
         ScanError: the file cannot be read.
-        UsageError: samples or seed out of range.
+        UsageError: samples or seed out of range, columns without x, y and z, or of no text file.
     """
     check_number("samples", samples, 1, MAX_SAMPLES, whole=True)
     check_number("seed", seed, 0, MAX_SEED, whole=True)
-    content = read_any(path)
+    content = read_any(path, columns)
     if isinstance(content, PointCloud):
         return content
     return sample_surface(content, samples, seed, str(path))
 
 
-def read_clouds(paths: Sequence[str | Path], *, samples: int = 100_000, seed: int = 0) -> PointCloud:
+def read_clouds(
+    paths: Sequence[str | Path], *, samples: int = 100_000, seed: int = 0, columns: str | None = None
+) -> PointCloud:
     """Reads the scans of one scene as one cloud, in the order of `paths`, each as `read_cloud` does.
 
     Attributes that not all have are dropped. Raises ScanError, too, if the files state different units.
     """
     if not paths or isinstance(paths, str | Path):
         raise UsageError("read_clouds reads a list of files, one or more")
-    clouds = [read_cloud(path, samples=samples, seed=seed) for path in paths]
+    clouds = [read_cloud(path, samples=samples, seed=seed, columns=columns) for path in paths]
     return join(clouds, f"the scan of {len(clouds)} files")
 
 
-def read_any(path: str | Path) -> PointCloud | Mesh:
-    """Reads a mesh if the file has faces, else a cloud. Raises ScanError if it cannot be read."""
+def read_any(path: str | Path, columns: str | None = None) -> PointCloud | Mesh:
+    """Reads a mesh if the file has faces, else a cloud; arguments and errors as `read_cloud`."""
     if not isinstance(path, str | os.PathLike):
         raise UsageError(f"a file's path is text, not {type(path).__name__}")
     path = Path(path)
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of numpy and libraries, at values that are looked at later
-            content = reader_of(path)(path)
+            content = _with_columns(path, reader_of(path), columns)(path)
     except OSError as error:
         raise ScanError(f"cannot read {path}: {error.strerror or error}") from None
     except MemoryError as error:
@@ -113,7 +119,20 @@ def read_any(path: str | Path) -> PointCloud | Mesh:
     return content
 
 
-def reader_of(path: Path) -> Callable[[Path], PointCloud | Mesh]:
+def _with_columns(path: Path, reader: Reader, columns: str | None) -> Reader:
+    """The reader of a text file, told its `columns`."""
+    if columns is None:
+        return reader
+    if reader not in (read_text, read_pts):
+        raise UsageError(f"columns can be given for text files, and {path} has names for its own")
+    if (names := listed(columns)) is None:
+        raise UsageError(
+            f"the columns {columns[:60]!r} name no x, y and z: expected x,y,z,-,nx,ny,nz or the like"
+        )
+    return partial(reader, columns=names)
+
+
+def reader_of(path: Path) -> Reader:
     """Returns the reader for `path`. Raises ScanError unless it is a file that starts as its ending says."""
     try:
         path.lstat()

@@ -27,4 +27,7 @@ class ScanConfig:
     most: int = setting(2_000_000, "points kept of a larger scan, evenly spaced", within=(200, 1e9))
     open: bool | None = setting(None, "whether the surface is open; by default as its points say")
     margin: float = setting(0.1, "free space around the scan, as a share of the unit box", within=(0.0, 0.5))
+    columns: str | None = setting(
+        None, "the columns of a text file, - for one to pass over", metavar="x,y,z,-,nx,ny,nz"
+    )
     samples: int = setting(100_000, "points drawn from a file that is a mesh", within=(200, 1e8))

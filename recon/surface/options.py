@@ -8,6 +8,7 @@ from recon.surface.settings import PRESETS, STANDARD, Config
 
 GROUPS = {
     QUALITY: {"time": "fit.seconds", "resolution": "mesh.resolution", "cell": "mesh.cell"},
+    "points": {"columns": "scan.columns"},
     "normals": {"normals": "scan.normals", "sensor": "scan.sensor"},
     "surface to keep": {
         "trim": "mesh.trim",

@@ -49,6 +49,13 @@ def test_each_fault_goes_with_its_count() -> None:
     assert len(report.lines()) == 3 and report.lines()[0].startswith("2 of 500 points")
 
 
+@pytest.mark.parametrize(("at_origin", "kept"), [(0, 500), (1, 500), (2, 498), (100, 400)])
+def test_pixels_without_a_depth_are_no_points(at_origin: int, kept: int) -> None:
+    """Several points at the origin are; a single one may be a place."""
+    cleaned, report = clean(changed(sphere(), points={i: 0.0 for i in range(at_origin)}))
+    assert len(cleaned) == kept and report.at_origin == 500 - kept
+
+
 @pytest.mark.parametrize("length", [1e-200, 1e-3, 7.0, 1e200])
 def test_normals_of_any_length_become_unit(length: float) -> None:
     cloud = sphere()

@@ -126,6 +126,18 @@ POLYGONS = {
 }
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_blanks_and_byte_order_marks_in_ply_text_are_passed_over(
+    tmp_path: Path, newline: str, mark: str
+) -> None:
+    lines = ["ply  ", "format ascii 1.0", "element vertex 2", *(f"property float {c}" for c in "xyz")]
+    lines += ["end_header ", f"{mark}1 2 3", "4 5 6", ""]
+    path = tmp_path / "scan.ply"
+    path.write_bytes(newline.join(lines).encode())
+    assert read_cloud(path).points.tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
 @pytest.mark.parametrize("layout", ["ascii", "<", ">"])
 @pytest.mark.parametrize("faces", POLYGONS)
 @pytest.mark.parametrize("name", ["vertex_indices", "vertex_index"])

@@ -36,8 +36,11 @@ def make_good_files(folder: Path) -> list[Path]:
     np.save(folder / "points.npy", POINTS)
     np.savez(folder / "points.npz", points=POINTS, normals=POINTS)
     np.savez_compressed(folder / "packed.npz", points=POINTS)
-    for ending in ("xyz", "txt", "csv", "pts", "pwn"):
+    for ending in ("xyz", "txt", "csv", "pts", "pwn", "asc", "xyzn", "xyzrgb", "neu"):
         (folder / f"points.{ending}").write_text(f"60\n{TEXT}")
+    rows = TEXT.strip().replace(" ", ",").splitlines()
+    named = ["60", '"Points:0","Points:1","Points:2","what"', *(f'{row},"a, b"' for row in rows)]
+    (folder / "named.csv").write_text("\n".join(named))
     raw = POINTS.astype("<f8").tobytes()
     (folder / "binary.ply").write_bytes(PLY.format("binary_little_endian", 60).encode() + raw)
     (folder / "text.ply").write_text(PLY.format("ascii", 60) + TEXT)

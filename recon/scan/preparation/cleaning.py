@@ -27,6 +27,7 @@ class CleanReport:
         points: in the original cloud.
         not_finite: points with a coordinate that is not finite.
         duplicates: points at the place of an earlier one.
+        at_origin: points at the origin, if there are several, as a depth image has where it sees nothing.
         far: points so far from all others that these would be one place.
         bad_normals: normals that are zero or not finite.
         normals_dropped: all normals were dropped, because hardly any was sound.
@@ -35,6 +36,7 @@ class CleanReport:
     points: int
     not_finite: int = 0
     duplicates: int = 0
+    at_origin: int = 0
     far: int = 0
     bad_normals: int = 0
     normals_dropped: bool = False
@@ -44,6 +46,8 @@ class CleanReport:
         out = []
         if self.not_finite:
             out.append(f"{self.not_finite:,} of {self.points:,} points are not finite: dropped")
+        if self.at_origin:
+            out.append(f"{self.at_origin:,} points are at the origin, as pixels without a depth: dropped")
         if self.duplicates:
             out.append(f"{self.duplicates:,} points are duplicates: dropped")
         if self.far:
@@ -68,6 +72,10 @@ def clean(cloud: PointCloud) -> tuple[PointCloud, CleanReport]:
     if not finite.all():
         report = replace(report, not_finite=int((~finite).sum()))
         cloud = cloud.select(finite)
+    origin = ~cloud.points.any(1)
+    if 1 < origin.sum() < len(cloud):
+        report = replace(report, at_origin=int(origin.sum()))
+        cloud = cloud.select(~origin)
     cloud, report = _sound_normals(cloud, report)
     unique = first_of_each(cloud.points)
     if not unique.all():

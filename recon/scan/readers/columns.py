@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -21,6 +21,7 @@ NORMAL_NAMES = [(f"{prefix}x", f"{prefix}y", f"{prefix}z") for prefix in NORMAL_
 COLOR_NAMES = [("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue")]
 SENSOR_NAMES = [("vx", "vy", "vz"), ("vp_x", "vp_y", "vp_z")]
 OPACITY_NAMES = ("alpha", "a", "diffuse_alpha")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_COUNT_DIGITS = 30  # Python refuses to convert thousands
 MAX_MESSAGE = 200  # characters
 MAX_COLUMNS = 4096
@@ -146,15 +147,18 @@ class Lines:
         return line
 
 
-def load_rows(path: Path, lines: Lines, limit: int | None = None) -> Float:
-    """Reads the next rows of numbers, at most `limit`, (n, k) float64, without comments. Raises ScanError."""
+def load_rows(path: Path, lines: Lines, limit: int | None = None, **layout: Any) -> Float:
+    """Reads the next rows of numbers, at most `limit`, (n, k) float64, without comments. Raises ScanError.
+
+    Their `layout` is numpy's: delimiter, usecols, quotechar.
+    """
     first = None if limit == 0 else next((line for line in lines if line.split(b"#")[0].strip()), None)
     if first is None:
         return np.zeros((0, 0))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # numpy's, that empty lines do not count
-            return np.loadtxt(chain([first], lines), ndmin=2, max_rows=limit, encoding="latin1")
+            return np.loadtxt(chain([first], lines), ndmin=2, max_rows=limit, encoding="latin1", **layout)
     except ValueError as error:
         text = str(error)
     if found := re.search(r"convert string (.*) to float", text):

@@ -1,21 +1,22 @@
-"""Tables without a format: lines of numbers (xyz, pts, txt, pwn) and numpy's npy and npz."""
+"""Tables of text without a format: lines of numbers, with the columns' names before them or without."""
 
 from __future__ import annotations
 
-import tokenize
-import zipfile
-import zlib
-from collections.abc import Iterator
+import csv
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from recon.base.archives import array_bytes, check_arrays
-from recon.errors import ScanError, reason
+from recon.errors import ScanError
 from recon.geometry import Float, PointCloud
+from recon.scan.readers.column_names import AXES, DEGREES, understood
 from recon.scan.readers.columns import (
+    BYTE_ORDER_MARK,
+    MAX_MESSAGE,
     Lines,
     as_colors,
     cut_short,
@@ -25,66 +26,87 @@ from recon.scan.readers.columns import (
     load_rows,
     whole,
 )
+from recon.scan.readers.geographic import from_degrees
 from recon.scan.readers.join import join
 
 SEPARATORS = bytes.maketrans(b",;\t", b"   ")
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MIN_LINE_BYTES = 6  # three digits and what ends each
 COMMENT_MARKS = (b"#", b"//", b"!")
 MAX_PREAMBLE_BYTES = 1 << 20
-# What numpy raises for files that are not as their headers say; of a zip file also NotImplementedError and
-# RuntimeError, where a damaged byte names a compression or a cipher that zipfile does not have.
-DAMAGED_FILE_ERRORS = (
-    *(ValueError, EOFError, OverflowError, KeyError, NotImplementedError, SyntaxError, tokenize.TokenError),
-    *(zipfile.BadZipFile, zlib.error, RuntimeError, TypeError, IndexError),
+SKIPPED = "-"  # a column to pass over
+COORDINATES = {*AXES, *DEGREES}
+WANTED = "x, y and z, easting, northing and height, or longitude, latitude and height"
+NUMBERED_ADVICE = (
+    "--columns -,y,x,z,- reads them with the northing first, --columns -,x,y,z,- with the easting first"
 )
-NPZ_NAMES = {
-    "points": ("points", "xyz", "vertices", "positions"),
-    "normals": ("normals", "normal"),
-    "colors": ("colors", "color", "rgb"),
-}
+MIN_COUNTED = 10  # points whose first column counts them
+
+log = logging.getLogger("recon")
 
 
-def read_text(path: Path) -> PointCloud:
-    """Reads lines of x y z and more between blanks, commas or semicolons (see `from_table`).
+@dataclass(frozen=True)
+class _Preamble:
+    """What precedes the first point, and how that is written.
 
-    Comments, one line with the number of points and one with the columns' names may precede them. A file of
-    `count` points and as many normals after them (PWN) has three numbers per line. Raises ScanError with the
-    number of an invalid line.
+    Attributes:
+        lines: before it.
+        count: of the points, as stated.
+        names: of the columns, as `from_columns` knows them, if stated.
+        cells: of the first point.
+        separator: "," or ";", or None for blanks.
+        quoted: its cells may stand in quotes.
+    """
+
+    lines: int
+    count: int | None
+    names: Sequence[str]
+    cells: Sequence[str]
+    separator: str | None
+    quoted: bool
+
+    @property
+    def numbers(self) -> list[int]:
+        """The columns that hold numbers."""
+        return [i for i, cell in enumerate(self.cells) if _is_number(cell)]
+
+
+def read_text(path: Path, columns: Sequence[str] | None = None) -> PointCloud:
+    """Reads lines of x y z and more between blanks, commas or semicolons.
+
+    Comments, one line with the number of points and one with the columns' names may precede them; without
+    names, columns are recognised by their values (see `from_table`). A file of `count` points and as many
+    normals after them (PWN) has three numbers per line. Columns of text are passed over. Longitudes and
+    latitudes are projected.
+
+    Args:
+        path: the file.
+        columns: the columns' names, "-" for one to pass over, instead of those in the file.
+
+    Raises:
+        ScanError: with the number of an invalid line, or the names that are there and those that are wanted.
+        MissingLibraryError: for degrees without pyproj.
     """
     with path.open("rb") as stream:
-        head = stream.read(MAX_PREAMBLE_BYTES)
-        mark = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
-        before, count, names, first = _preamble(path, head[mark:])
-        stream.seek(mark)
-        lines: Iterator[bytes] = islice(lines_of(path, stream), before, None)
-        if b"," in first or b";" in first:
-            lines = (line.translate(SEPARATORS) for line in lines)
-        table = load_rows(path, Lines(lines, before))
-    if count is not None and len(table) == 2 * count and table.shape[1] == 3:
-        return PointCloud(table[:count], table[count:], None, str(path))
-    if count is not None and len(table) != count:
-        raise cut_short(path, count, "points", len(table))
-    if len(names) == table.shape[1]:
-        return from_columns(path, dict(zip(names, table.T, strict=True)))
-    return from_table(path, table)
+        start, preamble = _begin(path, stream.read(MAX_PREAMBLE_BYTES))
+        stream.seek(start)
+        return _read(path, islice(lines_of(path, stream), preamble.lines, None), preamble, columns)
 
 
-def read_pts(path: Path) -> PointCloud:
+def read_pts(path: Path, columns: Sequence[str] | None = None) -> PointCloud:
     """Reads Leica's PTS: blocks of a line with the number of points, then x y z [intensity [r g b]] lines.
 
-    Without a number it is read as other text, and other columns are recognised by their values. Raises
-    ScanError with the number of an invalid line.
+    The first number may be missing. With names or separators it is read as other text. Errors as `read_text`.
     """
     with path.open("rb") as stream:
-        head = stream.read(MAX_PREAMBLE_BYTES)
-        mark = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
-        before, count, names, first = _preamble(path, head[mark:])
-        if count is None or names or b"," in first or b";" in first:
-            return read_text(path)
-        stream.seek(mark)
-        lines = Lines(islice(lines_of(path, stream), before, None), before)
+        start, preamble = _begin(path, stream.read(MAX_PREAMBLE_BYTES))
+        if columns or preamble.names or preamble.separator or len(preamble.numbers) < len(preamble.cells):
+            return read_text(path, columns)
+        stream.seek(start)
+        lines = Lines(islice(lines_of(path, stream), preamble.lines, None), preamble.lines)
+        if preamble.count is None:
+            return _block(path, load_rows(path, lines))
         clouds: list[PointCloud] = []
+        count: int | None = preamble.count
         while count is not None:
             room = path.stat().st_size // MIN_LINE_BYTES + 1  # the last line may have no end
             if count > room:
@@ -117,74 +139,108 @@ def _count(path: Path, lines: Lines) -> int | None:
     return count
 
 
-def _preamble(path: Path, head: bytes) -> tuple[int, int | None, list[str], bytes]:
-    """The number of lines before the first point, the count and the columns' names in them, and its line."""
+def _begin(path: Path, head: bytes) -> tuple[int, _Preamble]:
+    """The byte at which the text of a file that starts with `head` begins, and what precedes its points."""
+    start = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
     if b"\0" in head:
         raise ScanError(f"{path} is not text: save it as UTF-8 or ASCII text, or give its format's ending")
     count: int | None = None
-    names: list[str] = []
-    for number, line in enumerate(head.splitlines()):
+    names: Sequence[str] = ()
+    for number, line in enumerate(head[start:].splitlines()):
         words = line.translate(SEPARATORS).split()
-        comment = line.lstrip().startswith(COMMENT_MARKS)
-        if comment or not words:
+        mark = next((mark for mark in COMMENT_MARKS if line.lstrip().startswith(mark)), None)
+        if not words:
+            continue
+        if mark is not None:
+            names = names or understood(_cells(line.strip()[len(mark) :])[0]) or ()
             continue
         if b"," in line and b";" in line:
             raise ScanError(f"{path}, line {number + 1} has commas and semicolons: write decimal points")
+        cells, separator = _cells(line)
         if len(words) == 1 and count is None and (stated := whole(words[0])) is not None:
             count = stated
-        elif {b"x", b"y", b"z"} <= {word.lower() for word in words} and not names:
-            names = [word.decode("latin1") for word in words]
+        elif found := None if any(map(_is_number, cells)) else understood(cells):
+            names = found
         else:
-            return number, count, names, line
+            return start, _Preamble(number, count, names, cells, separator, b'"' in line)
     raise ScanError(f"{path} holds no points")
 
 
-def read_npy(path: Path) -> PointCloud:
-    """Reads an array (n, k) as `from_table`, or records with fields x, y, z and more. Raises ScanError."""
+def _cells(line: bytes) -> tuple[list[str], str | None]:
+    """The cells of a line, and what separates them: a comma or semicolon; None for blanks."""
+    separator = next((mark for mark in ",;" if mark.encode() in line), None)
+    text = line.decode("latin1").replace("\t", " " if separator else "\t").strip()
+    if separator is None:
+        return text.split(), None
+    return next(csv.reader([text], delimiter=separator, skipinitialspace=True)), separator
+
+
+def _is_number(cell: str) -> bool:
     try:
-        with path.open("rb") as stream:
-            wanted, there = array_bytes(stream), path.stat().st_size - stream.tell()
-        if wanted > there:
-            raise ValueError(f"expected {wanted:,} bytes, found {there:,}")
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except DAMAGED_FILE_ERRORS as error:
-        raise ScanError(f"{path} is cut short or damaged, or holds objects: {reason(error)}") from None
-    return _from_array(path, np.asarray(array))
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell  # Python's, not of files
 
 
-def read_npz(path: Path) -> PointCloud:
-    """Reads arrays points, normals and colors, (n, 3), or a single one as `read_npy`. Raises ScanError."""
-    try:
-        check_arrays(path)
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {
-                kind: file[name]
-                for kind, names in NPZ_NAMES.items()
-                for name in names
-                if name in file.files and file[name].ndim == 2
-            }
-            single = file[file.files[0]] if len(file.files) == 1 else None
-            there = ", ".join(file.files)
-    except DAMAGED_FILE_ERRORS as error:
-        raise ScanError(f"{path} is cut short or damaged, or holds objects: {reason(error)}") from None
-    if "points" not in arrays:
-        if single is None:
-            raise ScanError(f"{path} has no array 'points', only: {there or 'none'}")
-        return _from_array(path, single)
-    for kind, array in arrays.items():
-        if array.shape != (len(arrays["points"]), 3) or array.dtype.kind not in "fiu":
-            what = f"'{kind}' is {array.dtype} of shape {array.shape}"
-            raise ScanError(f"{path}: {what}, expected numbers (n, 3)")
-    colors = as_colors(arrays["colors"]) if "colors" in arrays else None
-    return PointCloud(arrays["points"], arrays.get("normals"), colors, str(path))
+def _read(
+    path: Path, lines: Iterator[bytes], preamble: _Preamble, columns: Sequence[str] | None
+) -> PointCloud:
+    cells, some = preamble.cells, preamble.numbers
+    names = list(columns or preamble.names)
+    if columns and len(columns) != len(cells):
+        what = f"line {preamble.lines + 1} has {len(cells)} columns, --columns names {len(columns)}"
+        raise ScanError(f"{path}, {what}: name each, {SKIPPED} for those to pass over")
+    if names and len(names) != len(cells):
+        what = "columns are named, the first point has"
+        log.warning("%s: %d %s %d: telling them by their values", path, len(names), what, len(cells))
+        names = []
+    _check_cells(path, preamble, names)
+    if len(some) < len(cells) or preamble.quoted:
+        numbers = Lines(lines, preamble.lines)
+        table = load_rows(path, numbers, delimiter=preamble.separator, usecols=some, quotechar='"')
+    else:
+        unquoted = (line.translate(SEPARATORS) for line in lines) if preamble.separator else lines
+        table = load_rows(path, Lines(unquoted, preamble.lines))
+    count = preamble.count
+    if count is not None and len(table) == 2 * count and table.shape[1] == 3 and not names:
+        return PointCloud(table[:count], table[count:], None, str(path))
+    if count is not None and len(table) != count:
+        raise cut_short(path, count, "points", len(table))
+    if not names:
+        return from_table(path, table[:, int(_numbered(path, table)) :])
+    found = {names[i]: table[:, at] for at, i in enumerate(some) if names[i] != SKIPPED}
+    return from_degrees(path, found) if found.keys() >= {*DEGREES} else from_columns(path, found)
 
 
-def _from_array(path: Path, array: NDArray) -> PointCloud:
-    if array.dtype.names:
-        columns = {
-            name: array[name].ravel() for name in array.dtype.names if array[name].shape == array.shape
-        }
-        return from_columns(path, columns)
-    if array.dtype.kind not in "fiu":
-        raise ScanError(f"{path} holds an array of {array.dtype}, expected numbers")
-    return from_table(path, array)
+def _check_cells(path: Path, preamble: _Preamble, names: Sequence[str]) -> None:
+    """Raises ScanError if the first point's cells cannot be one; says which columns are text."""
+    cells, some = preamble.cells, preamble.numbers
+    where = f"{path}, line {preamble.lines + 1}"
+    text = [i for i in range(len(cells)) if i not in some]
+    wrong = next((cells[i] for i in text if names and names[i] in COORDINATES), None)
+    if not some and len(cells) >= len(AXES):
+        there = ", ".join(cells)[:MAX_MESSAGE]
+        raise ScanError(
+            f"{where} names the columns {there}, none of them {WANTED}: --columns x,y,z,… says which"
+        )
+    if wrong is not None or len(some) < len(AXES) <= len(cells) or len(some) < len(cells) < len(AXES):
+        word = cells[text[0]] if wrong is None else wrong
+        raise ScanError(f"{where}: '{(word.split() or [word])[0][:40]}' is not a number")
+    if text and not names and whole(cells[0]) is not None:
+        raise ScanError(
+            f"{where} has a number, coordinates and text, but no names of columns: {NUMBERED_ADVICE}"
+        )
+    if text:
+        which = ", ".join(names[i] if names else str(i + 1) for i in text)[:MAX_MESSAGE]
+        log.info("%s: columns of text are passed over: %s", path, which)
+
+
+def _numbered(path: Path, table: Float) -> bool:
+    """Whether the first column of `table` (n, k) counts the points, before their coordinates."""
+    if table.shape[1] <= len(AXES) or len(table) < MIN_COUNTED:
+        return False
+    counts = bool((np.diff(table[:, 0]) == 1).all())
+    if counts:
+        log.info("%s: the first column counts the points: passed over", path)
+    return counts

@@ -14,10 +14,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from recon.errors import ScanError, reason
+from recon.errors import ReconError, ScanError, reason
 from recon.geometry import PointCloud
 from recon.scan.readers.columns import as_colors, cut_short
-from recon.scan.readers.units import unit_of_geotiff, unit_of_wkt
+from recon.scan.readers.geographic import WGS84, projected
+from recon.scan.readers.units import DEGREE, unit_of_geotiff, unit_of_wkt
 
 log = logging.getLogger("recon")
 
@@ -32,7 +33,8 @@ COMPRESSED_BIT = 0x80  # of the point format
 def read_las(path: Path) -> PointCloud:
     """Reads the points of a LAS or LAZ file, except those flagged as withheld, which means deleted.
 
-    They have colours, and those of `SCALARS` that are not zero throughout. Raises ScanError.
+    They have colours, and those of `SCALARS` that are not zero throughout. Degrees are projected. Raises
+    ScanError, or MissingLibraryError for degrees without pyproj.
     """
     import laspy
 
@@ -46,7 +48,7 @@ def read_las(path: Path) -> PointCloud:
                 if reader.header.are_points_compressed and reader.header.point_count:
                     _check_chunks(path, stream, reader.header)
                 return _read(path, reader)
-        except (ScanError, OSError, MemoryError, KeyboardInterrupt):
+        except (ReconError, OSError, MemoryError, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 parsers raise anything; a panic in Rust is no Exception
             raise ScanError(f"{path} is cut short or damaged: {reason(error)}") from None
@@ -139,11 +141,26 @@ def _read(path: Path, reader: Any) -> PointCloud:
         raise cut_short(path, count, "points", at)
     values = {name: column for name, column in values.items() if column.any()}
     rgb = as_colors(colors) if colors is not None and colors.any() else None
-    cloud = PointCloud(points, None, rgb, str(path), None, values, _unit(header.vlrs))
+    unit = _unit(header.vlrs)
+    if unit == DEGREE:
+        points, unit = projected(path, points, _system(header)), "metre"
+    cloud = PointCloud(points, None, rgb, str(path), None, values, unit)
     if withheld.any():
         log.info("%d of %d points in %s are withheld: dropped", withheld.sum(), count, path)
         return cloud.select(~withheld)
     return cloud
+
+
+def _system(header: Any) -> Any:
+    """The coordinate system that the file names, else WGS 84."""
+    try:
+        from pyproj.exceptions import CRSError
+    except ImportError:
+        return WGS84
+    try:
+        return header.parse_crs() or WGS84
+    except CRSError:
+        return WGS84
 
 
 def _unit(records: Any) -> str | None:

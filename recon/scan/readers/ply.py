@@ -8,6 +8,7 @@ file's size.
 from __future__ import annotations
 
 import io
+import re
 import sys
 import warnings
 from collections import deque
@@ -22,9 +23,19 @@ from plyfile import PlyData, PlyListProperty, PlyParseError
 
 from recon.errors import ScanError, reason
 from recon.geometry import Float, Mesh, PointCloud
-from recon.scan.readers.columns import Lines, cut_short, from_columns, lines_of, load_rows, whole
+from recon.scan.readers.columns import (
+    BYTE_ORDER_MARK,
+    Lines,
+    cut_short,
+    from_columns,
+    lines_of,
+    load_rows,
+    whole,
+)
 from recon.scan.readers.mesh_scans import MAX_INDEX, fans, mesh_of
+from recon.scan.readers.splats import are_splats, from_splats
 
+FIRST_LINE = re.compile(rb"ply[ \t]*(\r\n|\n|\r)")
 MAX_HEADER_BYTES = 1 << 20
 MAX_LIST = 1 << 20  # corners of a face
 CAMERA_PLACE = ("view_px", "view_py", "view_pz")
@@ -48,8 +59,8 @@ class _Header:
 def read_ply(path: Path) -> PointCloud | Mesh:
     """Reads the points of a PLY file, or its mesh if it has faces; polygons are triangulated.
 
-    The camera that the Point Cloud Library writes is the position of all points' sensor. Raises ScanError if
-    the content does not match the header.
+    The camera that the Point Cloud Library writes is the position of all points' sensor. Gaussian splats are
+    points, too (`from_splats`). Raises ScanError if the content does not match the header.
     """
     size = path.stat().st_size
     header = _read_header(path)
@@ -63,7 +74,8 @@ def read_ply(path: Path) -> PointCloud | Mesh:
         tables = read(path, header, wanted)
     except _Ragged:
         tables = _ragged_tables(path, wanted)
-    cloud = from_columns(path, tables.get("vertex", {}))
+    vertices = tables.get("vertex", {})
+    cloud = (from_splats if are_splats(vertices) else from_columns)(path, vertices)
     if "face" in wanted:
         faces = tables.get("face", {})
         corners = next((faces[name] for name in FACE_LISTS if name in faces), None)
@@ -88,11 +100,13 @@ def _camera(columns: Columns, count: int) -> Float | None:
 def _read_header(path: Path) -> _Header:
     with path.open("rb") as stream:
         head = stream.read(MAX_HEADER_BYTES)
-    newline = b"\r\n" if head[3:5] == b"\r\n" else head[3:4]
-    text, end, _ = head.partition(newline + b"end_header" + newline)
+    first = FIRST_LINE.match(head)
+    newline = first[1] if first else b"\n"
+    end = re.search(newline + rb"end_header[ \t]*" + newline, head)
     if not end:
         raise ScanError(f"{path} is cut short or damaged: its PLY header has no line 'end_header'")
-    lines = text.decode("latin1").split(newline.decode())
+    lines = ["ply", *head[: end.start()].decode("latin1").split(newline.decode())[1:]]
+    start = end.end()
     counts, skeleton = [], []
     for line in lines:
         words = line.split()
@@ -112,8 +126,10 @@ def _read_header(path: Path) -> _Header:
             raise ScanError(
                 f"{path} has a damaged PLY header: lists '{prop.name}' with lengths that are not whole"
             )
+    if empty.text and head.startswith(BYTE_ORDER_MARK, start):
+        start += len(BYTE_ORDER_MARK)
     elements = list(zip(empty.elements, counts, strict=True))
-    return _Header(empty.text, empty.byte_order, elements, len(text) + len(end), len(lines) + 1)
+    return _Header(empty.text, empty.byte_order, elements, start, len(lines) + 1)
 
 
 def _check_counts(path: Path, header: _Header, size: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 log = logging.getLogger("recon")
 
+DEGREE = "degree"
 METRES_PER_UNIT = {"metre": 1.0, "foot": 0.3048, "US survey foot": 1200 / 3937}
 FACTOR_TOLERANCE = 1e-7  # relative: files round the factors; the two feet differ by 2e-6
 MODEL_KEY, PLANE_KEY, HEIGHT_KEY = 1024, 3076, 4099  # of GeoTIFF: the model, and the units
@@ -27,7 +28,7 @@ TOKEN = re.compile(r'"((?:[^"]|"")*)"|([\[(])|([\])])|,|([^\s,\[\]()"]+)')
 def unit_of_geotiff(keys: Mapping[int, int]) -> str | None:
     """The horizontal unit that GeoTIFF's `keys` state, if any."""
     if keys.get(MODEL_KEY) == GEOGRAPHIC_MODEL:
-        return "degree"
+        return DEGREE
     return _same(GEOTIFF_UNITS.get(keys.get(PLANE_KEY, 0)), GEOTIFF_UNITS.get(keys.get(HEIGHT_KEY, 0)))
 
 
@@ -36,7 +37,7 @@ def unit_of_wkt(text: str) -> str | None:
     nodes = list(_nodes(text))
     plane = next((node for node in nodes if node[0] in PROJECTED_CRS), None)
     if plane is None:
-        return "degree" if any(node[0] in GEOGRAPHIC_CRS for node in nodes) else None
+        return DEGREE if any(node[0] in GEOGRAPHIC_CRS for node in nodes) else None
     return _same(_unit(plane), next((_unit(node) for node in nodes if node[0] in VERTICAL_CRS), None))
 
 
