@@ -10,14 +10,17 @@ Points are near where both place and normal are: the next face of a sharp edge c
 spacings away, the back of a thin wall as two, and has next to no weight. Colours are averaged as stored, in
 sRGB: equal steps of it look and are about equally noisy, and viewers interpolate between vertices so;
 in linear light the bright side of an edge would grow, and one bright outlier would outweigh its neighbours.
+Labels, as the class of a point, have no mean: a vertex has that of its nearest point.
 """
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from recon.geometry import Float, Mesh, PointCloud
@@ -27,6 +30,8 @@ NEIGHBOURS = 16
 NORMAL_WEIGHT = 3.0  # point spacings that a unit of distance between normals counts for
 MIN_WEIGHT = 1e-9  # of points that count only where no others do
 RELATIVE_RIDGE = 1e-3  # of the neighbourhood's spread: flattens the fit in directions with less
+MAX_LABELS = 32  # different whole numbers: more are measurements, unless the name says otherwise
+LABEL_NAMES = re.compile(r"class|label|return|instance|segment|cluster|_id$|^id$|source", re.IGNORECASE)
 CHUNK_VERTICES = 1 << 14
 
 
@@ -39,20 +44,31 @@ def with_attributes(mesh: Mesh, scan: PointCloud, threads: int = 1) -> Mesh:
     values = dict(scan.values)
     sound = [name for name, column in values.items() if np.isfinite(column).all()]
     table = [values[name][:, None] for name in sound] + ([] if scan.colors is None else [scan.colors])
+    labels = [are_labels(name, values[name]) for name in sound] + [False] * 3 * (scan.colors is not None)
     colors = mesh.colors
     if table:
-        carried = _carried(mesh, scan, np.hstack(table), threads)
+        carried = _carried(mesh, scan, np.hstack(table), np.array(labels), threads)
         values |= dict(zip(sound, carried.T, strict=False))
         colors = colors if scan.colors is None else np.rint(carried[:, -3:])
     for name in values.keys() - set(sound):
         known = np.isfinite(values[name])
         some = values[name][known, None] if known.any() else np.full((1, 1), np.nan)
-        values[name] = _carried(mesh, scan.select(known if known.any() else [0]), some, threads)[:, 0]
+        label = np.array([are_labels(name, values[name][known])])
+        values[name] = _carried(mesh, scan.select(known if known.any() else [0]), some, label, threads)[:, 0]
     return replace(mesh, colors=colors, values={**mesh.values, **values})
 
 
-def _carried(mesh: Mesh, scan: PointCloud, table: Float, threads: int) -> Float:
-    """The columns of `table` (n, c), given at the points of `scan`, at the vertices of `mesh` (m, c)."""
+def are_labels(name: str, values: Float) -> bool:
+    """Whether `values` (n,), finite, are kinds of things: whole numbers, few of them or so named."""
+    whole = len(values) > 0 and bool((values == np.rint(values)).all())
+    return whole and (LABEL_NAMES.search(name) is not None or len(np.unique(values)) <= MAX_LABELS)
+
+
+def _carried(mesh: Mesh, scan: PointCloud, table: Float, labels: NDArray[np.bool_], threads: int) -> Float:
+    """The columns of `table` (n, c), given at the points of `scan`, at the vertices of `mesh` (m, c).
+
+    Those that are `labels` (c,) are the nearest point's.
+    """
     origin, turn = scan.points[0], 0.0
     if scan.normals is not None and mesh.normals is not None and len(scan) > NEIGHBOURS:
         turn = NORMAL_WEIGHT * point_spacing(scan.points - origin, threads)
@@ -77,7 +93,7 @@ def _carried(mesh: Mesh, scan: PointCloud, table: Float, threads: int) -> Float:
         kernel = _kernel(distance) * (np.maximum(agreeing, 0) + MIN_WEIGHT)
         weight = _linear(kernel, vertices[:, :3], around[..., :3], normals)
         fitted = np.einsum("nk,nkc->nc", weight, measured)
-        out[part] = fitted.clip(measured.min(1), measured.max(1))
+        out[part] = np.where(labels, measured[:, 0], fitted.clip(measured.min(1), measured.max(1)))
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(carry, range(0, len(out), CHUNK_VERTICES)))

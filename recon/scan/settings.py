@@ -30,4 +30,10 @@ class ScanConfig:
     columns: str | None = setting(
         None, "the columns of a text file, - for one to pass over", metavar="x,y,z,-,nx,ny,nz"
     )
+    classes: str | None = setting(
+        None, "only points of these classes, as 2 (ground) and 6 (buildings) of LAS", metavar="2,6"
+    )
+    returns: str = setting(
+        "all", "only these returns of a scanner's pulses", choices=("all", "first", "last", "only")
+    )
     samples: int = setting(100_000, "points drawn from a file that is a mesh", within=(200, 1e8))

@@ -47,6 +47,21 @@ def test_a_smooth_field_is_nearer_than_that_of_the_nearest_point() -> None:
     assert error.mean() < 0.15 * plain.mean()
 
 
+def test_labels_are_the_nearest_points() -> None:
+    """By their name, or as few whole numbers; other whole numbers are measurements."""
+    cloud = scan(4_000)
+    side = np.where(cloud.points[:, 0] > 0, 2.0, 6.0)
+    many, level = np.arange(4_000.0), np.rint(1000 * cloud.points[:, 2])
+    missing = np.where(np.arange(4_000) % 3 == 0, np.nan, side)
+    found = with_attributes(MESH, measured(cloud, side=side, point_id=many, level=level, missing=missing))
+    assert set(np.unique(found.values["side"])) == set(np.unique(found.values["missing"])) == {2.0, 6.0}
+    sure = abs(VERTICES[:, 0]) > 0.1
+    assert (found.values["side"] == np.where(VERTICES[:, 0] > 0, 2.0, 6.0))[sure].all()
+    apart = np.linalg.norm(cloud.points[found.values["point_id"].astype(int)] - VERTICES, axis=1)
+    assert apart.max() < 0.1
+    assert (found.values["level"] % 1 != 0).mean() > 0.9
+
+
 def test_constants_are_exact_and_nothing_leaves_the_range_of_the_scan() -> None:
     cloud = scan(3_000)
     colors = np.full((3_000, 3), (255, 0, 93))

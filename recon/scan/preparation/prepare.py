@@ -13,6 +13,7 @@ from recon.scan.preparation.cleaning import clean
 from recon.scan.preparation.depth_images import seen_from_origin, unrounded
 from recon.scan.preparation.normals import oriented
 from recon.scan.preparation.outliers import outliers
+from recon.scan.preparation.selection import selected
 from recon.scan.preparation.spatial_order import spatial_order
 from recon.scan.preparation.thinning import thinned
 from recon.scan.settings import ScanConfig
@@ -38,9 +39,9 @@ def prepared(
             estimated.
 
     Raises:
-        ScanError: no surface can be fitted to the points.
+        ScanError: no surface can be fitted to the points, or none is of the classes and returns.
     """
-    cloud, report = clean(cloud)
+    cloud, report = clean(selected(cloud, config))
     for line in report.lines():
         log.info("%s", line)
     cloud = _with_sensors(cloud.select(spatial_order(cloud.points)), config, threads)
