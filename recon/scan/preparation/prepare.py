@@ -11,6 +11,7 @@ from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.geometry import Float, PointCloud
 from recon.scan.preparation.cleaning import clean
 from recon.scan.preparation.depth_images import seen_from_origin, unrounded
+from recon.scan.preparation.lines import on_lines
 from recon.scan.preparation.normals import oriented
 from recon.scan.preparation.outliers import outliers
 from recon.scan.preparation.selection import selected
@@ -45,6 +46,8 @@ def prepared(
     for line in report.lines():
         log.info("%s", line)
     cloud = _with_sensors(cloud.select(spatial_order(cloud.points)), config, threads)
+    if (kept := on_lines(cloud.points, threads)) is not None:
+        cloud = cloud.select(kept)
     if len(cloud) > config.most:
         before, cloud = len(cloud), thinned(cloud, config.most)
         log.info("%s of %s points are kept, evenly spaced", f"{len(cloud):,}", f"{before:,}")

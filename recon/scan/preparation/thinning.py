@@ -31,11 +31,14 @@ def thinned(cloud: PointCloud, max_points: int) -> PointCloud:
             continue
         guess = cell * np.sqrt(count / (0.9 * max_points))  # points of a surface
         cell = guess if low < guess < high else (low + min(high, 2 * low + cell)) / 2
-    middle = (np.floor(points / cell) + 0.5) * cell
-    distance = ((points - middle) ** 2).sum(1)
-    order = np.lexsort((distance, cells))
-    first = np.append(True, np.diff(cells[order]) != 0)
-    return cloud.select(np.sort(order[first]))
+    return cloud.select(first_in_cells(points, cell))
+
+
+def first_in_cells(points: Float, cell: float) -> Int:
+    """Of `points` (n, 3), none negative, the nearest to the centre in each cell of a grid: (m,), rising."""
+    cells, middle = _cells(points, cell), (np.floor(points / cell) + 0.5) * cell
+    order = np.lexsort((((points - middle) ** 2).sum(1), cells))
+    return np.sort(order[np.append(True, np.diff(cells[order]) != 0)])
 
 
 def _cells(points: Float, cell: float) -> Int:
