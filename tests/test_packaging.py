@@ -70,5 +70,5 @@ def test_setup_names_the_extras_it_knows(root: Path, tmp_path: Path) -> None:
         ["bash", str(root / "tools" / "setup"), "everything"], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 2
-    known = "test, tensorboard, cluster, e57, report, signals, view"
+    known = "test, tensorboard, cluster, e57, geo, report, signals, view"
     assert done.stderr == f"tools/setup: no extra is called 'everything'; there are: {known}\n"
