@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from recon.geometry import Float, Int, Mesh, PointCloud
 from recon.meshing.components import part_of_vertices
 from recon.meshing.topology import Measures, Topology
-from recon.scan.preparation.dimension import fills_space
+from recon.scan.preparation.dimension import FILLED, fills_space
 from recon.scan.preparation.sides import MAX_SHELLS, winding_of_others
 from recon.surface.evaluation import surface_points
 
@@ -59,9 +59,7 @@ def plausibility_warnings(scan: PointCloud, mesh: Mesh, shape: Topology, size: M
         turned=_turned(mesh, surface, corners, facing, size.area) if shape.outward is not None else 0.0,
     )
     if fills_space(scan.points):
-        found.append(
-            "the points fill space, they do not lie on a surface: what was made of them means little"
-        )
+        found.append(f"{FILLED}: what was made of them means little")
     return found
 
 
@@ -87,8 +85,9 @@ def _turned(mesh: Mesh, surface: Float, corners: Int, facing: Float, area: float
     A part faces outward if no other encloses it, and inward if one does.
     """
     part = part_of_vertices(mesh)[corners[:, 0]]
-    outward = np.bincount(part, ((surface - surface.mean(0)) * facing).sum(1)) > 0  # the sign of the volume
     size = np.bincount(part)
+    middle = np.stack([np.bincount(part, axis) for axis in surface.T], axis=1) / np.maximum(size, 1)[:, None]
+    outward = np.bincount(part, ((surface - middle[part]) * facing).sum(1)) > 0  # the sign of the volume
     shells = np.argsort(-size)[:MAX_SHELLS]
     each = np.full(len(part), area / len(part))
     enclosed = winding_of_others(surface, facing, each, part, shells) > ENCLOSED

@@ -51,6 +51,14 @@ def nested(inner: float) -> tuple[PointCloud, Mesh]:
     return PointCloud(np.concatenate([points[1000:], points[:1000] / 2])), both
 
 
+def beads() -> tuple[PointCloud, Mesh]:
+    """Forty spheres in a row, a hundred of their diameters from one end to the other."""
+    ball = trimesh.creation.icosphere(3, 0.5)
+    row = trimesh.util.concatenate([ball.copy().apply_translation([2.5 * i, 0, 0]) for i in range(40)])
+    points = np.concatenate([0.5 * shapes.sphere(1000, seed=i).points + [2.5 * i, 0, 0] for i in range(40)])
+    return PointCloud(points), Mesh(row.vertices, row.faces)
+
+
 RING = np.hypot(np.hypot(GRID[..., 0], GRID[..., 1]) - 0.6, GRID[..., 2]) - 0.2
 RIGHT = {
     "sphere": (shapes.sphere(3000), surface(BALL)),
@@ -60,6 +68,7 @@ RIGHT = {
     "thinner than a spacing, both sides near each point": (shapes.plate(6000, thickness=0.01), plate()),
     "open": (shapes.half_sphere(3000), part(surface(BALL), lambda x: x[:, 2] + 0.1)),
     "a hollow sphere": nested(-1),
+    "many small things far apart": beads(),
 }
 
 
