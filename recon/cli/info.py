@@ -12,13 +12,15 @@ EXAMPLES = ("recon info SCAN.ply",)
 
 
 def add_options(parser: Parser) -> None:
-    parser.group(FILES).add_argument("file", metavar="FILE", type=file, help="a scan or a mesh")
+    files = parser.group(FILES)
+    files.add_argument("file", metavar="FILE", type=file, help="a scan or a mesh")
+    files.add_argument("--columns", metavar="x,y,z,-,nx,ny,nz", help="of a text file, as of recon mesh")
     add_common(parser)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     from recon.info.inspection import inspect
 
-    info = inspect(options.file, threads=options.threads)
+    info = inspect(options.file, threads=options.threads, columns=options.columns)
     say(info.lines(), options.quiet)
     return info.as_dict()

@@ -32,9 +32,9 @@ SURVEY_SAMPLE_POINTS = 30_000  # for outliers, noise and openings
 MAX_VOLUME_COORDINATE = 1e90  # cubes of coordinates stay finite
 
 
-def inspect(path: str | Path, *, threads: int = 1) -> Info:
-    """Reports what a scan or mesh holds and what is wrong with it. Raises ScanError if it is unreadable."""
-    content = read_any(path)
+def inspect(path: str | Path, *, threads: int = 1, columns: str | None = None) -> Info:
+    """Reports what a scan or mesh holds and what is wrong with it; `columns` and errors as `read_cloud`."""
+    content = read_any(path, columns)
     points = content.vertices if isinstance(content, Mesh) else content.points
     finite = np.isfinite(points).all(1)
     shape, size = _topology_and_measures(content) if isinstance(content, Mesh) else (None, None)

@@ -78,7 +78,7 @@ def test_a_surveyors_list_has_to_be_told(tmp_path: Path) -> None:
     """Northing or easting first: nobody can know, and a mirrored surface looks right."""
     counted = np.hstack([np.arange(1, 301)[:, None], POINTS[:, [1, 0, 2]]])
     path = written(tmp_path / "pnezd.csv", None, counted, end=",GND")
-    with pytest.raises(ScanError, match=r"line 1 has a number, coordinates and text.*--columns -,y,x,z,-"):
+    with pytest.raises(ScanError, match=r"line 1 has a number, coordinates and text.*--columns=-,y,x,z,-"):
         read_cloud(path)
     np.testing.assert_allclose(read_cloud(path, columns="-,y,x,z,-").points, POINTS, atol=1e-8)
     both = read_clouds([path, path], columns="-,northing,easting,h,-")

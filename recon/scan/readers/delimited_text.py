@@ -37,7 +37,7 @@ SKIPPED = "-"  # a column to pass over
 COORDINATES = {*AXES, *DEGREES}
 WANTED = "x, y and z, easting, northing and height, or longitude, latitude and height"
 NUMBERED_ADVICE = (
-    "--columns -,y,x,z,- reads them with the northing first, --columns -,x,y,z,- with the easting first"
+    "--columns=-,y,x,z,- reads them with the northing first, --columns=-,x,y,z,- with the easting first"
 )
 MIN_COUNTED = 10  # points whose first column counts them
 
