@@ -17,7 +17,9 @@ DONE, FAILED = "done", "failed"
 FAILED_MANIFEST: dict[str, Any] = {"state": str, "scan": str, "config": dict, "run": dict}
 DONE_MANIFEST = FAILED_MANIFEST | {
     "result": {
-        **{"faces": int, "points": int, "doubts": [str]},
+        "faces": int,
+        "points": int,
+        "doubts": [str],
         "scan_to_mesh": dict.fromkeys(("mean", "p95", "largest"), float),
     },
     "run": {"seconds": float, "peak_memory": int},

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from recon.meshing.topology import Measures, Topology
-from recon.scan.preparation.cleaning import MAX_COORDINATE, MIN_POINTS
+from recon.scan.preparation.cleaning import MAX_COORDINATE, MIN_POINTS, MIN_SOUND_SHARE
 from recon.scan.preparation.dimension import FILLED
 from recon.scan.preparation.normal_reliability import NormalCheck
 from recon.surface.settings import STANDARD
@@ -207,10 +207,14 @@ def _normal_problems(info: Info) -> list[str]:
         return [f"no normals: {_estimates(info)}"]
     out = []
     if info.bad_normals:
-        out.append(
-            f"{info.bad_normals:,} of {info.points:,} normals are zero or not finite: they are estimated, "
-            "and face as the others do"
+        bad = f"{info.bad_normals:,} of {info.points:,} normals are zero or not finite"
+        few = info.points - info.bad_normals < MIN_SOUND_SHARE * info.points
+        face = (
+            f"all are dropped, and {_estimates(info)}"
+            if few
+            else "they are estimated, and face as the others do"
         )
+        out.append(f"{bad}: {face}")
     if info.normals is None:
         return out
     if info.normals.unfit:

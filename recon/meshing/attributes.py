@@ -44,7 +44,7 @@ def with_attributes(mesh: Mesh, scan: PointCloud, threads: int = 1) -> Mesh:
     values = dict(scan.values)
     sound = [name for name, column in values.items() if np.isfinite(column).all()]
     table = [values[name][:, None] for name in sound] + ([] if scan.colors is None else [scan.colors])
-    labels = [are_labels(name, values[name]) for name in sound] + [False] * 3 * (scan.colors is not None)
+    labels = [_are_labels(name, values[name]) for name in sound] + [False] * 3 * (scan.colors is not None)
     colors = mesh.colors
     if table:
         carried = _carried(mesh, scan, np.hstack(table), np.array(labels), threads)
@@ -53,12 +53,12 @@ def with_attributes(mesh: Mesh, scan: PointCloud, threads: int = 1) -> Mesh:
     for name in values.keys() - set(sound):
         known = np.isfinite(values[name])
         some = values[name][known, None] if known.any() else np.full((1, 1), np.nan)
-        label = np.array([are_labels(name, values[name][known])])
+        label = np.array([_are_labels(name, values[name][known])])
         values[name] = _carried(mesh, scan.select(known if known.any() else [0]), some, label, threads)[:, 0]
     return replace(mesh, colors=colors, values={**mesh.values, **values})
 
 
-def are_labels(name: str, values: Float) -> bool:
+def _are_labels(name: str, values: Float) -> bool:
     """Whether `values` (n,), finite, are kinds of things: whole numbers, few of them or so named."""
     whole = len(values) > 0 and bool((values == np.rint(values)).all())
     return whole and (LABEL_NAMES.search(name) is not None or len(np.unique(values)) <= MAX_LABELS)

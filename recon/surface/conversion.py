@@ -74,8 +74,7 @@ def convert(
         ReconError: as reading, `reconstruct` and `write_mesh`.
     """
     start = time.monotonic()
-    how = config.scan
-    cloud = read_clouds(scans, samples=how.samples, seed=config.seed, columns=how.columns)
+    cloud = read_clouds(scans, samples=config.scan.samples, seed=config.seed, columns=config.scan.columns)
     made = {**(origin or {}), "inputs": [fingerprint(scan) for scan in scans]}
     seconds = {"read": time.monotonic() - start}
 

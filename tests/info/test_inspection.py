@@ -179,6 +179,16 @@ def test_what_is_foretold_is_what_is_done(tmp_path: Path, caplog: pytest.LogCapt
     assert 100 * told.normals.turned == pytest.approx(done, abs=0.5)
 
 
+@pytest.mark.parametrize(
+    ("bad", "says"), [(1900, "face as the others do"), (1990, "all are dropped, and they")]
+)
+def test_missing_normals_are_said_to_be_estimated(tmp_path: Path, bad: int, says: str) -> None:
+    normals = fibonacci()
+    normals[:bad] = 0
+    (problem,) = inspect(save(tmp_path / "s.npy", fibonacci(), normals)).problems
+    assert problem.startswith(f"{bad:,} of 2,000 normals are zero") and says in problem
+
+
 def test_faults_are_counted(tmp_path: Path) -> None:
     n = fibonacci()
     points, normals = n.copy(), n.copy()

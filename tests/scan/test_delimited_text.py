@@ -74,13 +74,15 @@ def test_numbers_of_points_are_no_coordinates(tmp_path: Path, caplog: pytest.Log
     assert "the first column counts the points" in caplog.text
 
 
-def test_a_surveyors_list_has_to_be_told(tmp_path: Path) -> None:
+def test_a_surveyors_list_has_to_be_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Northing or easting first: nobody can know, and a mirrored surface looks right."""
+    caplog.set_level(logging.INFO)
     counted = np.hstack([np.arange(1, 301)[:, None], POINTS[:, [1, 0, 2]]])
     path = written(tmp_path / "pnezd.csv", None, counted, end=",GND")
     with pytest.raises(ScanError, match=r"line 1 has a number, coordinates and text.*--columns=-,y,x,z,-"):
         read_cloud(path)
     np.testing.assert_allclose(read_cloud(path, columns="-,y,x,z,-").points, POINTS, atol=1e-8)
+    assert "passed over" not in caplog.text  # that was asked for
     both = read_clouds([path, path], columns="-,northing,easting,h,-")
     np.testing.assert_allclose(both.points, np.concatenate([POINTS, POINTS]), atol=1e-8)
 

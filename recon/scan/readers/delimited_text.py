@@ -231,9 +231,9 @@ def _check_cells(path: Path, preamble: _Preamble, names: Sequence[str]) -> None:
         raise ScanError(
             f"{where} has a number, coordinates and text, but no names of columns: {NUMBERED_ADVICE}"
         )
-    if text:
-        which = ", ".join(names[i] if names else str(i + 1) for i in text)[:MAX_MESSAGE]
-        log.info("%s: columns of text are passed over: %s", path, which)
+    unasked = [names[i] if names else str(i + 1) for i in text if not names or names[i] != SKIPPED]
+    if unasked:
+        log.info("%s: columns of text are passed over: %s", path, ", ".join(unasked)[:MAX_MESSAGE])
 
 
 def _numbered(path: Path, table: Float) -> bool:

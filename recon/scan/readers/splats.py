@@ -24,7 +24,7 @@ SIZES = ("scale_0", "scale_1", "scale_2")
 ROTATION = ("rot_0", "rot_1", "rot_2", "rot_3")
 CONSTANT_HARMONIC = 1 / (2 * math.sqrt(math.pi))
 MIN_OPACITY = 0.1  # fainter ones float in front of surfaces
-MAX_FLATNESS = 0.3  # the least size over the middle one: a rounder splat has no normal
+MAX_THICKNESS = 0.3  # the least size over the middle one: a rounder splat has no normal
 
 log = logging.getLogger("recon")
 
@@ -60,7 +60,7 @@ def _normals(columns: Mapping[str, NDArray]) -> Float | None:
     turn = np.stack([columns[name] for name in ROTATION], axis=1, dtype=np.float64)
     order = np.sort(size, axis=1)
     length = np.linalg.norm(turn, axis=1)
-    flat = np.isfinite(length) & (length > 0) & (order[:, 0] - order[:, 1] < math.log(MAX_FLATNESS))
+    flat = np.isfinite(length) & (length > 0) & (order[:, 0] - order[:, 1] < math.log(MAX_THICKNESS))
     normals = np.zeros((len(size), 3))
     turned = Rotation.from_quat(turn[flat][:, [1, 2, 3, 0]]).as_matrix()
     normals[flat] = np.take_along_axis(turned, size[flat].argmin(1)[:, None, None], axis=2)[..., 0]
