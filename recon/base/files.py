@@ -13,6 +13,7 @@ from pathlib import Path
 
 from recon.errors import OutputError, reason
 
+OnWritten = Callable[[Path], None]  # called with a file that is on the disk, before it is renamed
 TEMPORARY_NAME = re.compile(r"\..+\.[0-9a-f]{8}(\.[^.]*)?")  # of any file, see `atomic_path`
 
 
@@ -35,14 +36,15 @@ def check_writable(path: str | Path, overwrite: bool = False) -> None:
         raise OutputError(f"cannot write {path}: no permission to write in {path.parent}")
 
 
+def nothing_more(temporary: Path) -> None:
+    """The default of what is done with a file before it is renamed."""
+
+
 @contextmanager
 def atomic_path(
-    path: str | Path, overwrite: bool = False, on_written: Callable[[Path], None] = lambda temporary: None
+    path: str | Path, overwrite: bool = False, on_written: OnWritten = nothing_more
 ) -> Iterator[Path]:
-    """Yields a temporary path that is renamed to `path` when the block succeeds. Raises OutputError.
-
-    `on_written` is called with it when its content is on the disk, before it is renamed.
-    """
+    """Yields a temporary path that is renamed to `path` when the block succeeds. Raises OutputError."""
     path = Path(path)
     check_writable(path, overwrite)
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")

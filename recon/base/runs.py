@@ -62,7 +62,10 @@ def _remove_if_unused(folder: Path) -> None:
 
 @contextmanager
 def run_folder(named: str | Path | None, out: Path) -> Iterator[Path]:
-    """The run folder `named`, or a temporary one beside `out` that interrupted processes leave."""
+    """The run folder `named`, or a temporary one beside `out`.
+
+    Processes that are interrupted, or cannot write, leave that one, for the same command to go on from.
+    """
     if named:
         with held_run(Path(named)) as folder:
             yield folder
@@ -73,6 +76,12 @@ def run_folder(named: str | Path | None, out: Path) -> Iterator[Path]:
         yield temporary
     except KeyboardInterrupt:
         raise
+    except OutputError as error:
+        if not temporary.exists():
+            raise
+        raise OutputError(
+            f"{error} (what was trained is kept: the same command goes on from there)"
+        ) from error
     except BaseException:
         remove_run(temporary)
         raise
@@ -207,15 +216,23 @@ def save_result(folder: Path, summary: Mapping[str, Any]) -> None:
     write_json(folder / RESULT_FILE, summary)
 
 
-def claim(folder: Path, written: Path) -> None:
-    """Notes in the run folder that a file about to be renamed to the result's name is this run's."""
-    write_json(folder / OUTPUT_FILE, {**fingerprint(written), "path": None})
+def claim(folder: Path, out: Path, written: Path) -> None:
+    """Notes in the run folder that the file `written`, about to be renamed to `out`, is this run's."""
+    write_json(folder / OUTPUT_FILE, {**_claimed(folder), out.name: _content(written)})
 
 
 def claims(folder: Path, out: Path) -> bool:
-    """Whether `out` is the result of the run in `folder`, which was ended before it could say so."""
+    """Whether `out` is a result of the run in `folder`, which was ended before it could say so."""
+    noted = _claimed(folder).get(out.name)
+    return noted is not None and out.is_file() and noted == _content(out)
+
+
+def _claimed(folder: Path) -> dict[str, Any]:
     try:
-        noted = read_json(folder / OUTPUT_FILE)
-        return noted == {**fingerprint(out), "path": None}
+        return read_json(folder / OUTPUT_FILE)
     except (OSError, ScanError):
-        return False
+        return {}
+
+
+def _content(path: Path) -> dict[str, Any]:
+    return {**fingerprint(path), "path": None}

@@ -146,7 +146,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     mode, source = options.mode, options.inputs[0]
     out = Path(options.output or f"{Path(source).stem}.fit{ENDINGS.get(mode, '.png')}")
-    check_writable(out, options.overwrite)
+    check_writable(out, overwrite=True)
     preset = options.preset or "standard"
     config = changed(PRESETS[preset][mode], vars(options), _groups(mode))
     with ExitStack() as ending:
@@ -165,6 +165,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             ending.enter_context(Bar("heads", not options.quiet, ends=True)).to,
             ending.enter_context(Bar("result", not options.quiet, ends=True)).to,
         )
+        job.check_writable(out)
         summary = _WORK[mode](options, job)
     say(fit_lines(summary), options.quiet)
     return summary

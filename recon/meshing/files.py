@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from recon.base.files import atomic_path
+from recon.base.files import OnWritten, atomic_path, nothing_more
 from recon.errors import OutputError, ScanError, UsageError
 from recon.geometry import Float, Mesh, face_normals
 from recon.scan.files import read_any
@@ -51,7 +51,7 @@ def write_mesh(
     path: str | Path,
     *,
     overwrite: bool = False,
-    on_written: Callable[[Path], None] = lambda temporary: None,
+    on_written: OnWritten = nothing_more,
 ) -> None:
     """Writes `mesh` atomically, with normals and colours if the format has them.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from recon.base.files import atomic_path
+from recon.base.files import OnWritten, atomic_path, nothing_more
 
 
 def png(picture: NDArray[np.uint8]) -> bytes:
@@ -20,9 +20,15 @@ def png(picture: NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
-def write_png(picture: NDArray[np.uint8], path: str | Path, *, overwrite: bool = False) -> None:
+def write_png(
+    picture: NDArray[np.uint8],
+    path: str | Path,
+    *,
+    overwrite: bool = False,
+    on_written: OnWritten = nothing_more,
+) -> None:
     """Writes `picture` (height, width, 3) as PNG. Raises OutputError if it exists, or the disk refuses."""
-    with atomic_path(path, overwrite) as temporary:
+    with atomic_path(path, overwrite, on_written) as temporary:
         temporary.write_bytes(png(picture))
 
 

@@ -104,7 +104,7 @@ def convert(
     mesh_start = time.monotonic()
     mesh = result.mesh(progress=lambda share: meshing(HEADS_PROGRESS + (1 - HEADS_PROGRESS) * share))
     seconds |= result.seconds | {"mesh": time.monotonic() - mesh_start}
-    write_mesh(mesh, out, overwrite=overwrite, on_written=partial(claim, run))
+    write_mesh(mesh, out, overwrite=overwrite, on_written=partial(claim, run, out))
     names = [str(scan) for scan in scans]
     summary: dict[str, Any] = {"scan": names if len(names) > 1 else names[0], "mesh": str(out)}
     summary |= mesh_statistics(result, mesh)

@@ -191,7 +191,7 @@ def test_two_batches_on_one_folder_do_not_meet(done: Done, tmp_path: Path) -> No
     assert next(recon.batch(again.scans, again.out, overrides={"*": TINY})).state == "done before"
 
 
-def test_a_disk_that_refuses_costs_no_earlier_result(done: Done, tmp_path: Path) -> None:
+def test_a_disk_that_refuses_costs_no_result_and_no_training(done: Done, tmp_path: Path) -> None:
     """Files of more than 40 kB cannot be written: the mesh with the fewest faces can."""
     again = done.copy(tmp_path)
     np.save(again.scans / "more.npy", table(sphere(700, seed=9)))
@@ -203,8 +203,14 @@ def test_a_disk_that_refuses_costs_no_earlier_result(done: Done, tmp_path: Path)
     _, said = batch.communicate(timeout=PATIENCE)
     assert batch.returncode == 3
     line = next(line for line in said.splitlines() if line.startswith("more.npy"))
-    assert "failed: cannot write" in line and "File too large" in line
+    assert "failed: cannot write" in line and "File too large" in line and "is kept" in line
+    kept = again.out / ".more.ply.recon-run"
+    assert load_snapshot(kept / "checkpoint.pt").step == 150
+    kept.rename(tmp_path / "kept")
     before, after = tree(done.out), tree(again.out)
     assert set(after) - set(before) == {"more.ply.json"}
     assert all(after[name] == content for name, content in before.items())
+    (tmp_path / "kept").rename(kept)
+    batch = start(again.scans, again.out, "--pattern", "more.npy")
+    assert "1 done" in batch.communicate(timeout=PATIENCE)[1] and not kept.exists()
     assert [state for name in GOOD if (state := done.results[name].state) != "done"] == []

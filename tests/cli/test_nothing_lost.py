@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from folder_scans import OPTIONS, table
 from PIL import Image
 from shapes import sphere
@@ -17,6 +18,7 @@ from recon.base.lock import locked
 from recon.base.runs import held_run, lock_path
 from recon.cli.main import main
 
+FIT = ["--set=fit.steps=5", "--set=field.width=16", "--set=heads.tile=0", "--threads=1"]
 PRECIOUS = ("scan.npz", "history.csv", "result.json", "notes.txt")
 
 
@@ -28,6 +30,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("pictures").mkdir()
     for name in ("a.png", "pictures/b.png", "pictures/c.png", "pictures/d.png"):
         Image.fromarray(np.arange(768, dtype=np.uint8).reshape(16, 16, 3)).save(name)
+    soundfile.write("a.wav", np.sin(np.arange(2000) / 9), 8000)
+    Image.open("a.png").save("a.gif", save_all=True, append_images=[Image.open("pictures/b.png")])
     Path("precious").mkdir()
     for name in PRECIOUS:
         Path("precious", name).write_text(f"precious {name}")
@@ -127,29 +131,46 @@ def test_two_commands_do_not_make_one_result(place: Path, capsys: pytest.Capture
 
 
 @pytest.mark.slow
-def test_killed_after_its_mesh_was_written_a_command_goes_on(
-    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("command", "results"),
+    [
+        (["mesh", "ball.npy", "-o", "m.ply", *OPTIONS], ["m.ply"]),
+        (["fit", "image", "a.png", "-o", "m.png", "--derivatives", *FIT], ["m.png", "m.derivatives.png"]),
+        (["fit", "inpaint", "a.png", "--keep", "0.5", "-o", "m.png", *FIT], ["m.png"]),
+        (["fit", "audio", "a.wav", "-o", "m.wav", "--spectrogram", *FIT], ["m.wav", "m.spectrogram.png"]),
+        (["fit", "video", "a.gif", "-o", "m.gif", *FIT], ["m.gif"]),
+    ],
+    ids=lambda given: " ".join(given[:2]),
+)
+def test_killed_after_its_result_was_written_a_command_goes_on(
+    command: list[str],
+    results: list[str],
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Whatever was still there: all of the run, or a part of it, as in the middle of its removal."""
-    command = ["mesh", "ball.npy", "-o", "m.ply", *OPTIONS, "--quiet"]
-    run = place / ".m.ply.recon-run"
-    with monkeypatch.context() as killed:
-        killed.setattr(runs, "remove_run", lambda folder: None)
-        assert main(command) == 0, capsys.readouterr().err
-    whole = (place / "m.ply").read_bytes()
+    run = place / f".{results[0]}.recon-run"
+
+    def killed() -> dict[str, bytes]:
+        with monkeypatch.context() as patch:
+            patch.setattr(runs, "remove_run", lambda folder: None)
+            assert main([*command, "--quiet"]) == 0, capsys.readouterr().err
+        return {name: (place / name).read_bytes() for name in results}
+
+    whole = killed()
     (run / ".checkpoint.0123abcd.pt").write_text("a half")
-    (place / ".m.0123abcd.ply").write_text("a half")
+    (place / results[0].replace("m", ".m.0123abcd")).write_text("a half")
     (run / "result.json").unlink()
-    for gone in ("", "checkpoint.pt", "scan.npz"):
-        (run / gone).unlink() if gone else None
-        with monkeypatch.context() as killed:
-            killed.setattr(runs, "remove_run", lambda folder: None)
-            assert main(command) == 0, capsys.readouterr().err
-        assert (place / "m.ply").read_bytes() == whole
+    for gone in ("", "checkpoint.pt", "scan.npz", *results[1:]):
+        ((place if gone in results else run) / gone).unlink(missing_ok=True) if gone else None
+        assert killed() == whole
         assert not list(run.glob(".*")) and not list(place.glob(".m.0*"))
-    (place / "m.ply").write_text("precious")  # meanwhile somebody else's
-    assert "m.ply exists" in refusal(capsys, *command)
-    assert (place / "m.ply").read_text() == "precious"
+    for name in results:
+        (place / name).write_text("precious")  # meanwhile somebody else's
+        assert f"{name} exists" in refusal(capsys, *command)
+        assert (place / name).read_text() == "precious"
+        (place / name).write_bytes(whole[name])
 
 
 @pytest.mark.slow

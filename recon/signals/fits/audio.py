@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recon.base.files import check_writable
 from recon.errors import UsageError
 from recon.render.figures import check_plots, pixels
 from recon.render.files import write_png
@@ -50,7 +49,7 @@ def fit_audio(
     picture = job.out.with_name(f"{job.out.stem}.spectrogram.png")
     if spectrogram:
         check_plots()
-        check_writable(picture, job.overwrite)
+        job.check_writable(picture)
     sound = open_sound(source)
     grid = Grid((sound.frames,), (TIME_UNITS_PER_SECOND * sound.seconds / 2,))
     power = error = 0.0
@@ -75,7 +74,7 @@ def fit_audio(
     out_rate = rate or sound.rate
     count = max(1, round(sound.frames * out_rate / sound.rate))
     write_sound(
-        _blocks(fitted, sound, count, out_rate), job.out, out_rate, sound.subtype, overwrite=job.overwrite
+        _blocks(fitted, sound, count, out_rate), job.out, out_rate, sound.subtype, **job.writing_to(job.out)
     )
     results: dict[str, Any] = {
         "duration": sound.seconds,
@@ -87,7 +86,7 @@ def fit_audio(
     if spectrogram:
         shown = min(sound.frames, round(SPECTROGRAM_SECONDS * sound.rate))
         both = {"input": sound.read(0, shown), "fit": _values(fitted, sound, 0, shown, sound.rate)}
-        write_png(pixels(spectrograms(both, sound.rate)), picture, overwrite=job.overwrite)
+        write_png(pixels(spectrograms(both, sound.rate)), picture, **job.writing_to(picture))
         results["spectrogram"] = str(picture)
     return fitted, save_summary(job, fitted, began, results)
 

@@ -59,7 +59,7 @@ def fit_blend(
     offset = levels.offset + (below - View().of(fitted))[background_pixels].mean(0)
     fitted = with_levels(fitted, Levels(0.5, offset), job.run)
     error = np.sqrt(fitted.snapshot.history[-1]["gradient"])
-    write_image(view.of(fitted), job.out, bits, overwrite=job.overwrite)
+    write_image(view.of(fitted), job.out, bits, **job.writing_to(job.out))
     results = {
         "width": grid.counts[1],
         "height": grid.counts[0],

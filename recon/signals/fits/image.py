@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from recon.base.files import check_writable
 from recon.render.figures import check_plots
 from recon.render.files import write_png
 from recon.signals.fits.pictures import (
@@ -47,7 +46,7 @@ def fit_image(
     sheet = job.out.with_name(f"{job.out.stem}.derivatives.png")
     if derivatives:
         check_plots()
-        check_writable(sheet, job.overwrite)
+        job.check_writable(sheet)
     picture = read_image(source)
     bits = bits_for(job.out, picture)
     grid = picture_grid(picture)
@@ -72,8 +71,8 @@ def fit_image(
         )
         results["fitted_back"] = "a constant" if mode == "gradient" else "a linear function"
     results |= quality(fitted, picture)
-    write_image(view.of(fitted), job.out, bits, overwrite=job.overwrite)
+    write_image(view.of(fitted), job.out, bits, **job.writing_to(job.out))
     if derivatives:
-        write_png(derivative_sheet(fitted, picture), sheet, overwrite=job.overwrite)
+        write_png(derivative_sheet(fitted, picture), sheet, **job.writing_to(sheet))
         results["derivatives"] = str(sheet)
     return fitted, save_summary(job, fitted, began, results)

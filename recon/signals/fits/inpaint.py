@@ -81,5 +81,5 @@ def fit_inpaint(
         "prior": settings.prior,
     }
     results |= quality(fitted, picture, missing)
-    write_image(view.of(fitted), job.out, bits, overwrite=job.overwrite)
+    write_image(view.of(fitted), job.out, bits, **job.writing_to(job.out))
     return fitted, save_summary(job, fitted, began, results)

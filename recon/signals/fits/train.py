@@ -6,15 +6,17 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from recon.base.device import choose_device, device_name
+from recon.base.files import check_writable
 from recon.base.progress import ProgressCallback, no_progress
 from recon.base.provenance import fingerprint, machine_origin
-from recon.base.runs import default_run_folder, open_run, save_description, save_result
+from recon.base.runs import claim, claims, default_run_folder, open_run, save_description, save_result
 from recon.errors import UsageError
 from recon.field.heads import HeadedField
 from recon.field.heads_file import HEADS_FILE, read_heads, save_heads
@@ -52,6 +54,17 @@ class Job:
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     solving: Callable[[float], None] = lambda share: None
     writing: ProgressCallback = no_progress
+
+    def check_writable(self, path: Path) -> None:
+        """Raise OutputError unless `path` can be written, and is new, given up, or this run's own result."""
+        check_writable(path, self._may_replace(path))
+
+    def writing_to(self, path: Path) -> dict[str, Any]:
+        """The arguments of what writes a result to `path`, which is noted as this run's own."""
+        return {"overwrite": self._may_replace(path), "on_written": partial(claim, self.run, path)}
+
+    def _may_replace(self, path: Path) -> bool:
+        return self.overwrite or claims(self.run, path)
 
     @property
     def where(self) -> torch.device:

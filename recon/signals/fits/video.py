@@ -79,7 +79,7 @@ def fit_video(
     shown = max(1, round(count * out_rate / film.rate))
     wide = size or (width, height)
     written = _frames(fitted, shown, wide, lambda share: job.writing((1 + share) / 2, "writing"))
-    write_film(written, job.out, out_rate, overwrite=job.overwrite)
+    write_film(written, job.out, out_rate, **job.writing_to(job.out))
     results = {
         "width": width,
         "height": height,

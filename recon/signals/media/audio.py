@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recon.base.files import atomic_path
+from recon.base.files import OnWritten, atomic_path, nothing_more
 from recon.errors import MissingLibraryError, OutputError, SignalError
 from recon.signals.media.paths import check_extension, check_readable
 
@@ -124,7 +124,13 @@ def nearest_subtype(path: str | Path, subtype: str) -> str:
 
 
 def write_sound(
-    pieces: Iterable[NDArray], path: str | Path, rate: int, subtype: str, *, overwrite: bool = False
+    pieces: Iterable[NDArray],
+    path: str | Path,
+    rate: int,
+    subtype: str,
+    *,
+    overwrite: bool = False,
+    on_written: OnWritten = nothing_more,
 ) -> None:
     """Write pieces (n, channels) of float at `rate` Hz, in the possible subtype nearest to `subtype`.
 
@@ -136,7 +142,7 @@ def write_sound(
     """
     check_sound_path(path)
     soundfile = _soundfile()
-    with atomic_path(path, overwrite) as temporary:
+    with atomic_path(path, overwrite, on_written) as temporary:
         remaining = iter(pieces)
         first = next(remaining, None)
         if first is None:

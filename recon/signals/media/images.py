@@ -17,7 +17,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from recon.base.files import atomic_path
+from recon.base.files import OnWritten, atomic_path, nothing_more
 from recon.errors import MissingLibraryError, OutputError, SignalError
 from recon.geometry import Float
 from recon.signals.media.paths import check_extension
@@ -136,7 +136,14 @@ def check_image_path(path: str | Path, channels: str = "RGB", bits: int = 8) -> 
         raise OutputError(f"cannot write {path}: JPEG has no alpha; .png and .tif have")
 
 
-def write_image(values: Float, path: str | Path, bits: int = 8, *, overwrite: bool = False) -> None:
+def write_image(
+    values: Float,
+    path: str | Path,
+    bits: int = 8,
+    *,
+    overwrite: bool = False,
+    on_written: OnWritten = nothing_more,
+) -> None:
     """Write values (h, w, c), as in `Picture`: clipped to [0, 1] for 8 or 16 bits, unchanged for 32.
 
     Raises:
@@ -152,7 +159,7 @@ def write_image(values: Float, path: str | Path, bits: int = 8, *, overwrite: bo
     else:
         top = (1 << bits) - 1
         stored = np.rint(np.clip(values, 0, 1) * float(top)).astype(np.uint8 if bits == 8 else np.uint16)
-    with atomic_path(path, overwrite) as temporary:
+    with atomic_path(path, overwrite, on_written) as temporary:
         ending = temporary.suffix.lower()
         if ending in (".tif", ".tiff"):
             tifffile.imwrite(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from recon.base.files import atomic_path
+from recon.base.files import OnWritten, atomic_path, nothing_more
 from recon.errors import MissingLibraryError, OutputError, SignalError
 from recon.signals.media.paths import check_extension, check_readable
 
@@ -103,7 +103,12 @@ def check_film_path(path: str | Path) -> None:
 
 
 def write_film(
-    frames: Iterable[Frame], path: str | Path, rate: Fraction | float, *, overwrite: bool = False
+    frames: Iterable[Frame],
+    path: str | Path,
+    rate: Fraction | float,
+    *,
+    overwrite: bool = False,
+    on_written: OnWritten = nothing_more,
 ) -> None:
     """Write frames (height, width, 3) uint8 RGB, at least one, all of one size, at `rate` a second.
 
@@ -116,7 +121,7 @@ def write_film(
     check_film_path(path)
     if not (math.isfinite(rate) and rate > 0):
         raise OutputError(f"cannot write {path}: {rate} frames a second, expected more than 0")
-    with atomic_path(path, overwrite) as temporary:
+    with atomic_path(path, overwrite, on_written) as temporary:
         remaining = iter(frames)
         first = next(remaining, None)
         if first is None:
