@@ -114,6 +114,25 @@ def test_little_does_not_become_much(name: str, tmp_path: Path) -> None:
     assert peak < 50e6 and "\n" not in str(caught.value) and len(str(caught.value)) < 500
 
 
+@pytest.mark.parametrize("kind", ["binary_little_endian", "ascii"])
+def test_faces_without_corners_take_little_memory(kind: str, tmp_path: Path) -> None:
+    """Of one byte or two each, where an object each would take a hundred."""
+    count, path = 100_000, tmp_path / "s.ply"
+    head = PLY.format(kind, 3, XYZ + "\n" + LISTS.replace("1", str(count)).format("uchar", "int")).encode()
+    if kind == "ascii":
+        body = b"0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n" + b"0\n" * (count - 1)
+    else:
+        body = (
+            np.eye(3, dtype="<f4").tobytes() + b"\3" + np.arange(3, dtype="<i4").tobytes() + bytes(count - 1)
+        )
+    path.write_bytes(head + body)
+    tracemalloc.start()
+    mesh = read_any(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(mesh, Mesh) and mesh.faces.tolist() == [[0, 1, 2]] and peak < 8e6
+
+
 @pytest.mark.parametrize("ending", ["npy", "obj", "stl", "xyz", "off"])
 def test_values_that_are_no_numbers_warn_of_nothing(ending: str, tmp_path: Path) -> None:
     odd = np.array([[np.nan, np.inf, 1e300], [-np.inf, 1e-310, 1e39], [0, 1, 2], [3, 4, 5]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import warnings
+from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +18,7 @@ from recon.errors import ScanError, reason
 from recon.geometry import Bytes, Float, Int, Mesh, PointCloud, unit_vectors
 from recon.scan.preparation.cleaning import MAX_COORDINATE
 from recon.scan.readers.columns import Lines, as_colors, cut_short, from_table, lines_of, load_rows, whole
+from recon.scan.readers.polygons import fans, fans_of
 
 MAX_INDEX = 1 << 53  # that float64 holds exactly
 
@@ -61,19 +63,6 @@ def mesh_of(
         wrong = int(faces.min() if faces.min() < 0 else faces.max())
         raise ScanError(f"{path} is damaged: a face refers to vertex {wrong:,} (from 0) of {len(vertices):,}")
     return Mesh(vertices, faces, normals, colors, values)
-
-
-def fans(corners: NDArray) -> Int:
-    """Triangulates polygons: `corners` (n, k), or (n,) arrays of different lengths, become (m, 3)."""
-    if corners.dtype != object:
-        corners = corners.astype(np.int64)
-        if corners.shape[1] == 3:
-            return corners
-        parts = [corners[:, [0, i, i + 1]] for i in range(1, corners.shape[1] - 1)]
-        return np.stack(parts, axis=1).reshape(-1, 3) if parts else np.zeros((0, 3), np.int64)
-    lengths = np.fromiter(map(len, corners), np.int64, len(corners))
-    kinds = [np.stack(list(corners[lengths == length])) for length in np.unique(lengths)]
-    return np.concatenate([np.zeros((0, 3), np.int64), *map(fans, kinds)])
 
 
 def read_obj(path: Path) -> Mesh | PointCloud:
@@ -125,9 +114,7 @@ def read_off(path: Path) -> Mesh | PointCloud:
         rows = load_rows(path, lines, vertices)
         if len(rows) < vertices:
             raise cut_short(path, vertices, "vertices", len(rows))
-        corners = _off_faces(path, stream, lines, faces) if faces else np.zeros((0, 3), np.int64)
-    if len(corners) < faces:
-        raise cut_short(path, faces, "faces", len(corners))
+        triangles = _off_faces(path, stream, lines, faces) if faces else np.zeros((0, 3), np.int64)
     normals, colors, at = None, None, 3
     if b"N" in keyword[0]:
         normals, at = rows[:, 3:6], 6
@@ -137,33 +124,36 @@ def read_off(path: Path) -> Mesh | PointCloud:
         raise ScanError(f"{path} has {rows.shape[1]} numbers per vertex, too few for its first line")
     if faces == 0:
         return PointCloud(rows[:, :3], normals, colors, str(path))
-    return mesh_of(path, rows[:, :3], fans(corners), normals, colors)
+    return mesh_of(path, rows[:, :3], triangles, normals, colors)
 
 
-def _off_faces(path: Path, stream: BinaryIO, lines: Lines, count: int) -> NDArray:
-    """Polygons (n, k), or (n,) of arrays if they differ; each line starts with its number of corners."""
+def _off_faces(path: Path, stream: BinaryIO, lines: Lines, count: int) -> Int:
+    """Triangles (m, 3) of polygons; each line starts with its number of corners."""
     at, number = stream.tell(), lines.number
     try:
         rows = load_rows(path, lines, count)
     except ScanError:
         rows = np.zeros((0, 0))  # they differ in length, or hold what the slow way below will name
-    if len(rows) and (np.abs(rows) < MAX_INDEX).all():
+    if len(rows) == count and (np.abs(rows) < MAX_INDEX).all():
         corners = int(rows[0, 0])
         if (rows[:, 0] == corners).all() and 0 < corners < rows.shape[1]:
-            return rows[:, 1 : 1 + corners].astype(np.int64)
+            return fans(rows[:, 1 : 1 + corners])
     stream.seek(at)
-    polygons: list[NDArray] = []
+    lengths, indices = array("q"), array("q")
     lines = Lines(lines_of(path, stream), number)
     for line in lines:
         words = line.split(b"#")[0].split()
-        if not words or len(polygons) == count:
+        if not words or len(lengths) == count:
             continue
-        length, *polygon = map(whole, words)
-        polygon = polygon[:length]
-        if not length or len(polygon) < length or not all(i is not None and i < MAX_INDEX for i in polygon):
+        length = whole(words[0])
+        polygon = [i for word in words[1:][:length] if (i := whole(word)) is not None and i < MAX_INDEX]
+        if not length or len(polygon) < length:
             raise ScanError(f"{path}, line {lines.number}: expected a face")
-        polygons.append(np.array(polygon, np.int64))
-    return np.fromiter(polygons, object, len(polygons))
+        lengths.append(length)
+        indices.extend(polygon)
+    if len(lengths) < count:
+        raise cut_short(path, count, "faces", len(lengths))
+    return fans_of(np.array(lengths, np.int64), np.array(indices, np.int64))
 
 
 def read_by_trimesh(path: Path, normals: bool = False) -> Mesh:
