@@ -4,9 +4,13 @@ The command line prints a `ReconError` and exits with its `exit_code`; any other
 bug and keeps its traceback.
 """
 
+import os
 from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
 
-MAX_REASON, MAX_LINE = 200, 1000  # characters
+MAX_THREADS = 1024  # that can be asked for
+MAX_REASON, MAX_LINE, MAX_SHOWN = 200, 1000, 60  # characters
 
 
 class ReconError(Exception):
@@ -19,6 +23,10 @@ class UsageError(ReconError):
     """An invalid option or argument (exit code 2)."""
 
     exit_code = 2
+
+
+class ShapeError(UsageError, ValueError):
+    """Arrays that are no points, faces or colours: of another shape, of other than numbers, out of range."""
 
 
 class OtherRunError(UsageError):
@@ -54,7 +62,34 @@ def check_number(name: str, value: object, low: float, high: float, whole: bool 
     kind = Integral if whole else Real
     if not isinstance(value, kind) or isinstance(value, bool) or not low <= float(value) <= high:
         what = "a whole number" if whole else "a number"
-        raise UsageError(f"{name} is {str(value)[:60]}, expected {what} from {low:g} to {high:g}")
+        raise UsageError(f"{name} is {shown(value)}, expected {what} from {low:g} to {high:g}")
+
+
+def check_path(name: str, value: object) -> Path:
+    """The argument `name` as a path. Raises UsageError if it is none."""
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise UsageError(f"{name} is {shown(value)}, expected a path")
+    if "\0" in os.fspath(value):
+        raise UsageError(f"{name} is {shown(value)}: no file has a zero byte in its name")
+    return Path(value)
+
+
+def check_kind(name: str, value: object, kind: Any, wanted: str) -> None:
+    """Raises UsageError unless the argument `name` is of this type, or union of types: `wanted` in words."""
+    if not isinstance(value, kind):
+        raise UsageError(f"{name} is {shown(value)}, expected {wanted}")
+
+
+def check_callable(name: str, value: object) -> None:
+    """Raises UsageError unless the argument `name` can be called."""
+    if not callable(value):
+        raise UsageError(f"{name} is {shown(value)}, expected a function")
+
+
+def shown(value: object) -> str:
+    """A wrong value for a message: itself if it is short and plain, else its type."""
+    plain = value is None or isinstance(value, bool | int | float | str | bytes)
+    return printable(repr(value), MAX_SHOWN) if plain else f"of type {type(value).__name__}"
 
 
 def printable(text: str, most: int = MAX_LINE) -> str:

@@ -13,20 +13,32 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from recon.errors import ShapeError, check_kind, reason
+
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
 
-def _frozen(array: ArrayLike | None, dtype: type, columns: int, name: str) -> NDArray | None:
-    if array is None:
-        return None
-    out: NDArray = np.ascontiguousarray(array, dtype)
-    wanted = (len(out), columns) if columns > 1 else (out.size,)
-    if out.shape != wanted:
-        raise ValueError(
-            f"{name} has shape {out.shape}, expected (n{f', {columns}' if columns > 1 else ','})"
-        )
+def rows_of(array: ArrayLike, dtype: type, columns: int, name: str) -> NDArray:
+    """`array` as a read-only array (n, columns), or (n,) for one column, of `dtype`.
+
+    Raises ShapeError if it has another shape, or holds what is not such a number.
+    """
+    wanted = f"(n, {columns})" if columns > 1 else "(n,)"
+    try:
+        given = np.asarray(array)
+        if given.dtype.kind not in "biufO":
+            raise TypeError(f"{given.dtype} values")
+        with np.errstate(invalid="ignore"):  # what is not finite has no whole number; told below
+            out: NDArray = np.ascontiguousarray(given, dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ShapeError(f"{name} holds {reason(error)}, expected numbers {wanted}") from None
+    if given.shape != ((len(out), columns) if columns > 1 else (out.size,)):
+        raise ShapeError(f"{name} has shape {given.shape}, expected {wanted}")
+    if np.issubdtype(dtype, np.integer) and given.dtype != dtype and not (out == given).all():
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        raise ShapeError(f"{name} holds {given.dtype} values that are not whole, or not from {low} to {high}")
     view = out.view()
     view.flags.writeable = False
     return view
@@ -37,16 +49,17 @@ class _Rows:
 
     def _freeze(self, columns: Mapping[str, tuple[type, int]], first: str) -> None:
         for name, (dtype, count) in columns.items():
-            array = _frozen(getattr(self, name), dtype, count, name)
-            object.__setattr__(self, name, array)
+            if (array := getattr(self, name)) is not None or name == first or name == "faces":
+                object.__setattr__(self, name, rows_of(array, dtype, count, name))
         values = getattr(self, "values")  # noqa: B009
-        frozen = {name: _frozen(array, np.float64, 1, name) for name, array in values.items()}
+        check_kind("values", values, Mapping, "a dict of arrays")
+        frozen = {str(name): rows_of(array, np.float64, 1, str(name)) for name, array in values.items()}
         object.__setattr__(self, "values", frozen)
         n = len(getattr(self, first))
         rows = {name: getattr(self, name) for name in columns if name != "faces"} | frozen
         for name, array in rows.items():
             if array is not None and len(array) != n:
-                raise ValueError(f"{name} has {len(array)} rows, {first} has {n}")
+                raise ShapeError(f"{name} has {len(array)} rows, {first} has {n}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +76,7 @@ class PointCloud(_Rows):
         unit: the name of the coordinates' unit if the file states it, as "metre".
 
     Raises:
-        ValueError: an array has the wrong shape.
+        ShapeError: an array has the wrong shape, or does not hold such numbers.
     """
 
     points: Float
@@ -75,6 +88,8 @@ class PointCloud(_Rows):
     unit: str | None = None
 
     def __post_init__(self) -> None:
+        check_kind("source", self.source, str, "text")
+        check_kind("unit", self.unit, str | None, "the name of a unit")
         columns = {"points": (np.float64, 3), "normals": (np.float64, 3), "colors": (np.uint8, 3)}
         self._freeze(columns | {"sensors": (np.float64, 3)}, "points")
 
@@ -107,7 +122,7 @@ class Mesh(_Rows):
         values: other scalars of the vertices by name, (n,) float64 each.
 
     Raises:
-        ValueError: an array has the wrong shape, or a face an index out of range.
+        ShapeError: an array has the wrong shape or does not hold such numbers, or a face names no vertex.
     """
 
     vertices: Float
@@ -120,7 +135,7 @@ class Mesh(_Rows):
         columns = {"vertices": (np.float64, 3), "faces": (np.int64, 3), "normals": (np.float64, 3)}
         self._freeze(columns | {"colors": (np.uint8, 3)}, "vertices")
         if len(self.faces) and not 0 <= self.faces.min() <= self.faces.max() < len(self.vertices):
-            raise ValueError("faces name vertices that are not there")
+            raise ShapeError(f"faces name vertices that are not there: there are {len(self.vertices):,}")
 
     def select(self, kept: ArrayLike) -> Mesh:
         """The vertices that the mask `kept` (n,) bool selects, and the faces with all corners among them."""
@@ -149,10 +164,12 @@ class Frame:
     scale: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "center", np.asarray(self.center, np.float64).reshape(3))
-        object.__setattr__(self, "scale", float(self.scale))
-        if not (np.isfinite(self.center).all() and 0 < self.scale < np.inf):
-            raise ValueError(f"no frame has center {self.center} and scale {self.scale}")
+        center = rows_of([self.center], np.float64, 3, "center")
+        scale = rows_of([self.scale], np.float64, 1, "scale")
+        if not (np.isfinite(center).all() and 0 < scale < np.inf):
+            raise ShapeError(f"no frame has center {self.center} and scale {self.scale}")
+        object.__setattr__(self, "center", center[0])
+        object.__setattr__(self, "scale", float(scale[0]))
 
     @classmethod
     def around(cls, points_world: Float, margin: float = 0.1) -> Frame:

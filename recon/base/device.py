@@ -7,17 +7,18 @@ import re
 
 import torch
 
-from recon.errors import UsageError
+from recon.errors import UsageError, check_kind
 
 log = logging.getLogger("recon")
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str | torch.device) -> torch.device:
     """Returns the torch device called `name`: "auto" (a GPU if there is a usable one), "cpu" or "cuda[:N]".
 
     Raises:
         UsageError: there is no such device, or this PyTorch has no code for it.
     """
+    check_kind("device", name, str | torch.device, "auto, cpu, cuda or cuda:N")
     try:
         device = torch.device("cuda" if name == "auto" else name)
     except RuntimeError:

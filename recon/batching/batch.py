@@ -35,7 +35,7 @@ from recon.batching.summary import (
     scan_count,
     write_summary,
 )
-from recon.errors import OutputError, ScanError, UsageError, check_number
+from recon.errors import OutputError, ScanError, UsageError, check_kind, check_number, check_path
 from recon.meshing.files import check_mesh_path
 from recon.scan.files import reader_of
 from recon.surface.settings import STANDARD, Config
@@ -104,9 +104,8 @@ def batch(
         ScanError: no folder or no scan, at once.
         OutputError: `out` cannot be written, or another batch is working there.
     """
-    folder, out = Path(folder), Path(out)
-    if preview and not run:
-        raise UsageError("a preview needs a run folder to be written to: give one, too")
+    folder, out = check_path("folder", folder), check_path("out", out)
+    _check_kinds(run, tensorboard, format, pattern, cluster, overrides, preview)
     ending = f".{format}"
     check_mesh_path(f"mesh{ending}")
     for name, limit in {"time_limit": time_limit, "memory_limit": memory_limit}.items():
@@ -138,6 +137,28 @@ def batch(
     out = out.absolute()
     faults = [Result(name, out / name, FAILED, None, fault) for name, fault in sorted(unread.items())]
     return _results(todo, faults, start, folder, out, progress)
+
+
+def _check_kinds(
+    run: object,
+    tensorboard: object,
+    format: object,
+    pattern: object,
+    cluster: object,
+    overrides: object,
+    preview: float | None,
+) -> None:
+    for name, path in {"run": run, "tensorboard": tensorboard}.items():
+        if path is not None:
+            check_path(name, path)
+    check_kind("format", format, str, "ply, obj, stl, glb or off")
+    check_kind("pattern", pattern, str | None, "text, as rooms/*")
+    check_kind("cluster", cluster, str | None, "text, as local:2")
+    check_kind("overrides", {} if overrides is None else overrides, Mapping, "a dict of options by pattern")
+    if preview is not None:
+        check_number("preview", preview, 0, MOST_LIMIT)
+    if preview and not run:
+        raise UsageError("a preview needs a run folder to be written to: give one, too")
 
 
 def _check_cluster(cluster: str | None, jobs: int | None, gather: bool, shared: bool) -> None:

@@ -179,8 +179,10 @@ def _forked(stdin: int, stdout: int, stderr: int, channel_fd: int) -> None:
     if pid:
         ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         assert ended
-        channel.send(NUMBER.pack(ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status))
-        channel.recv(1)
+        code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+        with suppress(OSError):  # nobody is there any more who wants to know
+            channel.send(NUMBER.pack(code))
+            channel.recv(1)
         os.waitpid(pid, 0)
         os._exit(0)
     channel.close()

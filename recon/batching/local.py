@@ -16,9 +16,8 @@ import torch
 from recon.base.device import choose_device
 from recon.batching.job import Job
 from recon.batching.process import FINAL_MESSAGES, Limits, Message, run_job, worker_server
-from recon.errors import check_number
+from recon.errors import MAX_THREADS, check_number
 
-MAX_AT_ONCE = 1024  # scans, and threads of each
 MEMORY_PER_SCAN = 2 << 30  # bytes: limits the default number of jobs
 
 
@@ -38,7 +37,7 @@ def scan_slots(device: str, jobs: int | None, threads: int | None) -> tuple[list
     """
     for name, value in {"jobs": jobs, "threads": threads}.items():
         if value is not None:
-            check_number(name, value, 1, MAX_AT_ONCE, whole=True)
+            check_number(name, value, 1, MAX_THREADS, whole=True)
     gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if device in ("auto", "cuda") else []
     devices = gpus or [str(choose_device(device))]
     if devices[0].startswith("cuda"):

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from recon.base.options import Parser, output_file, reads, whole_between
-from recon.errors import printable
+from recon.errors import MAX_THREADS, printable
 
 if TYPE_CHECKING:
     import argparse
 
-MAX_THREADS, MAX_SIDE = 1024, 16384  # pixels
+MAX_SIDE = 16384  # pixels
 FILES, RUNNING, MACHINE = "input and output", "while running", "machine"
 
 

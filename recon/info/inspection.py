@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
-from recon.errors import ScanError
+from recon.errors import MAX_THREADS, ScanError, check_number
 from recon.geometry import Float, Frame, Mesh, PointCloud
 from recon.info.findings import MAX_POINTS, Info, Survey
 from recon.meshing.topology import Measures, Topology, measures, topology
@@ -34,6 +34,7 @@ MAX_VOLUME_COORDINATE = 1e90  # cubes of coordinates stay finite
 
 def inspect(path: str | Path, *, threads: int = 1, columns: str | None = None) -> Info:
     """Reports what a scan or mesh holds and what is wrong with it; `columns` and errors as `read_cloud`."""
+    check_number("threads", threads, 1, MAX_THREADS, whole=True)
     content = read_any(path, columns)
     points = content.vertices if isinstance(content, Mesh) else content.points
     finite = np.isfinite(points).all(1)

@@ -19,8 +19,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from recon.errors import ExtractError
-from recon.geometry import Mesh
+from recon.base.device import choose_device
+from recon.errors import ExtractError, ShapeError, check_callable, check_kind, check_number, shown
+from recon.geometry import Mesh, rows_of
 from recon.meshing.bricks import Bricks, Field, Progress, bricks_around_surface
 from recon.meshing.marching_cubes import march
 from recon.meshing.slivers import MIN_TRIANGLE_HEIGHT, heights
@@ -31,6 +32,8 @@ ValueAndGradient = Callable[[Tensor], tuple[Tensor, Tensor]]
 CPU_CHUNK_POINTS, GPU_CHUNK_POINTS = 1 << 14, 1 << 18  # with gradients 2 GB at 128 units a layer
 NEWTON_STEPS = 2
 MAX_SAFE_STEP = 0.02  # in cells: a shorter first step leaves a Φ of the order of its square
+MAX_RESOLUTION = 1 << 16  # samples a side
+MAX_LIPSCHITZ = 1e9
 MIN_STEP_SHARE = 0.25  # of a vertex's way to the zero set: it goes this far, or stays where it was
 
 
@@ -51,6 +54,8 @@ class Grid:
     @classmethod
     def over(cls, box: ArrayLike, resolution: int) -> Grid:
         """The grid centred on `box` ((2, 3), low and high corner), in whole bricks. Raises ExtractError."""
+        if np.shape(box) != (2, 3):
+            raise ShapeError(f"box has shape {np.shape(box)}, expected (2, 3)")
         low, high = np.asarray(box, np.float64)
         side = high - low
         if not (np.isfinite(side).all() and (side > 0).all()):
@@ -103,9 +108,20 @@ def extract(
 
     Raises:
         ExtractError: no surface crosses the grid, or the field is not finite.
+        UsageError: arguments of other kinds or out of range.
     """
-    grid = Grid.over(box, resolution)
-    gradient = value_and_gradient or central_differences(sdf, grid.cell / 4)
+    given = {"sdf": sdf, "progress": progress}
+    given |= {} if value_and_gradient is None else {"value_and_gradient": value_and_gradient}
+    for name, function in given.items():
+        check_callable(name, function)
+    if lipschitz is not None:
+        check_number("lipschitz", lipschitz, 0, MAX_LIPSCHITZ)
+    check_number("resolution", resolution, 1, MAX_RESOLUTION, whole=True)
+    check_kind("closed", closed, bool, "True or False")
+    check_kind("dtype", dtype, torch.dtype, "a torch.dtype")
+    device = choose_device(device)
+    grid = Grid.over(rows_of(box, np.float64, 3, "box"), resolution)
+    gradient = _checked_gradient(value_and_gradient or central_differences(sdf, grid.cell / 4))
     field = _on_grid(sdf, gradient, grid, closed, dtype)
     bricks = bricks_around_surface(field, grid.bricks, device, lipschitz, lambda share: progress(0.6 * share))
     found = march(bricks) if isinstance(bricks, Bricks) else None
@@ -150,7 +166,7 @@ def _on_grid(sdf: Sdf, gradient: ValueAndGradient, grid: Grid, closed: bool, dty
         ):
             points = grid.points(part).to(dtype)
             with torch.no_grad():
-                found = sdf(points).reshape(-1) / grid.cell
+                found = _checked("sdf", sdf(points), points).reshape(-1) / grid.cell
             if closed:
                 last = torch.tensor(grid.samples, device=part.device) - 1
                 found = torch.where(((part <= 0) | (part >= last)).any(1), found.abs(), found)
@@ -164,6 +180,26 @@ def _on_grid(sdf: Sdf, gradient: ValueAndGradient, grid: Grid, closed: bool, dty
             return gradient(grid.points(index).to(dtype))[1].norm(dim=1).float()
 
     return Field(values, slopes)
+
+
+def _checked(name: str, values: object, points: Tensor, *columns: int) -> Tensor:
+    """What a caller's function returned for `points`, (n, *columns). Raises ShapeError if that is not so."""
+    sizes = len(points), *columns
+    if not isinstance(values, Tensor) or values.shape not in (sizes, (*sizes, 1)):
+        what = f"a tensor {tuple(values.shape)}" if isinstance(values, Tensor) else shown(values)
+        raise ShapeError(f"{name} returned {what} for {len(points):,} points, expected a tensor {sizes}")
+    return values
+
+
+def _checked_gradient(value_and_gradient: ValueAndGradient) -> ValueAndGradient:
+    def checked(points: Tensor) -> tuple[Tensor, Tensor]:
+        found = value_and_gradient(points)
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise ShapeError(f"value_and_gradient returned {shown(found)}, expected two tensors")
+        value = _checked("value_and_gradient", found[0], points).reshape(-1)
+        return value, _checked("value_and_gradient", found[1], points, 3)
+
+    return checked
 
 
 def _onto_zero_set(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon.base.files import OnWritten, atomic_path, nothing_more
-from recon.errors import OutputError, ScanError, UsageError
+from recon.errors import OutputError, ScanError, UsageError, check_callable, check_kind, check_path
 from recon.geometry import Float, Mesh, face_normals
 from recon.scan.files import read_any
 
@@ -65,7 +65,9 @@ def write_mesh(
         UsageError: unknown ending.
         OutputError: the mesh has no faces, the file exists, or the disk refuses.
     """
-    check_mesh_path(path)
+    check_kind("mesh", mesh, Mesh, "a Mesh")
+    check_mesh_path(check_path("path", path))
+    check_callable("on_written", on_written)
     if len(mesh.faces) == 0:
         raise OutputError(f"cannot write {path}: the mesh has no faces")
     _warn_of_merging(mesh.vertices)

@@ -16,7 +16,7 @@ from typing import Any
 from recon.base.device import choose_device
 from recon.base.files import atomic_path, check_writable
 from recon.base.run_files import RUN_FILE, read_result
-from recon.errors import ScanError
+from recon.errors import ScanError, check_callable, check_path
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import directions, usual_view
 from recon.render.figures import check_plots, pixels, svg
@@ -57,8 +57,9 @@ def write_report(
         OutputError: if the page cannot be written.
         MissingLibraryError: without matplotlib.
     """
-    run = Path(run)
-    out = run / REPORT_FILE if out is None else Path(out)
+    run = check_path("run", run)
+    out = run / REPORT_FILE if out is None else check_path("out", out)
+    check_callable("progress", progress)
     if (run / "index.html").is_file() and not (run / RUN_FILE).exists():
         raise ScanError(f"{run} is the folder of a batch; its report is {run / 'index.html'}")
     check_plots()

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from recon.errors import ScanError, UsageError, check_number, reason
+from recon.errors import ScanError, UsageError, check_kind, check_number, check_path, reason
 from recon.geometry import Mesh, PointCloud
 from recon.scan.readers.column_names import listed
 from recon.scan.readers.delimited_text import read_pts, read_text
@@ -95,17 +94,18 @@ def read_clouds(
 
     Attributes that not all have are dropped. Raises ScanError, too, if the files state different units.
     """
-    if not paths or isinstance(paths, str | Path):
+    files = [] if isinstance(paths, str | Path) or not isinstance(paths, Iterable) else list(paths)
+    if not files:
         raise UsageError("read_clouds reads a list of files, one or more")
-    clouds = [read_cloud(path, samples=samples, seed=seed, columns=columns) for path in paths]
+    clouds = [read_cloud(path, samples=samples, seed=seed, columns=columns) for path in files]
     return join(clouds, f"the scan of {len(clouds)} files")
 
 
 def read_any(path: str | Path, columns: str | None = None) -> PointCloud | Mesh:
     """Reads a mesh if the file has faces, else a cloud; arguments and errors as `read_cloud`."""
-    if not isinstance(path, str | os.PathLike):
-        raise UsageError(f"a file's path is text, not {type(path).__name__}")
-    path = Path(path)
+    path = check_path("path", path)
+    if columns is not None:
+        check_kind("columns", columns, str, "text, as x,y,z,-,nx,ny,nz")
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of numpy and libraries, at values that are looked at later

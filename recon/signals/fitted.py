@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from recon.base.device import choose_device
 from recon.base.run_files import RUN_FILE, parameter_file, read_description, reading
-from recon.errors import FitError, ScanError, SignalError
+from recon.errors import FitError, ScanError, SignalError, check_path
 from recon.field.heads import HeadedField
 from recon.field.heads_file import read_heads
 from recon.field.jet import VALUE, Jet, Order
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
-from recon.geometry import Float
+from recon.geometry import Float, rows_of
 from recon.signals.settings import SignalConfig
 from recon.signals.tasks.grid import Grid
 from recon.training.checkpoint import load_snapshot
@@ -67,8 +68,9 @@ class Fitted:
         return self.levels.values(found, np.asarray(points, np.float64))
 
     def jet(self, points: Float, order: Order) -> Jet:
-        """Outputs and derivatives there, in the unit frame; `levels` not applied."""
-        where = torch.as_tensor(np.asarray(points), dtype=torch.float32, device=self.field.device)
+        """Outputs and derivatives there, in the unit frame; `levels` not applied. Raises ShapeError."""
+        points = rows_of(points, np.float64, len(self.grid.counts), "points")
+        where = torch.as_tensor(points.copy(), dtype=torch.float32, device=self.field.device)
         with torch.no_grad(), fast_kernels():
             parts = [self.field.jet(part, order) for part in where.split(CHUNK_POINTS)]
         stacked = [
@@ -103,8 +105,9 @@ def load_fit(folder: str | Path, device: str | torch.device = "cpu") -> Fitted:
     Raises:
         SignalError: if `folder` is not one.
         FitError: if its checkpoint or its heads are damaged.
+        UsageError: if there is no such device.
     """
-    folder = Path(folder)
+    folder, where = check_path("folder", folder), choose_device(device)
     try:
         description = read_description(folder)
         saved, outputs, mode = description["levels"], description["outputs"], description["mode"]
@@ -126,4 +129,4 @@ def load_fit(folder: str | Path, device: str | torch.device = "cpu") -> Fitted:
     snapshot = load_snapshot(path := parameter_file(folder, SignalError))
     with reading(path, FitError):
         siren = Siren.restored(config.field, snapshot.field, len(grid.counts), outputs)
-    return Fitted(read_heads(folder, siren.to(device)), mode, grid, levels, config, snapshot, description)
+    return Fitted(read_heads(folder, siren.to(where)), mode, grid, levels, config, snapshot, description)

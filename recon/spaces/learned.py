@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from recon.base.device import choose_device
 from recon.base.run_files import RUN_FILE, parameter_file, read_description, reading
-from recon.errors import FitError, ScanError, SignalError
+from recon.errors import FitError, ScanError, SignalError, check_path
 from recon.field.kernels import fast_kernels
 from recon.spaces.encoders import Observation
 from recon.spaces.hypernetwork import Space
@@ -76,9 +77,10 @@ def new_space(description: Mapping[str, Any], config: SpaceConfig) -> Space:
 def load_space(folder: str | Path, device: str | torch.device = "cpu") -> Learned:
     """The space of a run folder of `recon learn`, finished or not.
 
-    Raises SignalError if `folder` is not one, FitError if its checkpoint is damaged.
+    Raises SignalError if `folder` is not one, FitError if its checkpoint is damaged, UsageError if there is
+    no such device.
     """
-    folder = Path(folder)
+    folder, where = check_path("folder", folder), choose_device(device)
     try:
         description = read_description(folder)
         kind = description["space"]["kind"]
@@ -102,4 +104,4 @@ def load_space(folder: str | Path, device: str | torch.device = "cpu") -> Learne
             )
         space = new_space(description, config)
         space.load_state_dict(snapshot.field)
-    return Learned(space.to(device), kind, config, snapshot, description)
+    return Learned(space.to(where), kind, config, snapshot, description)

@@ -16,7 +16,7 @@ from recon.base.device import choose_device, device_name
 from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.base.provenance import machine_origin
 from recon.base.runs import open_run
-from recon.errors import UsageError, check_number
+from recon.errors import UsageError, check_callable, check_kind, check_number, check_path
 from recon.field.heads import HeadedField
 from recon.field.heads_file import save_heads
 from recon.field.kernels import fast_kernels
@@ -81,7 +81,9 @@ def reconstruct(
         FitError: if training fails.
         MissingLibraryError: if what `tensorboard` needs is not installed.
     """
-    _check_arguments(cloud, config, run, preview)
+    check_kind("callbacks", callbacks, Iterable, "functions, to be called with the progress")
+    callbacks = list(callbacks)
+    _check_arguments(cloud, config, run, preview, tensorboard, origin, [*callbacks, preparing, solving])
     board = None
     if tensorboard:
         check_plots()
@@ -128,12 +130,26 @@ def reconstruct(
     return Reconstruction(whole, frame, box, sample, config, snapshot, description, seconds)
 
 
-def _check_arguments(cloud: object, config: object, run: str | Path | None, preview: float | None) -> None:
-    if not (isinstance(cloud, PointCloud) and isinstance(config, Config)):
-        raise UsageError("reconstruct takes a PointCloud, as read_cloud returns, and a Config, as in PRESETS")
+def _check_arguments(
+    cloud: object,
+    config: Config,
+    run: object,
+    preview: float | None,
+    tensorboard: object,
+    origin: object,
+    functions: Iterable[object],
+) -> None:
+    check_kind("cloud", cloud, PointCloud, "a PointCloud, as read_cloud returns")
+    check_kind("config", config, Config, "a Config, as in PRESETS")
     config.check()
+    for name, folder in {"run": run, "tensorboard": tensorboard}.items():
+        if folder is not None:
+            check_path(name, folder)
     if preview is not None:
         check_number("preview", preview, 0, MAX_SECONDS)
+    check_kind("origin", origin, Mapping | None, "a dict of plain values")
+    for function in functions:
+        check_callable("one of callbacks, preparing and solving", function)
     if preview and not run:
         raise UsageError("a preview needs a run folder: give one, too")
 

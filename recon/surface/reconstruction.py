@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from recon.base.device import choose_device
 from recon.base.files import atomic_path
 from recon.base.run_files import (
     CHECKPOINT_FILE,
@@ -25,12 +26,12 @@ from recon.base.runs import (
     make_folder,
     save_description,
 )
-from recon.errors import FitError, ScanError, UsageError
+from recon.errors import FitError, ScanError, ShapeError, check_callable, check_path
 from recon.field.heads import HeadedField
 from recon.field.heads_file import read_heads, save_heads
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
-from recon.geometry import Float, Frame, Mesh, PointCloud
+from recon.geometry import Float, Frame, Mesh, PointCloud, rows_of
 from recon.meshing.attributes import with_attributes
 from recon.meshing.components import keep_parts
 from recon.meshing.extraction import Grid, extract
@@ -98,11 +99,11 @@ class Reconstruction:
     def distance_and_gradient(self, points: Float) -> tuple[Float, Float]:
         """The same and its gradient (n, 3), dimensionless: of length 1 where the distance is true.
 
-        Raises UsageError for points of another shape or not finite.
+        Raises ShapeError for points of another shape or not finite.
         """
-        points = np.asarray(points, np.float64)
-        if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
-            raise UsageError(f"points of shape {points.shape}, expected finite (n, 3)")
+        points = rows_of(points, np.float64, 3, "points")
+        if not np.isfinite(points).all():
+            raise ShapeError("points holds numbers that are not finite")
         value, gradient = np.empty(len(points)), np.empty((len(points), 3))
         with torch.no_grad(), fast_kernels():
             for start in range(0, len(points), CHUNK_POINTS):
@@ -141,6 +142,7 @@ class Reconstruction:
             ExtractError: if there is no surface.
             UsageError: for a cell too small.
         """
+        check_callable("progress", progress)
         given: dict[str, Any] = {"resolution": resolution, "cell": cell, "parts": parts, "trim": trim}
         given |= {"faces": faces, "color": color, "uncertainty": uncertainty}
         given = {name: value for name, value in given.items() if value is not None}
@@ -207,7 +209,7 @@ class Reconstruction:
 
     def save(self, folder: str | Path) -> None:
         """Write the run folder that `load` reads, replacing an earlier state of it."""
-        folder = Path(folder)
+        folder = check_path("folder", folder)
         make_folder(folder)
         save_scan(folder, self.scan)
         save_description(folder, self.description)
@@ -222,8 +224,9 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstructi
     Raises:
         ScanError: if `folder` is not a run folder of `recon mesh`.
         FitError: if its checkpoint is damaged.
+        UsageError: if there is no such device.
     """
-    folder = Path(folder)
+    folder, where = check_path("folder", folder), choose_device(device)
     description = read_description(folder)
     if "frame" not in description:
         raise ScanError(f"{folder} is a run of another command, expected a run of `recon mesh`")
@@ -241,7 +244,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstructi
     if not (np.abs(frame.to_unit(scan.points)) < MAX_UNIT).all():
         raise ScanError(f"{folder / SCAN_FILE} is not of this run: remove the folder to start over")
     return Reconstruction(
-        read_heads(folder, siren.to(device)), frame, box, scan, config, snapshot, description
+        read_heads(folder, siren.to(where)), frame, box, scan, config, snapshot, description
     )
 
 
