@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from recon.meshing.topology import Measures, Topology
-from recon.scan.preparation.cleaning import MAX_COORDINATE, MIN_POINTS, MIN_SOUND_SHARE
+from recon.scan.preparation.cleaning import MAX_COORDINATE, MIN_EXTENT, MIN_POINTS, MIN_SOUND_SHARE
 from recon.scan.preparation.dimension import FILLED
 from recon.scan.preparation.normal_reliability import NormalCheck
 from recon.surface.settings import STANDARD
@@ -184,6 +184,8 @@ def _problems(info: Info) -> list[str]:
         largest = max(map(abs, (*info.low, *info.high)))
         if largest > MAX_COORDINATE:
             out.append(f"coordinates of {largest:.3g} are too large to compute with")
+        elif 0 < (extent := max(map(float.__sub__, info.high, info.low))) < MIN_EXTENT:
+            out.append(f"a size of {extent:.3g} is too small to compute with")
         elif info.spacing is not None:
             lost = largest * 2.0**-24
             if lost > MAX_FLOAT32_LOSS * info.spacing:

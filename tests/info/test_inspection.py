@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from shapes import depth_image
 
+from recon.errors import ScanError
 from recon.geometry import Float, Mesh
 from recon.info.inspection import inspect
 from recon.meshing.files import write_mesh
@@ -213,6 +214,15 @@ def test_what_is_missing_is_a_problem(tmp_path: Path) -> None:
     nothing = inspect(save(tmp_path / "nan.npy", np.full((300, 3), np.nan)))
     assert nothing.low is None and nothing.diagonal is None and nothing.spacing is None
     json.dumps(nothing.as_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e145])
+def test_what_cannot_be_computed_with_is_a_problem(scale: float, tmp_path: Path) -> None:
+    n = fibonacci(300)
+    path = save(tmp_path / "s.npy", n * scale, n)
+    assert any("to compute with" in problem for problem in inspect(path).problems)
+    with pytest.raises(ScanError, match="expected"):
+        prepared(read_cloud(path), STANDARD.scan)
 
 
 def test_a_large_offset_is_told_with_what_single_precision_loses(tmp_path: Path) -> None:
