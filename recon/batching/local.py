@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import queue
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import psutil
-import torch
 
-from recon.base.device import choose_device
 from recon.batching.job import Job
 from recon.batching.process import FINAL_MESSAGES, Limits, Message, run_job, worker_server
 from recon.errors import MAX_THREADS, check_number
 
+GPU_DEVICES = ("nvidia*", "nvhost*", "kfd", "dxg")  # NVIDIA's, on a Jetson, AMD's, and under Windows
 MEMORY_PER_SCAN = 2 << 30  # bytes: limits the default number of jobs
 
 
@@ -38,8 +39,7 @@ def scan_slots(device: str, jobs: int | None, threads: int | None) -> tuple[list
     for name, value in {"jobs": jobs, "threads": threads}.items():
         if value is not None:
             check_number(name, value, 1, MAX_THREADS, whole=True)
-    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if device in ("auto", "cuda") else []
-    devices = gpus or [str(choose_device(device))]
+    devices = _devices(device)
     if devices[0].startswith("cuda"):
         count = jobs or len(devices)
         threads = threads or max(1, cores() // len(devices))
@@ -48,6 +48,22 @@ def scan_slots(device: str, jobs: int | None, threads: int | None) -> tuple[list
         room = psutil.virtual_memory().available // MEMORY_PER_SCAN
         count = jobs or max(1, min(cores() // threads, room))
     return [devices[i % len(devices)] for i in range(count)], threads
+
+
+def _devices(device: str) -> list[str]:
+    if device == "cpu" or (device == "auto" and not may_have_gpu()):
+        return ["cpu"]  # without PyTorch, which takes seconds to load
+    import torch
+
+    from recon.base.device import choose_device
+
+    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if device in ("auto", "cuda") else []
+    return gpus or [str(choose_device(device))]
+
+
+def may_have_gpu() -> bool:
+    """Whether this may be a machine with a GPU: on Linux, whether the driver of one has made its devices."""
+    return sys.platform != "linux" or any(next(Path("/dev").glob(name), None) for name in GPU_DEVICES)
 
 
 class LocalPool:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from recon.errors import MissingLibraryError, ScanError, reason
 from recon.geometry import Float, PointCloud
@@ -127,6 +126,8 @@ def _pose(scan: Any) -> Float:
     matrix = np.eye(4)
     pose = scan["pose"] if scan.isDefined("pose") else None
     if pose is not None and pose.isDefined("rotation"):
+        from scipy.spatial.transform import Rotation  # here: it takes long to load
+
         turn = [pose["rotation"][name].value() for name in "xyzw"]
         matrix[:3, :3] = Rotation.from_quat(turn).as_matrix()
     if pose is not None and pose.isDefined("translation"):

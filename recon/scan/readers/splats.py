@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from recon.geometry import Float, PointCloud
 from recon.scan.readers.columns import from_columns
@@ -54,6 +53,10 @@ def from_splats(path: Path, columns: Mapping[str, NDArray]) -> PointCloud:
 
 def _normals(columns: Mapping[str, NDArray]) -> Float | None:
     """The shortest axes (n, 3) of flat splats, zero for others; None if the file has no sizes."""
+    from scipy.spatial.transform import (
+        Rotation,  # here: it takes as long to load as all that reads other files
+    )
+
     if not columns.keys() >= {*SIZES, *ROTATION}:
         return None
     size = np.stack([columns[name] for name in SIZES], axis=1, dtype=np.float64)
