@@ -20,12 +20,12 @@ Int = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
 
-def rows_of(array: ArrayLike, dtype: type, columns: int, name: str) -> NDArray:
-    """`array` as a read-only array (n, columns), or (n,) for one column, of `dtype`.
+def checked_rows(array: ArrayLike, dtype: type, columns: int | None, name: str) -> NDArray:
+    """`array` as a read-only array (n, columns), or (n,) for None, of `dtype`.
 
     Raises ShapeError if it has another shape, or holds what is not such a number.
     """
-    wanted = f"(n, {columns})" if columns > 1 else "(n,)"
+    wanted = f"(n, {columns})" if columns else "(n,)"
     try:
         given = np.asarray(array)
         if given.dtype.kind not in "biufO":
@@ -34,7 +34,7 @@ def rows_of(array: ArrayLike, dtype: type, columns: int, name: str) -> NDArray:
             out: NDArray = np.ascontiguousarray(given, dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise ShapeError(f"{name} holds {reason(error)}, expected numbers {wanted}") from None
-    if given.shape != ((len(out), columns) if columns > 1 else (out.size,)):
+    if given.shape != ((len(out), columns) if columns else (out.size,)):
         raise ShapeError(f"{name} has shape {given.shape}, expected {wanted}")
     if np.issubdtype(dtype, np.integer) and given.dtype != dtype and not (out == given).all():
         low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
@@ -50,10 +50,10 @@ class _Rows:
     def _freeze(self, columns: Mapping[str, tuple[type, int]], first: str) -> None:
         for name, (dtype, count) in columns.items():
             if (array := getattr(self, name)) is not None or name == first or name == "faces":
-                object.__setattr__(self, name, rows_of(array, dtype, count, name))
+                object.__setattr__(self, name, checked_rows(array, dtype, count, name))
         values = getattr(self, "values")  # noqa: B009
         check_kind("values", values, Mapping, "a dict of arrays")
-        frozen = {str(name): rows_of(array, np.float64, 1, str(name)) for name, array in values.items()}
+        frozen = {str(name): checked_rows(array, np.float64, None, str(name)) for name, array in values.items()}
         object.__setattr__(self, "values", frozen)
         n = len(getattr(self, first))
         rows = {name: getattr(self, name) for name in columns if name != "faces"} | frozen
@@ -164,8 +164,8 @@ class Frame:
     scale: float
 
     def __post_init__(self) -> None:
-        center = rows_of([self.center], np.float64, 3, "center")
-        scale = rows_of([self.scale], np.float64, 1, "scale")
+        center = checked_rows([self.center], np.float64, 3, "center")
+        scale = checked_rows([self.scale], np.float64, None, "scale")
         if not (np.isfinite(center).all() and 0 < scale < np.inf):
             raise ShapeError(f"no frame has center {self.center} and scale {self.scale}")
         object.__setattr__(self, "center", center[0])

@@ -23,12 +23,12 @@ from recon.errors import OtherRunError, OutputError, ScanError
 
 HISTORY_FILE, PREVIEW_FILE = "history.csv", "preview.ply"
 OUTPUT_FILE = "output.json"
-LOCK_FILE = ".recon-lock"
+LOCK_FILE, RUN_ENDING = ".recon-lock", ".recon-run"
 
 
 def default_run_folder(out: Path) -> Path:
     """The run folder of a result at `out` if none was given."""
-    return out.with_name(f".{out.name}.recon-run")
+    return out.with_name(f".{out.name}{RUN_ENDING}")
 
 
 def lock_path(out: Path) -> Path:
@@ -100,7 +100,7 @@ def begin_run(folder: Path) -> None:
 
 def check_run_folder(folder: Path) -> None:
     """Raises OutputError unless the folder is new, empty or a run's."""
-    if folder.name.endswith(".recon-run") and folder.is_symlink():
+    if folder.name.endswith(RUN_ENDING) and folder.is_symlink():
         raise OutputError(f"{folder} is a link where a run's own folder should be: remove it")
     try:
         names = {path.name for path in folder.iterdir()}
@@ -109,7 +109,8 @@ def check_run_folder(folder: Path) -> None:
     except OSError as error:
         raise OutputError(f"cannot use the run folder {folder}: {error.strerror}") from None
     others = sorted(name for name in names if not TEMPORARY_NAME.fullmatch(name))
-    if others and not names & {RUN_FILE, LOCK_FILE}:
+    marks = {RUN_FILE, LOCK_FILE, *([OUTPUT_FILE] if folder.name.endswith(RUN_ENDING) else [])}
+    if others and not names & marks:
         raise OutputError(
             f"{folder} holds files that are not of a run, as {others[0]}: give a new folder, or an empty one"
         )
@@ -118,9 +119,13 @@ def check_run_folder(folder: Path) -> None:
 
 
 def clear_run(folder: Path) -> None:
-    """Empties a run folder, run.json last: until all is gone, the rest is known to be a run's."""
+    """Empties a run folder, last of all what tells that it is one: the rest is known to be a run's.
+
+    In an unnamed run's that is output.json: until then, the result is known to be the run's, too.
+    """
     check_run_folder(folder)
-    for path in sorted(folder.iterdir(), key=lambda path: path.name == RUN_FILE):
+    last = OUTPUT_FILE if folder.name.endswith(RUN_ENDING) else RUN_FILE
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == last):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.name != LOCK_FILE:

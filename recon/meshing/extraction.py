@@ -21,7 +21,7 @@ from torch import Tensor
 
 from recon.base.device import choose_device
 from recon.errors import ExtractError, ShapeError, check_callable, check_kind, check_number, shown
-from recon.geometry import Mesh, rows_of
+from recon.geometry import Mesh, checked_rows
 from recon.meshing.bricks import Bricks, Field, Progress, bricks_around_surface
 from recon.meshing.marching_cubes import march
 from recon.meshing.slivers import MIN_TRIANGLE_HEIGHT, heights
@@ -120,7 +120,7 @@ def extract(
     check_kind("closed", closed, bool, "True or False")
     check_kind("dtype", dtype, torch.dtype, "a torch.dtype")
     device = choose_device(device)
-    grid = Grid.over(rows_of(box, np.float64, 3, "box"), resolution)
+    grid = Grid.over(checked_rows(box, np.float64, 3, "box"), resolution)
     gradient = _checked_gradient(value_and_gradient or central_differences(sdf, grid.cell / 4))
     field = _on_grid(sdf, gradient, grid, closed, dtype)
     bricks = bricks_around_surface(field, grid.bricks, device, lipschitz, lambda share: progress(0.6 * share))

@@ -17,7 +17,7 @@ from recon.field.heads_file import read_heads
 from recon.field.jet import VALUE, Jet, Order
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
-from recon.geometry import Float, rows_of
+from recon.geometry import Float, checked_rows
 from recon.signals.settings import SignalConfig
 from recon.signals.tasks.grid import Grid
 from recon.training.checkpoint import load_snapshot
@@ -69,7 +69,7 @@ class Fitted:
 
     def jet(self, points: Float, order: Order) -> Jet:
         """Outputs and derivatives there, in the unit frame; `levels` not applied. Raises ShapeError."""
-        points = rows_of(points, np.float64, len(self.grid.counts), "points")
+        points = checked_rows(points, np.float64, len(self.grid.counts), "points")
         where = torch.as_tensor(points.copy(), dtype=torch.float32, device=self.field.device)
         with torch.no_grad(), fast_kernels():
             parts = [self.field.jet(part, order) for part in where.split(CHUNK_POINTS)]

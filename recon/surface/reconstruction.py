@@ -31,7 +31,7 @@ from recon.field.heads import HeadedField
 from recon.field.heads_file import read_heads, save_heads
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
-from recon.geometry import Float, Frame, Mesh, PointCloud, rows_of
+from recon.geometry import Float, Frame, Mesh, PointCloud, checked_rows
 from recon.meshing.attributes import with_attributes
 from recon.meshing.components import keep_parts
 from recon.meshing.extraction import Grid, extract
@@ -101,7 +101,7 @@ class Reconstruction:
 
         Raises ShapeError for points of another shape or not finite.
         """
-        points = rows_of(points, np.float64, 3, "points")
+        points = checked_rows(points, np.float64, 3, "points")
         if not np.isfinite(points).all():
             raise ShapeError("points holds numbers that are not finite")
         value, gradient = np.empty(len(points)), np.empty((len(points), 3))
