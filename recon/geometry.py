@@ -53,7 +53,9 @@ class _Rows:
                 object.__setattr__(self, name, checked_rows(array, dtype, count, name))
         values = getattr(self, "values")  # noqa: B009
         check_kind("values", values, Mapping, "a dict of arrays")
-        frozen = {str(name): checked_rows(array, np.float64, None, str(name)) for name, array in values.items()}
+        frozen = {
+            str(name): checked_rows(array, np.float64, None, str(name)) for name, array in values.items()
+        }
         object.__setattr__(self, "values", frozen)
         n = len(getattr(self, first))
         rows = {name: getattr(self, name) for name in columns if name != "faces"} | frozen
