@@ -18,6 +18,7 @@ from recon.batching.job import Job
 from recon.batching.process import FINAL_MESSAGES, Limits, Message, run_job, worker_server
 from recon.errors import MAX_THREADS, check_number
 
+DEVICES = Path("/dev")
 GPU_DEVICES = ("nvidia*", "nvhost*", "kfd", "dxg")  # NVIDIA's, on a Jetson, AMD's, and under Windows
 MEMORY_PER_SCAN = 2 << 30  # bytes: limits the default number of jobs
 
@@ -63,7 +64,7 @@ def _devices(device: str) -> list[str]:
 
 def may_have_gpu() -> bool:
     """Whether this may be a machine with a GPU: on Linux, whether the driver of one has made its devices."""
-    return sys.platform != "linux" or any(next(Path("/dev").glob(name), None) for name in GPU_DEVICES)
+    return sys.platform != "linux" or any(next(DEVICES.glob(name), None) for name in GPU_DEVICES)
 
 
 class LocalPool:
