@@ -26,12 +26,11 @@ from recon.base.runs import (
     make_folder,
     save_description,
 )
-from recon.errors import FitError, ScanError, ShapeError, check_callable, check_path
-from recon.field.heads import HeadedField
+from recon.errors import FitError, ScanError, check_callable, check_path
 from recon.field.heads_file import read_heads, save_heads
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
-from recon.geometry import Float, Frame, Mesh, PointCloud, checked_rows
+from recon.geometry import Float, Frame, Mesh, PointCloud
 from recon.meshing.attributes import with_attributes
 from recon.meshing.components import keep_parts
 from recon.meshing.extraction import Grid, extract
@@ -42,13 +41,13 @@ from recon.meshing.trimming import trimmed
 from recon.scan.preparation.noise import point_noise
 from recon.scan.preparation.normals import estimated
 from recon.scan.preparation.spacing import point_spacing
+from recon.surface.queries import Queries
 from recon.surface.settings import Config, significant
 from recon.surface.uncertainty import UNCERTAINTY, surface_deviations
 from recon.training.checkpoint import load_snapshot, save_history, save_snapshot
 from recon.training.trainer import Snapshot
 
 SCAN_FILE = "scan.npz"
-CHUNK_POINTS = 1 << 12
 MAX_UNIT = 100.0  # of a corner of a run's box: those of the unit box and its margin are less
 MAX_UNIT_NAME = 100  # characters
 EXTRACTION_PROGRESS = 0.7  # of the progress of meshing with error bars
@@ -57,13 +56,10 @@ SCALAR_PREFIX = "value "  # keeps the names of scalars in scan.npz apart from ot
 
 
 @dataclass(frozen=True, eq=False)
-class Reconstruction:
+class Reconstruction(Queries):
     """A trained field in the frame of its scan.
 
     Attributes:
-        field: Φ, on the unit frame.
-        frame: between world and unit.
-        box: (2, 3) float64, unit: where the field was trained, the scan's box and the margin.
         scan: world: the oriented scan, or a uniform sample of it.
         config: the settings, those that depend on the scan resolved.
         snapshot: the end of its training.
@@ -71,9 +67,6 @@ class Reconstruction:
         seconds: wall time by stage.
     """
 
-    field: HeadedField
-    frame: Frame
-    box: Float
     scan: PointCloud
     config: Config
     snapshot: Snapshot
@@ -81,37 +74,11 @@ class Reconstruction:
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
 
     @property
-    def device(self) -> torch.device:
-        """The device of the field."""
-        return self.field.device
-
-    @property
     def trained(self) -> float:
         """The fraction of its training that is done."""
         fit = self.config.fit
         done = self.snapshot.step / fit.total if fit.seconds is None else self.snapshot.seconds / fit.seconds
         return 1.0 if done > BUDGET_SPENT else done
-
-    def distance(self, points: Float) -> Float:
-        """Signed distance (n,) float64, negative inside, at points (n, 3), world; valid within `box`."""
-        return self.distance_and_gradient(points)[0]
-
-    def distance_and_gradient(self, points: Float) -> tuple[Float, Float]:
-        """The same and its gradient (n, 3), dimensionless: of length 1 where the distance is true.
-
-        Raises ShapeError for points of another shape or not finite.
-        """
-        points = checked_rows(points, np.float64, 3, "points")
-        if not np.isfinite(points).all():
-            raise ShapeError("points holds numbers that are not finite")
-        value, gradient = np.empty(len(points)), np.empty((len(points), 3))
-        with torch.no_grad(), fast_kernels():
-            for start in range(0, len(points), CHUNK_POINTS):
-                part = slice(start, start + CHUNK_POINTS)
-                unit = torch.tensor(self.frame.to_unit(points[part]), dtype=torch.float32, device=self.device)
-                phi, gradient_unit = self.field.value_and_gradient(unit)
-                value[part], gradient[part] = phi.cpu().numpy(), gradient_unit.cpu().numpy()
-        return value * self.frame.scale, gradient
 
     def mesh(
         self,
