@@ -7,13 +7,15 @@ both occur (`points_unit`, `vertices_world`).
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from recon.errors import ShapeError, check_kind, reason
+from recon.errors import MissingLibraryError, ShapeError, check_kind, reason
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -139,6 +141,40 @@ class Mesh(_Rows):
         if len(self.faces) and not 0 <= self.faces.min() <= self.faces.max() < len(self.vertices):
             raise ShapeError(f"faces name vertices that are not there: there are {len(self.vertices):,}")
 
+    def to_trimesh(self) -> Any:
+        """A `trimesh.Trimesh` with the same vertices, normals and colours; nothing is merged."""
+        import trimesh
+
+        return trimesh.Trimesh(
+            self.vertices,
+            self.faces,
+            vertex_normals=self.normals,
+            vertex_colors=self.colors,
+            vertex_attributes=dict(self.values),
+            process=False,
+        )
+
+    def to_open3d(self) -> Any:
+        """An `open3d.geometry.TriangleMesh`, colours as shares of 1. Raises MissingLibraryError."""
+        open3d = _library("open3d", "Open3D")
+        vector = lambda array: open3d.utility.Vector3dVector(np.array(array))  # noqa: E731 it takes no read-only ones
+        faces = open3d.utility.Vector3iVector(self.faces.astype(np.int32))
+        mesh = open3d.geometry.TriangleMesh(vector(self.vertices), faces)
+        if self.normals is not None:
+            mesh.vertex_normals = vector(self.normals)
+        if self.colors is not None:
+            mesh.vertex_colors = vector(self.colors / 255.0)
+        return mesh
+
+    def to_pyvista(self) -> Any:
+        """A `pyvista.PolyData` with Normals, RGB and the values. Raises MissingLibraryError."""
+        mesh = _library("pyvista", "PyVista").PolyData.from_regular_faces(self.vertices, self.faces)
+        found = {"Normals": self.normals, "RGB": self.colors, **self.values}
+        for name, array in found.items():
+            if array is not None:
+                mesh.point_data[name] = array
+        return mesh
+
     def select(self, kept: ArrayLike) -> Mesh:
         """The vertices that the mask `kept` (n,) bool selects, and the faces with all corners among them."""
         kept = np.asarray(kept)
@@ -151,6 +187,13 @@ class Mesh(_Rows):
             pick(self.colors),
             {name: array[kept] for name, array in self.values.items()},
         )
+
+
+def _library(module: str, name: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise MissingLibraryError(f"{name} is not installed: pip install {module}") from None
 
 
 @dataclass(frozen=True, eq=False)

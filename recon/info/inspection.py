@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -16,6 +17,7 @@ from recon.geometry import Float, Frame, Mesh, PointCloud
 from recon.info.findings import MAX_POINTS, Info, Survey
 from recon.meshing.topology import Measures, Topology, measures, topology
 from recon.scan.files import read_any
+from recon.scan.in_memory import content_of
 from recon.scan.preparation.cleaning import MAX_COORDINATE, clean, first_of_each
 from recon.scan.preparation.depth_images import seen_from_origin, unrounded
 from recon.scan.preparation.dimension import fills_space
@@ -32,10 +34,17 @@ SURVEY_SAMPLE_POINTS = 30_000  # for outliers, noise and openings
 MAX_VOLUME_COORDINATE = 1e90  # cubes of coordinates stay finite
 
 
-def inspect(path: str | Path, *, threads: int = 1, columns: str | None = None) -> Info:
-    """Reports what a scan or mesh holds and what is wrong with it; `columns` and errors as `read_cloud`."""
+def inspect(path: Any, *, threads: int = 1, columns: str | None = None) -> Info:
+    """Reports what a scan or mesh holds and what is wrong with it.
+
+    Args:
+        path: of its file; or a cloud or mesh in memory, anything that `recon.scan.in_memory.as_cloud` takes.
+        threads: to use.
+        columns: of a file, as `read_cloud` takes them, with the same errors.
+    """
     check_number("threads", threads, 1, MAX_THREADS, whole=True)
-    content = read_any(path, columns)
+    in_file = isinstance(path, str | Path)
+    content = read_any(path, columns) if in_file else content_of(path)
     points = content.vertices if isinstance(content, Mesh) else content.points
     finite = np.isfinite(points).all(1)
     shape, size = _topology_and_measures(content) if isinstance(content, Mesh) else (None, None)
@@ -51,8 +60,8 @@ def inspect(path: str | Path, *, threads: int = 1, columns: str | None = None) -
     spacing = _spacing(places, threads)
     normals, survey = _survey(content, threads) if isinstance(content, PointCloud) else (None, None)
     return Info(
-        path=str(path),
-        format=Path(path).suffix[1:].lower(),
+        path=str(path) if in_file else getattr(content, "source", "the mesh"),
+        format=Path(path).suffix[1:].lower() if in_file else "in memory",
         points=len(points),
         faces=shape.faces if shape else 0,
         has_normals=content.normals is not None,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from recon.base.device import choose_device, device_name
 from recon.base.progress import ProgressCallback, no_progress, progress_within
@@ -23,6 +24,7 @@ from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
 from recon.geometry import Float, Frame, PointCloud
 from recon.render.figures import check_plots
+from recon.scan.in_memory import as_cloud
 from recon.scan.preparation.inside import SpaceSamples, Surroundings, uniform_samples, unknown
 from recon.scan.preparation.noise import point_noise
 from recon.scan.preparation.normals import estimated, reestimated
@@ -49,9 +51,11 @@ log = logging.getLogger("recon")
 
 
 def reconstruct(
-    cloud: PointCloud,
+    cloud: Any,
     config: Config = STANDARD,
     *,
+    normals: ArrayLike | None = None,
+    colors: ArrayLike | None = None,
     run: str | Path | None = None,
     device: str = "auto",
     preview: float | None = None,
@@ -64,8 +68,11 @@ def reconstruct(
     """Fit a signed distance to `cloud` (world, any units), on `torch.get_num_threads()` CPU threads.
 
     Args:
-        cloud: points (n, 3), with normals or without.
+        cloud: a PointCloud, with normals or without; an array or tensor (n, 3), a cloud or mesh of Open3D,
+            trimesh or PyVista, or a path: see `recon.scan.in_memory.as_cloud`.
         config: the settings of all stages.
+        normals: (n, 3), for a cloud that has none.
+        colors: (n, 3), whole numbers 0 to 255 or shares of 1, likewise.
         run: folder for checkpoints; the same run in it is resumed, with the result of an uninterrupted one.
         device: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
         preview: seconds between coarse meshes of the field so far, in `run`: see `recon.surface.preview`.
@@ -83,11 +90,9 @@ def reconstruct(
     """
     check_kind("callbacks", callbacks, Iterable, "functions, to be called with the progress")
     callbacks = list(callbacks)
-    _check_arguments(cloud, config, run, preview, tensorboard, origin, [*callbacks, preparing, solving])
-    board = None
-    if tensorboard:
-        check_plots()
-        board = TensorBoard(Path(tensorboard))
+    cloud = as_cloud(cloud, normals, colors)
+    _check_arguments(config, run, preview, tensorboard, origin, [*callbacks, preparing, solving])
+    board = _board(tensorboard)
     seconds: dict[str, float] = {}
     where, threads = choose_device(device), torch.get_num_threads()
     with _timed(seconds, "prepare"):
@@ -131,7 +136,6 @@ def reconstruct(
 
 
 def _check_arguments(
-    cloud: object,
     config: Config,
     run: object,
     preview: float | None,
@@ -139,7 +143,6 @@ def _check_arguments(
     origin: object,
     functions: Iterable[object],
 ) -> None:
-    check_kind("cloud", cloud, PointCloud, "a PointCloud, as read_cloud returns")
     check_kind("config", config, Config, "a Config, as in PRESETS")
     config.check()
     for name, folder in {"run": run, "tensorboard": tensorboard}.items():
@@ -152,6 +155,13 @@ def _check_arguments(
         check_callable("one of callbacks, preparing and solving", function)
     if preview and not run:
         raise UsageError("a preview needs a run folder: give one, too")
+
+
+def _board(tensorboard: str | Path | None) -> TensorBoard | None:
+    if not tensorboard:
+        return None
+    check_plots()
+    return TensorBoard(Path(tensorboard))
 
 
 def _watchers(

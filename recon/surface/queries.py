@@ -19,8 +19,8 @@ from recon.meshing.extraction import Grid
 
 Points = TypeVar("Points", Float, Tensor)  # (…, 3), world; of an array's kind are the results
 CHUNK_POINTS = 1 << 12
-PROJECTION_STEPS = 10
-MIN_SLOPE = 0.1  # a smaller ‖∇Φ‖ says nothing about the way to the surface
+PROJECTION_STEPS, PROJECTION_TOLERANCE = 40, 1e-6  # of Φ
+MIN_SLOPE = 0.3  # a smaller ‖∇Φ‖ says nothing about the way to the surface
 HESSIAN = torch.tensor([[0, 1, 2], [1, 3, 4], [2, 4, 5]])  # of its rows with a ≤ b
 MAX_GRID_SAMPLES = 1024  # a side
 
@@ -42,7 +42,10 @@ class DistanceGrid:
 
 @dataclass(frozen=True, eq=False)
 class Queries:
-    """A field in its frame, asked at points (…, 3), world, of any leading shape; valid within `box`.
+    """A field in its frame, asked at points (…, 3), world, of any leading shape.
+
+    Beyond `box`, where nothing was trained, the distance is that at the nearest point of the box, and the way
+    there: of a true distance, no less than the true one.
 
     Points are numpy arrays, or what numpy makes an array of, and the results float64 arrays; or they are
     torch tensors, and the results tensors of their type on their device. Every method raises ShapeError for
@@ -75,8 +78,21 @@ class Queries:
     def distance_and_gradient(self, points: Points) -> tuple[Points, Points]:
         """The same, (…), and its gradient (…, 3), dimensionless: of length 1 where the distance is true."""
         flat, back = _taken(points)
-        value, gradient = self._in_chunks(flat, self.field.value_and_gradient)
+        value, gradient = self._in_chunks(flat, self._value_and_gradient)
         return back(value * self.frame.scale), back(gradient)
+
+    def _value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Φ (n,) and ∇Φ (n, 3) at points (n, 3), all unit, continued beyond the box."""
+        low, high = torch.tensor(self.box, dtype=x.dtype, device=x.device)
+        within = x.clamp(low, high)
+        value, gradient = self.field.value_and_gradient(within)
+        outside = (x != within).any(1).nonzero().squeeze(1)
+        if len(outside):
+            away = (x - within)[outside] * torch.where(value[outside] < 0, -1, 1)[:, None]
+            far = away.norm(dim=1)
+            gradient = gradient.index_copy(0, outside, away / far[:, None])
+            value = value.index_add(0, outside, torch.where(value[outside] < 0, -far, far))
+        return value, gradient
 
     def gradient(self, points: Points) -> Points:
         """The gradient (…, 3) of the distance, dimensionless."""
@@ -85,7 +101,7 @@ class Queries:
     def normal(self, points: Points) -> Points:
         """The direction (…, 3) in which the distance grows, of length 1: on the surface, its normal."""
         flat, back = _taken(points)
-        _, gradient = self._in_chunks(flat, self.field.value_and_gradient)
+        _, gradient = self._in_chunks(flat, self._value_and_gradient)
         return back(gradient / gradient.norm(dim=1, keepdim=True).clamp(min=1e-12))
 
     def curvature(self, points: Points) -> Points:
@@ -109,16 +125,29 @@ class Queries:
         return self.distance_and_gradient(points)[0] < 0
 
     def project(self, points: Points) -> Points:
-        """The nearest point of the surface to each, (…, 3), by Newton steps down the distance.
+        """The nearest point of the surface to each, (…, 3): Newton steps, halved where they go uphill.
 
-        Exact near the surface; of points with several ways to it, as far inside, some point of the surface.
+        Exact near the surface. Points with several ways to it, as in the middle, go one of them; some of
+        those far away may end in a valley of the field, all the more if it has hardly trained: ask their
+        `distance`.
         """
         flat, back = _taken(points)
-        moved = flat.clone()
+        moved, left = flat.clone(), torch.arange(len(flat), device=flat.device)
+        value, gradient = self._in_chunks(moved, self._value_and_gradient)
+        share = torch.ones_like(value)
         for _ in range(PROJECTION_STEPS):
-            value, gradient = self._in_chunks(moved, self.field.value_and_gradient)
-            slope = gradient.norm(dim=1, keepdim=True).clamp(min=MIN_SLOPE)
-            moved -= self.frame.scale * value[:, None] * gradient / slope**2
+            left = left[value[left].abs() > PROJECTION_TOLERANCE]
+            if not len(left):
+                break
+            slope = gradient[left].norm(dim=1).clamp(min=MIN_SLOPE)
+            way = (share[left] * value[left] / slope**2)[:, None] * gradient[left]
+            tried = moved[left] - self.frame.scale * way
+            new_value, new_gradient = self._in_chunks(tried, self._value_and_gradient)
+            better = new_value.abs() < value[left].abs()
+            share[left] = torch.where(better, (2 * share[left]).clamp(max=1), share[left] / 2)
+            good = left[better]
+            moved[good], value[good] = tried[better], new_value[better]
+            gradient[good] = new_gradient[better]
         return back(moved)
 
     def grid(self, resolution: int = 128) -> DistanceGrid:

@@ -38,6 +38,14 @@ class Ball:
         return Jet(r - RADIUS, n.T[..., None], second[..., None])
 
 
+class Hole(Ball):
+    """All but a ball."""
+
+    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        value, gradient = super().value_and_gradient(x)
+        return -value, -gradient
+
+
 @pytest.fixture
 def ball() -> Queries:
     return Queries(Ball(), Frame(CENTRE, SCALE), BOX)  # type: ignore[arg-type]
@@ -98,6 +106,22 @@ def test_the_derivatives_of_a_network_are_those_of_differences() -> None:
     ahead, behind = (queries.normal(points[:, None] + sign * shifts) for sign in (1, -1))
     divergence = np.einsum("nii->n", ahead - behind) / (2 * step)
     np.testing.assert_allclose(queries.curvature(points), divergence / 2, rtol=0.02, atol=0.02)
+
+
+def test_beyond_the_box_it_goes_on(ball: Queries) -> None:
+    """Continuously, with the right sign, never below the true distance, and downhill to the surface."""
+    points = CENTRE + SCALE * RNG.uniform(1.1, 40, (500, 1)) * directions(500)
+    outside = points[(np.abs(points - CENTRE) > SCALE).any(1)]
+    distance, gradient = ball.distance_and_gradient(outside)
+    true = np.linalg.norm(outside - CENTRE, axis=1) - SCALE * RADIUS
+    assert (distance > true - 1e-4).all() and (distance < 1.8 * true + 1e-4).all()
+    assert np.linalg.norm(gradient, axis=1) == pytest.approx(1)
+    assert ball.distance(ball.project(outside)) == pytest.approx(0, abs=1e-4)
+    edge = CENTRE + SCALE * np.array([0.3, 1.0, -0.2])
+    step = np.array([0, 1e-6, 0])
+    assert ball.distance(edge + step) == pytest.approx(ball.distance(edge - step), abs=1e-5)
+    inside_out = replace(ball, field=Hole())  # type: ignore[arg-type]
+    assert (inside_out.distance(outside) < 0).all()
 
 
 def test_a_grid_is_the_field_at_its_places(ball: Queries) -> None:
