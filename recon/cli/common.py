@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from recon.base.options import Parser, output_file, reads, whole_between
+from recon.base.progress import RECORD
 from recon.errors import MAX_THREADS, printable
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ def add_common(parser: Parser, help: str = "CPU threads (default: %(default)s)")
     running = parser.group(RUNNING)
     running.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     running.add_argument("--quiet", action="store_true", help="print no progress and no summary")
+    running.add_argument(
+        "--log", metavar="FILE", type=output_file, help="append all that is told, with the time, to FILE, too"
+    )
     parser.group(MACHINE).add_argument(
         "--threads", type=whole_between(1, MAX_THREADS), metavar="N", default=_cores(), help=help
     )
@@ -76,8 +80,10 @@ def _cores() -> int:
 
 def say(lines: list[str], quiet: bool) -> None:
     """Prints a summary on stderr."""
-    if not quiet:
-        print("\n".join(map(printable, lines)), file=sys.stderr)
+    for line in map(printable, lines):
+        RECORD.info("%s", line)
+        if not quiet:
+            print(line, file=sys.stderr)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from recon.base.options import Parser, add_choice, check_outputs
 from recon.base.progress import LinesBesideBars
 from recon.base.provenance import SUSPECT
 from recon.cli.completion import SHELLS, completion
+from recon.cli.log_file import logged_to
 from recon.cli.streams import StreamError, forget_output, guarded_streams
 from recon.errors import ReconError, printable, reason
 from recon.version import VERSION
@@ -101,9 +102,11 @@ def _run(options: Namespace) -> int:
         torch.set_num_threads(options.threads)
     check_outputs(vars(options).values())
     level = logging.WARNING if options.quiet else logging.INFO
-    logging.basicConfig(format="recon: %(message)s", level=level, handlers=[LinesBesideBars()], force=True)
+    shown = LinesBesideBars(level)
+    logging.basicConfig(format="recon: %(message)s", level=level, handlers=[shown], force=True)
     try:
-        result = command.run(options)
+        with logged_to(options.log, options.arguments):
+            result = command.run(options)
     except KeyboardInterrupt:
         resumes = getattr(command, "RESUMES", True)
         kept = "; what it had is kept: the same command goes on from there" if resumes else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import sys
 
 import pytest
@@ -20,19 +21,32 @@ def states(shown: str) -> list[str]:
     return [state for state in shown.split("\r") if "%" in state]
 
 
-def test_it_ends_where_it_was_put_last(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_ends_where_it_was_put_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
     with Bar("walking") as bar:
         for share in (0.25, 0.5, 0.125, 0.75):
             bar.to(share, f"at {share}")
-    last = states(capsys.readouterr().err)[-1]
+    last = states(sys.stderr.getvalue())[-1]  # type: ignore[attr-defined]
     assert "walking  75%" in last and "at 0.75" in last
 
 
-def test_in_a_file_it_says_little(capsys: pytest.CaptureFixture[str]) -> None:
+def test_in_a_file_it_is_a_line_a_tenth(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recon.base.progress.LINE_INTERVAL", 0.0)
     with Bar("walking") as bar:
         for step in range(1000):
-            bar.to(step / 999)
-    assert len(states(capsys.readouterr().err)) <= 3
+            bar.to(step / 999, f"step\n {step}")
+    first, *others, last = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"recon: walking: 10% after \d+ s, about \d+ s left; step.n 100", first)
+    assert len(others) == 8 and re.fullmatch(r"recon: walking: done after \d+\.\d s; step.n 999", last)
+
+
+def test_in_a_file_what_is_soon_done_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with Bar("walking") as bar:
+        for step in range(1000):
+            bar.to(step / 1999)
+    assert re.fullmatch(r"recon: walking: 50% after \d\.\d s\n", capsys.readouterr().err)
 
 
 def test_on_a_terminal_it_moves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,12 +92,13 @@ def test_log_lines_have_lines_of_their_own(show: bool, monkeypatch: pytest.Monke
     assert len(bars) == show and all("walking  75%" in line for line in bars)
 
 
-def test_a_bar_that_ends_leaves_room_for_the_next(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bar_that_ends_leaves_room_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
     with Bar("walking", ends=True) as walk, Bar("running") as run:
         walk.to(0.5, "half")
         walk.to(1.0)
         run.to(0.25)
-    shown = capsys.readouterr().err
+    shown = sys.stderr.getvalue()  # type: ignore[attr-defined]
     assert shown.index("walking 100%") < shown.index("\n") < shown.index("running")
 
 

@@ -27,8 +27,7 @@ def test_the_bar_shows_the_share_and_the_terms(capsys: pytest.CaptureFixture[str
         bar(progress(step))
     bar(progress(4, is_last=True))
     shown = capsys.readouterr().err
-    assert "fitting   0%" in shown and "fitting 100%" in shown
-    assert "surface 0.5 step 4" in shown and "rate" not in shown
+    assert "fitting: done" in shown and "surface 0.5 step 4" in shown and "rate" not in shown
 
 
 def test_a_silent_bar_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
