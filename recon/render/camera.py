@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.transform import Rotation
 
 from recon.errors import UsageError
@@ -20,6 +21,8 @@ PICTURE_MARGIN = 0.06  # of its width and height, on each side
 FROM_FRONT, FROM_ABOVE = (-1.0, -2.0, 1.0), (-1.0, -2.0, 2.0)
 MIN_OPEN_NORMAL = 0.25  # length of the mean normal of what has a front; 0 is closed
 MAX_TERRAIN_RATIO = 0.2  # height over length: above it, a thing with z up is a relief
+Z_UP = (".las", ".laz", ".e57")  # by convention
+FOOT_HEIGHT, MIN_FOOT, MIN_FOOT_RATIO = 0.01, 0.1, 1.5
 SAMPLE_SIZE = 20_000  # faces or points
 
 
@@ -86,9 +89,9 @@ def corners(thing: Mesh | PointCloud) -> Float:
 def usual_view(thing: Mesh | PointCloud) -> tuple[Float, Float]:
     """The direction (3,) to see a thing from, and the direction (3,) of up.
 
-    Closed things and terrains are seen from the front and a little above, with z up. Things with one side are
-    seen from it; if that is along z, they are taken for pictures of a camera that looks along z with y down,
-    or reliefs with y up.
+    Closed things and terrains are seen from the front and a little above, with z up, or upright on their foot
+    if they have a flat one and their file no convention. Things with one side are seen from it; if that is
+    along z, they are taken for pictures of a camera that looks along z with y down, or reliefs with y up.
     """
     side, extent = mean_normal(_sample(thing)), np.ptp(corners(thing), axis=0)
     up = np.array([0.0, 0.0, 1.0])
@@ -96,11 +99,35 @@ def usual_view(thing: Mesh | PointCloud) -> tuple[Float, Float]:
     if extent[2] < MAX_TERRAIN_RATIO * extent.max() and not side[2] < -MIN_OPEN_NORMAL:
         return np.array(FROM_ABOVE), up
     if np.abs(side[axis]) < MIN_OPEN_NORMAL:
-        return np.array(FROM_FRONT), up
+        by_convention = isinstance(thing, PointCloud) and thing.source.lower().endswith(Z_UP)
+        upright = up if by_convention else _upright(corners(thing))
+        return Rotation.align_vectors(upright[None], up[None])[0].apply(FROM_FRONT), upright
     front = np.sign(side[axis]) * np.eye(3)[axis]
     if axis == 2:
         up = np.array([0.0, np.sign(side[2]), 0.0])
     return front + 0.3 * up + 0.3 * np.cross(up, front), up
+
+
+def _upright(points: Float) -> Float:
+    """Up (3,), away from the foot on which the `points` (n, 3) of a closed thing stand; z without a flat one.
+
+    A foot is what lies in the lowest hundredth, along an axis, if its hull covers a good part of the thing's
+    shadow, and far more of it than any other end does.
+    """
+    points = points[:: max(1, len(points) // SAMPLE_SIZE)]
+    feet = [(_foot(sign * points, axis), sign * np.eye(3)[axis]) for axis in (2, 0, 1) for sign in (1, -1)]
+    (share, up), (next_share, _) = sorted(feet, key=lambda foot: -foot[0])[:2]
+    return up if share > MIN_FOOT and share > MIN_FOOT_RATIO * next_share else np.array([0.0, 0.0, 1.0])
+
+
+def _foot(points: Float, axis: int) -> float:
+    """The share that the lower end along `axis` has of the shadow, hulls of both."""
+    height, across = points[:, axis], np.delete(points, axis, axis=1)
+    low = height < height.min() + FOOT_HEIGHT * np.ptp(points, axis=0).max()
+    try:
+        return float(ConvexHull(across[low]).volume / ConvexHull(across).volume)
+    except (QhullError, ValueError):  # fewer than three points, or all on a line
+        return 0.0
 
 
 def _sample(thing: Mesh | PointCloud) -> Mesh | PointCloud:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 from shapes import depth_image, half_sphere, plane, sphere
 
 from recon.errors import UsageError
@@ -116,3 +117,19 @@ def test_a_depth_image_is_seen_from_its_camera() -> None:
     direction, up = usual_view(PointCloud(points, sensors=np.zeros_like(points)))
     assert direction[2] < -0.9
     assert np.allclose(up, (0, -1, 0))  # y runs down in pictures
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_has_a_flat_foot_stands_on_it(axis: int, sign: int) -> None:
+    """A dome on each of its sides in turn; but z is up in files of surveys, and for what has no foot."""
+    n = np.random.default_rng(0).standard_normal((3000, 3))
+    n /= np.linalg.norm(n, axis=1, keepdims=True)
+    n[:, 2] = np.maximum(n[:, 2], -0.3)  # cut off below
+    points = sign * np.roll(n, axis + 1, axis=1)  # z becomes this axis
+    direction, up = usual_view(PointCloud(points))
+    np.testing.assert_array_equal(up, sign * np.eye(3)[axis])
+    assert direction @ up == pytest.approx(1.0)  # as high above it as above z
+    np.testing.assert_array_equal(usual_view(PointCloud(points, source="roof.LAZ"))[1], [0, 0, 1])
+    turned = Rotation.random(random_state=1).apply(points)
+    np.testing.assert_array_equal(usual_view(PointCloud(turned))[1], [0, 0, 1])
