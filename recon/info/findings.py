@@ -142,7 +142,8 @@ class Info:
         if self.low is not None and self.high is not None:
             sides = " x ".join(f"{b - a:.6g}" for a, b in zip(self.low, self.high, strict=True))
             corner = ", ".join(f"{a:.9g}" for a in self.low)
-            out.append(f"box       {sides} from ({corner}), diagonal {self.diagonal or math.inf:.6g}")
+            diagonal = math.inf if self.diagonal is None else self.diagonal
+            out.append(f"box       {sides} from ({corner}), diagonal {diagonal:.6g}")
         if self.unit:
             out.append(f"unit      {self.unit}, as the file states")
         if self.sensors:

@@ -225,6 +225,11 @@ def test_what_cannot_be_computed_with_is_a_problem(scale: float, tmp_path: Path)
         prepared(read_cloud(path), STANDARD.scan)
 
 
+def test_a_box_without_size_has_a_diagonal_of_zero(tmp_path: Path) -> None:
+    info = inspect(save(tmp_path / "s.npy", np.tile([1.0, 2.0, 3.0], (50, 1))))
+    assert any("0 x 0 x 0 from (1, 2, 3), diagonal 0" in line for line in info.lines())
+
+
 def test_a_large_offset_is_told_with_what_single_precision_loses(tmp_path: Path) -> None:
     n = fibonacci()
     far = n + np.array([0, 5e6, 0])
