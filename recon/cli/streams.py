@@ -28,8 +28,8 @@ class _Output:
         if self._stream is None:
             raise StreamError("cannot write to standard output: it is closed")
         with _said():
-            return self._stream.write(text)
-        return 0
+            self._stream.write(text)
+        return len(text)
 
     def flush(self) -> None:
         with _said():
