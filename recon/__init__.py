@@ -9,9 +9,32 @@ Names load what they need when they are first used: importing `recon` alone is q
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recon.version import VERSION
+
+if TYPE_CHECKING:  # what type checkers and editors know of the names below
+    from recon.batching.batch import batch as batch
+    from recon.errors import ReconError as ReconError
+    from recon.geometry import Frame as Frame
+    from recon.geometry import Mesh as Mesh
+    from recon.geometry import PointCloud as PointCloud
+    from recon.info.inspection import inspect as inspect
+    from recon.meshing.extraction import extract as extract
+    from recon.meshing.files import read_mesh as read_mesh
+    from recon.meshing.files import write_mesh as write_mesh
+    from recon.report.page import write_report as write_report
+    from recon.scan.files import read_cloud as read_cloud
+    from recon.scan.files import read_clouds as read_clouds
+    from recon.signals.fitted import load_fit as load_fit
+    from recon.spaces.learned import load_space as load_space
+    from recon.surface.evaluation import Evaluation as Evaluation
+    from recon.surface.evaluation import evaluate as evaluate
+    from recon.surface.pipeline import reconstruct as reconstruct
+    from recon.surface.reconstruction import Reconstruction as Reconstruction
+    from recon.surface.reconstruction import load as load
+    from recon.surface.settings import PRESETS as PRESETS
+    from recon.surface.settings import Config as Config
 
 __version__ = VERSION
 

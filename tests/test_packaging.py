@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -72,3 +73,15 @@ def test_setup_names_the_extras_it_knows(root: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     known = "test, tensorboard, cluster, e57, geo, report, signals, view"
     assert done.stderr == f"tools/setup: no extra is called 'everything'; there are: {known}\n"
+
+
+def test_type_checkers_know_every_public_name(root: Path) -> None:
+    tree = ast.parse((root / "recon" / "__init__.py").read_text(encoding="utf-8"))
+    (told,) = (node for node in tree.body if isinstance(node, ast.If))
+    known = {
+        (alias.asname, node.module)
+        for node in told.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert known == set(recon._MODULE_OF.items())

@@ -235,4 +235,4 @@ def test_the_wheel_has_all_that_the_page_is_made_of(root: Path, tmp_path: Path) 
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     parts = {"page.html", "page.css", "page.js", "vendor/three.js", "vendor/LICENSE"}
-    assert {f"recon/report/{part}" for part in parts} <= names
+    assert {f"recon/report/{part}" for part in parts} | {"recon/py.typed"} <= names
