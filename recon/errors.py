@@ -66,11 +66,15 @@ def check_number(name: str, value: object, low: float, high: float, whole: bool 
 
 
 def check_path(name: str, value: object) -> Path:
-    """The argument `name` as a path. Raises UsageError if it is none."""
+    """The argument `name` as a path. Raises UsageError if it is none, or one that no file can have."""
     if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
         raise UsageError(f"{name} is {shown(value)}, expected a path")
-    if "\0" in os.fspath(value):
-        raise UsageError(f"{name} is {shown(value)}: no file has a zero byte in its name")
+    try:
+        os.lstat(value)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass  # for others to say
+    except (OSError, ValueError) as error:  # too long, or with a zero byte
+        raise UsageError(f"{name} is {shown(value)}: {reason(error)}") from None
     return Path(value)
 
 

@@ -11,7 +11,7 @@ import torch
 from recon.errors import UsageError
 from recon.geometry import Float
 from recon.pde.absorbing_layer import Layer
-from recon.pde.equations.helmholtz import closed_form, helmholtz_problem, source
+from recon.pde.equations.helmholtz import MAX_WAVENUMBER, closed_form, helmholtz_problem, source
 from recon.pde.finite_differences.helmholtz import Complex, direct_helmholtz
 from recon.pde.media import Map
 from recon.pde.run import PICTURE_FILE, SolveJob, read_medium, relative_error
@@ -44,8 +44,8 @@ def solve_helmholtz(
     """
     began = time.monotonic()
     layer = Layer()
-    if not 0 < wavenumber < math.inf:
-        raise UsageError(f"wavenumber {wavenumber:g}, expected above 0")
+    if not 0 < wavenumber <= MAX_WAVENUMBER:
+        raise UsageError(f"wavenumber {wavenumber:g}, expected above 0 and up to {MAX_WAVENUMBER:g}")
     if not 0 < width < layer.region:
         raise UsageError(f"sources {width:g} wide, expected above 0 and below {layer.region:g}")
     for place in places:

@@ -15,6 +15,7 @@ from recon.base.run_files import FOREIGN_VALUE_ERRORS
 from recon.errors import SignalError, UsageError
 from recon.geometry import Float
 from recon.pde.absorbing_layer import Layer
+from recon.pde.equations.helmholtz import MAX_WAVENUMBER
 from recon.pde.equations.inverse import Recording, incident, inverse_problem, slowness_of
 from recon.pde.finite_differences.helmholtz import Complex, direct_helmholtz
 from recon.pde.media import Map
@@ -110,8 +111,8 @@ def _check(wavenumbers: tuple[float, ...], sources: int, receivers: int, noise: 
         raise UsageError(f"{sources} sources and {receivers} receivers, expected at least one of each")
     if not 0 <= noise < math.inf:
         raise UsageError(f"noise {noise:g}, expected 0 or above")
-    if not wavenumbers or not all(0 < k < math.inf for k in wavenumbers):
-        raise UsageError(f"wavenumbers {wavenumbers}, expected some, all above 0")
+    if not wavenumbers or not all(0 < k <= MAX_WAVENUMBER for k in wavenumbers):
+        raise UsageError(f"wavenumbers {wavenumbers}, expected some, above 0 and up to {MAX_WAVENUMBER:g}")
 
 
 def read_recording(path: str | Path) -> Recording:

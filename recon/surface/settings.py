@@ -3,10 +3,11 @@
 Lengths are in the unit frame unless a name says world.
 """
 
+import re
 from dataclasses import dataclass, replace
 
 from recon.base.settings import Schedule, StagedConfig, setting
-from recon.errors import UsageError
+from recon.errors import UsageError, shown
 from recon.field.settings import FieldConfig
 from recon.meshing.settings import MeshConfig, trim_distance
 from recon.scan.settings import ScanConfig
@@ -14,6 +15,7 @@ from recon.training.settings import FitConfig
 
 ESTIMATED_SURFACE_FACTOR, ESTIMATED_NORMAL_FACTOR = 6.0, 0.3  # of the weights, for estimated normals
 MIN_NOISE_SPACINGS = 0.05  # noise below this many point spacings counts as none
+PARTS = re.compile("0{0,9}[1-9][0-9]{0,8}")  # a number from 1
 NOISE_TILE_FACTOR, MIN_TILE, MAX_TILE = 3.5, 1e-5, 1.0  # of the edge of a tile's cell, unit frame
 # Of points, unit frame: closer ones get heads; further apart the trunk needs all of its steps.
 DENSE_SPACING, SPARSE_SPACING = 0.02, 0.03
@@ -153,8 +155,8 @@ class Config(StagedConfig):
             raise UsageError(f"heads.tile is {self.heads.tile:g}, expected 0 or at least {MIN_TILE:g}")
         trim_distance(self.mesh.trim)
         parts = self.mesh.parts
-        if parts not in ("auto", "all", "largest") and not (parts.isdigit() and int(parts) > 0):
-            raise UsageError(f"parts is '{parts}', expected auto, all, largest or a number from 1")
+        if parts not in ("auto", "all", "largest") and not PARTS.fullmatch(parts):
+            raise UsageError(f"parts is {shown(parts)}, expected auto, all, largest or a number from 1")
 
 
 STANDARD = Config()

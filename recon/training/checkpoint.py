@@ -5,6 +5,7 @@ import dataclasses
 import io
 import math
 import time
+import warnings
 from pathlib import Path
 
 import torch
@@ -33,7 +34,9 @@ def load_snapshot(path: Path) -> Snapshot:
     """Read what `save_snapshot` wrote, tensors on the CPU. Raises FitError for any other file."""
     with reading(path, FitError):
         check_stored(path)
-        snapshot = Snapshot(**torch.load(path, map_location="cpu", weights_only=True))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch's, at files that it did not write
+            snapshot = Snapshot(**torch.load(path, map_location="cpu", weights_only=True))
         _check(snapshot, path.stat().st_size)
         return snapshot
 

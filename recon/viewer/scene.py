@@ -11,7 +11,7 @@ import numpy as np
 from recon.base.files import walk
 from recon.base.provenance import SUMMARY_FILE
 from recon.base.runs import CHECKPOINT_FILE, PREVIEW_FILE, RESULT_FILE, RUN_FILE
-from recon.errors import ExtractError, ScanError
+from recon.errors import ExtractError, ScanError, check_path
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import corners, usual_view
 from recon.scan.files import READERS, read_any
@@ -97,6 +97,7 @@ class Scene:
         self.everywhere: list[Path] = []
         self.alone: list[Path] = []
         for path in map(Path, paths):
+            check_path("the file", path)
             if not path.exists():
                 raise ScanError(f"there is no file {path}")
             if path.is_dir() and not (path / RUN_FILE).exists():

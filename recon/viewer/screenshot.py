@@ -1,4 +1,8 @@
-"""Pictures and films of a scene without a window."""
+"""Pictures and films of a scene without a window.
+
+Pictures are ray cast: that is done before Open3D's renderer has started, and is the same everywhere. For the
+many pictures of a film, the renderer is worth its start.
+"""
 
 import importlib.util
 import logging
@@ -82,7 +86,7 @@ def screenshot(scene: Scene, path: str | Path, shot: Shot, *, overwrite: bool = 
     """
     check_writable(path, overwrite)
     subjects = [subject for number in range(len(scene)) for subject in subjects_of(scene.page(number), shot)]
-    panels = _panels(subjects, shot, shot.views)
+    panels = _panels(subjects, shot, shot.views, drawn)
     if shot.views == 1:
         rows = _wrapped([panel for (panel,) in panels])
     elif len(panels) == 1:
@@ -109,7 +113,8 @@ def turntable(
     check_writable(path, overwrite)
     check_film_path(path)
     subjects = subjects_of(scene.page(0), shot)
-    panels = _panels(subjects, shot, TURNTABLE_FRAMES, progress)
+    with renderer() as draw:
+        panels = _panels(subjects, shot, TURNTABLE_FRAMES, draw, progress)
     frames = (sheet([row]) for row in zip(*panels, strict=True))
     write_film(frames, path, TURNTABLE_FPS, overwrite=overwrite)
     progress(1.0)
@@ -119,17 +124,17 @@ def _panels(
     subjects: Sequence[Subject],
     shot: Shot,
     count: int,
+    draw: Draw,
     progress: Callable[[float], None] = lambda share: None,
 ) -> list[list[NDArray[np.uint8]]]:
     """`count` pictures of each subject, all of the shot's size, from all around it."""
     width, height = shot.size
     column = min(legend_width((subject.legend for subject in subjects), height), width // 2)
     panels: list[list[NDArray[np.uint8]]] = [[] for _ in subjects]
-    with renderer() as draw:
-        for subject, pictures in zip(subjects, panels, strict=True):
-            for camera in subject.cameras((width - column, height), count):
-                pictures.append(beside(draw(subject.thing, camera), subject.legend, column))
-                progress(sum(map(len, panels)) / (count * len(subjects)))
+    for subject, pictures in zip(subjects, panels, strict=True):
+        for camera in subject.cameras((width - column, height), count):
+            pictures.append(beside(draw(subject.thing, camera), subject.legend, column))
+            progress(sum(map(len, panels)) / (count * len(subjects)))
     return panels
 
 

@@ -186,3 +186,29 @@ def test_names_that_are_not_utf8_or_hostile_are_escaped(
         assert all(line.isprintable() for line in capsys.readouterr().err.splitlines())
         assert (place / f"{name}.ply").exists()
     assert len(refusal(capsys, "mesh", "x" * 3000, "-o", "m.ply")) < 1100
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "mesh {} -o m.ply",
+        "info {}",
+        "eval {} ball.npy",
+        "query {} ball.npy",
+        "query run {}",
+        "report {}",
+        "batch {} out",
+        "view {} --screenshot p.png",
+        "fit image {} -o p.png",
+        "fit audio {} -o a.wav",
+        "fit inpaint a.png --mask {} -o p.png",
+        "solve inverse --data {} -o s",
+        "solve helmholtz --medium {}.npy -o s",
+        "learn images {} -o s",
+        "complete {} a.png",
+    ],
+)
+def test_a_name_too_long_for_a_file_is_one_line(
+    command: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusal(capsys, *(word.format("x" * 300) for word in command.split()))

@@ -120,6 +120,7 @@ def content(data: bytes) -> Callable[[Path], None]:
     ("name", "make", "says"),
     [
         ("none.png", lambda path: None, "there is no file"),
+        ("x" * 300, lambda path: None, "File name too long"),
         ("folder.png", lambda path: path.mkdir(), "is a folder, expected an image"),
         ("a.png", content(b""), "is empty, expected an image"),
         ("a.png", content(b"\0"), "is not an image, or is damaged"),

@@ -90,6 +90,8 @@ def test_the_paper_preset_is_the_published_method() -> None:
         ("fit", "optimizer", "sgd", "expected one of muon, adam"),
         ("mesh", "resolution", 5, "mesh.resolution is 5"),
         ("mesh", "parts", "0", "parts is '0'"),
+        ("mesh", "parts", "²", "parts is '²'"),
+        ("mesh", "parts", "9" * 5000, "expected auto, all, largest or a number"),
         ("scan", "normals", "guess", "scan.normals is 'guess'"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import resource
+import warnings
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -163,6 +164,17 @@ def test_a_disk_that_refuses_a_checkpoint_keeps_the_one_before(tmp_path: Path) -
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert load_snapshot(path).step == 1 and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_checkpoint_of_another_protocol_warns_of_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"step": 1}, path, pickle_protocol=2)
+    whole = path.read_bytes()
+    place = whole.index(b"\x80\x02}")
+    path.write_bytes(whole[: place + 1] + bytes([73]) + whole[place + 2 :])
+    with warnings.catch_warnings(), pytest.raises(FitError):
+        warnings.simplefilter("error")
+        load_snapshot(path)
 
 
 def test_a_file_that_is_no_checkpoint_is_refused_without_running_it(tmp_path: Path) -> None:

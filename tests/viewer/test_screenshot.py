@@ -98,22 +98,34 @@ def test_where_the_renderer_dies_rays_are_cast(
 ) -> None:
     write_mesh(cone(), tmp_path / "cone.ply")
     with caplog.at_level(logging.INFO, "recon"):
-        image = screenshot(Scene([tmp_path / "cone.ply"]), tmp_path / "a.png", Shot((120, 120), views=2))
-    assert image.shape == (120, 240, 3)
-    assert 0.1 < shown(image).mean() < 0.9
+        turntable(Scene([tmp_path / "cone.ply"]), tmp_path / "a.gif", Shot((32, 32)))
+    with Image.open(tmp_path / "a.gif") as film:
+        assert 0.1 < shown(np.asarray(film.convert("RGB"))).mean() < 0.9
     assert [record.message for record in caplog.records] == [
         "drawn by ray casting: Open3D's off-screen renderer does not start "
         "(Debian, Ubuntu: apt-get install libgl1 libegl1 libusb-1.0-0 libvulkan1 mesa-vulkan-drivers)"
     ]
 
 
-def test_without_open3d_rays_are_cast(
+def test_pictures_need_no_renderer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "Offscreen", None)
+    write_mesh(cone(), tmp_path / "cone.ply")
+    with caplog.at_level(logging.INFO, "recon"):
+        image = screenshot(Scene([tmp_path / "cone.ply"]), tmp_path / "a.png", Shot((120, 120), views=2))
+    assert image.shape == (120, 240, 3) and caplog.messages == []
+    assert 0.1 < shown(image).mean() < 0.9
+
+
+def test_without_open3d_films_are_ray_cast(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(module, "TURNTABLE_FRAMES", 2)
     write_mesh(cone(), tmp_path / "cone.ply")
     with caplog.at_level(logging.INFO, "recon"):
-        screenshot(Scene([tmp_path / "cone.ply"]), tmp_path / "a.png", Shot((64, 64)))
+        turntable(Scene([tmp_path / "cone.ply"]), tmp_path / "a.gif", Shot((64, 64)))
     assert caplog.messages == ["drawn by ray casting: Open3D is not installed (bash tools/setup view)"]
 
 
@@ -186,7 +198,7 @@ def test_a_film_goes_round_once(no_renderer: None, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_points_without_normals_have_relief_beside_the_renderer(tmp_path: Path) -> None:
+def test_points_without_normals_have_relief(tmp_path: Path) -> None:
     np.savetxt(tmp_path / "bare.xyz", PointCloud(half_sphere().points).points)
     image = screenshot(Scene([tmp_path / "bare.xyz"]), tmp_path / "a.png", Shot((100, 100)))
     assert np.unique(image[shown(image)]).size > 10

@@ -21,6 +21,7 @@ from recon.pde.media import Map
 from recon.pde.problem import Equation, Problem, inside
 from recon.training.constraints import Draw
 
+MAX_WAVENUMBER = 1e4  # far beyond what a field of any width follows
 TYPICAL_FIELD = 0.05  # magnitude of the field of a unit source a few wavelengths away
 SOURCE_SAMPLE_SIGMAS = 2.0  # standard deviation of the extra samples around a source, in its σ
 SOURCE_DISCOUNT = 1.0  # share of f by which residuals are reduced within a source

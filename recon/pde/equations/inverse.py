@@ -19,6 +19,7 @@ from recon.errors import UsageError
 from recon.field.jet import GRADIENT, VALUE, Jet
 from recon.geometry import Float
 from recon.pde.absorbing_layer import PURE_SECOND_DERIVATIVES, Layer, as_complex
+from recon.pde.equations.helmholtz import MAX_WAVENUMBER
 from recon.pde.problem import Box, Equation, Problem, at_points, inside
 
 TYPICAL_SCATTERED_FIELD = 0.05  # magnitude
@@ -47,8 +48,9 @@ class Recording:
                 raise UsageError(f"{name} are {places.shape}, expected rows of x, y")
             if not np.abs(places).max() <= region:
                 raise UsageError(f"{name} reach {np.abs(places).max():g}, expected all within ±{region:g}")
-        if self.wavenumbers.ndim != 1 or not (self.wavenumbers > 0).all() or not len(self.wavenumbers):
-            raise UsageError(f"wavenumbers {self.wavenumbers}, expected some, all above 0")
+        k = self.wavenumbers
+        if k.ndim != 1 or not len(k) or not ((k > 0) & (k <= MAX_WAVENUMBER)).all():
+            raise UsageError(f"wavenumbers {k}, expected some, all above 0 and up to {MAX_WAVENUMBER:g}")
         wanted = (len(self.wavenumbers), len(self.sources), len(self.receivers))
         if self.scattered.shape != wanted:
             raise UsageError(

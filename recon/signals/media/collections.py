@@ -10,7 +10,7 @@ from PIL import Image
 
 from recon.base.files import walk
 from recon.base.progress import ProgressCallback, no_progress
-from recon.errors import SignalError
+from recon.errors import SignalError, check_path
 from recon.signals.media.images import Picture, read_image
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
@@ -22,6 +22,7 @@ log = logging.getLogger("recon")
 def find_images(folder: str | Path) -> list[Path]:
     """All pictures below `folder`, sorted by path, without hidden files. Raises SignalError without any."""
     folder = Path(folder)
+    check_path("the folder", folder)
     if not folder.is_dir():
         raise SignalError(
             f"there is no folder {folder}" if not folder.exists() else f"{folder} is not a folder"

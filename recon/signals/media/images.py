@@ -20,7 +20,7 @@ from PIL import Image
 from recon.base.files import OnWritten, atomic_path, nothing_more
 from recon.errors import MissingLibraryError, OutputError, SignalError
 from recon.geometry import Float
-from recon.signals.media.paths import check_extension
+from recon.signals.media.paths import check_extension, check_readable
 from recon.signals.media.sixteen_bits import decoded, is_png_of_16_bits, png_bytes
 
 CHANNEL_NAMES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
@@ -69,12 +69,7 @@ def read_image(path: str | Path) -> Picture:
         MissingLibraryError: without PyAV, for PNG colours of 16 bits.
     """
     path = Path(path)
-    if not path.exists():
-        raise SignalError(f"there is no file {path}")
-    if not path.is_file():
-        raise SignalError(
-            f"{path} is {'a folder' if path.is_dir() else 'not a regular file'}, expected an image"
-        )
+    check_readable(path, "an image")
     try:
         with path.open("rb") as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata

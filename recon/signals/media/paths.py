@@ -4,12 +4,18 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from recon.errors import OutputError, SignalError
+from recon.errors import OutputError, SignalError, reason
 
 
 def check_readable(path: str | Path, wanted: str) -> None:
     """Raise SignalError unless `path` is a readable file that is not empty; messages say `wanted`."""
     path = Path(path)
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        raise SignalError(f"there is no file {path}, expected {wanted}") from None
+    except (OSError, ValueError) as error:  # a name too long, or with a zero byte
+        raise SignalError(f"cannot read {path}: {reason(error)}") from None
     if path.is_dir():
         raise SignalError(f"{path} is a folder, expected {wanted}")
     if not path.exists():
