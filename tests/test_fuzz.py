@@ -1,4 +1,4 @@
-"""Whatever a scan or a run folder holds, it is read or refused in one line: soon, in little memory."""
+"""Whatever files and command lines hold, it is dealt with or refused in one line: soon, in little memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of memory are Linux's")
-@pytest.mark.parametrize(("kind", "count"), [("files", 2000), ("runs", 200)])
+@pytest.mark.parametrize(("kind", "count"), [("files", 2000), ("runs", 200), ("commands", 60)])
 def test_damaged_files_are_read_or_refused(kind: str, count: int, root: Path, tmp_path: Path) -> None:
     """A sample of what tools/fuzz.py tries."""
     command = [sys.executable, str(root / "tools" / "fuzz.py"), "-n", str(count), "--only", kind]

@@ -2,9 +2,10 @@
 
     python tools/fuzz.py [-n 20000] [--only files,runs,commands] [--seed 0] [-o FOLDER]
 
-Cases run in a process whose memory is bounded, and which a case ends that takes longer than `SECONDS`.
-Whatever is neither a result nor a ReconError is a finding: its case is printed, what it read is kept in
-FOLDER, and the exit code is 1. A case is its kind, its number and the seed: the same ones are the same again.
+Cases run in a process whose memory is bounded, and which a case ends that takes more than `SECONDS` of CPU
+time, or waits for `MOST_SECONDS`. Whatever is neither a result nor a ReconError is a finding: its case is
+printed, what it read is kept in FOLDER, and the exit code is 1. A case is its kind, its number and the seed:
+the same ones are the same again.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from fuzzing.mutations import mutated  # noqa: E402
 from recon.errors import ReconError, ScanError  # noqa: E402
 from recon.scan.files import read_any  # noqa: E402
 
-SECONDS = 10  # a case, on a machine that is busy
+SECONDS, MOST_SECONDS = 10, 200  # of CPU time, however busy the machine is, and of all
 MEMORY = 1 << 28  # bytes of address space that a case may take beyond what the program has
 COMMAND_MEMORY = 1 << 32  # and a command, which loads libraries
 MAX_LINE = 1000  # characters of an error
@@ -103,7 +104,8 @@ def child(kind: str, seed: int, first: int, last: int, folder: Path) -> None:
     warnings.simplefilter("error")
     for number in range(first, last):
         print(f"case {number}", flush=True)
-        signal.alarm(SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        signal.alarm(MOST_SECONDS)
         try:
             case(random.Random(f"{kind} {seed} {number}"))
         except Exception as error:  # noqa: BLE001 that is what is searched for
@@ -115,6 +117,7 @@ def child(kind: str, seed: int, first: int, last: int, folder: Path) -> None:
             shutil.rmtree(keep, ignore_errors=True)
             keep.parent.mkdir(exist_ok=True)
             (folder / "case").rename(keep)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
 
 
@@ -147,7 +150,8 @@ def tried(kind: str, seed: int, count: int, folder: Path) -> list[str]:
                 words = line
         if done.returncode == 0:
             return found
-        how = "the time limit" if done.returncode == -signal.SIGALRM else f"code {done.returncode}"
+        over = done.returncode in (-signal.SIGALRM, -signal.SIGPROF)
+        how = "the time limit" if over else f"code {done.returncode}"
         found.append(f"{kind} {number}: {words} ends in {how}: {done.stderr[-300:]}")
         first = number + 1
     return found

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from recon.cli.main import COMMANDS, build_parser, main
 from recon.errors import FitError
+from recon.pde import solve_inverse
 from recon.training.trainer import _Run
 
 ODD = [
@@ -98,8 +99,9 @@ def run(words: list[str], folder: Path) -> None:
     def untrained(*_: object) -> None:
         raise FitError("nothing is trained here")
 
-    before, loop = Path.cwd(), _Run.loop
+    before, loop, cells = Path.cwd(), _Run.loop, solve_inverse.RECORDING_CELLS
     _Run.loop = untrained  # type: ignore
+    solve_inverse.RECORDING_CELLS = 50
     os.chdir(folder)
     said = io.StringIO()
     try:
@@ -111,6 +113,7 @@ def run(words: list[str], folder: Path) -> None:
     finally:
         os.chdir(before)
         _Run.loop = loop  # type: ignore[method-assign]
+        solve_inverse.RECORDING_CELLS = cells
     last = said.getvalue().splitlines()[-1:] or [""]
     assert code in CODES, (code, last)
     assert code in (0, 3) or (last[0].startswith("recon: error: ") and len(last[0]) < 1200), last
