@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recon.errors import ScanError, UsageError, check_kind, check_number, check_path, reason
+from recon.errors import ScanError, UsageError, check_kind, check_number, reason
 from recon.geometry import Mesh, PointCloud
 from recon.scan.readers.column_names import listed
 from recon.scan.readers.delimited_text import read_pts, read_text
@@ -103,7 +104,8 @@ def read_clouds(
 
 def read_any(path: str | Path, columns: str | None = None) -> PointCloud | Mesh:
     """Reads a mesh if the file has faces, else a cloud; arguments and errors as `read_cloud`."""
-    path = check_path("path", path)
+    check_kind("path", path, str | os.PathLike, "a path")
+    path = Path(path)
     if columns is not None:
         check_kind("columns", columns, str, "text, as x,y,z,-,nx,ny,nz")
     try:
