@@ -37,7 +37,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "batch": {"folder": "scans", "out": "out"},
     "evaluate": {"mesh": MESH, "reference": MESH, "samples": 9},
     "extract": {"sdf": half, "box": [[-1] * 3, [1] * 3], "resolution": 8},
-    "inspect": {"path": "ball.npy"},
+    "inspect": {"given": "ball.npy"},
     "load": {"folder": "run"},
     "load_fit": {"folder": "run"},
     "load_space": {"folder": "run"},

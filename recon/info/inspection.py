@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
-from recon.errors import MAX_THREADS, ScanError, check_number
+from recon.errors import MAX_THREADS, ScanError, UsageError, check_number
 from recon.geometry import Float, Frame, Mesh, PointCloud
 from recon.info.findings import MAX_POINTS, Info, Survey
 from recon.meshing.topology import Measures, Topology, measures, topology
@@ -34,17 +35,23 @@ SURVEY_SAMPLE_POINTS = 30_000  # for outliers, noise and openings
 MAX_VOLUME_COORDINATE = 1e90  # cubes of coordinates stay finite
 
 
-def inspect(path: Any, *, threads: int = 1, columns: str | None = None) -> Info:
+def inspect(given: Any, *, threads: int = 1, columns: str | None = None) -> Info:
     """Reports what a scan or mesh holds and what is wrong with it.
 
     Args:
-        path: of its file; or a cloud or mesh in memory, anything that `recon.scan.in_memory.as_cloud` takes.
+        given: the path of its file; or a cloud or mesh in memory, anything that
+            `recon.scan.in_memory.as_cloud` takes.
         threads: to use.
-        columns: of a file, as `read_cloud` takes them, with the same errors.
+        columns: of a text file, as `read_cloud` takes them.
+
+    Raises:
+        ReconError: as `read_cloud` and `as_cloud`; UsageError for columns of what is no file.
     """
     check_number("threads", threads, 1, MAX_THREADS, whole=True)
-    in_file = isinstance(path, str | Path)
-    content = read_any(path, columns) if in_file else content_of(path)
+    path = Path(given) if isinstance(given, str | os.PathLike) else None
+    if path is None and columns is not None:
+        raise UsageError("columns are of text files, and this is in memory")
+    content = content_of(given) if path is None else read_any(path, columns)
     points = content.vertices if isinstance(content, Mesh) else content.points
     finite = np.isfinite(points).all(1)
     shape, size = _topology_and_measures(content) if isinstance(content, Mesh) else (None, None)
@@ -60,8 +67,8 @@ def inspect(path: Any, *, threads: int = 1, columns: str | None = None) -> Info:
     spacing = _spacing(places, threads)
     normals, survey = _survey(content, threads) if isinstance(content, PointCloud) else (None, None)
     return Info(
-        path=str(path) if in_file else getattr(content, "source", "the mesh"),
-        format=Path(path).suffix[1:].lower() if in_file else "in memory",
+        path=getattr(content, "source", "the mesh") if path is None else str(path),
+        format="in memory" if path is None else path.suffix[1:].lower(),
         points=len(points),
         faces=shape.faces if shape else 0,
         has_normals=content.normals is not None,

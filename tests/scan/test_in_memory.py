@@ -128,6 +128,8 @@ def test_other_things_are_told_from_clouds(wrong: Any) -> None:
     for function in (as_cloud, recon.reconstruct, recon.inspect):
         with pytest.raises(ReconError, match=r"the cloud is .* expected"):
             function(wrong)
+    with pytest.raises(ReconError, match="columns are of text files"):
+        recon.inspect(POINTS, columns="x,y,z")
     with pytest.raises(ShapeError, match="colors"):
         as_cloud(POINTS, colors=np.zeros((200, 2)))
 

@@ -19,8 +19,17 @@ from recon.errors import ScanError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.scan.readers.columns import Lines, cut_short, from_columns, lines_of, load_rows
 from recon.scan.readers.mesh_scans import MAX_INDEX, mesh_of
-from recon.scan.readers.ply_header import FACE_LISTS, MAX_LIST, Header, check_counts, is_list, read_header
-from recon.scan.readers.ply_ragged import Columns, ragged_binary, ragged_text, wrong_list
+from recon.scan.readers.ply_header import (
+    FACE_LISTS,
+    MAX_LIST,
+    Columns,
+    Header,
+    check_counts,
+    is_list,
+    read_header,
+    wrong_list,
+)
+from recon.scan.readers.ply_ragged import ragged_binary, ragged_text
 from recon.scan.readers.polygons import fans
 from recon.scan.readers.splats import are_splats, from_splats
 

@@ -9,9 +9,10 @@ import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from plyfile import PlyData, PlyListProperty, PlyParseError
 
 from recon.errors import ScanError, reason
@@ -21,6 +22,7 @@ FIRST_LINE = re.compile(rb"ply[ \t]*(\r\n|\n|\r)")
 MAX_HEADER_BYTES = 1 << 20
 MAX_LIST = 1 << 20  # corners of a face
 FACE_LISTS = ("vertex_indices", "vertex_index")
+Columns: TypeAlias = "dict[str, NDArray]"  # of an element, by the names of its properties
 
 
 @dataclass(frozen=True)
@@ -90,3 +92,8 @@ def _count_type(prop: Any, order: str) -> str | None:
 def is_list(prop: Any) -> bool:
     """Whether a property, of plyfile's, is a list."""
     return isinstance(prop, PlyListProperty)
+
+
+def wrong_list(path: Path, length: int) -> ScanError:
+    """The error for a list that no face has."""
+    return ScanError(f"{path} is damaged: a list of {length:,} values, expected at most {MAX_LIST:,}")

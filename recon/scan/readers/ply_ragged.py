@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from recon.errors import ScanError
 from recon.geometry import Int
 from recon.scan.readers.columns import Lines, cut_short
-from recon.scan.readers.ply_header import FACE_LISTS, MAX_LIST, is_list
+from recon.scan.readers.ply_header import FACE_LISTS, MAX_LIST, Columns, is_list, wrong_list
 from recon.scan.readers.polygons import counted, fans_of
 
 CHUNK_ROWS, CHUNK_BYTES = 1 << 14, 1 << 20  # walked before numpy takes them over
-Columns: TypeAlias = "dict[str, NDArray]"
 
 
 def ragged_binary(path: Path, element: Any, count: int, order: str, at: int) -> tuple[Columns, int]:
@@ -165,11 +164,6 @@ class _Columns:
 def _gather(data: NDArray[np.uint8], places: Int, kind: np.dtype) -> NDArray:
     """The values of a type at these bytes."""
     return data[places[:, None] + np.arange(kind.itemsize)].view(kind)[:, 0]
-
-
-def wrong_list(path: Path, length: int) -> ScanError:
-    """The error for a list that no face has."""
-    return ScanError(f"{path} is damaged: a list of {length:,} values, expected at most {MAX_LIST:,}")
 
 
 def _too_short(path: Path, element: Any) -> ScanError:
