@@ -44,10 +44,12 @@ class Field:
         values: (n, 3) grid indices, whole or half → (n,) float32 in cells, negative inside, never within 1e-4
             of zero, so that no vertex falls on a grid point.
         slopes: the same → (n,) float32, ‖∇Φ‖.
+        exact: of each axis, the indices of planes whose samples are never interpolated.
     """
 
     values: Callable[[Tensor], Tensor]
     slopes: Callable[[Tensor], Tensor]
+    exact: tuple[tuple[int, ...], ...] = ((), (), ())
 
 
 class Bricks:
@@ -94,8 +96,11 @@ class Bricks:
                 self._wanted[neighbours, k] = True
         return numbers
 
-    def interpolate(self, places: Tensor, centres: Tensor) -> None:
-        """Fills the samples that the `centres` (n,) of bricks at `places` (n, 3) predict well enough."""
+    def interpolate(self, places: Tensor, centres: Tensor, exact: tuple[tuple[int, ...], ...]) -> None:
+        """Fills the samples that the `centres` (n,) of bricks at `places` (n, 3) predict well enough.
+
+        Those on the planes `exact` of each axis are left out.
+        """
         numbers = self._stored(places)
         value = self.values.new_full((len(self.places),), torch.nan)  # and so is all that follows from it
         value[numbers] = centres
@@ -113,7 +118,11 @@ class Bricks:
                     if k == CENTRE_OFFSET
                     else mean.abs() > TRUST_FACTOR * errors + MIN_TRUSTED_VALUE
                 )
-                self.values[some, k] = torch.where(sure & self._wanted[some, k], mean, torch.nan)
+                sure &= self._wanted[some, k]
+                for axis, planes in enumerate(exact):
+                    for plane in planes:
+                        sure &= 2 * self.places[some, axis] + local[axis] != plane
+                self.values[some, k] = torch.where(sure, mean, torch.nan)
 
     def _behind(self, centres: Tensor) -> tuple[Tensor, Tensor]:
         """The preceding bricks (n, 3) int32 on each axis; the error (n,) of interpolating `centres` (n,)."""
@@ -208,7 +217,7 @@ def bricks_around_surface(
     progress(0.1)
     bricks = Bricks(shape, device)
     fresh = bricks.activate(places[near])
-    bricks.interpolate(places, centres)
+    bricks.interpolate(places, centres, field.exact)
     while len(fresh):
         bricks.sample(field, lambda share: progress(0.1 + 0.9 * share))
         fresh = bricks.activate(_entered(bricks, fresh))

@@ -39,17 +39,22 @@ MIN_STEP_SHARE = 0.25  # of a vertex's way to the zero set: it goes this far, or
 
 @dataclass(frozen=True)
 class Grid:
-    """Samples `origin + cell * index`, with indices 0..2*bricks along each axis.
+    """Samples `origin + cell * (first + index)`, with indices 0..2*bricks along each axis.
 
     Attributes:
         origin: (3,) float64, frame of the field.
         cell: edge length of a cell.
         bricks: numbers of bricks (2 cells) along x, y, z.
+        first: where a part of a larger grid begins in it; its samples are at the same places to the last bit.
+        exact: of each axis, the indices of planes whose samples are all evaluated and none interpolated, so
+            that parts which meet there agree.
     """
 
     origin: NDArray[np.float64]
     cell: float
     bricks: tuple[int, int, int]
+    first: tuple[int, int, int] = (0, 0, 0)
+    exact: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] = ((), (), ())
 
     @classmethod
     def over(cls, box: ArrayLike, resolution: int) -> Grid:
@@ -74,7 +79,8 @@ class Grid:
 
     def points(self, index: Tensor) -> Tensor:
         """(n, 3) grid indices, whole or fractional → (n, 3) float64."""
-        return torch.as_tensor(self.origin, device=index.device) + self.cell * index.double()
+        first = torch.tensor(self.first, dtype=torch.float64, device=index.device)
+        return torch.as_tensor(self.origin, device=index.device) + self.cell * (first + index.double())
 
 
 def extract(
@@ -122,6 +128,23 @@ def extract(
     device = choose_device(device)
     grid = Grid.over(checked_rows(box, np.float64, 3, "box"), resolution)
     gradient = _checked_gradient(value_and_gradient or central_differences(sdf, grid.cell / 4))
+    return surface_on(grid, sdf, gradient, lipschitz, closed, dtype, device, progress)[0]
+
+
+def surface_on(
+    grid: Grid,
+    sdf: Sdf,
+    gradient: ValueAndGradient,
+    lipschitz: float | None = None,
+    closed: bool = False,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    progress: Progress = lambda share: None,
+) -> tuple[Mesh, NDArray[np.float64]]:
+    """The surface on `grid`, and the grid index (n, 3) of each vertex before it moved onto the zero set.
+
+    The other arguments and errors are those of `extract`.
+    """
     field = _on_grid(sdf, gradient, grid, closed, dtype)
     bricks = bricks_around_surface(field, grid.bricks, device, lipschitz, lambda share: progress(0.6 * share))
     found = march(bricks) if isinstance(bricks, Bricks) else None
@@ -131,14 +154,16 @@ def extract(
             f"no surface in the box: the field is {'negative' if below else 'positive'} all over "
             f"a grid of {' x '.join(map(str, grid.samples))} samples"
         )
-    start, faces = grid.points(found[0]), found[1]
+    index, faces = found
     del bricks, found
+    start = grid.points(index)
     progress(0.7)
     points, normals = _onto_zero_set(
         gradient, start, grid.cell, dtype, lambda share: progress(0.7 + 0.3 * share)
     )
     _keep_height(points, start, faces, MIN_TRIANGLE_HEIGHT * grid.cell)
-    return Mesh(points.cpu().numpy(), faces.cpu().numpy().astype(np.int64), normals.cpu().numpy())
+    mesh = Mesh(points.cpu().numpy(), faces.cpu().numpy().astype(np.int64), normals.cpu().numpy())
+    return mesh, index.cpu().numpy()
 
 
 def central_differences(sdf: Sdf, step: float) -> ValueAndGradient:
@@ -179,7 +204,7 @@ def _on_grid(sdf: Sdf, gradient: ValueAndGradient, grid: Grid, closed: bool, dty
         with torch.no_grad():
             return gradient(grid.points(index).to(dtype))[1].norm(dim=1).float()
 
-    return Field(values, slopes)
+    return Field(values, slopes, grid.exact)
 
 
 def _checked(name: str, values: object, points: Tensor, *columns: int) -> Tensor:

@@ -10,7 +10,7 @@ merge them. Scalars of the vertices go into PLY under their names, and into GLB 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from recon.base.files import OnWritten, atomic_path, nothing_more
 from recon.errors import OutputError, ScanError, UsageError, check_callable, check_kind, check_path
-from recon.geometry import Float, Mesh, face_normals
+from recon.geometry import Float, Int, Mesh, face_normals
 from recon.scan.files import read_any
 
 CHUNK_LINES = 100_000
 MAX_ROUNDING = 1e-6  # of the mesh's diagonal: a tenth of a triangle's minimum height
+PLY_KINDS = {"<f8": "double", "<f4": "float", "u1": "uchar"}
 MERGE_DISTANCE = 1e-8  # in any unit: other programs merge vertices that are equal when rounded to it
 
 log = logging.getLogger("recon")
@@ -78,37 +79,61 @@ def write_mesh(
 
 
 def _ply(mesh: Mesh, stream: BinaryIO) -> None:
-    fields: list[tuple[str, str, str, NDArray]]
-    fields = [(name, "<f8", "double", mesh.vertices[:, i]) for i, name in enumerate("xyz")]
-    if mesh.normals is not None:
-        fields += [(f"n{name}", "<f4", "float", mesh.normals[:, i]) for i, name in enumerate("xyz")]
-    if mesh.colors is not None:
-        names = ("red", "green", "blue")
-        fields += [(name, "u1", "uchar", mesh.colors[:, i]) for i, name in enumerate(names)]
-    for name, column in _named(mesh, {name for name, *_ in fields}).items():
-        fields.append((name, "<f8", "double", column))
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(mesh.vertices)}"]
-    header += [f"property {kind} {name}" for name, _, kind, _ in fields]
-    header += [f"element face {len(mesh.faces)}", "property list uchar int vertex_indices", "end_header", ""]
-    stream.write("\n".join(header).encode())
-    vertices = np.empty(len(mesh.vertices), [(name, dtype) for name, dtype, _, _ in fields])
-    for name, _, _, column in fields:
-        vertices[name] = column
-    stream.write(vertices.data)
-    faces = np.empty(len(mesh.faces), [("count", "u1"), ("corners", "<i4", 3)])
-    faces["count"], faces["corners"] = 3, mesh.faces
-    stream.write(faces.data)
+    counts = len(mesh.vertices), len(mesh.faces)
+    stream.write(ply_header(mesh.values, mesh.normals is not None, mesh.colors is not None, *counts))
+    stream.write(ply_vertices(mesh))
+    stream.write(ply_faces(mesh.faces))
 
 
-def _named(mesh: Mesh, names: set[str]) -> dict[str, Float]:
-    """The values of `mesh` under names of one word each, different from `names`."""
-    named: dict[str, Float] = {}
-    for name, column in mesh.values.items():
+def ply_header(values: Iterable[str], normals: bool, colors: bool, vertices: int, faces: int) -> bytes:
+    """The header of a PLY mesh whose vertices have these; `ply_vertices` and `ply_faces` follow."""
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {vertices}"]
+    fields = _ply_fields(values, normals, colors)
+    header += [f"property {PLY_KINDS[dtype]} {name}" for name, dtype in fields]
+    header += [f"element face {faces}", "property list uchar int vertex_indices", "end_header", ""]
+    return "\n".join(header).encode()
+
+
+def ply_vertices(mesh: Mesh) -> memoryview:
+    """The rows of the vertices of `mesh`."""
+    fields = _ply_fields(mesh.values, mesh.normals is not None, mesh.colors is not None)
+    columns = [*mesh.vertices.T, *([] if mesh.normals is None else mesh.normals.T)]
+    columns += [] if mesh.colors is None else [*mesh.colors.T]
+    rows = np.empty(len(mesh.vertices), fields)
+    for (name, _), column in zip(fields, [*columns, *mesh.values.values()], strict=True):
+        rows[name] = column
+    return rows.data
+
+
+def ply_faces(faces: Int) -> memoryview:
+    """The rows of faces (m, 3)."""
+    rows = np.empty(len(faces), [("count", "u1"), ("corners", "<i4", 3)])
+    rows["count"], rows["corners"] = 3, faces
+    return rows.data
+
+
+def _ply_fields(values: Iterable[str], normals: bool, colors: bool) -> list[tuple[str, str]]:
+    """The names and types of a vertex's numbers."""
+    fields = [(name, "<f8") for name in "xyz"]
+    fields += [(f"n{name}", "<f4") for name in "xyz"] if normals else []
+    fields += [(name, "u1") for name in ("red", "green", "blue")] if colors else []
+    return fields + [(name, "<f8") for name in _unlike(values, {name for name, _ in fields})]
+
+
+def _named(mesh: Mesh) -> dict[str, Float]:
+    """The values of `mesh` under names of one word each."""
+    return dict(zip(_unlike(mesh.values, set()), mesh.values.values(), strict=True))
+
+
+def _unlike(names: Iterable[str], taken: set[str]) -> list[str]:
+    """`names` as one word each, different from each other and from those that are `taken`."""
+    found: list[str] = []
+    for name in names:
         name = "_".join(name.split()) or "value"
-        while name in names or name in named:
+        while name in taken or name in found:
             name += "_"
-        named[name] = column
-    return named
+        found.append(name)
+    return found
 
 
 def _obj(mesh: Mesh, stream: BinaryIO) -> None:
@@ -209,7 +234,7 @@ def _glb(mesh: Mesh, stream: BinaryIO) -> None:
 
     low, high = mesh.vertices.min(0), mesh.vertices.max(0)
     with np.errstate(over="ignore"):
-        values = {name.upper(): column.astype(np.float32) for name, column in _named(mesh, set()).items()}
+        values = {name.upper(): column.astype(np.float32) for name, column in _named(mesh).items()}
     place = np.eye(4)
     place[:3, 3] = low + 0.5 * (high - low)
     surface = trimesh.Trimesh(

@@ -75,17 +75,22 @@ class Support:
 
     def supported(self, mesh: Mesh) -> Mesh:
         """The part of `mesh` that the points support."""
+        level = self.level(mesh)
+        return mesh if level is None else cut(mesh, level)
+
+    def level(self, mesh: Mesh) -> Float | None:
+        """Of each vertex (n,), how far it is within what points support, negative beyond; None: all is."""
         distance, spacing = self._nearest(mesh, np.arange(len(mesh.vertices)))
         reach = self._reach(spacing)
         radius = np.where(np.isinf(distance), MIN_BACK_RADIUS, MIN_GAP_RADIUS) * reach
         far = _wide(mesh, distance > reach, radius)
         if not far.any():
-            return mesh
+            return None
         # How far inside the edge each vertex lies, r at most; negative outside.
         inset = _along_surface(mesh, far, distance - reach, 2 * reach)
         depth = _smoothed(mesh.faces, inset - reach + EDGE_SPACINGS * spacing)
         first = cut(mesh, depth)
-        return cut(mesh, rim_level(mesh, first, depth, reach, self.scan, self._tree, self._spacing))
+        return rim_level(mesh, first, depth, reach, self.scan, self._tree, self._spacing)
 
     def _reach(self, spacing: Float) -> Float:
         return np.full(len(spacing), self.radius) if self.radius else RADIUS_SPACINGS * spacing
@@ -222,9 +227,14 @@ def _smoothed(faces: Int, level: Float) -> Float:
     return level
 
 
-def cut(mesh: Mesh, level: Float) -> Mesh:
-    """The part of `mesh` where `level` (n,), linear on each face, is positive; crossed faces are divided."""
-    level = np.where(np.abs(level) < SNAP_TOLERANCE * np.abs(level).max(), -0.0, level)
+def cut(mesh: Mesh, level: Float, snap: float | None = None) -> Mesh:
+    """The part of `mesh` where `level` (n,), linear on each face, is positive; crossed faces are divided.
+
+    Where its size is below `snap`, by default a billionth of the largest, it is zero. Where an edge is
+    divided does not depend on how its vertices are numbered.
+    """
+    snap = SNAP_TOLERANCE * float(np.abs(level).max()) if snap is None else snap
+    level = np.where(np.abs(level) < snap, -0.0, level)
     above = level > 0
     inside = above[mesh.faces].sum(1)
     whole = mesh.faces[inside == 3]
@@ -234,7 +244,8 @@ def cut(mesh: Mesh, level: Float) -> Mesh:
     turn = (alone[:, None] + np.arange(3)) % 3
     crossed = np.take_along_axis(crossed, turn, axis=1)
     one = above[crossed[:, 0]]
-    ends = np.sort(np.concatenate([crossed[:, [0, 1]], crossed[:, [0, 2]]]), axis=1)
+    ends = np.concatenate([crossed[:, [0, 1]], crossed[:, [0, 2]]])
+    ends = np.where(above[ends[:, :1]], ends, ends[:, ::-1])
     edges, number = np.unique(ends, axis=0, return_inverse=True)
     share = (level[edges[:, 0]] / (level[edges[:, 0]] - level[edges[:, 1]]))[:, None]
     mix = lambda a: a[edges[:, 0]] * (1 - share) + a[edges[:, 1]] * share  # noqa: E731

@@ -9,6 +9,7 @@ from recon.surface.settings import PRESETS, STANDARD, Config
 GROUPS = {
     QUALITY: {"time": "fit.seconds", "resolution": "mesh.resolution", "cell": "mesh.cell"},
     "points": {"columns": "scan.columns", "class": "scan.classes", "returns": "scan.returns"},
+    "large scenes": {"blocks": "scene.blocks"},
     "normals": {"normals": "scan.normals", "sensor": "scan.sensor"},
     "surface to keep": {
         "trim": "mesh.trim",

@@ -25,6 +25,7 @@ from recon.field.siren import Siren
 from recon.geometry import Float, Frame, PointCloud
 from recon.render.figures import check_plots
 from recon.scan.in_memory import as_cloud
+from recon.scan.preparation.context import Context
 from recon.scan.preparation.inside import SpaceSamples, Surroundings, uniform_samples, unknown
 from recon.scan.preparation.noise import point_noise
 from recon.scan.preparation.normals import estimated, reestimated
@@ -32,6 +33,7 @@ from recon.scan.preparation.prepare import prepared
 from recon.scan.preparation.sides_without_normals import Walls
 from recon.scan.preparation.smoothing import smoothed, with_normals_of
 from recon.scan.preparation.spacing import point_spacing
+from recon.scan.readers.join import join
 from recon.surface.heads import with_heads
 from recon.surface.loss import SurfaceTask
 from recon.surface.preview import Preview
@@ -64,6 +66,7 @@ def reconstruct(
     preparing: ProgressCallback = no_progress,
     solving: Callable[[float], None] = lambda share: None,
     origin: Mapping[str, Any] | None = None,
+    context: Context | None = None,
 ) -> Reconstruction:
     """Fit a signed distance to `cloud` (world, any units), on `torch.get_num_threads()` CPU threads.
 
@@ -81,6 +84,7 @@ def reconstruct(
         preparing: called with the progress and stage of the preparation.
         solving: called with the share of the heads that are solved for.
         origin: where the cloud comes from, kept in the run folder: see `recon.base.provenance`.
+        context: of the scene that the cloud is a part of; a part knows its outside from there.
 
     Raises:
         ScanError: for a cloud no surface can be fitted to.
@@ -90,6 +94,7 @@ def reconstruct(
     """
     check_kind("callbacks", callbacks, Iterable, "functions, to be called with the progress")
     callbacks = list(callbacks)
+    check_kind("context", context, Context | None, "a Context")
     cloud = as_cloud(cloud, normals, colors)
     _check_arguments(config, run, preview, tensorboard, origin, [*callbacks, preparing, solving])
     board = _board(tensorboard)
@@ -97,7 +102,7 @@ def reconstruct(
     where, threads = choose_device(device), torch.get_num_threads()
     with _timed(seconds, "prepare"):
         first = progress_within(preparing, 0.0, NOISE_PROGRESS)
-        cloud, estimated_normals = prepared(cloud, config.scan, threads, first)
+        cloud, estimated_normals = prepared(cloud, config.scan, threads, first, context)
         frame = Frame.around(cloud.points, config.scan.margin)
         unit = PointCloud(frame.to_unit(cloud.points), cloud.normals)
         box, sample = surrounding_box(unit.points, config.scan.margin), _subsampled(cloud, config.seed)
@@ -105,14 +110,16 @@ def reconstruct(
         noise = point_noise(unit if unit.normals is not None else estimated(unit, threads), threads)
         log.info("the noise of the points has a standard deviation of about %.3g", noise * frame.scale)
         spacing, side = point_spacing(unit.points, threads), float((box[1] - box[0]).max())
-        config = config.resolved_for(spacing, noise, side, estimated_normals)
+        overall = None if context is None else context.spacing
+        config = config.resolved_for(spacing, noise, side, estimated_normals, overall)
         preparing(SPACE_PROGRESS, "inside and outside")
         denoised = smoothed(unit, noise, spacing, config.seed, threads)
         if estimated_normals and denoised is not unit:
             unit = with_normals_of(reestimated(denoised, threads), unit, threads)
             denoised = smoothed(unit, noise, spacing, config.seed, threads)
             unit = with_normals_of(denoised, unit, threads)
-        space, is_open, distance = _space_samples(denoised, box, config, threads, where)
+        rest = None if context is None else context.beyond(cloud, frame)
+        space, is_open, distance = _space_samples(denoised, box, config, threads, where, rest)
         config = config.with_(scan={"open": is_open})
         description = describe_run(config, frame, box, cloud, estimated_normals)
         description["origin"] = machine_origin(device_name(where), threads) | dict(origin or {})
@@ -187,9 +194,12 @@ def surrounding_box(points_unit: Float, margin: float) -> Float:
 
 
 def _space_samples(
-    unit: PointCloud, box: Float, config: Config, threads: int, device: torch.device
+    unit: PointCloud, box: Float, config: Config, threads: int, device: torch.device, rest: PointCloud | None
 ) -> tuple[SpaceSamples, bool, Callable[[Float], Float]]:
-    """Points of space, with distances if there is a prior; whether the surface is open; the distance."""
+    """Points of space, with distances if there is a prior; whether the surface is open; the distance.
+
+    `rest`: of a scene that `unit` is a part of.
+    """
     count, near, seed = config.surface.prior_samples, config.surface.near_share, config.seed
     is_open = config.scan.open
     if config.surface.prior is None:
@@ -197,8 +207,10 @@ def _space_samples(
     if unit.normals is None:
         return Walls(unit, box, threads).sample(box, count, near, seed), False, unknown
     is_open = False if config.mesh.trim == "off" else is_open
-    around = Surroundings(unit, seed, threads, open=is_open, device=device)
-    return around.sample(box, count, near, seed), around.open, around.certain_distance
+    whole = unit if rest is None else join([unit, rest], "the scene")
+    around = Surroundings(whole, seed, threads, open=is_open, device=device)
+    samples = around.sample(box, count, near, seed, None if rest is None else unit.points)
+    return samples, around.open, around.certain_distance
 
 
 def _subsampled(cloud: PointCloud, seed: int) -> PointCloud:

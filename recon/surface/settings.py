@@ -15,6 +15,7 @@ from recon.training.settings import FitConfig
 
 ESTIMATED_SURFACE_FACTOR, ESTIMATED_NORMAL_FACTOR = 6.0, 0.3  # of the weights, for estimated normals
 MIN_NOISE_SPACINGS = 0.05  # noise below this many point spacings counts as none
+BLOCKS = re.compile("[1-9][0-9]{0,5}")
 PARTS = re.compile("0{0,9}[1-9][0-9]{0,8}")  # a number from 1
 NOISE_TILE_FACTOR, MIN_TILE, MAX_TILE = 3.5, 1e-5, 1.0  # of the edge of a tile's cell, unit frame
 # Of points, unit frame: closer ones get heads; further apart the trunk needs all of its steps.
@@ -82,14 +83,16 @@ class HeadsConfig:
     fewest_steps: int = setting(600, "steps of the optimiser for the densest scans", within=(1, 1e9))
     most_steps: int = setting(12_000, "steps of the optimiser for sparse scans", within=(1, 1e9))
 
-    def resolved_for(self, spacing: float, noise: float) -> "HeadsConfig":
+    def resolved_for(self, spacing: float, noise: float, overall: float | None = None) -> "HeadsConfig":
         """With a tile for points `spacing` apart, with `noise` off their surface; unit frame.
 
-        Sparse points have none: what is between them, the trunk knows better.
+        Sparse points have none: what is between them, the trunk knows better. Of a part of a scene the
+        `overall` spacing tells.
         """
         if self.tile is not None:
             return self
-        return replace(self, tile=self.edge_for(spacing, noise) if spacing <= DENSE_SPACING else 0.0)
+        overall = spacing if overall is None else overall
+        return replace(self, tile=self.edge_for(spacing, noise) if overall <= DENSE_SPACING else 0.0)
 
     def edge_for(self, spacing: float, noise: float) -> float:
         """The edge of a tile's cell for such points, unit frame.
@@ -113,6 +116,18 @@ class HeadsConfig:
 
 
 @dataclass(frozen=True)
+class SceneConfig:
+    """How a scan that is more than one field holds is cut into blocks."""
+
+    blocks: str = setting(
+        "auto",
+        "cut the scan into blocks: auto (scans of millions of points), off, or how many",
+        metavar="auto|off|N",
+    )
+    points: int = setting(150_000, "points of a block, about", within=(2000, 1e8))
+
+
+@dataclass(frozen=True)
 class Config(StagedConfig):
     """All stages of one reconstruction."""
 
@@ -122,18 +137,28 @@ class Config(StagedConfig):
     fit: FitConfig = FitConfig(steps=None)
     heads: HeadsConfig = HeadsConfig()
     mesh: MeshConfig = MeshConfig()
+    scene: SceneConfig = SceneConfig()
 
-    def resolved_for(self, spacing: float, noise: float, side: float, estimated: bool = False) -> "Config":
+    def resolved_for(
+        self,
+        spacing: float,
+        noise: float,
+        side: float,
+        estimated: bool = False,
+        overall: float | None = None,
+    ) -> "Config":
         """With the settings that depend on the scan.
 
         Its points are `spacing` apart, with a standard deviation of `noise`, in a box of longest `side`,
-        all in the unit frame; its normals are given or `estimated`. Noise below
+        all in the unit frame; its normals are given or `estimated`. Of a part of a scene, `overall` is the
+        spacing in the unit frame of the whole, which tells sparse scans from dense ones. Noise below
         `MIN_NOISE_SPACINGS` spacings counts as none: estimated normals show as much.
         """
         noise = significant(noise, spacing)
-        heads = self.heads.resolved_for(spacing, noise)
+        overall = spacing if overall is None else overall
+        heads = self.heads.resolved_for(spacing, noise, overall)
         heads = replace(heads, tile=0.0) if self.scan.normals == "none" else heads  # they need normals
-        width, steps = heads.trunk_for(spacing)
+        width, steps = heads.trunk_for(overall)
         field = replace(self.field, width=self.field.width or width)
         return replace(
             self,
@@ -153,6 +178,8 @@ class Config(StagedConfig):
             )
         if self.heads.tile is not None and 0 < self.heads.tile < MIN_TILE:
             raise UsageError(f"heads.tile is {self.heads.tile:g}, expected 0 or at least {MIN_TILE:g}")
+        if self.scene.blocks not in ("auto", "off") and not BLOCKS.fullmatch(self.scene.blocks):
+            raise UsageError(f"blocks is {shown(self.scene.blocks)}, expected auto, off or a number from 1")
         trim_distance(self.mesh.trim)
         parts = self.mesh.parts
         if parts not in ("auto", "all", "largest") and not PARTS.fullmatch(parts):

@@ -205,9 +205,15 @@ class Surroundings:
         ray /= np.maximum(np.linalg.norm(ray, axis=2, keepdims=True), np.finfo(float).tiny)
         return (ray * self.normals[near]).sum((1, 2))
 
-    def sample(self, box: Float, count: int, near_share: float, seed: int = 0) -> SpaceSamples:
-        """As `draw_samples`; behind an open surface only as far as it is certainly the nearest."""
-        return draw_samples(self.certain_distance, self.points, box, count, near_share, seed)
+    def sample(
+        self, box: Float, count: int, near_share: float, seed: int = 0, scan: Float | None = None
+    ) -> SpaceSamples:
+        """As `draw_samples`; behind an open surface only as far as it is certainly the nearest.
+
+        Those near the scan are near the points `scan` (n, 3), by default all.
+        """
+        scan = self.points if scan is None else scan
+        return draw_samples(self.certain_distance, scan, box, count, near_share, seed)
 
     def certain_distance(self, queries: Float) -> Float:
         """The same, but NaN behind an open surface where it may not be the nearest."""

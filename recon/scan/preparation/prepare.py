@@ -10,6 +10,7 @@ import numpy as np
 from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.geometry import Float, PointCloud
 from recon.scan.preparation.cleaning import clean
+from recon.scan.preparation.context import Context
 from recon.scan.preparation.depth_images import seen_from_origin, unrounded
 from recon.scan.preparation.lines import on_lines
 from recon.scan.preparation.normals import oriented
@@ -25,7 +26,11 @@ log = logging.getLogger("recon")
 
 
 def prepared(
-    cloud: PointCloud, config: ScanConfig, threads: int = 1, progress: ProgressCallback = no_progress
+    cloud: PointCloud,
+    config: ScanConfig,
+    threads: int = 1,
+    progress: ProgressCallback = no_progress,
+    context: Context | None = None,
 ) -> tuple[PointCloud, bool]:
     """Prepares `cloud`, in the world frame, as `config` says. Changes are logged with their counts.
 
@@ -34,6 +39,7 @@ def prepared(
         config: the settings.
         threads: of the search for neighbours.
         progress: called with the share done, once the points are clean.
+        context: of the scene, if `cloud` is a part of one.
 
     Returns:
         The cloud with unit, outward normals (none if `config.normals` is "none"), and whether they were
@@ -45,7 +51,9 @@ def prepared(
     cloud, report = clean(selected(cloud, config))
     for line in report.lines():
         log.info("%s", line)
-    cloud = _with_sensors(cloud.select(spatial_order(cloud.points)), config, threads)
+    cloud = cloud.select(spatial_order(cloud.points))
+    if context is None:
+        cloud = _with_sensors(cloud, config, threads)
     if (kept := on_lines(cloud.points, threads)) is not None:
         cloud = cloud.select(kept)
     if len(cloud) > config.most:
@@ -60,7 +68,11 @@ def prepared(
             cloud, _ = clean(cloud.select(~stray))
     given = cloud.normals
     progress(NORMALS_PROGRESS, "normals")
-    cloud = oriented(cloud, config, threads, progress_within(progress, NORMALS_PROGRESS, 1.0))
+    rest = progress_within(progress, NORMALS_PROGRESS, 1.0)
+    if context is not None and config.normals != "none":
+        cloud = context.oriented(cloud, threads, rest)
+    else:
+        cloud = oriented(cloud, config, threads, rest)
     return cloud, cloud.normals is not None and (given is None or not _from_file(given, cloud.normals))
 
 

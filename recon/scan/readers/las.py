@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import logging
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recon.errors import ReconError, ScanError, reason
-from recon.geometry import PointCloud
+from recon.geometry import Float, PointCloud
 from recon.scan.readers.columns import as_colors, cut_short
 from recon.scan.readers.geographic import WGS84, projected
 from recon.scan.readers.units import DEGREE, unit_of_geotiff, unit_of_wkt
@@ -23,6 +26,7 @@ from recon.scan.readers.units import DEGREE, unit_of_geotiff, unit_of_wkt
 log = logging.getLogger("recon")
 
 CHUNK_POINTS = 1 << 18
+COLOR_PLACES, COLOR_SAMPLES = 8, 1 << 12  # where colours are looked at, and points there
 SCALARS = ("intensity", "classification", "return_number", "number_of_returns")
 COLORS = ("red", "green", "blue")
 HEADER_SIZES = (227, 227, 227, 235, 375, 393)  # bytes, by the minor version
@@ -36,6 +40,42 @@ def read_las(path: Path) -> PointCloud:
     They have colours, and those of `SCALARS` that are not zero throughout. Degrees are projected. Raises
     ScanError, or MissingLibraryError for degrees without pyproj.
     """
+    with _opened(path) as reader:
+        return _read(path, reader)
+
+
+def las_parts(path: Path, size: int) -> Iterator[PointCloud]:
+    """The same in parts of at most `size` points in the order of the file, all with the same attributes.
+
+    Scalars that are zero throughout are among them. Degrees are read at once, as they are projected together.
+    """
+    with _opened(path) as reader:
+        header = reader.header
+        unit = _unit(header.vlrs)
+        if unit == DEGREE:
+            yield _read(path, reader)
+            return
+        scale = _largest_color(reader) if set(header.point_format.dimension_names).issuperset(COLORS) else 0
+        at = 0
+        for part in reader.chunk_iterator(size):
+            points, colors, withheld = _columns(part, header)
+            values = {name: np.asarray(part[name], np.float64) for name in SCALARS}
+            rgb = as_colors(np.vstack([colors, [[scale] * 3]]))[:-1] if scale and colors is not None else None
+            yield PointCloud(points, None, rgb, str(path), None, values, unit).select(~withheld)
+            at += len(part)
+        if at < header.point_count:
+            raise cut_short(path, header.point_count, "points", at)
+
+
+def las_count(path: Path) -> int:
+    """How many points a LAS or LAZ file holds. Raises ScanError."""
+    with _opened(path) as reader:
+        return int(reader.header.point_count)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Laspy's reader of a file whose header has been checked; what goes wrong with it becomes a ScanError."""
     import laspy
 
     logging.getLogger("laspy").setLevel(logging.CRITICAL)  # it logs errors that it raises, too
@@ -47,8 +87,8 @@ def read_las(path: Path) -> PointCloud:
             with laspy.open(stream, closefd=False, read_evlrs=False, laz_backend=one) as reader:
                 if reader.header.are_points_compressed and reader.header.point_count:
                     _check_chunks(path, stream, reader.header)
-                return _read(path, reader)
-        except (ReconError, OSError, MemoryError, KeyboardInterrupt):
+                yield reader
+        except (ReconError, OSError, MemoryError, KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # noqa: BLE001 parsers raise anything; a panic in Rust is no Exception
             raise ScanError(f"{path} is cut short or damaged: {reason(error)}") from None
@@ -127,15 +167,11 @@ def _read(path: Path, reader: Any) -> PointCloud:
     at = 0
     for part in reader.chunk_iterator(CHUNK_POINTS):
         to = slice(at, at + len(part))
-        with np.errstate(all="ignore"):  # a damaged file's scales
-            for axis, name in enumerate("XYZ"):  # scaled, then moved: as the format defines it
-                points[to, axis] = part[name] * header.scales[axis] + header.offsets[axis]
+        points[to], raw, withheld[to] = _columns(part, header)
         for name, column in values.items():
             column[to] = part[name]
         if colors is not None:
-            for axis, name in enumerate(COLORS):
-                colors[to, axis] = part[name]
-        withheld[to] = part["withheld"]
+            colors[to] = raw
         at = to.stop
     if at < count:
         raise cut_short(path, count, "points", at)
@@ -149,6 +185,29 @@ def _read(path: Path, reader: Any) -> PointCloud:
         log.info("%d of %d points in %s are withheld: dropped", withheld.sum(), count, path)
         return cloud.select(~withheld)
     return cloud
+
+
+def _columns(part: Any, header: Any) -> tuple[Float, NDArray[np.uint16] | None, NDArray[np.bool_]]:
+    """Places (n, 3), colours (n, 3) as stored, if any, and which points are withheld (n,)."""
+    with np.errstate(all="ignore"):  # a damaged file's scales
+        axes = [  # scaled, then moved: as the format defines it
+            part[name] * scale + offset
+            for name, scale, offset in zip("XYZ", header.scales, header.offsets, strict=True)
+        ]
+    colored = set(header.point_format.dimension_names).issuperset(COLORS)
+    colors = np.stack([part[name] for name in COLORS], axis=1) if colored else None
+    return np.stack(axes, axis=1), colors, np.asarray(part["withheld"], bool)
+
+
+def _largest_color(reader: Any) -> int:
+    """The largest number of a colour in some places of the file, which tells 8 bits from 16; 0: none."""
+    largest, count = 0, reader.header.point_count
+    for at in np.linspace(0, max(count - COLOR_SAMPLES, 0), COLOR_PLACES).astype(int):
+        reader.seek(int(at))
+        part = reader.read_points(min(COLOR_SAMPLES, count))
+        largest = max(largest, *(int(np.max(part[name], initial=0)) for name in COLORS))
+    reader.seek(0)
+    return largest
 
 
 def _system(header: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 
 from recon.errors import ScanError
 from recon.geometry import Float, Mesh, PointCloud
-from recon.scan.readers.columns import Lines, cut_short, from_columns, lines_of, load_rows
+from recon.scan.readers.columns import COLOR_NAMES, Lines, cut_short, from_columns, lines_of, load_rows
 from recon.scan.readers.mesh_scans import MAX_INDEX, mesh_of
 from recon.scan.readers.ply_header import (
     FACE_LISTS,
@@ -67,6 +68,31 @@ def read_ply(path: Path) -> PointCloud | Mesh:
     if cloud.sensors is None:
         cloud = replace(cloud, sensors=_camera(tables.get("camera", {}), len(cloud)))
     return cloud
+
+
+def ply_count(path: Path) -> int:
+    """How many points a PLY file holds that is a cloud and can be read in parts; 0 for any other."""
+    header = read_header(path)
+    counts = {element.name: count for element, count in header.elements}
+    others = header.text or counts.get("face") or counts.get("camera")
+    if others or not counts.get("vertex"):
+        return 0
+    vertex = next(element for element, _ in header.elements if element.name == "vertex")
+    kinds = {prop.name: None if is_list(prop) else prop.dtype() for prop in vertex.properties}
+    channels = {name for names in COLOR_NAMES for name in names}
+    scaled = any(kind != "u1" for name, kind in kinds.items() if name.lower() in channels)
+    lists = None in kinds.values()
+    return 0 if scaled or lists or are_splats(dict.fromkeys(kinds, np.empty(0))) else counts["vertex"]
+
+
+def ply_parts(path: Path, size: int) -> Iterator[PointCloud]:
+    """The points of a file with a `ply_count`, in parts of at most `size`."""
+    header = read_header(path)
+    check_counts(path, header, path.stat().st_size)
+    columns = _binary_tables(path, header, {"vertex"})["vertex"]
+    for start in range(0, ply_count(path), size):
+        part = slice(start, start + size)
+        yield from_columns(path, {name: np.array(column[part]) for name, column in columns.items()})
 
 
 def _camera(columns: Columns, count: int) -> Float | None:

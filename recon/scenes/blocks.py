@@ -1,0 +1,283 @@
+"""The work on one block: fit its field, mesh its cells, cut and colour them. Each leaves files for the next.
+
+A task reads the files of the scene and of the block's neighbours, and writes its own; so tasks run in any
+process, wherever the folder can be seen, and one that was killed is done again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from recon.base.files import atomic_path, write_json
+from recon.base.progress import ProgressCallback, no_progress
+from recon.base.run_files import read_arrays, reading
+from recon.errors import ExtractError
+from recon.field.kernels import fast_kernels
+from recon.geometry import Float, Int, Mesh, PointCloud
+from recon.meshing.attributes import with_attributes
+from recon.meshing.components import SUPPORT_SPACINGS, part_of_vertices
+from recon.meshing.extraction import Grid, surface_on
+from recon.meshing.settings import trim_distance
+from recon.meshing.trimming import SNAP_TOLERANCE, Support, cut
+from recon.scan.preparation.cleaning import MIN_POINTS
+from recon.scan.preparation.context import Context
+from recon.scenes.field import FITTED_FILE, SceneField, block_folder
+from recon.scenes.plan import Plan
+from recon.scenes.sorting import SortedPoints
+from recon.surface.evaluation import distance_to_mesh
+from recon.surface.pipeline import reconstruct
+from recon.surface.reconstruction import load
+from recon.surface.settings import Config
+from recon.training.trainer import Callback
+
+SURFACE_FILE, SEAM_FILE, PIECE_FILE = "surface.npz", "seam.npz", "piece.npz"
+VALUE = "value "  # before the names of scalars in a piece
+SUPPORT_SAMPLES, MEASURED_POINTS, AWAY_SPACINGS = 1000, 2000, 8.0
+HALO_SPACINGS = 12.0  # of surface beyond a block that trimming looks at
+
+log = logging.getLogger("recon")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What all tasks know."""
+
+    folder: Path
+    plan: Plan
+    context: Context
+    config: Config
+
+    def of(self, number: int) -> Path:
+        """The folder of a block."""
+        return block_folder(self.folder, number)
+
+
+def fit_block(
+    scene: Scene,
+    points: SortedPoints,
+    number: int,
+    device: str = "auto",
+    callbacks: tuple[Callback, ...] = (),
+    preparing: ProgressCallback = no_progress,
+) -> None:
+    """Fits the field of a block to its points and those of its margin; goes on where it was ended."""
+    folder = scene.of(number)
+    if (folder / FITTED_FILE).exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = scene.plan
+    low, high = plan.corners[number] + np.array([[-1.0], [1.0]]) * plan.margin
+    cloud = points.within(plan.frame.to_world(low), plan.frame.to_world(high))
+    steps = recoveries = 0
+    steps = recoveries = 0
+    if len(cloud) >= MIN_POINTS:
+        block = reconstruct(
+            cloud,
+            scene.config,
+            run=folder,
+            device=device,
+            callbacks=callbacks,
+            preparing=preparing,
+            context=scene.context,
+        )
+        steps, recoveries = block.snapshot.step, block.snapshot.recoveries
+    write_json(folder / FITTED_FILE, {"points": len(cloud), "steps": steps, "recoveries": recoveries})
+
+
+def mesh_block(scene: Scene, number: int, progress: Callable[[float], None] = lambda share: None) -> None:
+    """The surface in the cells of a block, and how well points support it."""
+    folder, plan = scene.of(number), scene.plan
+    if (folder / SURFACE_FILE).exists():
+        return
+    trims = scene.config.mesh.trim != "off" and (scene.context.open or trim_distance(scene.config.mesh.trim))
+    halo = int(np.ceil(HALO_SPACINGS * plan.spacing / (2 * plan.grid.cell))) if trims else 0
+    grid = _part_of(plan, number, halo)
+    field = SceneField(plan, scene.folder, _cuts(plan, number))
+    border = None if scene.context.open else plan.grid
+    try:
+        with fast_kernels():
+            mesh, index = surface_on(
+                grid,
+                _closed(field.values, border),
+                field.value_and_gradient,
+                dtype=torch.float64,
+                progress=progress,
+            )
+    except ExtractError:
+        _save(folder / SURFACE_FILE)
+        _save(folder / SEAM_FILE, keys=np.empty(0, np.int64))
+        return
+    level = _level(scene, number, mesh) if trims else None
+    index = index + grid.first
+    first, last = 2 * plan.lows[number], 2 * plan.highs[number]
+    cells = np.floor(index[mesh.faces].mean(1))  # a triangle's corners are on the border of its cell
+    owned = mesh.faces[((cells >= first) & (cells < last)).all(1)]
+    used = np.unique(owned)
+    faces = np.searchsorted(used, owned).astype(np.int32)
+    index, vertices, normals = index[used], mesh.vertices[used], np.asarray(mesh.normals)[used]
+    level = np.ones(len(used)) if level is None else level[used]
+    sides = _on_sides(plan, number, index)
+    seam = sides.any(1)
+    seams = {"vertices": vertices[seam], "normals": normals[seam], "level": level[seam]}
+    _save(folder / SEAM_FILE, keys=_keys(plan, index[seam]), **seams)
+    about = {"vertices": vertices, "normals": normals, "level": level, "sides": sides}
+    _save(folder / SURFACE_FILE, faces=faces, keys=_keys(plan, index), **about)
+
+
+def finish_block(scene: Scene, number: int, threads: int) -> None:
+    """The block's piece of the scene's mesh: trimmed, coloured, its parts told apart; all on `threads`.
+
+    Vertices on a side that it shares with a block of a lower number are that block's to the last bit.
+    """
+    folder, plan = scene.of(number), scene.plan
+    if (folder / PIECE_FILE).exists():
+        return
+    surface = read_piece(folder / SURFACE_FILE)
+    if "faces" not in surface:
+        _save(folder / PIECE_FILE)
+        return
+    vertices, normals, level = (surface[name].copy() for name in ("vertices", "normals", "level"))
+    seam = np.flatnonzero(surface["sides"].any(1))
+    for other in reversed([n for n in plan.neighbours(number, plan.grid.cell) if n < number]):
+        there = read_piece(scene.of(other) / SEAM_FILE)
+        mine, its = _matches(surface["keys"][seam], there["keys"])
+        for array, name in ((vertices, "vertices"), (normals, "normals"), (level, "level")):
+            array[seam[mine]] = there[name][its]
+    sides = {f"side {side}": column for side, column in enumerate(surface["sides"].T.astype(np.float64))}
+    mesh = Mesh(vertices, surface["faces"], normals, None, sides)
+    if not (level > 0).all():
+        mesh = cut(mesh, level, SNAP_TOLERANCE * plan.spacing)
+    if not len(mesh.faces):
+        _save(folder / PIECE_FILE)
+        return
+    on_side = np.stack([mesh.values[name] > 1 - 1e-9 for name in sides], axis=1)
+    mesh, block = replace(mesh, values={}), load(folder)
+    scan = replace(block.scan, points=plan.frame.to_unit(block.scan.points), sensors=None)
+    if scene.config.mesh.color == "auto":
+        mesh = with_attributes(mesh, scan, threads)
+    _save_piece(scene, number, mesh, scan, on_side)
+
+
+def _save_piece(scene: Scene, number: int, mesh: Mesh, scan: PointCloud, on_side: NDArray[np.bool_]) -> None:
+    part = part_of_vertices(mesh)
+    a, b, c = mesh.vertices[mesh.faces.T]
+    area = np.bincount(part[mesh.faces[:, 0]], np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2)
+    arrays: dict[str, Any] = {"vertices": mesh.vertices, "faces": mesh.faces.astype(np.int32)}
+    arrays |= {"normals": mesh.normals, "part": part, "area": area, "sides": on_side}
+    arrays |= {} if mesh.colors is None else {"colors": mesh.colors}
+    arrays |= {f"{VALUE}{name}": column for name, column in mesh.values.items()}
+    support = _support(mesh, part, scan, scene.plan.spacing)
+    distances = _distances(scene, number, mesh, scan)
+    _save(scene.of(number) / PIECE_FILE, support=support, distances=distances, **arrays)
+
+
+def _support(mesh: Mesh, part: Int, scan: PointCloud, spacing: float) -> Int:
+    """Of each part (p, 2): how many of a sample of its vertices are near points, and how many that is."""
+    order = np.argsort(part, kind="stable")
+    count = np.bincount(part)
+    rank = np.arange(len(part)) - np.repeat(np.cumsum(count) - count, count)
+    every = -(-count // SUPPORT_SAMPLES)
+    some = order[rank % every[part[order]] == 0]
+    near = cKDTree(scan.points).query(mesh.vertices[some], distance_upper_bound=SUPPORT_SPACINGS * spacing)[0]
+    asked = np.bincount(part[some], minlength=len(count))
+    return np.stack([np.bincount(part[some], np.isfinite(near), len(count)).astype(np.int64), asked], axis=1)
+
+
+def _distances(scene: Scene, number: int, mesh: Mesh, scan: PointCloud) -> Float:
+    """Distances (k,), world, to the mesh from some of the block's own points, away from its cuts."""
+    plan = scene.plan
+    away = scene.plan.spacing * AWAY_SPACINGS
+    low, high = plan.corners[number]
+    own = np.flatnonzero(((scan.points >= low + away) & (scan.points <= high - away)).all(1))
+    own = own[:: max(1, len(own) // MEASURED_POINTS)]
+    return distance_to_mesh(scan.points[own], mesh) * plan.frame.scale if len(own) else np.empty(0)
+
+
+def _level(scene: Scene, number: int, mesh: Mesh) -> Float | None:
+    """How far the vertices of `mesh` are within what the points support."""
+    scan, plan = load(scene.of(number)).scan, scene.plan
+    unit = PointCloud(plan.frame.to_unit(scan.points), scan.normals)
+    distance = trim_distance(scene.config.mesh.trim)
+    radius = None if distance is None else distance / plan.frame.scale
+    return Support(unit, radius, torch.get_num_threads()).level(mesh)
+
+
+def _part_of(plan: Plan, number: int, halo: int) -> Grid:
+    """The grid of a block and `halo` bricks around it; its own sides are exact."""
+    whole = np.array(plan.grid.bricks)
+    low = np.maximum(plan.lows[number] - halo, 0)
+    high = np.minimum(plan.highs[number] + halo, whole)
+    x, y, z = (high - low).tolist()
+    sides = np.stack([plan.lows[number], plan.highs[number]]) - low
+    inner = plan.inner[number]
+    exact = [tuple((2 * sides[inner[:, axis], axis]).tolist()) for axis in range(3)]
+    first = (2 * low).tolist()
+    return Grid(plan.grid.origin, plan.grid.cell, (x, y, z), tuple(first), tuple(exact))  # type: ignore[arg-type]
+
+
+def _cuts(plan: Plan, number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The places of the block's own inner sides on each axis, as the grid computes them."""
+    grid, sides = plan.grid, np.stack([plan.lows[number], plan.highs[number]])
+    places = [
+        torch.tensor(grid.origin[axis] + grid.cell * (2.0 * sides[plan.inner[number][:, axis], axis]))
+        for axis in range(3)
+    ]
+    return places[0], places[1], places[2]
+
+
+def _closed(
+    values: Callable[[torch.Tensor], torch.Tensor], border: Grid | None
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """`values`, but outside on the border of the scene's grid, if it is given."""
+    if border is None:
+        return values
+    low, high = torch.tensor(border.origin), border.points(torch.tensor([border.samples]) - 1)[0]
+
+    def closed(x: torch.Tensor) -> torch.Tensor:
+        found = values(x)
+        return torch.where(((x <= low) | (x >= high)).any(1), found.abs(), found)
+
+    return closed
+
+
+def _on_sides(plan: Plan, number: int, index: Float) -> NDArray[np.bool_]:
+    """(n, 6) on which inner sides of a block vertices at `index` (n, 3) of the scene's grid are."""
+    sides = np.stack([2 * plan.lows[number], 2 * plan.highs[number]])
+    found = (index[:, None] == sides) & plan.inner[number]
+    return found.reshape(len(index), 6)
+
+
+def _keys(plan: Plan, index: Float) -> Int:
+    """(n,) numbers of the grid's edges that vertices at `index` (n, 3) lie on."""
+    start = np.floor(index)
+    ahead = index > start
+    axis = np.where(ahead.sum(1) == 1, ahead.argmax(1), 3)  # 3: in the middle of a cell
+    x, y, z = start.astype(np.int64).T
+    _, ny, nz = plan.grid.samples
+    return ((x * ny + y) * nz + z) * 4 + axis
+
+
+def _matches(mine: Int, theirs: Int) -> tuple[Int, Int]:
+    """The places in `mine` and in `theirs` of what is in both."""
+    _, first, second = np.intersect1d(mine, theirs, return_indices=True)
+    return first, second
+
+
+def _save(path: Path, **arrays: Any) -> None:
+    with atomic_path(path, overwrite=True) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **arrays)
+
+
+def read_piece(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays that a task left; none where there is no surface. Raises ScanError for a damaged file."""
+    with reading(path):
+        return read_arrays(path)

@@ -1,0 +1,240 @@
+"""Scans to a mesh's file, in one field or in blocks: `recon mesh`, and each job of `recon batch`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recon.base.files import atomic_path
+from recon.base.progress import ProgressCallback, no_progress, progress_within
+from recon.base.provenance import SOUND, SUSPECT, fingerprint, machine_origin
+from recon.base.runs import claim, clear_run, default_run_folder, open_run, save_result
+from recon.errors import OtherRunError, UsageError
+from recon.geometry import Mesh, PointCloud, vertex_normals
+from recon.meshing.files import read_mesh, write_mesh
+from recon.meshing.simplification import simplify
+from recon.scan.files import read_cloud
+from recon.scan.parts import large_count, parts_of, scans_in
+from recon.surface.conversion import convert as convert_at_once
+from recon.surface.settings import Config
+
+if TYPE_CHECKING:
+    from recon.scenes.blocks import Scene
+    from recon.scenes.joining import Joined
+    from recon.scenes.sorting import SortedPoints
+
+SORTING, SURVEY = 0.6, 0.9  # shares of the preparation at which these end
+MAX_UNMET_POINTS, UNMET_SPACINGS = 0.03, 3.0
+BYTES_PER_POINT = 12  # of a file, at least
+
+log = logging.getLogger("recon")
+
+
+def convert(
+    scans: Sequence[str | Path], out: Path, config: Config, run: Path, **options: Any
+) -> tuple[Mesh | None, dict[str, Any]]:
+    """As `recon.surface.conversion.convert`; a folder among `scans` stands for the scans in it.
+
+    What is more than one field holds is cut into blocks, and so is what `config.scene.blocks` says. Then the
+    mesh is on the disk alone, and None is returned for it.
+    """
+    files = scans_in(scans)
+    if config.scene.blocks == "off" or (config.scene.blocks == "auto" and not _is_large(files, config)):
+        return convert_at_once(files, out, config, run, **options)
+    return None, _convert(files, out, config, run, **options)
+
+
+def _is_large(files: Sequence[Path], config: Config) -> bool:
+    """Whether the scans are more than one field holds."""
+    count = 0
+    for file in files:
+        count += large_count(file)
+        if not large_count(file) and file.stat().st_size > BYTES_PER_POINT * config.scan.most:
+            count += len(read_cloud(file, samples=config.scan.samples, columns=config.scan.columns))
+    return count > config.scan.most
+
+
+def _convert(
+    files: Sequence[Path],
+    out: Path,
+    config: Config,
+    run: Path,
+    *,
+    device: str = "auto",
+    preview: float | None = None,
+    tensorboard: str | Path | None = None,
+    overwrite: bool = False,
+    callbacks: Sequence[Any] = (),
+    preparing: ProgressCallback = no_progress,
+    meshing: Callable[[float], None] = lambda share: None,
+    origin: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    if preview or tensorboard:
+        raise UsageError("a scene in blocks has no preview: leave out --preview and --tensorboard")
+    if config.mesh.uncertainty:
+        raise UsageError("a scene in blocks has no error bars: give --blocks off for them")
+    start = time.monotonic()
+    made = {**(origin or {}), "inputs": [fingerprint(file) for file in files]}
+    _open(run, out, config, made)
+    points, scene = _prepared(files, run, config, preparing)
+    seconds = {"prepare": time.monotonic() - start}
+    from recon.scenes.work import work_through
+
+    with _quiet():
+        steps, recoveries = work_through(scene, points, device, seconds, meshing)
+    joined, distances = _written(scene, out, overwrite, partial(claim, run, out), seconds)
+    names = [str(file) for file in files]
+    summary: dict[str, Any] = {"scan": names if len(names) > 1 else names[0], "mesh": str(out)}
+    summary |= _statistics(scene, points, joined, distances, steps, recoveries)
+    summary["seconds"] = {name: round(value, 2) for name, value in seconds.items()}
+    summary["seconds_all"] = round(time.monotonic() - start, 2)
+    for doubt in summary["doubts"]:
+        log.warning("%s: %s", out.name, doubt)
+    meshing(1.0)
+    save_result(run, summary)
+    return summary
+
+
+def _open(run: Path, out: Path, config: Config, made: dict[str, Any]) -> None:
+    """Opens the run folder of a scene."""
+    identity = [entry["sha256"] for entry in made["inputs"]]
+    description = {
+        "scan": hashlib.sha256("".join(identity).encode()).hexdigest(),
+        "scene": True,
+        "config": config.as_dict(),
+    }
+    import torch
+
+    made = machine_origin("cpu", torch.get_num_threads()) | made
+    description = json.loads(json.dumps(description)) | {"origin": made}
+    try:
+        open_run(run, description, "scan")
+    except OtherRunError:
+        if run != default_run_folder(out):
+            raise
+        clear_run(run)
+        open_run(run, description, "scan")
+
+
+def _prepared(
+    files: Sequence[Path], run: Path, config: Config, preparing: ProgressCallback
+) -> tuple[SortedPoints, Scene]:
+    """The points in `run`, sorted, and the scene as it is cut; what an earlier run left is kept."""
+    import torch
+
+    from recon.scenes.blocks import Scene
+    from recon.scenes.plan import PLAN_FILE, plan, read_plan
+    from recon.scenes.sorting import LAYOUT_FILE, read_sorted, sort_points
+    from recon.scenes.survey import read_context, survey, write_context
+
+    preparing(0.0, "sorting the points")
+    if (run / LAYOUT_FILE).exists():
+        points = read_sorted(run)
+    else:
+        told = progress_within(preparing, 0.0, SORTING)
+        scans = _all_parts(files, config)
+        points = sort_points(scans, run, lambda share: told(share, "sorting the points"))
+    if not (run / PLAN_FILE).exists():
+        told = progress_within(preparing, SORTING, SURVEY)
+        found = survey(points, config, torch.get_num_threads(), told)
+        blocks = config.scene.blocks
+        count = max(1, -(-len(points) // config.scene.points)) if blocks == "auto" else int(blocks)
+        write_context(found.context, run)
+        plan(points, found, config, count).write(run)
+    whole, context = read_plan(run), read_context(run)
+    log.info("%s points in %d blocks", f"{len(points):,}", len(whole))
+    scan = {"classes": None, "returns": "all", "columns": None, "open": context.open}
+    preparing(1.0, "")
+    return points, Scene(run, whole, context, config.with_(scan=scan))
+
+
+def _all_parts(files: Sequence[Path], config: Config) -> Iterator[PointCloud]:
+    for file in files:
+        yield from parts_of(file, config.scan, config.seed)
+
+
+def _written(
+    scene: Scene, out: Path, overwrite: bool, on_written: Callable[[Path], None], seconds: dict[str, float]
+) -> tuple[Joined, np.ndarray]:
+    """Writes the mesh of all blocks to `out`; its counts, and distances of points to it."""
+    from recon.scenes.blocks import PIECE_FILE, read_piece
+    from recon.scenes.joining import join
+
+    start = time.monotonic()
+    whole = scene.folder / "scene.ply"
+    with atomic_path(whole, overwrite=True) as temporary, temporary.open("wb") as stream:
+        joined = join(scene, stream)
+    faces = scene.config.mesh.faces
+    if out.suffix.lower() == ".ply" and not faces:
+        with atomic_path(out, overwrite, on_written) as temporary:
+            shutil.copyfile(whole, temporary)
+    else:
+        mesh = read_mesh(whole)
+        if faces:
+            mesh = simplify(mesh, faces)
+            mesh = replace(mesh, normals=vertex_normals(mesh))
+            joined.vertices, joined.faces = len(mesh.vertices), len(mesh.faces)
+        write_mesh(mesh, out, overwrite=overwrite, on_written=on_written)
+    whole.unlink()
+    seconds["join"] = time.monotonic() - start
+    pieces = (read_piece(scene.of(number) / PIECE_FILE) for number in range(len(scene.plan)))
+    return joined, np.concatenate([piece["distances"] for piece in pieces if "distances" in piece])
+
+
+def _statistics(
+    scene: Scene, points: SortedPoints, joined: Joined, distances: np.ndarray, steps: int, recoveries: int
+) -> dict[str, Any]:
+    """As `recon.surface.conversion.mesh_statistics`, with the number of blocks."""
+    doubts = []
+    unmet = float((distances > UNMET_SPACINGS * scene.plan.spacing * scene.plan.frame.scale).mean())
+    if unmet > MAX_UNMET_POINTS:
+        doubts.append(
+            f"{unmet:.0%} of the points have no surface near them: look at both (recon view), or keep all "
+            "that comes (--parts all --trim off)"
+        )
+    return {
+        "points": len(points),
+        "vertices": joined.vertices,
+        "faces": joined.faces,
+        "watertight": joined.watertight,
+        "components": joined.components,
+        "genus": joined.genus,
+        "area": joined.area,
+        "volume": joined.volume,
+        "holes": [asdict(hole) for hole in joined.holes],
+        "unit": points.layout["unit"],
+        "steps": steps,
+        "recoveries": recoveries,
+        "scan_to_mesh": {
+            "mean": float(distances.mean()),
+            "p95": float(np.percentile(distances, 95)),
+            "largest": float(distances.max()),
+        },
+        "uncertainty": None,
+        "diagonal": float(np.linalg.norm(points.box[1] - points.box[0])),
+        "blocks": len(scene.plan),
+        "state": SUSPECT if doubts else SOUND,
+        "doubts": doubts,
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Only warnings are told of what happens in each block."""
+    before = log.level
+    log.setLevel(max(log.getEffectiveLevel(), logging.WARNING))
+    try:
+        yield
+    finally:
+        log.setLevel(before)
