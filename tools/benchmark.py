@@ -11,6 +11,7 @@
     python tools/benchmark.py opening [--faces 2000000]
     python tools/benchmark.py rims --meshes FOLDER_OR_FILES [--counts 100000,1000000]
         [--options "--preset draft"]
+    python tools/benchmark.py scenes [--points 1000000,4000000] [--options "--preset draft"]
     python tools/benchmark.py triangles --runs FOLDERS [--faces 50000,5000]
     python tools/benchmark.py uncertainty --shapes DIR [--only rocker] [--kinds noisy,scan] [--holes]
     python tools/benchmark.py unoriented [--only box] [--counts 2000] [--seeds 20] [--preset draft]
@@ -35,6 +36,7 @@ from benchmarks import (
     opening,
     poisson,
     rims,
+    scenes,
     steps,
     triangles,
     uncertainty,
@@ -55,6 +57,7 @@ def main() -> None:
         "normals": normals,
         "opening": opening,
         "rims": rims,
+        "scenes": scenes,
         "triangles": triangles,
         "uncertainty": uncertainty,
         "unoriented": unoriented,

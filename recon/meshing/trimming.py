@@ -230,6 +230,8 @@ def _smoothed(faces: Int, level: Float) -> Float:
 def cut(mesh: Mesh, level: Float, snap: float | None = None) -> Mesh:
     """The part of `mesh` where `level` (n,), linear on each face, is positive; crossed faces are divided.
 
+    Normals and values are linear on each edge.
+
     Where its size is below `snap`, by default a billionth of the largest, it is zero. Where an edge is
     divided does not depend on how its vertices are numbered.
     """
@@ -247,8 +249,8 @@ def cut(mesh: Mesh, level: Float, snap: float | None = None) -> Mesh:
     ends = np.concatenate([crossed[:, [0, 1]], crossed[:, [0, 2]]])
     ends = np.where(above[ends[:, :1]], ends, ends[:, ::-1])
     edges, number = np.unique(ends, axis=0, return_inverse=True)
-    share = (level[edges[:, 0]] / (level[edges[:, 0]] - level[edges[:, 1]]))[:, None]
-    mix = lambda a: a[edges[:, 0]] * (1 - share) + a[edges[:, 1]] * share  # noqa: E731
+    share = level[edges[:, 0]] / (level[edges[:, 0]] - level[edges[:, 1]])
+    mix = lambda a: (a[edges[:, 0]].T * (1 - share) + a[edges[:, 1]].T * share).T  # noqa: E731
     first, second = number.reshape(2, -1) + len(level)
     a, b, c = crossed.T
     pieces = [whole, np.stack([a, first, second], 1)[one]]
@@ -260,4 +262,5 @@ def cut(mesh: Mesh, level: Float, snap: float | None = None) -> Mesh:
     faces = np.concatenate(pieces)
     used = np.zeros(len(vertices), bool)
     used[faces] = True
-    return Mesh(vertices, faces, normals).select(used)
+    values = {name: np.concatenate([column, mix(column)]) for name, column in mesh.values.items()}
+    return Mesh(vertices, faces, normals, None, values).select(used)

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+NEIGHBOURS = 20  # of a point whose normal is estimated
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scan", type=Path)
@@ -14,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trim", type=float, default=0.0, help="share of the vertices, those of least density, to cut off"
     )
+    parser.add_argument("--estimate", action="store_true", help="normals, towards the sensors of the file")
     parser.add_argument("--threads", type=int, default=-1)
 
 
@@ -26,11 +29,19 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
     import open3d as o3d
 
-    cloud = o3d.io.read_point_cloud(args.scan)
-    points = np.asarray(cloud.points)
-    low, high = points.min(0), points.max(0)
+    from recon.scan.files import read_cloud
+
+    scan = read_cloud(args.scan)
+    low, high = scan.points.min(0), scan.points.max(0)
     center, scale = (low + high) / 2, (high - low).max() / 2
-    cloud.points = o3d.utility.Vector3dVector((points - center) / scale)
+    cloud = o3d.geometry.PointCloud(o3d.utility.Vector3dVector((scan.points - center) / scale))
+    if args.estimate:
+        cloud.estimate_normals(o3d.geometry.KDTreeSearchParamKNN(NEIGHBOURS))
+        normals = np.asarray(cloud.normals)
+        away = ((scan.sensors - scan.points) * normals).sum(1) < 0
+        cloud.normals = o3d.utility.Vector3dVector(np.where(away[:, None], -normals, normals))
+    else:
+        cloud.normals = o3d.utility.Vector3dVector(np.array(scan.normals))
     mesh, density = o3d.geometry.TriangleMesh.create_from_point_cloud_poisson(
         cloud, depth=args.depth, linear_fit=False, n_threads=args.threads
     )

@@ -11,6 +11,7 @@ from recon.scan.preparation.normal_reliability import MAX_CLOSED_AREA
 from recon.scan.preparation.winding import winding_number
 
 MIN_MEAN_COSINE = 0.1  # between normals and radii: below it, an open part has no inside
+MAX_RISE = 3.0  # of its mean normal upward, in that cosine: beyond, it is ground or a roof, seen from above
 MAX_SHELLS, SHELL_SAMPLES = 50, 100  # parts, the largest, and points of each, that may be enclosed
 MAX_DIPOLES = 20_000  # points of the other parts whose winding number tells
 
@@ -39,7 +40,8 @@ def outside_votes(
     reach = np.linalg.norm(arm, axis=1, keepdims=True)
     hollow = summed((arm * normals).sum(1, keepdims=True)) / np.maximum(summed(reach), np.finfo(float).tiny)
     closed = np.linalg.norm(flux, axis=1) < MAX_CLOSED_AREA
-    votes = np.where(closed | (np.abs(hollow[:, 0]) > MIN_MEAN_COSINE), hollow[:, 0], flux[:, 2])
+    least = np.maximum(MIN_MEAN_COSINE, np.abs(flux[:, 2]) / MAX_RISE)
+    votes = np.where(closed | (np.abs(hollow[:, 0]) > least), hollow[:, 0], flux[:, 2])
     size = np.bincount(part)
     shells = np.argsort(-np.where(closed, size, 0), kind="stable")[:MAX_SHELLS]
     shells = shells[closed[shells]]
