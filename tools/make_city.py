@@ -5,8 +5,8 @@
 
 Terrain, houses with roofs and windows, and trees, as large as the points need at that density. An aircraft
 flies over it in strips; its rays have noise, go through leaves now and then (several returns), and know the
-class of what they meet. Coordinates are those of a survey, far from the origin; `--local` leaves them near it.
-The mesh of the truth has the same frame. A seed gives the same files again.
+class of what they meet. Coordinates are those of a survey, far from the origin; `--local` leaves them near
+it. The mesh of the truth has the same frame. A seed gives the same files again.
 """
 
 from __future__ import annotations
@@ -141,9 +141,8 @@ def main() -> None:
         write_ply(args.scan, parts, args.points, shift, args.sensors)
     else:
         write_las(args.scan, parts, shift)
-    print(
-        f"{args.scan}: {args.points:,} points of a city {city.side:.0f} m wide, {len(city.faces):,} triangles"
-    )
+    size = f"{city.side:.0f} m wide, {len(city.faces):,} triangles"
+    print(f"{args.scan}: {args.points:,} points of a city {size}")
 
 
 if __name__ == "__main__":

@@ -45,11 +45,14 @@ class Field:
             of zero, so that no vertex falls on a grid point.
         slopes: the same → (n,) float32, ‖∇Φ‖.
         exact: of each axis, the indices of planes whose samples are never interpolated.
+        wanted: which balls (n,) of centres (n, 3) and radii (n,), in cells, may hold surface that is wanted;
+            by default all.
     """
 
     values: Callable[[Tensor], Tensor]
     slopes: Callable[[Tensor], Tensor]
     exact: tuple[tuple[int, ...], ...] = ((), (), ())
+    wanted: Callable[[Tensor, Tensor], Tensor] | None = None
 
 
 class Bricks:
@@ -220,7 +223,7 @@ def bricks_around_surface(
     bricks.interpolate(places, centres, field.exact)
     while len(fresh):
         bricks.sample(field, lambda share: progress(0.1 + 0.9 * share))
-        fresh = bricks.activate(_entered(bricks, fresh))
+        fresh = bricks.activate(_entered(bricks, fresh, field))
     bricks.complete()
     return bricks if bricks.active.any() else sign
 
@@ -238,9 +241,12 @@ def _near_surface(
     while True:
         low, high = cubes * size, torch.minimum((cubes + 1) * size, bricks)
         centres = (low + high).double()  # a brick is two cells
-        values = field.values(centres)
-        sign = sign or int(values.sign().mean())
         radius = (high - low).double().norm(dim=1)
+        if field.wanted is not None:
+            wanted = field.wanted(centres, radius)
+            cubes, centres, radius = cubes[wanted], centres[wanted], radius[wanted]
+        values = field.values(centres)
+        sign = sign or int(values.sign().mean()) if len(values) else sign
         near = values.abs() <= _bound(field, centres, values, radius, lipschitz) * radius
         if size == 1:
             return cubes, values, near, sign
@@ -259,8 +265,8 @@ def _bound(field: Field, centres: Tensor, values: Tensor, radius: Tensor, lipsch
     return BOUND_MARGIN * float(field.slopes(centres[some]).max()) if len(some) else 1.0
 
 
-def _entered(bricks: Bricks, numbers: Tensor) -> Tensor:
-    """Distinct places (m, 3) of inactive bricks that the surface enters from the bricks `numbers`."""
+def _entered(bricks: Bricks, numbers: Tensor, field: Field) -> Tensor:
+    """Distinct places (m, 3) of inactive, wanted bricks that the surface enters from those `numbers`."""
     found = []
     for some, _, samples in bricks.neighbourhoods(numbers):
         inside = samples < 0
@@ -272,4 +278,7 @@ def _entered(bricks: Bricks, numbers: Tensor) -> Tensor:
             behind = behind[((behind >= 0) & (behind < bricks.shape)).all(1)]
             number = bricks.find(behind)
             found.append(behind[~bricks.active[number]])
-    return torch.unique(torch.cat(found), dim=0)
+    places = torch.unique(torch.cat(found), dim=0)
+    if field.wanted is None:
+        return places
+    return places[field.wanted(2.0 * places + 1, places.new_full((len(places),), 1).double() * 3**0.5)]

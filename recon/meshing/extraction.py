@@ -12,7 +12,7 @@ All of it runs on the field's device.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -140,12 +140,16 @@ def surface_on(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
     progress: Progress = lambda share: None,
+    wanted: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> tuple[Mesh, NDArray[np.float64]]:
     """The surface on `grid`, and the grid index (n, 3) of each vertex before it moved onto the zero set.
 
-    The other arguments and errors are those of `extract`.
+    Surface may be missing where balls of centres (n, 3) and radii (n,), in the field's frame, are not
+    `wanted` (n,). The other arguments and errors are those of `extract`.
     """
     field = _on_grid(sdf, gradient, grid, closed, dtype)
+    if wanted is not None:
+        field = replace(field, wanted=lambda index, cells: wanted(grid.points(index), grid.cell * cells))
     bricks = bricks_around_surface(field, grid.bricks, device, lipschitz, lambda share: progress(0.6 * share))
     found = march(bricks) if isinstance(bricks, Bricks) else None
     if found is None or not len(found[0]):

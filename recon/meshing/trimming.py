@@ -30,6 +30,7 @@ log = logging.getLogger("recon")
 
 CHUNK_VERTICES = 1 << 17
 RADIUS_SPACINGS = 4.0  # the radius r
+SEEN_REACHES = 1.5  # in r: surface further from all points tells nothing
 EDGE_SPACINGS = 0.1  # from the outermost points to the edge of what was scanned
 SIDE_NEIGHBOURS, MIN_SIDE_COSINE = (
     16,
@@ -91,6 +92,11 @@ class Support:
         depth = _smoothed(mesh.faces, inset - reach + EDGE_SPACINGS * spacing)
         first = cut(mesh, depth)
         return rim_level(mesh, first, depth, reach, self.scan, self._tree, self._spacing)
+
+    def reaches(self, places: Float, radii: Float) -> NDArray[np.bool_]:
+        """Whether balls (n,) around `places` (n, 3) may hold surface that stays, or that tells what stays."""
+        distance, nearest = self._tree.query(places, workers=self.threads)
+        return distance - radii < SEEN_REACHES * self._reach(self._spacing(nearest))
 
     def _reach(self, spacing: Float) -> Float:
         return np.full(len(spacing), self.radius) if self.radius else RADIUS_SPACINGS * spacing

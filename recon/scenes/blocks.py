@@ -102,21 +102,28 @@ def mesh_block(scene: Scene, number: int, progress: Callable[[float], None] = la
     halo = int(np.ceil(HALO_SPACINGS * plan.spacing / (2 * plan.grid.cell))) if trims else 0
     grid = _part_of(plan, number, halo)
     field = SceneField(plan, scene.folder, _cuts(plan, number))
-    border = None if scene.context.open else plan.grid
+    values = _closed(field.values, None if scene.context.open else plan.grid)
+    support = _support_of(scene, number) if trims else None
+
+    def wanted(x: torch.Tensor, radii: torch.Tensor) -> torch.Tensor:
+        assert support is not None
+        return torch.from_numpy(support.reaches(x.numpy(), radii.numpy()))
+
     try:
         with fast_kernels():
             mesh, index = surface_on(
                 grid,
-                _closed(field.values, border),
+                values,
                 field.value_and_gradient,
                 dtype=torch.float64,
                 progress=progress,
+                wanted=wanted if trims else None,
             )
     except ExtractError:
         _save(folder / SURFACE_FILE)
         _save(folder / SEAM_FILE, keys=np.empty(0, np.int64))
         return
-    level = _level(scene, number, mesh) if trims else None
+    level = None if support is None else support.level(mesh)
     index = index + grid.first
     first, last = 2 * plan.lows[number], 2 * plan.highs[number]
     cells = np.floor(index[mesh.faces].mean(1))  # a triangle's corners are on the border of its cell
@@ -202,13 +209,13 @@ def _distances(scene: Scene, number: int, mesh: Mesh, scan: PointCloud) -> Float
     return distance_to_mesh(scan.points[own], mesh) * plan.frame.scale if len(own) else np.empty(0)
 
 
-def _level(scene: Scene, number: int, mesh: Mesh) -> Float | None:
-    """How far the vertices of `mesh` are within what the points support."""
+def _support_of(scene: Scene, number: int) -> Support:
+    """What the points of a block and its margin support, in the unit frame of the scene."""
     scan, plan = load(scene.of(number)).scan, scene.plan
     unit = PointCloud(plan.frame.to_unit(scan.points), scan.normals)
     distance = trim_distance(scene.config.mesh.trim)
     radius = None if distance is None else distance / plan.frame.scale
-    return Support(unit, radius, torch.get_num_threads()).level(mesh)
+    return Support(unit, radius, torch.get_num_threads())
 
 
 def _part_of(plan: Plan, number: int, halo: int) -> Grid:

@@ -21,6 +21,8 @@ from recon.meshing.files import ply_faces, ply_header, ply_vertices
 from recon.meshing.topology import Hole, connected_parts
 from recon.scenes.blocks import PIECE_FILE, VALUE, Scene, read_piece
 
+MIN_PART_POINTS = 40  # whose area makes a part, however large the others are
+
 
 @dataclass
 class Joined:
@@ -180,7 +182,7 @@ def _groups(places: Float) -> tuple[Int, NDArray[np.bool_]]:
 def _chosen(scene: Scene, area: Float, near: Float) -> NDArray[np.bool_]:
     """Which parts stay, by their `area` (unit) and the share of their vertices that are `near` points.
 
-    What counts as a crumb depends on a block, not on the scene: the ground of a city is no measure of a car.
+    What counts as a crumb depends on the points, too: the ground of a city is no measure of a car.
     """
     wanted, keep = scene.config.mesh.parts, np.zeros(len(area), bool)
     if wanted == "all":
@@ -188,8 +190,7 @@ def _chosen(scene: Scene, area: Float, near: Float) -> NDArray[np.bool_]:
     if wanted != "auto":
         keep[np.argsort(-area, kind="stable")[: 1 if wanted == "largest" else int(wanted)]] = True
         return keep
-    block = scene.config.scene.points * scene.plan.spacing**2
-    keep = area >= MIN_PART_AREA * min(area.max(), block)
+    keep = area >= min(MIN_PART_AREA * area.max(), MIN_PART_POINTS * scene.plan.spacing**2)
     keep &= near >= MIN_SUPPORTED_SHARE
     keep[area.argmax()] = True
     return keep

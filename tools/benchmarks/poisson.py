@@ -35,10 +35,11 @@ def run(args: argparse.Namespace) -> None:
     low, high = scan.points.min(0), scan.points.max(0)
     center, scale = (low + high) / 2, (high - low).max() / 2
     cloud = o3d.geometry.PointCloud(o3d.utility.Vector3dVector((scan.points - center) / scale))
+    seen_from = scan.points if scan.sensors is None else scan.sensors
     if args.estimate:
         cloud.estimate_normals(o3d.geometry.KDTreeSearchParamKNN(NEIGHBOURS))
         normals = np.asarray(cloud.normals)
-        away = ((scan.sensors - scan.points) * normals).sum(1) < 0
+        away = ((seen_from - scan.points) * normals).sum(1) < 0
         cloud.normals = o3d.utility.Vector3dVector(np.where(away[:, None], -normals, normals))
     else:
         cloud.normals = o3d.utility.Vector3dVector(np.array(scan.normals))

@@ -1,10 +1,10 @@
 """Scenes of millions of points: `recon mesh` in blocks beside Open3D's screened Poisson at an equal grid.
 
-For each number of points `make_city` makes a scan from the air and the surfaces that were met. Distances are
-from surfaces to the mesh, at points where the aircraft saw them, without noise; and from the mesh to the
-surfaces: what is further than `INVENTED` metres from any is invented. Poisson's depth is the first whose cells
-are no larger than those of recon's mesh; it gets normals by Open3D, turned towards the aircraft, and is cut
-where its density is lowest. Seconds and peak memory are those of a process from start to written mesh.
+For each number of points `make_city` makes a scan from the air and the surfaces that were met. Distances
+are from surfaces to the mesh, at points where the aircraft saw them, without noise; and from the mesh to the
+surfaces: what is further than `INVENTED` metres from any is invented. Poisson's depth is the first whose
+cells are no larger than those of recon's mesh; it gets normals by Open3D, turned towards the aircraft, and is
+cut where its density is lowest. Seconds and peak memory are those of a process from start to written mesh.
 """
 
 from __future__ import annotations
@@ -126,10 +126,10 @@ def markdown(rows: list[Row]) -> list[str]:
 
 def cells(row: Row) -> str:
     """A row of the table."""
+    trimmed = f" trimmed {row['trim']}" if row["trim"] != "0" else ""
     parts = [
         f"{row['points']:,}",
-        f"{row['method']} {row['options']}".strip()
-        + (f" trimmed {row['trim']}" if row["trim"] != "0" else ""),
+        f"{row['method']} {row['options']}".strip() + trimmed,
         f"{row['seconds']:.0f}",
         f"{row['memory_mb']:.0f}",
         f"{row['faces']:,}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import trimesh
@@ -64,7 +65,7 @@ def _terrain(side: float) -> tuple[Float, NDArray[np.int64]]:
 
 
 def _house(low: Float, rng: np.random.Generator) -> tuple[Float, NDArray[np.int64]]:
-    """A house on a lot: walls with windows set back into them, under a gable or a flat roof with a parapet."""
+    """A house on a lot: walls with windows set back into them, a gable or a flat roof with a parapet."""
     room = LOT - STREET
     size = rng.uniform(0.35, 0.62, 2) * room
     corner = low + rng.uniform(2, room - size.max() - 2, 2)
@@ -103,9 +104,8 @@ def _windows(along: Float, floors: int) -> tuple[Float, Float]:
     across = np.sort(np.concatenate([middles - 0.65, middles + 0.65]))
     sills = 0.5 + 3.0 * np.arange(floors) + 0.9
     upward = np.sort(np.concatenate([sills, sills + 1.4]))
-    return np.array([0, *across, width]) / width, np.array([0, *upward, 0.9 + 3.0 * floors]) / (
-        0.9 + 3.0 * floors
-    )
+    tall = 0.9 + 3.0 * floors
+    return np.array([0, *across, width]) / width, np.array([0, *upward, tall]) / tall
 
 
 def _panel(start: Float, along: Float, up: Float, across: Float, upward: Float, depth: float) -> Quads:
@@ -113,8 +113,8 @@ def _panel(start: Float, along: Float, up: Float, across: Float, upward: Float, 
     normal = np.cross(along, up)
     inward = -depth * normal / np.linalg.norm(normal)
     quads: Quads = []
-    for i, (u0, u1) in enumerate(zip(across, across[1:], strict=False)):
-        for j, (v0, v1) in enumerate(zip(upward, upward[1:], strict=False)):
+    for i, (u0, u1) in enumerate(pairwise(across)):
+        for j, (v0, v1) in enumerate(pairwise(upward)):
             p = [start + u * along + v * up for u, v in ((u0, v0), (u1, v0), (u1, v1), (u0, v1))]
             if i % 2 == 0 or j % 2 == 0:
                 quads.append((p[0], p[1], p[2], p[3]))
