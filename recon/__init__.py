@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # what type checkers and editors know of the names below
     from recon.report.page import write_report as write_report
     from recon.scan.files import read_cloud as read_cloud
     from recon.scan.files import read_clouds as read_clouds
+    from recon.scenes.reconstruction import SceneReconstruction as SceneReconstruction
+    from recon.scenes.reconstruction import load_scene as load_scene
     from recon.signals.fitted import load_fit as load_fit
     from recon.spaces.learned import load_space as load_space
     from recon.surface.evaluation import Evaluation as Evaluation
@@ -47,12 +49,14 @@ _MODULE_OF = {
     "PointCloud": "recon.geometry",
     "ReconError": "recon.errors",
     "Reconstruction": "recon.surface.reconstruction",
+    "SceneReconstruction": "recon.scenes.reconstruction",
     "batch": "recon.batching.batch",
     "evaluate": "recon.surface.evaluation",
     "extract": "recon.meshing.extraction",
     "inspect": "recon.info.inspection",
     "load": "recon.surface.reconstruction",
     "load_fit": "recon.signals.fitted",
+    "load_scene": "recon.scenes.reconstruction",
     "load_space": "recon.spaces.learned",
     "read_cloud": "recon.scan.files",
     "read_clouds": "recon.scan.files",

@@ -28,6 +28,7 @@ LAYERS = (
     {"meshing"},
     {"render"},
     {"surface"},
+    {"scenes"},
     {"signals"},
     {"pde"},
     {"spaces"},

@@ -134,7 +134,8 @@ def _convert(job: Any, mesh: Path, before: dict[str, Any] | None, tell: Messages
     from recon.base.files import remove_leftovers
     from recon.base.runs import run_folder
     from recon.batching.job import check_replaceable, fingerprint, manifest_path, picture_path, write_manifest
-    from recon.surface.conversion import convert
+    from recon.meshing.files import read_mesh
+    from recon.scenes.conversion import convert
     from recon.surface.settings import Config
 
     check_replaceable(job, before)
@@ -169,7 +170,7 @@ def _convert(job: Any, mesh: Path, before: dict[str, Any] | None, tell: Messages
             tell.stage_is("drawing")
             if scan != fingerprint(job.scan):
                 raise ScanError(f"{job.scan} was changed or removed meanwhile: the mesh is not kept")
-            _draw(surface, picture_path(mesh))
+            _draw(surface or read_mesh(mesh), picture_path(mesh))
             manifest = _manifest(job, scan, result, records.lines)
             write_manifest(mesh, manifest)
         except Exception:

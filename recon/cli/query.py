@@ -25,10 +25,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     from recon.base.files import atomic_path
     from recon.scan.files import read_cloud
-    from recon.surface.reconstruction import load
+    from recon.scenes.reconstruction import load_either
 
     points = read_cloud(options.points).points
-    distance, gradient = load(options.run).distance_and_gradient(points)
+    distance, gradient = load_either(options.run).distance_and_gradient(points)
     table = np.column_stack([points, distance, gradient])
     header = "x,y,z,distance,gradient_x,gradient_y,gradient_z"
     if options.output:

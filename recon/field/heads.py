@@ -52,6 +52,11 @@ class HeadedField:
         return self.trunk.flat.device
 
     @property
+    def dtype(self) -> torch.dtype:
+        """That of its points."""
+        return self.trunk.flat.dtype
+
+    @property
     def parameters(self) -> int:
         """The number of those of the trunk and the heads."""
         return len(self.trunk.flat) + (0 if self.heads is None else self.heads[:-1].numel())

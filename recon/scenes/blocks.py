@@ -31,7 +31,7 @@ from recon.meshing.trimming import SNAP_TOLERANCE, Support, cut
 from recon.scan.preparation.cleaning import MIN_POINTS
 from recon.scan.preparation.context import Context
 from recon.scenes.field import FITTED_FILE, SceneField, block_folder
-from recon.scenes.plan import Plan
+from recon.scenes.plan import Lattice, Plan
 from recon.scenes.sorting import SortedPoints
 from recon.surface.evaluation import distance_to_mesh
 from recon.surface.pipeline import reconstruct
@@ -43,6 +43,7 @@ SURFACE_FILE, SEAM_FILE, PIECE_FILE = "surface.npz", "seam.npz", "piece.npz"
 VALUE = "value "  # before the names of scalars in a piece
 SUPPORT_SAMPLES, MEASURED_POINTS, AWAY_SPACINGS = 1000, 2000, 8.0
 HALO_SPACINGS = 12.0  # of surface beyond a block that trimming looks at
+MIN_HALO = 2  # bricks: both sides of a cut see the same triangles there, and let vertices go as far
 
 log = logging.getLogger("recon")
 
@@ -53,6 +54,7 @@ class Scene:
 
     folder: Path
     plan: Plan
+    lattice: Lattice
     context: Context
     config: Config
 
@@ -93,16 +95,26 @@ def fit_block(
     write_json(folder / FITTED_FILE, {"points": len(cloud), "steps": steps, "recoveries": recoveries})
 
 
+def scan_of(scene: Scene, number: int) -> PointCloud:
+    """The points that a fitted block and its margin were fitted to, in the unit frame of the scene."""
+    scan = load(scene.of(number)).scan
+    return replace(scan, points=scene.plan.frame.to_unit(scan.points), sensors=None)
+
+
 def mesh_block(scene: Scene, number: int, progress: Callable[[float], None] = lambda share: None) -> None:
     """The surface in the cells of a block, and how well points support it."""
     folder, plan = scene.of(number), scene.plan
     if (folder / SURFACE_FILE).exists():
         return
     trims = scene.config.mesh.trim != "off" and (scene.context.open or trim_distance(scene.config.mesh.trim))
-    halo = int(np.ceil(HALO_SPACINGS * plan.spacing / (2 * plan.grid.cell))) if trims else 0
-    grid = _part_of(plan, number, halo)
-    field = SceneField(plan, scene.folder, _cuts(plan, number))
-    values = _closed(field.values, None if scene.context.open else plan.grid)
+    halo = int(np.ceil(HALO_SPACINGS * plan.spacing / (2 * scene.lattice.grid.cell))) if trims else 0
+    halo = max(halo, MIN_HALO)
+    if (scene.lattice.lows[number] >= scene.lattice.highs[number]).any():  # thinner than a brick
+        _save_nothing(folder)
+        return
+    grid = _part_of(scene.lattice, number, halo)
+    field = SceneField(plan, scene.folder, _cuts(scene.lattice, number))
+    values = _closed(field.values, None if scene.context.open else scene.lattice.grid)
     support = _support_of(scene, number) if trims else None
 
     def wanted(x: torch.Tensor, radii: torch.Tensor) -> torch.Tensor:
@@ -120,24 +132,23 @@ def mesh_block(scene: Scene, number: int, progress: Callable[[float], None] = la
                 wanted=wanted if trims else None,
             )
     except ExtractError:
-        _save(folder / SURFACE_FILE)
-        _save(folder / SEAM_FILE, keys=np.empty(0, np.int64))
+        _save_nothing(folder)
         return
     level = None if support is None else support.level(mesh)
     index = index + grid.first
-    first, last = 2 * plan.lows[number], 2 * plan.highs[number]
+    first, last = 2 * scene.lattice.lows[number], 2 * scene.lattice.highs[number]
     cells = np.floor(index[mesh.faces].mean(1))  # a triangle's corners are on the border of its cell
     owned = mesh.faces[((cells >= first) & (cells < last)).all(1)]
     used = np.unique(owned)
     faces = np.searchsorted(used, owned).astype(np.int32)
     index, vertices, normals = index[used], mesh.vertices[used], np.asarray(mesh.normals)[used]
-    level = np.ones(len(used)) if level is None else level[used]
-    sides = _on_sides(plan, number, index)
+    level = np.full(len(used), plan.spacing) if level is None else level[used]
+    sides = _on_sides(scene.lattice, number, index)
     seam = sides.any(1)
     seams = {"vertices": vertices[seam], "normals": normals[seam], "level": level[seam]}
-    _save(folder / SEAM_FILE, keys=_keys(plan, index[seam]), **seams)
+    _save(folder / SEAM_FILE, keys=_keys(scene.lattice, index[seam]), **seams)
     about = {"vertices": vertices, "normals": normals, "level": level, "sides": sides}
-    _save(folder / SURFACE_FILE, faces=faces, keys=_keys(plan, index), **about)
+    _save(folder / SURFACE_FILE, faces=faces, keys=_keys(scene.lattice, index), **about)
 
 
 def finish_block(scene: Scene, number: int, threads: int) -> None:
@@ -154,7 +165,7 @@ def finish_block(scene: Scene, number: int, threads: int) -> None:
         return
     vertices, normals, level = (surface[name].copy() for name in ("vertices", "normals", "level"))
     seam = np.flatnonzero(surface["sides"].any(1))
-    for other in reversed([n for n in plan.neighbours(number, plan.grid.cell) if n < number]):
+    for other in reversed([n for n in plan.neighbours(number, 4 * scene.lattice.grid.cell) if n < number]):
         there = read_piece(scene.of(other) / SEAM_FILE)
         mine, its = _matches(surface["keys"][seam], there["keys"])
         for array, name in ((vertices, "vertices"), (normals, "normals"), (level, "level")):
@@ -167,8 +178,7 @@ def finish_block(scene: Scene, number: int, threads: int) -> None:
         _save(folder / PIECE_FILE)
         return
     on_side = np.stack([mesh.values[name] > 1 - 1e-9 for name in sides], axis=1)
-    mesh, block = replace(mesh, values={}), load(folder)
-    scan = replace(block.scan, points=plan.frame.to_unit(block.scan.points), sensors=None)
+    mesh, scan = replace(mesh, values={}), scan_of(scene, number)
     if scene.config.mesh.color == "auto":
         mesh = with_attributes(mesh, scan, threads)
     _save_piece(scene, number, mesh, scan, on_side)
@@ -211,31 +221,28 @@ def _distances(scene: Scene, number: int, mesh: Mesh, scan: PointCloud) -> Float
 
 def _support_of(scene: Scene, number: int) -> Support:
     """What the points of a block and its margin support, in the unit frame of the scene."""
-    scan, plan = load(scene.of(number)).scan, scene.plan
-    unit = PointCloud(plan.frame.to_unit(scan.points), scan.normals)
     distance = trim_distance(scene.config.mesh.trim)
-    radius = None if distance is None else distance / plan.frame.scale
-    return Support(unit, radius, torch.get_num_threads())
+    radius = None if distance is None else distance / scene.plan.frame.scale
+    return Support(scan_of(scene, number), radius, torch.get_num_threads())
 
 
-def _part_of(plan: Plan, number: int, halo: int) -> Grid:
+def _part_of(whole: Lattice, number: int, halo: int) -> Grid:
     """The grid of a block and `halo` bricks around it; its own sides are exact."""
-    whole = np.array(plan.grid.bricks)
-    low = np.maximum(plan.lows[number] - halo, 0)
-    high = np.minimum(plan.highs[number] + halo, whole)
+    low = np.maximum(whole.lows[number] - halo, 0)
+    high = np.minimum(whole.highs[number] + halo, np.array(whole.grid.bricks))
     x, y, z = (high - low).tolist()
-    sides = np.stack([plan.lows[number], plan.highs[number]]) - low
-    inner = plan.inner[number]
+    sides = np.stack([whole.lows[number], whole.highs[number]]) - low
+    inner = whole.inner[number]
     exact = [tuple((2 * sides[inner[:, axis], axis]).tolist()) for axis in range(3)]
     first = (2 * low).tolist()
-    return Grid(plan.grid.origin, plan.grid.cell, (x, y, z), tuple(first), tuple(exact))  # type: ignore[arg-type]
+    return Grid(whole.grid.origin, whole.grid.cell, (x, y, z), tuple(first), tuple(exact))  # type: ignore[arg-type]
 
 
-def _cuts(plan: Plan, number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _cuts(whole: Lattice, number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The places of the block's own inner sides on each axis, as the grid computes them."""
-    grid, sides = plan.grid, np.stack([plan.lows[number], plan.highs[number]])
+    grid, sides = whole.grid, np.stack([whole.lows[number], whole.highs[number]])
     places = [
-        torch.tensor(grid.origin[axis] + grid.cell * (2.0 * sides[plan.inner[number][:, axis], axis]))
+        torch.tensor(grid.origin[axis] + grid.cell * (2.0 * sides[whole.inner[number][:, axis], axis]))
         for axis in range(3)
     ]
     return places[0], places[1], places[2]
@@ -256,20 +263,20 @@ def _closed(
     return closed
 
 
-def _on_sides(plan: Plan, number: int, index: Float) -> NDArray[np.bool_]:
+def _on_sides(whole: Lattice, number: int, index: Float) -> NDArray[np.bool_]:
     """(n, 6) on which inner sides of a block vertices at `index` (n, 3) of the scene's grid are."""
-    sides = np.stack([2 * plan.lows[number], 2 * plan.highs[number]])
-    found = (index[:, None] == sides) & plan.inner[number]
+    sides = np.stack([2 * whole.lows[number], 2 * whole.highs[number]])
+    found = (index[:, None] == sides) & whole.inner[number]
     return found.reshape(len(index), 6)
 
 
-def _keys(plan: Plan, index: Float) -> Int:
+def _keys(whole: Lattice, index: Float) -> Int:
     """(n,) numbers of the grid's edges that vertices at `index` (n, 3) lie on."""
     start = np.floor(index)
     ahead = index > start
     axis = np.where(ahead.sum(1) == 1, ahead.argmax(1), 3)  # 3: in the middle of a cell
     x, y, z = start.astype(np.int64).T
-    _, ny, nz = plan.grid.samples
+    _, ny, nz = whole.grid.samples
     return ((x * ny + y) * nz + z) * 4 + axis
 
 
@@ -277,6 +284,11 @@ def _matches(mine: Int, theirs: Int) -> tuple[Int, Int]:
     """The places in `mine` and in `theirs` of what is in both."""
     _, first, second = np.intersect1d(mine, theirs, return_indices=True)
     return first, second
+
+
+def _save_nothing(folder: Path) -> None:
+    _save(folder / SURFACE_FILE)
+    _save(folder / SEAM_FILE, keys=np.empty(0, np.int64))
 
 
 def _save(path: Path, **arrays: Any) -> None:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recon.base.files import atomic_path
+from recon.base.files import atomic_path, write_json
 from recon.base.progress import ProgressCallback, no_progress, progress_within
 from recon.base.provenance import SOUND, SUSPECT, fingerprint, machine_origin
+from recon.base.run_files import read_json
 from recon.base.runs import claim, clear_run, default_run_folder, open_run, save_result
 from recon.errors import OtherRunError, UsageError
 from recon.geometry import Mesh, PointCloud, vertex_normals
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from recon.scenes.sorting import SortedPoints
 
 SORTING, SURVEY = 0.6, 0.9  # shares of the preparation at which these end
+MESH_FILE = "mesh.json"
 MAX_UNMET_POINTS, UNMET_SPACINGS = 0.03, 3.0
 BYTES_PER_POINT = 12  # of a file, at least
 
@@ -134,7 +136,7 @@ def _prepared(
     import torch
 
     from recon.scenes.blocks import Scene
-    from recon.scenes.plan import PLAN_FILE, plan, read_plan
+    from recon.scenes.plan import PLAN_FILE, lattice, plan, read_plan
     from recon.scenes.sorting import LAYOUT_FILE, read_sorted, sort_points
     from recon.scenes.survey import read_context, survey, write_context
 
@@ -151,12 +153,26 @@ def _prepared(
         blocks = config.scene.blocks
         count = max(1, -(-len(points) // config.scene.points)) if blocks == "auto" else int(blocks)
         write_context(found.context, run)
-        plan(points, found, config, count).write(run)
+        plan(points, found, count).write(run)
     whole, context = read_plan(run), read_context(run)
+    _forget_other_meshes(run, config)
     log.info("%s points in %d blocks", f"{len(points):,}", len(whole))
     scan = {"classes": None, "returns": "all", "columns": None, "open": context.open}
     preparing(1.0, "")
-    return points, Scene(run, whole, context, config.with_(scan=scan))
+    return points, Scene(run, whole, lattice(whole, config), context, config.with_(scan=scan))
+
+
+def _forget_other_meshes(run: Path, config: Config) -> None:
+    """Removes what is left of meshing with other settings; the blocks' fields stay."""
+    from recon.scenes.blocks import PIECE_FILE, SEAM_FILE, SURFACE_FILE
+    from recon.scenes.field import BLOCKS_FOLDER
+
+    settings = json.loads(json.dumps(asdict(config.mesh)))
+    if (run / MESH_FILE).exists() and read_json(run / MESH_FILE) != settings:
+        for name in (SURFACE_FILE, SEAM_FILE, PIECE_FILE):
+            for path in (run / BLOCKS_FOLDER).glob(f"*/{name}"):
+                path.unlink()
+    write_json(run / MESH_FILE, settings)
 
 
 def _all_parts(files: Sequence[Path], config: Config) -> Iterator[PointCloud]:

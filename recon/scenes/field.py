@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from recon.field.heads import HeadedField
+from recon.field.jet import Jet, Order
 from recon.scenes.plan import Plan
 from recon.surface.reconstruction import Reconstruction, load
 
@@ -167,6 +167,18 @@ class SceneField:
             value[alone], gradient[alone] = self._continued(x[alone])
         return value, gradient
 
+    def jet(self, x: Tensor, order: Order) -> Jet:
+        """Φ and the derivatives in `order`, of one output: those of the block that weighs most at each x."""
+        best, stack = torch.zeros(len(x), dtype=x.dtype), torch.zeros((order.blocks(3), len(x), 1)).to(x)
+        for number, block in self._around(x):
+            weight, _ = self._weight(number, block, x, slopes=False)
+            some = (weight > best).nonzero().squeeze(1)
+            best[some] = weight[some]
+            found = block.field.jet(block.unit(x[some]).float(), order)
+            scaled = (found.value[None] * block.scale, found.gradient, found.second / block.scale)
+            stack[:, some] = torch.cat(scaled).to(x.dtype)
+        return Jet.of(stack, order, 3)
+
     def _around(self, x: Tensor) -> Iterator[tuple[int, BlockField]]:
         """The blocks whose weight may be above 0 at some of x, rising."""
         if not len(x):
@@ -227,9 +239,3 @@ def _ramp(u: Tensor, slope: float) -> tuple[Tensor, Tensor]:
     """Smootherstep of u (n,), and its derivative along x, in which u has that slope."""
     u = u.clamp(0, 1)
     return u * u * u * (u * (6 * u - 15) + 10), 30 * slope * (u * (1 - u)).square()
-
-
-def box_of(plan: Plan) -> np.ndarray:
-    """(2, 3) the box of the scene's grid, unit."""
-    grid = plan.grid
-    return np.stack([grid.origin, grid.origin + 2 * grid.cell * np.array(grid.bricks)])

@@ -1,10 +1,12 @@
-"""How a scene is cut: blocks of about as many points each, on the cells of one grid for the whole.
+"""How a scene is cut: blocks of about as many points each, and the grid on which the whole is meshed.
 
 A block's points are halved, and halved again, across the longest side of their box (a k-d tree: Bentley 1975,
 doi:10.1145/361002.361007), so that any number of blocks is possible and each has its share of the points.
-Cuts lie between bricks of the scene's grid, the lattice on which the whole is meshed: a cell of it belongs to
-one block. Around each cut, up to `overlap` on both sides, the fields of both blocks are blended; each block
-knows the points of a margin that is wider.
+Around each cut, up to `overlap` on both sides, the fields of both blocks are blended; each block knows the
+points of a margin that is wider.
+
+The surface is extracted on one lattice for all blocks. Its bricks are those of the block in which they lie:
+the cuts, rounded to bricks. So another grid needs no other fields.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from recon.scenes.survey import Survey
 from recon.surface.settings import Config
 
 PLAN_FILE = "plan.json"
+LENGTHS = ("overlap", "margin", "spacing", "side")
+MAX_SAMPLES = 1 << 20  # of the grid along its longest side
 OVERLAP_SPACINGS = 6.0  # half the width of the band in which two fields are blended
 MARGIN_SPACINGS = 20.0  # of the points that a block knows, beyond its cut: trimming looks that far
 MIN_BLOCK_OVERLAPS = 1.0  # of a block's sides
@@ -38,35 +42,29 @@ class Plan:
 
     Attributes:
         frame: of the scene.
-        grid: of the scene's mesh.
-        lows, highs: (b, 3) bricks of the grid: the corners of each block, which together fill the grid.
+        box: (2, 3) of its points.
+        corners: (b, 2, 3) the low and high corner of each block, infinite where nothing is beyond it.
         overlap: half the width of the blend across a cut.
         margin: how far beyond its cuts a block knows points.
         spacing: of neighbouring points.
+        side: the longest of the points of a block, the median.
     """
 
     frame: Frame
-    grid: Grid
-    lows: Int
-    highs: Int
+    box: Float
+    corners: Float
     overlap: float
     margin: float
     spacing: float
+    side: float
 
     def __len__(self) -> int:
-        return len(self.lows)
+        return len(self.corners)
 
     @cached_property
     def inner(self) -> NDArray[np.bool_]:
-        """(b, 2, 3) which low and high sides of each block are cuts, not the scene's border."""
-        return np.stack([self.lows > 0, self.highs < np.array(self.grid.bricks)], axis=1)
-
-    @cached_property
-    def corners(self) -> Float:
-        """(b, 2, 3) the low and high corner of each block, infinite at the scene's border."""
-        bricks = np.stack([self.lows, self.highs], axis=1)
-        places = self.grid.origin + self.grid.cell * (2.0 * bricks)
-        return np.where(self.inner, places, np.array([-np.inf, np.inf])[:, None])
+        """(b, 2, 3) which low and high sides of each block are cuts."""
+        return np.isfinite(self.corners)
 
     def neighbours(self, number: int, reach: float) -> list[int]:
         """The blocks, and the block itself, within `reach` of a block, rising."""
@@ -76,47 +74,78 @@ class Plan:
 
     def write(self, folder: Path) -> None:
         """Writes plan.json."""
-        grid = {"origin": self.grid.origin.tolist(), "cell": self.grid.cell, "bricks": list(self.grid.bricks)}
         frame = {"center": self.frame.center.tolist(), "scale": self.frame.scale}
-        lengths = {name: getattr(self, name) for name in ("overlap", "margin", "spacing")}
-        blocks = {"lows": self.lows.tolist(), "highs": self.highs.tolist()}
-        write_json(folder / PLAN_FILE, {"frame": frame, "grid": grid, **lengths, **blocks})
+        corners = [[[v if np.isfinite(v) else None for v in c] for c in b] for b in self.corners.tolist()]
+        values = {"frame": frame, "box": self.box.tolist(), "blocks": corners}
+        write_json(folder / PLAN_FILE, values | {name: getattr(self, name) for name in LENGTHS})
 
 
 def read_plan(folder: Path) -> Plan:
     """Reads plan.json. Raises ScanError if it is damaged."""
     with reading(folder / PLAN_FILE):
         values = read_json(folder / PLAN_FILE)
-        grid, frame = values["grid"], values["frame"]
-        x, y, z = (int(count) for count in grid["bricks"])
-        lows, highs = (np.array(values[name], np.int64) for name in ("lows", "highs"))
-        shape = len(lows), 3
-        if lows.shape != shape or highs.shape != shape or (lows >= highs).any():
+        frame, box = values["frame"], np.array(values["box"], np.float64)
+        corners = np.array(values["blocks"], np.float64)  # None becomes NaN
+        if corners.shape != (len(corners), 2, 3) or not len(corners) or box.shape != (2, 3):
             raise ValueError("blocks without a volume")
-        whole = Grid(np.array(grid["origin"], np.float64), float(grid["cell"]), (x, y, z))
-        lengths = (float(values[name]) for name in ("overlap", "margin", "spacing"))
-        return Plan(Frame(frame["center"], frame["scale"]), whole, lows, highs, *lengths)
+        corners = np.where(np.isnan(corners), np.array([-np.inf, np.inf])[:, None], corners)
+        lengths = [float(values[name]) for name in LENGTHS]
+        if not ((corners[:, 0] < corners[:, 1]).all() and (box[0] < box[1]).any() and min(lengths) > 0):
+            raise ValueError("blocks without a volume")
+        return Plan(Frame(frame["center"], frame["scale"]), box, corners, *lengths)
 
 
-def plan(points: SortedPoints, found: Survey, config: Config, count: int) -> Plan:
+def plan(points: SortedPoints, found: Survey, count: int) -> Plan:
     """Cuts a scene into `count` blocks. Raises UsageError if they would be too small."""
     frame, spacing = found.frame, found.context.spacing
     overlap, margin = OVERLAP_SPACINGS * spacing, MARGIN_SPACINGS * spacing
     leaves, sides = _leaves(frame.to_unit(points.centres), points.counts, count, points.edge / frame.scale)
-    box = frame.to_unit(points.box)
-    cell = _cell(config, found, float(np.ptp(box, axis=0).max()), sides)
-    box = box + np.array([[-1.0], [1.0]]) * min(margin, config.scan.margin)
-    bricks = np.ceil((box[1] - box[0]) / (2 * cell)).astype(int)
-    grid = Grid(box.mean(0) - bricks * cell, cell, (int(bricks[0]), int(bricks[1]), int(bricks[2])))
     corners = np.array(leaves)
-    border = np.isinf(corners)
-    cuts = np.rint((np.where(border, 0.0, corners) - grid.origin) / (2 * cell)).astype(np.int64)
-    lows = np.where(border[:, 0], 0, cuts[:, 0])
-    highs = np.where(border[:, 1], bricks, cuts[:, 1])
-    smallest = 2 * cell * float((highs - lows).min())
-    if count > 1 and smallest < MIN_BLOCK_OVERLAPS * overlap:
+    smallest = float((corners[:, 1] - corners[:, 0]).min())
+    if len(corners) < count or smallest < MIN_BLOCK_OVERLAPS * overlap:
         raise UsageError(f"{count} blocks are too many for {len(points):,} points: give fewer with --blocks")
-    return Plan(frame, grid, lows, highs, overlap, margin, spacing)
+    side = float(np.median(sides))
+    return Plan(frame, frame.to_unit(points.box), corners, overlap, margin, spacing, side)
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """The grid of a scene's mesh, and which of its bricks each block meshes.
+
+    Attributes:
+        grid: of the whole.
+        lows, highs: (b, 3) the corners of each block, in bricks; together they fill the grid.
+    """
+
+    grid: Grid
+    lows: Int
+    highs: Int
+
+    @cached_property
+    def inner(self) -> NDArray[np.bool_]:
+        """(b, 2, 3) which low and high sides of each block are not the grid's border."""
+        return np.stack([self.lows > 0, self.highs < np.array(self.grid.bricks)], axis=1)
+
+
+def lattice(blocks: Plan, config: Config) -> Lattice:
+    """The grid for the settings of the mesh: a cell as given, or as the typical block would choose."""
+    wanted, margin = config.mesh, config.scan.margin
+    longest = float(np.ptp(blocks.box, axis=0).max())
+    cell = blocks.side / (1 - margin) / (wanted.finest - 1)
+    cell = max(blocks.spacing / CELLS_PER_SPACING, cell)
+    if wanted.resolution:
+        cell = (longest + 2 * margin) / (wanted.resolution - 1)
+    if wanted.cell:
+        cell = wanted.cell / blocks.frame.scale
+    if longest / cell > MAX_SAMPLES:
+        raise UsageError(f"cells of {cell * blocks.frame.scale:g} are too small for this scene")
+    box = blocks.box + np.array([[-1.0], [1.0]]) * min(blocks.margin, margin)
+    bricks = np.ceil((box[1] - box[0]) / (2 * cell)).astype(int).clip(1)
+    grid = Grid(box.mean(0) - bricks * cell, cell, (int(bricks[0]), int(bricks[1]), int(bricks[2])))
+    cuts = np.where(blocks.inner, blocks.corners, 0.0)
+    cuts = np.rint((cuts - grid.origin) / (2 * cell)).astype(np.int64).clip(0, bricks)
+    lows = np.where(blocks.inner[:, 0], cuts[:, 0], 0)
+    return Lattice(grid, lows, np.where(blocks.inner[:, 1], cuts[:, 1], bricks))
 
 
 def _leaves(centres: Float, weights: Int, count: int, edge: float) -> tuple[list[Float], list[float]]:
@@ -143,17 +172,3 @@ def _leaves(centres: Float, weights: Int, count: int, edge: float) -> tuple[list
         low[1, axis] = high[0, axis] = cut
         todo += [(some[~below], high, parts - parts // 2), (some[below], low, parts // 2)]
     return boxes, longest
-
-
-def _cell(config: Config, found: Survey, whole: float, sides: list[float]) -> float:
-    """The edge of a cell of the scene's grid: as given, or as the typical block would choose by itself.
-
-    `whole` is the longest side of the scene, `sides` those of the blocks.
-    """
-    wanted, margin = config.mesh, config.scan.margin
-    if wanted.cell:
-        return wanted.cell / found.frame.scale
-    if wanted.resolution:
-        return (whole + 2 * margin) / (wanted.resolution - 1)
-    side = float(np.median(sides)) / (1 - margin)
-    return max(found.context.spacing / CELLS_PER_SPACING, side / (wanted.finest - 1))

@@ -150,6 +150,7 @@ def mesh_statistics(result: "Reconstruction", mesh: Mesh, distances: Float | Non
         },
         "uncertainty": None if bars is None else float(np.median(bars)),
         "diagonal": float(np.linalg.norm(np.ptp(scan.points, axis=0))),
+        "blocks": 1,
         "state": SUSPECT if (doubts := plausibility_warnings(scan, mesh, shape, size)) else SOUND,
         "doubts": doubts,
     }

@@ -172,7 +172,7 @@ class Queries:
         pieces = list[tuple[Tensor, ...]]()
         with torch.no_grad(), fast_kernels():
             for part in world.split(CHUNK_POINTS):
-                unit = ((part - centre) / self.frame.scale).to(self.device, torch.float32)
+                unit = ((part - centre) / self.frame.scale).to(self.device, self.field.dtype)
                 pieces.append(tuple(found.to(world.device, torch.float64) for found in function(unit)))
         return tuple(torch.cat(parts) for parts in zip(*pieces, strict=True))
 

@@ -195,6 +195,10 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstructi
     """
     folder, where = check_path("folder", folder), choose_device(device)
     description = read_description(folder)
+    if "scene" in description:
+        raise ScanError(
+            f"{folder} is the run of a scene in blocks: give its mesh instead; load_scene reads it"
+        )
     if "frame" not in description:
         raise ScanError(f"{folder} is a run of another command, expected a run of `recon mesh`")
     with reading(folder / RUN_FILE):

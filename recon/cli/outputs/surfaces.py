@@ -31,6 +31,7 @@ class Mesh(TypedDict):
         recoveries: how often the training went back after a divergence.
         uncertainty: the median of the vertices' error bars, in the scan's unit; null without them.
         diagonal: of the scan's box.
+        blocks: how many the scan was cut into.
         state: suspect if there are doubts.
         doubts: what looks wrong with the mesh, a sentence each.
         seconds: by stage.
@@ -53,6 +54,7 @@ class Mesh(TypedDict):
     scan_to_mesh: ScanToMesh
     uncertainty: float | None
     diagonal: float
+    blocks: int
     state: Literal["sound", "suspect"]
     doubts: list[str]
     seconds: dict[str, float]
