@@ -26,8 +26,6 @@ if TYPE_CHECKING:  # what type checkers and editors know of the names below
     from recon.report.page import write_report as write_report
     from recon.scan.files import read_cloud as read_cloud
     from recon.scan.files import read_clouds as read_clouds
-    from recon.scenes.reconstruction import SceneReconstruction as SceneReconstruction
-    from recon.scenes.reconstruction import load_scene as load_scene
     from recon.signals.fitted import load_fit as load_fit
     from recon.spaces.learned import load_space as load_space
     from recon.surface.evaluation import Evaluation as Evaluation
@@ -35,6 +33,7 @@ if TYPE_CHECKING:  # what type checkers and editors know of the names below
     from recon.surface.pipeline import reconstruct as reconstruct
     from recon.surface.reconstruction import Reconstruction as Reconstruction
     from recon.surface.reconstruction import load as load
+    from recon.surface.scenes.reconstruction import load_scene as load_scene
     from recon.surface.settings import PRESETS as PRESETS
     from recon.surface.settings import Config as Config
 
@@ -49,14 +48,13 @@ _MODULE_OF = {
     "PointCloud": "recon.geometry",
     "ReconError": "recon.errors",
     "Reconstruction": "recon.surface.reconstruction",
-    "SceneReconstruction": "recon.scenes.reconstruction",
     "batch": "recon.batching.batch",
     "evaluate": "recon.surface.evaluation",
     "extract": "recon.meshing.extraction",
     "inspect": "recon.info.inspection",
     "load": "recon.surface.reconstruction",
     "load_fit": "recon.signals.fitted",
-    "load_scene": "recon.scenes.reconstruction",
+    "load_scene": "recon.surface.scenes.reconstruction",
     "load_space": "recon.spaces.learned",
     "read_cloud": "recon.scan.files",
     "read_clouds": "recon.scan.files",

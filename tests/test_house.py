@@ -28,7 +28,6 @@ LAYERS = (
     {"meshing"},
     {"render"},
     {"surface"},
-    {"scenes"},
     {"signals"},
     {"pde"},
     {"spaces"},

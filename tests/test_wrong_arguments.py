@@ -40,6 +40,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "inspect": {"given": "ball.npy"},
     "load": {"folder": "run"},
     "load_fit": {"folder": "run"},
+    "load_scene": {"folder": "run"},
     "load_space": {"folder": "run"},
     "read_cloud": {"path": "ball.npy"},
     "read_clouds": {"paths": ["ball.npy"]},

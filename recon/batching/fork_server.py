@@ -26,7 +26,7 @@ PRELOADED = (
     "recon.base.lock",
     "recon.render.files",
     "recon.render.ray_casting",
-    "recon.scenes.conversion",
+    "recon.surface.scenes.conversion",
     "igl",
     "PIL.PngImagePlugin",
     "scipy.optimize",

@@ -135,7 +135,7 @@ def _convert(job: Any, mesh: Path, before: dict[str, Any] | None, tell: Messages
     from recon.base.runs import run_folder
     from recon.batching.job import check_replaceable, fingerprint, manifest_path, picture_path, write_manifest
     from recon.meshing.files import read_mesh
-    from recon.scenes.conversion import convert
+    from recon.surface.scenes.conversion import convert
     from recon.surface.settings import Config
 
     check_replaceable(job, before)

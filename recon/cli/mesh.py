@@ -64,8 +64,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from recon.base.lock import locked
     from recon.base.runs import claims, lock_path, run_folder
     from recon.meshing.files import check_mesh_path
-    from recon.scenes.conversion import convert
     from recon.surface.conversion import summary_lines
+    from recon.surface.scenes.conversion import convert
     from recon.training.callbacks import ProgressBar
     from recon.viewer.launch import LiveWindow
     from recon.viewer.requirements import check_screen

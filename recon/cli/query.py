@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     from recon.base.files import atomic_path
     from recon.scan.files import read_cloud
-    from recon.scenes.reconstruction import load_either
+    from recon.surface.scenes.reconstruction import load_either
 
     points = read_cloud(options.points).points
     distance, gradient = load_either(options.run).distance_and_gradient(points)

@@ -113,11 +113,7 @@ def reconstruct(
         overall = None if context is None else context.spacing
         config = config.resolved_for(spacing, noise, side, estimated_normals, overall)
         preparing(SPACE_PROGRESS, "inside and outside")
-        denoised = smoothed(unit, noise, spacing, config.seed, threads)
-        if estimated_normals and denoised is not unit:
-            unit = with_normals_of(reestimated(denoised, threads), unit, threads)
-            denoised = smoothed(unit, noise, spacing, config.seed, threads)
-            unit = with_normals_of(denoised, unit, threads)
+        unit, denoised = _denoised(unit, noise, spacing, estimated_normals, config.seed, threads)
         rest = None if context is None else context.beyond(cloud, frame)
         space, is_open, distance = _space_samples(denoised, box, config, threads, where, rest)
         config = config.with_(scan={"open": is_open})
@@ -191,6 +187,18 @@ def _watchers(
 def surrounding_box(points_unit: Float, margin: float) -> Float:
     """(2, 3): the box of (n, 3) points and `margin` around it."""
     return np.stack([points_unit.min(0) - margin, points_unit.max(0) + margin])
+
+
+def _denoised(
+    unit: PointCloud, noise: float, spacing: float, estimated_normals: bool, seed: int, threads: int
+) -> tuple[PointCloud, PointCloud]:
+    """`unit`, whose estimated normals follow its smoothed points, and these."""
+    denoised = smoothed(unit, noise, spacing, seed, threads)
+    if estimated_normals and denoised is not unit:
+        unit = with_normals_of(reestimated(denoised, threads), unit, threads)
+        denoised = smoothed(unit, noise, spacing, seed, threads)
+        unit = with_normals_of(denoised, unit, threads)
+    return unit, denoised
 
 
 def _space_samples(

@@ -13,13 +13,13 @@ from torch import Tensor
 from recon.geometry import Float, Frame, Mesh, PointCloud
 from recon.meshing.files import read_mesh
 from recon.scan.preparation.context import AS_GIVEN, Context
-from recon.scenes import blocks, field
-from recon.scenes.blocks import Scene, finish_block, mesh_block
-from recon.scenes.field import BlockField, SceneField
-from recon.scenes.joining import Joined, join
-from recon.scenes.plan import Plan, lattice, plan
-from recon.scenes.sorting import sort_points
-from recon.scenes.survey import Survey
+from recon.surface.scenes import blocks, field
+from recon.surface.scenes.blocks import Scene, finish_block, mesh_block
+from recon.surface.scenes.field import BlockField, SceneField
+from recon.surface.scenes.joining import Joined, join
+from recon.surface.scenes.plan import Plan, lattice, plan
+from recon.surface.scenes.sorting import sort_points
+from recon.surface.scenes.survey import Survey
 from recon.surface.settings import PRESETS
 
 Function = Callable[[Tensor], Tensor]

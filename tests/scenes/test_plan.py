@@ -9,7 +9,7 @@ import pytest
 from scenes.made_scene import cut
 
 from recon.errors import UsageError
-from recon.scenes.plan import lattice, read_plan
+from recon.surface.scenes.plan import lattice, read_plan
 from recon.surface.settings import PRESETS
 
 

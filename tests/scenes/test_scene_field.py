@@ -10,7 +10,7 @@ import torch
 from scenes.made_scene import cut, use
 from torch import Tensor
 
-from recon.scenes.field import SceneField
+from recon.surface.scenes.field import SceneField
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from recon.errors import ScanError
 from recon.geometry import PointCloud
-from recon.scenes.sorting import ROWS_FILE, read_sorted, sort_points
+from recon.surface.scenes.sorting import ROWS_FILE, read_sorted, sort_points
 
 
 def parts(count: int = 30_000, each: int = 7_000) -> Iterator[PointCloud]:

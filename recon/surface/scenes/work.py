@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from recon.base.run_files import read_json
-from recon.scenes.blocks import Scene, finish_block, fit_block, mesh_block
-from recon.scenes.sorting import SortedPoints
+from recon.surface.scenes.blocks import Scene, finish_block, fit_block, mesh_block
+from recon.surface.scenes.sorting import SortedPoints
 
 FITTING, MESHING, FINISHING = 0.6, 0.28, 0.1  # shares of the time; joining is what is left
 

@@ -25,8 +25,8 @@ from torch import Tensor
 
 from recon.field.heads import HeadedField
 from recon.field.jet import Jet, Order
-from recon.scenes.plan import Plan
 from recon.surface.reconstruction import Reconstruction, load
+from recon.surface.scenes.plan import Plan
 
 BLOCKS_FOLDER, FITTED_FILE = "blocks", "fitted.json"
 MIN_MARGIN = 0.02  # of a block's box beyond its points, in its unit frame: the width of that ramp

@@ -24,8 +24,8 @@ from recon.errors import UsageError
 from recon.geometry import Float, Frame, Int
 from recon.meshing.extraction import Grid
 from recon.meshing.settings import CELLS_PER_SPACING
-from recon.scenes.sorting import SortedPoints
-from recon.scenes.survey import Survey
+from recon.surface.scenes.sorting import SortedPoints
+from recon.surface.scenes.survey import Survey
 from recon.surface.settings import Config
 
 PLAN_FILE = "plan.json"

@@ -12,10 +12,10 @@ from recon.base.run_files import read_description
 from recon.errors import FitError, ScanError, check_path
 from recon.field.heads import HeadedField
 from recon.geometry import Float
-from recon.scenes.field import FITTED_FILE, SceneField, block_folder
-from recon.scenes.plan import PLAN_FILE, read_plan
 from recon.surface.queries import Queries
 from recon.surface.reconstruction import load
+from recon.surface.scenes.field import FITTED_FILE, SceneField, block_folder
+from recon.surface.scenes.plan import PLAN_FILE, read_plan
 
 
 @dataclass(frozen=True, eq=False)

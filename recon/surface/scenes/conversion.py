@@ -31,9 +31,9 @@ from recon.surface.conversion import convert as convert_at_once
 from recon.surface.settings import Config
 
 if TYPE_CHECKING:
-    from recon.scenes.blocks import Scene
-    from recon.scenes.joining import Joined
-    from recon.scenes.sorting import SortedPoints
+    from recon.surface.scenes.blocks import Scene
+    from recon.surface.scenes.joining import Joined
+    from recon.surface.scenes.sorting import SortedPoints
 
 SORTING, SURVEY = 0.6, 0.9  # shares of the preparation at which these end
 MESH_FILE = "mesh.json"
@@ -91,7 +91,7 @@ def _convert(
     _open(run, out, config, made)
     points, scene = _prepared(files, run, config, preparing)
     seconds = {"prepare": time.monotonic() - start}
-    from recon.scenes.work import work_through
+    from recon.surface.scenes.work import work_through
 
     with _quiet():
         steps, recoveries = work_through(scene, points, device, seconds, meshing)
@@ -135,10 +135,10 @@ def _prepared(
     """The points in `run`, sorted, and the scene as it is cut; what an earlier run left is kept."""
     import torch
 
-    from recon.scenes.blocks import Scene
-    from recon.scenes.plan import PLAN_FILE, lattice, plan, read_plan
-    from recon.scenes.sorting import LAYOUT_FILE, read_sorted, sort_points
-    from recon.scenes.survey import read_context, survey, write_context
+    from recon.surface.scenes.blocks import Scene
+    from recon.surface.scenes.plan import PLAN_FILE, lattice, plan, read_plan
+    from recon.surface.scenes.sorting import LAYOUT_FILE, read_sorted, sort_points
+    from recon.surface.scenes.survey import read_context, survey, write_context
 
     preparing(0.0, "sorting the points")
     if (run / LAYOUT_FILE).exists():
@@ -164,8 +164,8 @@ def _prepared(
 
 def _forget_other_meshes(run: Path, config: Config) -> None:
     """Removes what is left of meshing with other settings; the blocks' fields stay."""
-    from recon.scenes.blocks import PIECE_FILE, SEAM_FILE, SURFACE_FILE
-    from recon.scenes.field import BLOCKS_FOLDER
+    from recon.surface.scenes.blocks import PIECE_FILE, SEAM_FILE, SURFACE_FILE
+    from recon.surface.scenes.field import BLOCKS_FOLDER
 
     settings = json.loads(json.dumps(asdict(config.mesh)))
     if (run / MESH_FILE).exists() and read_json(run / MESH_FILE) != settings:
@@ -184,8 +184,8 @@ def _written(
     scene: Scene, out: Path, overwrite: bool, on_written: Callable[[Path], None], seconds: dict[str, float]
 ) -> tuple[Joined, np.ndarray]:
     """Writes the mesh of all blocks to `out`; its counts, and distances of points to it."""
-    from recon.scenes.blocks import PIECE_FILE, read_piece
-    from recon.scenes.joining import join
+    from recon.surface.scenes.blocks import PIECE_FILE, read_piece
+    from recon.surface.scenes.joining import join
 
     start = time.monotonic()
     whole = scene.folder / "scene.ply"

@@ -19,7 +19,7 @@ from recon.geometry import Float, Int, Mesh
 from recon.meshing.components import MIN_PART_AREA, MIN_SUPPORTED_SHARE
 from recon.meshing.files import ply_faces, ply_header, ply_vertices
 from recon.meshing.topology import Hole, connected_parts
-from recon.scenes.blocks import PIECE_FILE, VALUE, Scene, read_piece
+from recon.surface.scenes.blocks import PIECE_FILE, VALUE, Scene, read_piece
 
 MIN_PART_POINTS = 40  # whose area makes a part, however large the others are
 

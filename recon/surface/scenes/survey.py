@@ -23,7 +23,7 @@ from recon.scan.preparation.inside import Surroundings
 from recon.scan.preparation.normal_reliability import check_normals
 from recon.scan.preparation.normals import completed, estimated, outward
 from recon.scan.preparation.spacing import point_spacing
-from recon.scenes.sorting import SortedPoints
+from recon.surface.scenes.sorting import SortedPoints
 from recon.surface.settings import Config
 
 CONTEXT_FILE, FACTS_FILE = "context.npz", "facts.json"

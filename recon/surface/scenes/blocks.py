@@ -30,12 +30,12 @@ from recon.meshing.settings import trim_distance
 from recon.meshing.trimming import SNAP_TOLERANCE, Support, cut
 from recon.scan.preparation.cleaning import MIN_POINTS
 from recon.scan.preparation.context import Context
-from recon.scenes.field import FITTED_FILE, SceneField, block_folder
-from recon.scenes.plan import Lattice, Plan
-from recon.scenes.sorting import SortedPoints
 from recon.surface.evaluation import distance_to_mesh
 from recon.surface.pipeline import reconstruct
 from recon.surface.reconstruction import load
+from recon.surface.scenes.field import FITTED_FILE, SceneField, block_folder
+from recon.surface.scenes.plan import Lattice, Plan
+from recon.surface.scenes.sorting import SortedPoints
 from recon.surface.settings import Config
 from recon.training.trainer import Callback
 
