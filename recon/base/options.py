@@ -266,6 +266,10 @@ number = reads(_finite, "a number")
 seed = whole_between(0, 2**63 - 1)
 seconds = reads(scaled({"S": 1.0, "M": 60.0, "H": 3600.0}), "a time: 90, 90s, 2m or 1h")
 point = reads(numbers(3), "a point X,Y,Z")
+memory = reads(
+    lambda text: int(scaled({"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12})(text.upper().removesuffix("B"))),
+    "a size: 8G or 500M",
+)
 _KINDS: dict[Any, tuple[str | None, Callable[[str], Any]]] = {
     int: ("N", whole),
     float: ("X", number),

@@ -62,7 +62,7 @@ class ClusterPool:
         self.said: queue.Queue[tuple[str, Message]] = queue.Queue()
 
     def __enter__(self) -> ClusterPool:
-        self.cluster, self.client = _connected(self.address)
+        self.cluster, self.client = connected(self.address)
         if self.cluster is not None and self.waiting:
             _server(self.waiting[0].threads)  # one for all workers, which share this process
         gpus = self.client.run_on_scheduler(_has_gpus) if self.device == "auto" else "cuda" in self.device
@@ -158,7 +158,7 @@ class ClusterPool:
                 _server.cache_clear()
 
 
-def _connected(address: str) -> tuple[Any, Any]:
+def connected(address: str) -> tuple[Any, Any]:
     """The cluster, if it is ours, and the client."""
     try:
         from distributed import Client

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from recon.base.options import Parser, add_choice, file, folder, reads, scaled, seconds, whole_between
+from recon.base.options import Parser, add_choice, file, folder, memory, seconds, whole_between
 from recon.cli.common import (
     FILES,
     MACHINE,
@@ -61,7 +61,7 @@ def add_options(parser: Parser) -> None:
         help="scans at a time (default: one per GPU, or per core)",
     )
     machine.add_argument("--time-limit", type=seconds, metavar="30m", help="per scan")
-    machine.add_argument("--memory-limit", type=_bytes, metavar="8G", help="per scan")
+    machine.add_argument("--memory-limit", type=memory, metavar="8G", help="per scan")
     machine.add_argument(
         "--cluster",
         metavar="ADDRESS",
@@ -99,10 +99,3 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     done = sorted(results, key=lambda result: result.scan)
     say(table(done, out.absolute()), options.quiet)
     return report(done, folder, out.absolute())
-
-
-def _size(text: str) -> int:
-    return int(scaled({"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12})(text))
-
-
-_bytes = reads(_size, "a size: 8G or 500M")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from recon.base.options import Parser, file, folder, seconds
+from recon.base.options import Parser, file, folder, memory, seconds
 from recon.base.progress import Bar
 from recon.base.provenance import command_origin
 from recon.cli.common import (
     FILES,
+    MACHINE,
     RUNNING,
     add_common,
     add_device,
@@ -38,7 +41,8 @@ def add_options(parser: Parser) -> None:
         metavar="SCAN",
         nargs="+",
         type=file,
-        help="ply pcd las laz e57 ptx pts npy npz, text (xyz csv …), or a mesh to sample; several: one scan",
+        help="ply pcd las laz e57 ptx pts npy npz, text (xyz csv …), or a mesh to sample; several, or a "
+        "folder of them: one scan",
     )
     output = "ply obj stl glb off, by extension (default, of one SCAN: SCAN.mesh.ply here)"
     add_output(parser, "MESH", output, "MESH if it exists")
@@ -55,8 +59,26 @@ def add_options(parser: Parser) -> None:
     )
     add_strict(parser)
     add_tensorboard(parser, "terms, slices and pictures")
-    add_common(parser)
+    add_common(parser, "CPU threads; of a scene in blocks as many blocks at a time (default: %(default)s)")
     add_device(parser)
+    machine = parser.group(MACHINE)
+    machine.add_argument(
+        "--cluster", metavar="ADDRESS", help="of a Dask scheduler, or local:N, for the blocks of a scene"
+    )
+    machine.add_argument(
+        "--memory", type=memory, metavar="4G", help="for all blocks at a time (default: what is free)"
+    )
+
+
+def _where(cluster: str | None) -> Callable[[Path, int, str], Any]:
+    """What works on the blocks of a scene."""
+    if cluster is None:
+        from recon.surface.scenes.processes import LocalBlocks
+
+        return LocalBlocks
+    from recon.batching.scene_cluster import ClusterBlocks
+
+    return partial(ClusterBlocks, cluster)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -104,6 +126,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             callbacks=callbacks,
             preparing=before.to,
             meshing=bar.to,
+            memory=options.memory,
+            work=_where(options.cluster),
             origin=command_origin(options.arguments, options.preset or "standard"),
         )
     say(summary_lines(summary), options.quiet)

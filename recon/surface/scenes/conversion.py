@@ -8,13 +8,14 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 
 from recon.base.files import atomic_path, write_json
 from recon.base.progress import ProgressCallback, no_progress, progress_within
@@ -28,33 +29,47 @@ from recon.meshing.simplification import simplify
 from recon.scan.files import read_cloud
 from recon.scan.parts import large_count, parts_of, scans_in
 from recon.surface.conversion import convert as convert_at_once
+from recon.surface.scenes.processes import LocalBlocks
 from recon.surface.settings import Config
 
 if TYPE_CHECKING:
     from recon.surface.scenes.blocks import Scene
     from recon.surface.scenes.joining import Joined
     from recon.surface.scenes.sorting import SortedPoints
+    from recon.surface.scenes.tasks import Blocks
 
 SORTING, SURVEY = 0.6, 0.9  # shares of the preparation at which these end
 MESH_FILE = "mesh.json"
 MAX_UNMET_POINTS, UNMET_SPACINGS = 0.03, 3.0
 BYTES_PER_POINT = 12  # of a file, at least
+# Peak memory, measured: of this process; of one that works on a block, and what each of its points adds.
+PARENT_BYTES, PROCESS_BYTES, BYTES_A_POINT = 0.5e9, 0.5e9, 6e3
+MIN_BLOCK_POINTS = 5000
 
 log = logging.getLogger("recon")
 
 
 def convert(
-    scans: Sequence[str | Path], out: Path, config: Config, run: Path, **options: Any
+    scans: Sequence[str | Path],
+    out: Path,
+    config: Config,
+    run: Path,
+    *,
+    memory: float | None = None,
+    work: Callable[[Path, int, str], Blocks] = LocalBlocks,
+    **options: Any,
 ) -> tuple[Mesh | None, dict[str, Any]]:
     """As `recon.surface.conversion.convert`; a folder among `scans` stands for the scans in it.
 
     What is more than one field holds is cut into blocks, and so is what `config.scene.blocks` says. Then the
-    mesh is on the disk alone, and None is returned for it.
+    mesh is on the disk alone, and None is returned for it. Blocks are worked on by as many processes as there
+    are threads, and as `memory`, bytes, allows (by default what is free); `work` makes what runs these, from
+    the run folder, their number and the device.
     """
     files = scans_in(scans)
     if config.scene.blocks == "off" or (config.scene.blocks == "auto" and not _is_large(files, config)):
         return convert_at_once(files, out, config, run, **options)
-    return None, _convert(files, out, config, run, **options)
+    return None, _convert(files, out, config, run, memory, work, **options)
 
 
 def _is_large(files: Sequence[Path], config: Config) -> bool:
@@ -72,6 +87,8 @@ def _convert(
     out: Path,
     config: Config,
     run: Path,
+    memory: float | None,
+    work: Callable[[Path, int, str], Blocks],
     *,
     device: str = "auto",
     preview: float | None = None,
@@ -89,12 +106,13 @@ def _convert(
     start = time.monotonic()
     made = {**(origin or {}), "inputs": [fingerprint(file) for file in files]}
     _open(run, out, config, made)
-    points, scene = _prepared(files, run, config, preparing)
+    points, scene = _prepared(files, run, config, memory, preparing)
     seconds = {"prepare": time.monotonic() - start}
-    from recon.surface.scenes.work import work_through
+    from recon.surface.scenes.tasks import work_through
 
-    with _quiet():
-        steps, recoveries = work_through(scene, points, device, seconds, meshing)
+    number = _processes(len(points) / len(scene.plan), memory, device)
+    with closing(work(run, number, device)) as blocks:
+        steps, recoveries = work_through(scene, blocks, seconds, meshing)
     joined, distances = _written(scene, out, overwrite, partial(claim, run, out), seconds)
     names = [str(file) for file in files]
     summary: dict[str, Any] = {"scan": names if len(names) > 1 else names[0], "mesh": str(out)}
@@ -130,15 +148,15 @@ def _open(run: Path, out: Path, config: Config, made: dict[str, Any]) -> None:
 
 
 def _prepared(
-    files: Sequence[Path], run: Path, config: Config, preparing: ProgressCallback
+    files: Sequence[Path], run: Path, config: Config, memory: float | None, preparing: ProgressCallback
 ) -> tuple[SortedPoints, Scene]:
     """The points in `run`, sorted, and the scene as it is cut; what an earlier run left is kept."""
     import torch
 
-    from recon.surface.scenes.blocks import Scene
-    from recon.surface.scenes.plan import PLAN_FILE, lattice, plan, read_plan
+    from recon.surface.scenes.plan import PLAN_FILE, plan
     from recon.surface.scenes.sorting import LAYOUT_FILE, read_sorted, sort_points
-    from recon.surface.scenes.survey import read_context, survey, write_context
+    from recon.surface.scenes.survey import survey, write_context
+    from recon.surface.scenes.tasks import read_scene
 
     preparing(0.0, "sorting the points")
     if (run / LAYOUT_FILE).exists():
@@ -150,16 +168,39 @@ def _prepared(
     if not (run / PLAN_FILE).exists():
         told = progress_within(preparing, SORTING, SURVEY)
         found = survey(points, config, torch.get_num_threads(), told)
-        blocks = config.scene.blocks
-        count = max(1, -(-len(points) // config.scene.points)) if blocks == "auto" else int(blocks)
         write_context(found.context, run)
-        plan(points, found, count).write(run)
-    whole, context = read_plan(run), read_context(run)
+        plan(points, found, _count(len(points), config, memory)).write(run)
     _forget_other_meshes(run, config)
-    log.info("%s points in %d blocks", f"{len(points):,}", len(whole))
-    scan = {"classes": None, "returns": "all", "columns": None, "open": context.open}
+    scene = read_scene(run).scene
+    log.info("%s points in %d blocks", f"{len(points):,}", len(scene.plan))
     preparing(1.0, "")
-    return points, Scene(run, whole, lattice(whole, config), context, config.with_(scan=scan))
+    return points, scene
+
+
+def _count(points: int, config: Config, memory: float | None) -> int:
+    """The number of blocks."""
+    if config.scene.blocks != "auto":
+        return int(config.scene.blocks)
+    each = config.scene.points
+    if memory is not None:
+        room = int((memory - PARENT_BYTES - PROCESS_BYTES) / BYTES_A_POINT)
+        if room < MIN_BLOCK_POINTS:
+            least = PARENT_BYTES + PROCESS_BYTES + MIN_BLOCK_POINTS * BYTES_A_POINT
+            raise UsageError(f"a memory of {memory / 1e9:.3g} GB is too small: at least {least / 1e9:.2g} GB")
+        each = min(each, room)
+    return max(1, -(-points // each))
+
+
+def _processes(points: float, memory: float | None, device: str) -> int:
+    """How many blocks of so many points are worked on at a time: on a GPU one, else as memory allows."""
+    import torch
+
+    from recon.base.device import choose_device
+
+    if choose_device(device).type != "cpu":
+        return 1
+    room = psutil.virtual_memory().available if memory is None else memory - PARENT_BYTES
+    return max(1, min(torch.get_num_threads(), int(room / (PROCESS_BYTES + points * BYTES_A_POINT))))
 
 
 def _forget_other_meshes(run: Path, config: Config) -> None:
@@ -243,14 +284,3 @@ def _statistics(
         "state": SUSPECT if doubts else SOUND,
         "doubts": doubts,
     }
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Only warnings are told of what happens in each block."""
-    before = log.level
-    log.setLevel(max(log.getEffectiveLevel(), logging.WARNING))
-    try:
-        yield
-    finally:
-        log.setLevel(before)
