@@ -47,6 +47,7 @@ def add_options(parser: Parser) -> None:
     output = "ply obj stl glb off, by extension (default, of one SCAN: SCAN.mesh.ply here)"
     add_output(parser, "MESH", output, "MESH if it exists")
     files.add_argument("--run", metavar="DIR", type=folder, help="keep the run there; given again, resume it")
+    files.add_argument("--tiles", metavar="DIR", type=folder, help="write the mesh as 3D Tiles there, too")
     add_setting_options(parser)
     running = parser.group(RUNNING)
     running.add_argument(
@@ -86,6 +87,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from recon.base.lock import locked
     from recon.base.runs import claims, lock_path, run_folder
     from recon.meshing.files import check_mesh_path
+    from recon.meshing.tiles import check_tiles_folder
     from recon.surface.conversion import summary_lines
     from recon.surface.scenes.conversion import convert
     from recon.training.callbacks import ProgressBar
@@ -98,6 +100,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     config = config_from(vars(options))
     check_mesh_path(out, config.mesh.uncertainty)
     check_writable(out, overwrite=True)
+    tiles = check_tiles_folder(options.tiles) if options.tiles else None
     if options.view:
         check_screen()
     if options.preview and not options.run:
@@ -127,6 +130,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             preparing=before.to,
             meshing=bar.to,
             memory=options.memory,
+            tiles=tiles,
             work=_where(options.cluster),
             origin=command_origin(options.arguments, options.preset or "standard"),
         )

@@ -13,10 +13,11 @@ from torch import Tensor
 from recon.geometry import Float, Frame, Mesh, PointCloud
 from recon.meshing.files import read_mesh
 from recon.scan.preparation.context import AS_GIVEN, Context
-from recon.surface.scenes import blocks, field
-from recon.surface.scenes.blocks import Scene, finish_block, mesh_block
+from recon.surface.scenes import blocks, field, pieces
+from recon.surface.scenes.blocks import Scene, mesh_block
 from recon.surface.scenes.field import BlockField, SceneField
 from recon.surface.scenes.joining import Joined, join
+from recon.surface.scenes.pieces import finish_block
 from recon.surface.scenes.plan import Plan, lattice, plan
 from recon.surface.scenes.sorting import sort_points
 from recon.surface.scenes.survey import Survey
@@ -63,7 +64,8 @@ def use(patch: pytest.MonkeyPatch, functions: Callable[[int], Function], points:
         return made_block
 
     patch.setattr(field.SceneField, "block", block)
-    patch.setattr(blocks, "scan_of", lambda scene, number: PointCloud(points, normals_of(points)))
+    for module in (blocks, pieces):
+        patch.setattr(module, "scan_of", lambda scene, number: PointCloud(points, normals_of(points)))
 
 
 def normals_of(points: Float) -> Float:

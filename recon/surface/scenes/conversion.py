@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 
-from recon.base.files import atomic_path, write_json
+from recon.base.files import write_json
 from recon.base.progress import ProgressCallback, no_progress, progress_within
-from recon.base.provenance import SOUND, SUSPECT, fingerprint, machine_origin
+from recon.base.provenance import fingerprint, machine_origin
 from recon.base.run_files import read_json
 from recon.base.runs import claim, clear_run, default_run_folder, open_run, save_result
 from recon.errors import OtherRunError, UsageError
-from recon.geometry import Mesh, PointCloud, vertex_normals
-from recon.meshing.files import read_mesh, write_mesh
-from recon.meshing.simplification import simplify
+from recon.geometry import Mesh, PointCloud
+from recon.meshing.tiles import pieces_of, write_tiles
 from recon.scan.files import read_cloud
 from recon.scan.parts import large_count, parts_of, scans_in
 from recon.surface.conversion import convert as convert_at_once
@@ -34,7 +32,6 @@ from recon.surface.settings import Config
 
 if TYPE_CHECKING:
     from recon.surface.scenes.blocks import Scene
-    from recon.surface.scenes.joining import Joined
     from recon.surface.scenes.sorting import SortedPoints
     from recon.surface.scenes.tasks import Blocks
 
@@ -57,6 +54,7 @@ def convert(
     *,
     memory: float | None = None,
     work: Callable[[Path, int, str], Blocks] = LocalBlocks,
+    tiles: Path | None = None,
     **options: Any,
 ) -> tuple[Mesh | None, dict[str, Any]]:
     """As `recon.surface.conversion.convert`; a folder among `scans` stands for the scans in it.
@@ -64,12 +62,16 @@ def convert(
     What is more than one field holds is cut into blocks, and so is what `config.scene.blocks` says. Then the
     mesh is on the disk alone, and None is returned for it. Blocks are worked on by as many processes as there
     are threads, and as `memory`, bytes, allows (by default what is free); `work` makes what runs these, from
-    the run folder, their number and the device.
+    the run folder, their number and the device. `tiles` is a new folder for the mesh as 3D Tiles.
     """
     files = scans_in(scans)
     if config.scene.blocks == "off" or (config.scene.blocks == "auto" and not _is_large(files, config)):
-        return convert_at_once(files, out, config, run, **options)
-    return None, _convert(files, out, config, run, memory, work, **options)
+        mesh, summary = convert_at_once(files, out, config, run, **options)
+        if tiles:
+            pieces = pieces_of(mesh)
+            write_tiles(pieces.__getitem__, np.array([piece.vertices.mean(0) for piece in pieces]), tiles)
+        return mesh, summary
+    return None, _convert(files, out, config, run, memory, work, tiles, **options)
 
 
 def _is_large(files: Sequence[Path], config: Config) -> bool:
@@ -89,6 +91,7 @@ def _convert(
     run: Path,
     memory: float | None,
     work: Callable[[Path, int, str], Blocks],
+    tiles: Path | None,
     *,
     device: str = "auto",
     preview: float | None = None,
@@ -108,15 +111,21 @@ def _convert(
     _open(run, out, config, made)
     points, scene = _prepared(files, run, config, memory, preparing)
     seconds = {"prepare": time.monotonic() - start}
+    from recon.surface.scenes.joining import piece_of
+    from recon.surface.scenes.result import middles, statistics, written
     from recon.surface.scenes.tasks import work_through
 
     number = _processes(len(points) / len(scene.plan), memory, device)
     with closing(work(run, number, device)) as blocks:
         steps, recoveries = work_through(scene, blocks, seconds, meshing)
-    joined, distances = _written(scene, out, overwrite, partial(claim, run, out), seconds)
+    joined, distances = written(scene, out, overwrite, partial(claim, run, out), seconds)
+    if tiles:
+        start_tiles = time.monotonic()
+        write_tiles(partial(piece_of, scene, joined), middles(scene), tiles)
+        seconds["tiles"] = time.monotonic() - start_tiles
     names = [str(file) for file in files]
     summary: dict[str, Any] = {"scan": names if len(names) > 1 else names[0], "mesh": str(out)}
-    summary |= _statistics(scene, points, joined, distances, steps, recoveries)
+    summary |= statistics(scene, points, joined, distances, steps, recoveries)
     summary["seconds"] = {name: round(value, 2) for name, value in seconds.items()}
     summary["seconds_all"] = round(time.monotonic() - start, 2)
     for doubt in summary["doubts"]:
@@ -205,8 +214,9 @@ def _processes(points: float, memory: float | None, device: str) -> int:
 
 def _forget_other_meshes(run: Path, config: Config) -> None:
     """Removes what is left of meshing with other settings; the blocks' fields stay."""
-    from recon.surface.scenes.blocks import PIECE_FILE, SEAM_FILE, SURFACE_FILE
+    from recon.surface.scenes.blocks import SEAM_FILE, SURFACE_FILE
     from recon.surface.scenes.field import BLOCKS_FOLDER
+    from recon.surface.scenes.pieces import PIECE_FILE
 
     settings = json.loads(json.dumps(asdict(config.mesh)))
     if (run / MESH_FILE).exists() and read_json(run / MESH_FILE) != settings:
@@ -219,68 +229,3 @@ def _forget_other_meshes(run: Path, config: Config) -> None:
 def _all_parts(files: Sequence[Path], config: Config) -> Iterator[PointCloud]:
     for file in files:
         yield from parts_of(file, config.scan, config.seed)
-
-
-def _written(
-    scene: Scene, out: Path, overwrite: bool, on_written: Callable[[Path], None], seconds: dict[str, float]
-) -> tuple[Joined, np.ndarray]:
-    """Writes the mesh of all blocks to `out`; its counts, and distances of points to it."""
-    from recon.surface.scenes.blocks import PIECE_FILE, read_piece
-    from recon.surface.scenes.joining import join
-
-    start = time.monotonic()
-    whole = scene.folder / "scene.ply"
-    with atomic_path(whole, overwrite=True) as temporary, temporary.open("wb") as stream:
-        joined = join(scene, stream)
-    faces = scene.config.mesh.faces
-    if out.suffix.lower() == ".ply" and not faces:
-        with atomic_path(out, overwrite, on_written) as temporary:
-            shutil.copyfile(whole, temporary)
-    else:
-        mesh = read_mesh(whole)
-        if faces:
-            mesh = simplify(mesh, faces)
-            mesh = replace(mesh, normals=vertex_normals(mesh))
-            joined.vertices, joined.faces = len(mesh.vertices), len(mesh.faces)
-        write_mesh(mesh, out, overwrite=overwrite, on_written=on_written)
-    whole.unlink()
-    seconds["join"] = time.monotonic() - start
-    pieces = (read_piece(scene.of(number) / PIECE_FILE) for number in range(len(scene.plan)))
-    return joined, np.concatenate([piece["distances"] for piece in pieces if "distances" in piece])
-
-
-def _statistics(
-    scene: Scene, points: SortedPoints, joined: Joined, distances: np.ndarray, steps: int, recoveries: int
-) -> dict[str, Any]:
-    """As `recon.surface.conversion.mesh_statistics`, with the number of blocks."""
-    doubts = []
-    unmet = float((distances > UNMET_SPACINGS * scene.plan.spacing * scene.plan.frame.scale).mean())
-    if unmet > MAX_UNMET_POINTS:
-        doubts.append(
-            f"{unmet:.0%} of the points have no surface near them: look at both (recon view), or keep all "
-            "that comes (--parts all --trim off)"
-        )
-    return {
-        "points": len(points),
-        "vertices": joined.vertices,
-        "faces": joined.faces,
-        "watertight": joined.watertight,
-        "components": joined.components,
-        "genus": joined.genus,
-        "area": joined.area,
-        "volume": joined.volume,
-        "holes": [asdict(hole) for hole in joined.holes],
-        "unit": points.layout["unit"],
-        "steps": steps,
-        "recoveries": recoveries,
-        "scan_to_mesh": {
-            "mean": float(distances.mean()),
-            "p95": float(np.percentile(distances, 95)),
-            "largest": float(distances.max()),
-        },
-        "uncertainty": None,
-        "diagonal": float(np.linalg.norm(points.box[1] - points.box[0])),
-        "blocks": len(scene.plan),
-        "state": SUSPECT if doubts else SOUND,
-        "doubts": doubts,
-    }

@@ -173,6 +173,8 @@ class SceneField:
         for number, block in self._around(x):
             weight, _ = self._weight(number, block, x, slopes=False)
             some = (weight > best).nonzero().squeeze(1)
+            if not len(some):
+                continue
             best[some] = weight[some]
             found = block.field.jet(block.unit(x[some]).float(), order)
             scaled = (found.value[None] * block.scale, found.gradient, found.second / block.scale)

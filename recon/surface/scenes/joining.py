@@ -19,7 +19,8 @@ from recon.geometry import Float, Int, Mesh
 from recon.meshing.components import MIN_PART_AREA, MIN_SUPPORTED_SHARE
 from recon.meshing.files import ply_faces, ply_header, ply_vertices
 from recon.meshing.topology import Hole, connected_parts
-from recon.surface.scenes.blocks import PIECE_FILE, VALUE, Scene, read_piece
+from recon.surface.scenes.blocks import Scene, read_arrays_of
+from recon.surface.scenes.pieces import PIECE_FILE, VALUE
 
 MIN_PART_POINTS = 40  # whose area makes a part, however large the others are
 
@@ -35,6 +36,7 @@ class Joined:
         holes: longest first.
         nonmanifold: edges with more than two faces.
         dropped: parts left out.
+        keep: which parts of each block stay.
     """
 
     vertices: int = 0
@@ -46,6 +48,7 @@ class Joined:
     holes: tuple[Hole, ...] = ()
     nonmanifold: int = 0
     dropped: int = 0
+    keep: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
 
     @property
     def watertight(self) -> bool:
@@ -113,13 +116,25 @@ def join(scene: Scene, stream: BinaryIO, progress: Callable[[float], None] = lam
         cut_edges.append(number[ends[on_cut]])
         rims.append(_places(number, piece["vertices"], ends))
         progress(0.5 + 0.5 * done / len(scene.plan))
+    out.keep = keep
     _measure(scene, out, open_edges, cut_edges, np.concatenate(rims), volume)
     return out
 
 
+def piece_of(scene: Scene, joined: Joined, block: int) -> Mesh | None:
+    """A block's piece of the joined mesh, world; None if it has none."""
+    piece = read_arrays_of(scene.of(block) / PIECE_FILE)
+    if block not in joined.keep or not joined.keep[block].any():
+        return None
+    kept = joined.keep[block][piece["part"]]
+    values = {name.removeprefix(VALUE): piece[name] for name in piece if name.startswith(VALUE)}
+    world = scene.plan.frame.to_world(piece["vertices"])
+    return Mesh(world, piece["faces"], piece["normals"], piece.get("colors"), values).select(kept)
+
+
 def _pieces(scene: Scene) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
     for block in range(len(scene.plan)):
-        piece = read_piece(scene.of(block) / PIECE_FILE)
+        piece = read_arrays_of(scene.of(block) / PIECE_FILE)
         if "faces" in piece:
             yield block, piece
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from recon.base.run_files import read_description, read_json
-from recon.surface.scenes.blocks import Scene, finish_block, fit_block, mesh_block
+from recon.surface.scenes.blocks import Scene, fit_block, mesh_block
 from recon.surface.scenes.field import FITTED_FILE
+from recon.surface.scenes.pieces import finish_block
 from recon.surface.scenes.plan import lattice, read_plan
 from recon.surface.scenes.sorting import SortedPoints, read_sorted
 from recon.surface.scenes.survey import read_context
