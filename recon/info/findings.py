@@ -243,8 +243,10 @@ def _notes(info: Info) -> list[str]:
     if info.survey is None:
         return out
     if info.survey.thinned:
-        most = f"{MAX_POINTS:,} points at most, evenly spaced"
-        out.append(f"recon mesh keeps {most} (--set scan.most=N keeps N)")
+        out.append(
+            f"more than {MAX_POINTS:,} points: recon mesh cuts the scan into blocks (--blocks off keeps that "
+            "many points, evenly spaced)"
+        )
     if info.survey.depth_image:
         rounded = ", and draws its rounded depths anew between the steps" if info.survey.rounded else ""
         out.append(f"a depth image taken from the origin, which recon mesh takes to be outside{rounded}")

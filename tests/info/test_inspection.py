@@ -119,7 +119,8 @@ def test_a_large_scan_is_told_by_a_part_of_it(tmp_path: Path, monkeypatch: pytes
     info = inspect(tmp_path / "s.npy")
     assert any(problem.startswith("about ") and "outliers" in problem for problem in info.problems)
     assert info.notes == (
-        "recon mesh keeps 2,000,000 points at most, evenly spaced (--set scan.most=N keeps N)",
+        "more than 2,000,000 points: recon mesh cuts the scan into blocks (--blocks off keeps that "
+        "many points, evenly spaced)",
     )
 
 
