@@ -24,12 +24,14 @@ class Context:
             or MIXED (as given) and ESTIMATED, on the side of the scene's.
         open: whether the scene is an open surface.
         spacing: of all its points, in the unit frame of the whole.
+        depth_image: whether the points are one, taken from the origin.
     """
 
     points: PointCloud
     normals: str
     open: bool
     spacing: float
+    depth_image: bool = False
 
     def oriented(
         self, part: PointCloud, threads: int = 1, progress: ProgressCallback = no_progress

@@ -52,8 +52,7 @@ def prepared(
     for line in report.lines():
         log.info("%s", line)
     cloud = cloud.select(spatial_order(cloud.points))
-    if context is None:
-        cloud = _with_sensors(cloud, config, threads)
+    cloud = _with_sensors(cloud, config, threads, None if context is None else context.depth_image)
     if (kept := on_lines(cloud.points, threads)) is not None:
         cloud = cloud.select(kept)
     if len(cloud) > config.most:
@@ -82,11 +81,18 @@ def _from_file(given: Float, normals: Float) -> bool:
     return bool(there.mean() > 0.5 and (np.abs((given * normals).sum(1))[there] > 1 - 1e-6).all())
 
 
-def _with_sensors(cloud: PointCloud, config: ScanConfig, threads: int) -> PointCloud:
-    """`cloud` with the scanner's position, if it is given or the points show it; depths no longer rounded."""
+def _with_sensors(
+    cloud: PointCloud, config: ScanConfig, threads: int, depth_image: bool | None
+) -> PointCloud:
+    """`cloud` with the scanner's position, if it is given or the points show it; depths no longer rounded.
+
+    Of a part of a scene it is known whether it is a `depth_image`.
+    """
     if config.sensor is not None:
         return replace(cloud, sensors=np.broadcast_to(np.asarray(config.sensor, float), cloud.points.shape))
-    if cloud.sensors is not None or not seen_from_origin(cloud.points):
+    if cloud.sensors is not None:
+        return cloud
+    if not (seen_from_origin(cloud.points) if depth_image is None else depth_image):
         return cloud
     log.info("the points are a depth image taken from the origin, which is outside")
     points = unrounded(cloud.points, threads)

@@ -19,6 +19,7 @@ from recon.errors import ScanError, UsageError
 from recon.geometry import Frame, PointCloud
 from recon.scan.preparation.cleaning import MIN_POINTS, clean
 from recon.scan.preparation.context import AS_GIVEN, ESTIMATED, MIXED, TURNED, Context
+from recon.scan.preparation.depth_images import seen_from_origin
 from recon.scan.preparation.inside import Surroundings
 from recon.scan.preparation.normal_reliability import check_normals
 from recon.scan.preparation.normals import completed, estimated, outward
@@ -64,6 +65,10 @@ def survey(
     spacing = float(np.median([point_spacing(w.points - w.points.mean(0), threads) for w in windows]))
     frame = Frame.around(points.box, config.scan.margin)
     progress(0.3, "sides of the scene")
+    depth_image = _is_depth_image(sample, windows, config)
+    place = np.zeros(3) if depth_image else config.scan.sensor
+    if place is not None:
+        sample = replace(sample, sensors=np.broadcast_to(np.asarray(place, float), sample.points.shape))
     oriented, normals = _oriented(sample, windows, config, threads)
     is_open = config.scan.open
     if config.mesh.trim == "off" and is_open is None:
@@ -72,7 +77,17 @@ def survey(
         unit = PointCloud(frame.to_unit(oriented.points), oriented.normals)
         is_open = not Surroundings(unit, config.seed, threads).closed
     log.info("the scene is %s, its normals %s", "open" if is_open else "closed", normals)
-    return Survey(Context(oriented, normals, is_open, spacing / frame.scale), frame, spacing)
+    return Survey(Context(oriented, normals, is_open, spacing / frame.scale, depth_image), frame, spacing)
+
+
+def _is_depth_image(sample: PointCloud, windows: list[PointCloud], config: Config) -> bool:
+    """Whether a camera at the origin saw the points; pixels are seen in windows, not in a sample."""
+    if sample.sensors is not None or config.scan.sensor is not None:
+        return False
+    found = np.mean([seen_from_origin(window.points) for window in windows]) > 0.5
+    if found:
+        log.info("the points are a depth image taken from the origin, which is outside")
+    return bool(found)
 
 
 def _windows(points: SortedPoints) -> list[PointCloud]:
@@ -124,7 +139,7 @@ def write_context(context: Context, folder: Path) -> None:
     assert points.normals is not None
     with atomic_path(folder / CONTEXT_FILE, overwrite=True) as temporary, temporary.open("wb") as stream:
         np.savez(stream, points=points.points, normals=points.normals)
-    facts = {"normals": context.normals, "open": context.open, "spacing": context.spacing}
+    facts = {name: getattr(context, name) for name in ("normals", "open", "spacing", "depth_image")}
     write_json(folder / FACTS_FILE, facts)
 
 
@@ -133,4 +148,5 @@ def read_context(folder: Path) -> Context:
     with reading(folder / FACTS_FILE):
         facts, arrays = read_json(folder / FACTS_FILE), read_arrays(folder / CONTEXT_FILE)
         points = PointCloud(arrays["points"], arrays["normals"])
-        return Context(points, str(facts["normals"]), bool(facts["open"]), float(facts["spacing"]))
+        sides = str(facts["normals"]), bool(facts["open"])
+        return Context(points, *sides, float(facts["spacing"]), bool(facts["depth_image"]))
