@@ -78,9 +78,9 @@ def ply_count(path: Path) -> int:
     if others or not counts.get("vertex"):
         return 0
     vertex = next(element for element, _ in header.elements if element.name == "vertex")
-    kinds = {prop.name: None if is_list(prop) else prop.dtype() for prop in vertex.properties}
+    kinds = {prop.name: None if is_list(prop) else np.dtype(prop.dtype()) for prop in vertex.properties}
     channels = {name for names in COLOR_NAMES for name in names}
-    scaled = any(kind != "u1" for name, kind in kinds.items() if name.lower() in channels)
+    scaled = any(kind != np.uint8 for name, kind in kinds.items() if name.lower() in channels)
     lists = None in kinds.values()
     return 0 if scaled or lists or are_splats(dict.fromkeys(kinds, np.empty(0))) else counts["vertex"]
 
