@@ -81,7 +81,7 @@ def ply_count(path: Path) -> int:
     kinds = {prop.name: None if is_list(prop) else np.dtype(prop.dtype()) for prop in vertex.properties}
     channels = {name for names in COLOR_NAMES for name in names}
     scaled = any(kind != np.uint8 for name, kind in kinds.items() if name.lower() in channels)
-    lists = None in kinds.values()
+    lists = any(map(is_list, vertex.properties))
     return 0 if scaled or lists or are_splats(dict.fromkeys(kinds, np.empty(0))) else counts["vertex"]
 
 
