@@ -97,7 +97,7 @@ def convert(
     try:
         result = trained()
     except OtherRunError:
-        if run != default_run_folder(out) and not _same_batch_scan(run, made):
+        if run != default_run_folder(out) and not same_batch_scan(run, made):
             raise
         clear_run(run)  # what an earlier command of another kind left behind
         result = trained()
@@ -116,7 +116,7 @@ def convert(
     return mesh, summary
 
 
-def _same_batch_scan(run: Path, origin: Mapping[str, Any]) -> bool:
+def same_batch_scan(run: Path, origin: Mapping[str, Any]) -> bool:
     """Whether a batch made `run` from the scan that it is converting again."""
     return "batch" in origin and read_description(run).get("origin", {}).get("batch") == origin["batch"]
 

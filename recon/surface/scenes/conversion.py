@@ -27,6 +27,7 @@ from recon.meshing.tiles import pieces_of, write_tiles
 from recon.scan.files import read_cloud
 from recon.scan.parts import large_count, parts_of, scans_in
 from recon.surface.conversion import convert as convert_at_once
+from recon.surface.conversion import same_batch_scan
 from recon.surface.scenes.processes import LocalBlocks
 from recon.surface.settings import Config
 
@@ -39,8 +40,9 @@ SORTING, SURVEY = 0.6, 0.9  # shares of the preparation at which these end
 MESH_FILE = "mesh.json"
 MAX_UNMET_POINTS, UNMET_SPACINGS = 0.03, 3.0
 BYTES_PER_POINT = 12  # of a file, at least
-# Peak memory, measured: of this process; of one that works on a block, and what each of its points adds.
-PARENT_BYTES, PROCESS_BYTES, BYTES_A_POINT = 0.5e9, 0.5e9, 6e3
+# Peak memory, measured: of this process and one that works on a block, of a point fitted, a triangle meshed.
+PARENT_BYTES, PROCESS_BYTES, FIT_BYTES, MESH_BYTES = 0.5e9, 0.5e9, 4e3, 2.5e3
+FACES_A_CELL = 4.0  # by the points' squares over the cells': with what is beside the block, and is cut off
 MIN_BLOCK_POINTS = 5000
 
 log = logging.getLogger("recon")
@@ -115,7 +117,7 @@ def _convert(
     from recon.surface.scenes.result import middles, statistics, written
     from recon.surface.scenes.tasks import work_through
 
-    number = _processes(len(points) / len(scene.plan), memory, device)
+    number = _processes(scene, len(points), memory, device)
     with closing(work(run, number, device)) as blocks:
         steps, recoveries = work_through(scene, blocks, seconds, meshing)
     joined, distances = written(scene, out, overwrite, partial(claim, run, out), seconds)
@@ -150,7 +152,7 @@ def _open(run: Path, out: Path, config: Config, made: dict[str, Any]) -> None:
     try:
         open_run(run, description, "scan")
     except OtherRunError:
-        if run != default_run_folder(out):
+        if run != default_run_folder(out) and not same_batch_scan(run, made):
             raise
         clear_run(run)
         open_run(run, description, "scan")
@@ -192,24 +194,29 @@ def _count(points: int, config: Config, memory: float | None) -> int:
         return int(config.scene.blocks)
     each = config.scene.points
     if memory is not None:
-        room = int((memory - PARENT_BYTES - PROCESS_BYTES) / BYTES_A_POINT)
-        if room < MIN_BLOCK_POINTS:
-            least = PARENT_BYTES + PROCESS_BYTES + MIN_BLOCK_POINTS * BYTES_A_POINT
+        each = min(each, int((memory - PARENT_BYTES - PROCESS_BYTES) / FIT_BYTES))
+        if each < MIN_BLOCK_POINTS:
+            least = PARENT_BYTES + PROCESS_BYTES + MIN_BLOCK_POINTS * FIT_BYTES
             raise UsageError(f"a memory of {memory / 1e9:.3g} GB is too small: at least {least / 1e9:.2g} GB")
-        each = min(each, room)
     return max(1, -(-points // each))
 
 
-def _processes(points: float, memory: float | None, device: str) -> int:
-    """How many blocks of so many points are worked on at a time: on a GPU one, else as memory allows."""
+def _processes(scene: Scene, points: int, memory: float | None, device: str) -> int:
+    """How many blocks are worked on at a time: on a GPU one, else as memory and threads allow."""
     import torch
 
     from recon.base.device import choose_device
 
     if choose_device(device).type != "cpu":
         return 1
+    each = points / len(scene.plan)
+    faces = FACES_A_CELL * each * (scene.plan.spacing / scene.lattice.grid.cell) ** 2
+    one = PROCESS_BYTES + max(FIT_BYTES * each, MESH_BYTES * faces)
     room = psutil.virtual_memory().available if memory is None else memory - PARENT_BYTES
-    return max(1, min(torch.get_num_threads(), int(room / (PROCESS_BYTES + points * BYTES_A_POINT))))
+    if one > room:
+        needed = f"{one / 1e9:.2g} GB, and there are {room / 1e9:.2g} for it"
+        log.warning("a block takes about %s: a larger --cell, or a smaller scene.points, takes less", needed)
+    return max(1, min(torch.get_num_threads(), int(room / one)))
 
 
 def _forget_other_meshes(run: Path, config: Config) -> None:

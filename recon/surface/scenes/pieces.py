@@ -82,8 +82,8 @@ def _support(mesh: Mesh, part: Int, scan: PointCloud, spacing: float) -> Int:
 def _distances(scene: Scene, number: int, mesh: Mesh, scan: PointCloud) -> Float:
     """Distances (k,), world, to the mesh from some of the block's own points, away from its cuts."""
     plan = scene.plan
-    away = scene.plan.spacing * AWAY_SPACINGS
     low, high = plan.corners[number]
+    away = min(plan.spacing * AWAY_SPACINGS, float((high - low).min()) / 4)
     own = np.flatnonzero(((scan.points >= low + away) & (scan.points <= high - away)).all(1))
     own = own[:: max(1, len(own) // MEASURED_POINTS)]
     return distance_to_mesh(scan.points[own], mesh) * plan.frame.scale if len(own) else np.empty(0)

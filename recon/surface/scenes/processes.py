@@ -18,6 +18,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from recon import errors
 from recon.base.children import python_command
 from recon.errors import FitError
 
@@ -52,7 +53,8 @@ class BlockProcess:
         """Works on a block.
 
         Raises:
-            FitError: what a user can mend, or a bug, with its traceback.
+            ReconError: as what is done to a block.
+            RuntimeError: a bug, with its traceback.
             Died: the process ended.
         """
         assert self.process.stdin and self.process.stdout
@@ -68,7 +70,7 @@ class BlockProcess:
             elif "done" in message:
                 return
             elif "failed" in message:
-                raise FitError(f"block {number}: {message['failed']}")
+                raise getattr(errors, message["kind"])(f"block {number}: {message['failed']}")
             else:
                 raise RuntimeError(f"block {number}: {message['bug']}")
         raise Died

@@ -29,7 +29,7 @@ from recon.surface.settings import Config
 
 CONTEXT_FILE, FACTS_FILE = "context.npz", "facts.json"
 SAMPLE_POINTS = 150_000
-WINDOWS, WINDOW_CELLS = 24, 2.0  # how many, and half their width in cells of the sorted points
+WINDOWS, WINDOW_CELLS = 24, 4.0  # how many, and half their width in cells of the sorted points
 
 log = logging.getLogger("recon")
 

@@ -1,8 +1,8 @@
 """The process that works on blocks: `recon.surface.scenes.worker FOLDER THREADS DEVICE`.
 
 Each line of its standard input is a task, "fit 12", which it answers on standard output, one JSON object a
-line: {"warning"} on the way, then {"done"}, {"failed": what a user can mend} or {"bug": traceback}. It ends
-when standard input closes, at once: nobody wants the result any more.
+line: {"warning"} on the way, then {"done"}, {"failed": what a user can mend, "kind": of error} or {"bug":
+traceback}. It ends when standard input closes, at once: nobody wants the result any more.
 """
 
 from __future__ import annotations
@@ -61,7 +61,11 @@ def main() -> None:
             scene.work(stage, int(number))
             tell({"done": True})
         except ReconError as error:
-            tell({"failed": str(error)})
+            tell({"failed": str(error), "kind": type(error).__name__})
+        except MemoryError as error:
+            tell(
+                {"failed": f"it needs more memory than there is ({error}): try --memory", "kind": "FitError"}
+            )
         except Exception as error:  # noqa: BLE001 told to the process that asked, which raises it
             tell({"bug": "".join(traceback.format_exception(error))})
 
