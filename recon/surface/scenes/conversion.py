@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 SORTING, SURVEY = 0.6, 0.9  # shares of the preparation at which these end
 MESH_FILE = "mesh.json"
-MAX_UNMET_POINTS, UNMET_SPACINGS = 0.03, 3.0
 BYTES_PER_POINT = 12  # of a file, at least
 # Peak memory, measured: of this process and one that works on a block, of a point fitted, a triangle meshed.
 PARENT_BYTES, PROCESS_BYTES, FIT_BYTES, MESH_BYTES = 0.5e9, 0.5e9, 4e3, 2.5e3

@@ -18,6 +18,7 @@ from recon.surface.scenes.sorting import SortedPoints, read_sorted
 from recon.surface.scenes.survey import read_context
 from recon.surface.settings import Config
 
+MAX_POINTS = 10**9  # of a block: none are left out
 STAGES = {"fit": 0.6, "mesh": 0.28, "finish": 0.1}  # with their shares of the time; joining is what is left
 
 
@@ -57,7 +58,7 @@ def read_scene(folder: Path, device: str = "cpu") -> Tasks:
     """The scene in a run folder, once it is cut. Raises ScanError for a damaged one."""
     config = Config.from_dict(read_description(folder)["config"])
     blocks, context = read_plan(folder), read_context(folder)
-    scan = {"classes": None, "returns": "all", "columns": None, "open": context.open}
+    scan = {"classes": None, "returns": "all", "columns": None, "open": context.open, "most": MAX_POINTS}
     return Tasks(Scene(folder, blocks, lattice(blocks, config), context, config.with_(scan=scan)), device)
 
 
