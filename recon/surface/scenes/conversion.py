@@ -104,7 +104,7 @@ def _convert(
     origin: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     if preview or tensorboard:
-        raise UsageError("a scene in blocks has no preview: leave out --preview and --tensorboard")
+        raise UsageError("a scene in blocks has no previews and no curves: give --blocks off for them")
     if config.mesh.uncertainty:
         raise UsageError("a scene in blocks has no error bars: give --blocks off for them")
     start = time.monotonic()
