@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 from shapes import sphere
 
 from recon.geometry import Frame, PointCloud
@@ -56,8 +57,6 @@ def test_a_roof_with_a_parapet_faces_up(flipped: float) -> None:
     walls = np.column_stack([walls[:, 0], np.full(600, 8.0), rng.uniform(0, 1, 600)])
     points = np.concatenate([flat, walls])
     normals = np.concatenate([np.tile([0.0, 0, 1], (4000, 1)), np.tile([0.0, -1, 0], (600, 1))])
-    from scipy.spatial import cKDTree
-
     near = cKDTree(points).query(points, 9)[1][:, 1:].astype(np.int32)
     votes, _ = outside_votes(points, flipped * normals, near, np.zeros(len(points), np.int64))
     assert np.sign(votes[0]) == flipped

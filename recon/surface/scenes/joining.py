@@ -22,6 +22,7 @@ from recon.meshing.topology import Hole, connected_parts
 from recon.surface.scenes.blocks import Scene, read_arrays_of
 from recon.surface.scenes.pieces import PIECE_FILE, VALUE
 
+MAX_VERTICES = 2**31 - 1
 MIN_PART_POINTS = 40  # whose area makes a part, however large the others are
 
 
@@ -84,9 +85,11 @@ class _Seams:
 def join(scene: Scene, stream: BinaryIO, progress: Callable[[float], None] = lambda share: None) -> Joined:
     """Writes the pieces of all blocks as one PLY mesh, in world units.
 
-    Raises ExtractError if there are none.
+    Raises ExtractError if there are none, or too many.
     """
     seams, keep, layout, out = _survey(scene)
+    if out.vertices > MAX_VERTICES:
+        raise ExtractError(f"{out.vertices:,} vertices are more than PLY can number: give a larger --cell")
     stream.write(ply_header(layout["names"], layout["normals"], layout["colors"], out.vertices, out.faces))
     total = 0
     for done, (block, piece) in enumerate(_pieces(scene)):
@@ -141,7 +144,7 @@ def _pieces(scene: Scene) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
 
 def _survey(scene: Scene) -> tuple[_Seams, dict[int, NDArray[np.bool_]], dict[str, Any], Joined]:
     """The seams, which parts of each block stay, what all vertices have, and the counts of the mesh."""
-    places, blocks, vertices, parts, nodes = [], [], [], [], []
+    places, blocks, vertices, nodes = [], [], [], []
     areas, support, first, counts = list[Float](), list[Int](), dict[int, int](), dict[int, Int]()
     names: set[str] | None = None
     colors, total = True, 0
@@ -161,7 +164,6 @@ def _survey(scene: Scene) -> tuple[_Seams, dict[int, NDArray[np.bool_]], dict[st
         found = {name.removeprefix(VALUE) for name in piece if name.startswith(VALUE)}
         names = found if names is None else names & found
         colors &= "colors" in piece
-        parts.append(len(piece["area"]))
     if not total:
         raise ExtractError("no surface in the scene: its points are too few, or it was cut off by --trim")
     group, owner = _groups(np.concatenate(places))
