@@ -22,7 +22,7 @@ def scans_in(paths: Sequence[str | Path]) -> list[Path]:
     """`paths`, each folder replaced by the scans in it, sorted. Raises ScanError for a folder without any."""
     found: list[Path] = []
     for path in map(Path, paths):
-        if not path.is_dir():
+        if not _is_folder(path):
             found.append(path)
             continue
         files = sorted(file for file in path.iterdir() if not file.name.startswith(".") and file.is_file())
@@ -31,6 +31,13 @@ def scans_in(paths: Sequence[str | Path]) -> list[Path]:
             raise ScanError(f"{path} holds no scans: none of its files ends in one of {' '.join(READERS)}")
         found += scans
     return found
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that no file can have: its reader says so
+        return False
 
 
 def large_count(path: Path) -> int:

@@ -26,7 +26,7 @@ RNG = np.random.default_rng(0)
 class Ball:
     """The exact distance of a ball, as a field."""
 
-    device = torch.device("cpu")
+    device, dtype = torch.device("cpu"), torch.float32
 
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return x.norm(dim=1) - RADIUS, x / x.norm(dim=1, keepdim=True)
