@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from shapes import sphere
 from waiting import PATIENCE, eventually
 
 import recon
+from recon.batching import local
 from recon.batching.job import Job
 from recon.batching.process import Limits, run_job, worker_server
 from recon.cli.main import main
@@ -151,7 +153,18 @@ def test_limits_of_time_and_memory_end_a_scan(tmp_path: Path) -> None:
     assert result.state == "failed" and "limit of 0.06 GB" in str(result.error)
 
 
-def test_a_scan_that_is_gone_when_its_turn_comes_is_reported(tmp_path: Path) -> None:
+def test_a_scan_that_is_gone_when_its_turn_comes_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, gone, run_job = list[str](), threading.Event(), local.run_job
+
+    def one_by_one(job: Job, *rest: Any) -> Any:
+        if begun:
+            assert gone.wait(60)
+        begun.append(job.name)
+        return run_job(job, *rest)
+
+    monkeypatch.setattr(local, "run_job", one_by_one)
     scans = tmp_path / "scans"
     scans.mkdir()
     for name, count in (("a", 2), ("b", 3)):  # neither takes long: they are too small
@@ -160,6 +173,7 @@ def test_a_scan_that_is_gone_when_its_turn_comes_is_reported(tmp_path: Path) -> 
     first = next(results)
     other = "b" if first.scan == "a.npy" else "a"
     (scans / f"{other}.npy").unlink()
+    gone.set()
     [second] = results
     assert "points" in str(first.error) and "no file" in str(second.error)
 
