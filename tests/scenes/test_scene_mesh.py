@@ -46,6 +46,7 @@ def test_a_ball_in_blocks_is_a_ball(count: int, tmp_path: Path, monkeypatch: pyt
     assert shape.watertight and shape.genus == 0 and shape.components == 1 and shape.outward
     assert (many[0].vertices, many[0].faces) == (shape.vertices, shape.faces)
     assert (many[0].components, many[0].genus, many[0].holes) == (1, 0, ())
+    assert many[0].unseen == 0
     assert (shape.vertices, shape.faces) == (one[0].vertices, one[0].faces)
     assert cKDTree(one[1].vertices).query(many[1].vertices)[0].max() < 0.1 * 2.0 / 69
     assert np.abs(np.linalg.norm(many[1].vertices, axis=1) - 0.8).max() < 1e-6
@@ -75,6 +76,16 @@ def test_a_wild_field_in_blocks_has_the_topology_of_one(
     for name in ("vertices", "faces", "components", "genus", "boundary_edges"):
         assert getattr(shapes[0], name) == getattr(shapes[1], name), name
     assert min(lowest) > 0.99 * MIN_TRIANGLE_HEIGHT
+
+
+@pytest.mark.slow
+def test_surface_over_a_hole_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = shell(40_000)
+    points = points[points[:, 2] < 0.5]
+    made = cut(points, 3, tmp_path)
+    use(monkeypatch, lambda number: ball, points, made)
+    joined, _ = meshed(tmp_path, made, points, 60)
+    assert 0.05 < joined.unseen < 0.2  # a lid on the scene's border is a ninth of it, by area
 
 
 @pytest.mark.slow

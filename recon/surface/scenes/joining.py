@@ -36,6 +36,7 @@ class Joined:
         area, volume: world; no volume of an open mesh.
         holes: longest first.
         nonmanifold: edges with more than two faces.
+        unseen: the share of the surface without points near it.
         dropped: parts left out.
         keep: which parts of each block stay.
     """
@@ -48,6 +49,7 @@ class Joined:
     volume: float | None = None
     holes: tuple[Hole, ...] = ()
     nonmanifold: int = 0
+    unseen: float = 0.0
     dropped: int = 0
     keep: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
 
@@ -182,6 +184,7 @@ def _survey(scene: Scene) -> tuple[_Seams, dict[int, NDArray[np.bool_]], dict[st
     repeated = int((stays[node] & ~owner).sum())
     out = Joined(int(table[0]) - repeated, int(table[1]), int(keep.sum()), dropped=int((~keep).sum()))
     out.area = float(area[keep].sum()) * scene.plan.frame.scale**2
+    out.unseen = 1 - float((area * near / np.maximum(asked, 1))[keep].sum() / area[keep].sum())
     chosen = {block: stays[start : start + len(counts[block])] for block, start in first.items()}
     layout = {"names": sorted(names or ()), "colors": colors, "normals": True}
     return seams, chosen, layout, out

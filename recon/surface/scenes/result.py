@@ -16,6 +16,7 @@ from recon.base.provenance import SOUND, SUSPECT
 from recon.geometry import vertex_normals
 from recon.meshing.files import read_mesh, write_mesh
 from recon.meshing.simplification import simplify
+from recon.meshing.trimming import MIN_OPEN_SHARE
 from recon.surface.scenes.blocks import Scene, read_arrays_of
 from recon.surface.scenes.joining import Joined, join
 from recon.surface.scenes.pieces import PIECE_FILE
@@ -66,6 +67,9 @@ def statistics(
             f"{unmet:.0%} of the points have no surface near them: look at both (recon view), or keep all "
             "that comes (--parts all --trim off)"
         )
+    if joined.unseen > MIN_OPEN_SHARE:
+        what = "--trim DISTANCE" if scene.context.open else "--set scan.open=true, or --trim DISTANCE,"
+        doubts.append(f"{joined.unseen:.0%} of the surface has no points near it: {what} cuts it off")
     return {
         "points": len(points),
         "vertices": joined.vertices,
