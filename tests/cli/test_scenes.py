@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -92,7 +93,7 @@ def test_a_scan_in_blocks_is_closed_colored_and_can_be_asked_for_distances(place
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("whose", ["its own", "a worker's"])
+@pytest.mark.parametrize("whose", ["its own", "a worker's", "by Ctrl-C"])
 def test_whoever_is_killed_the_mesh_is_the_same(whose: str, place: Path, tmp_path: Path) -> None:
     run, out = tmp_path / "run", tmp_path / "mesh.ply"
     command = ["mesh", str(place / "ball.ply"), "-o", str(out), "--run", str(run), "--threads=2", *FIT]
@@ -101,15 +102,19 @@ def test_whoever_is_killed_the_mesh_is_the_same(whose: str, place: Path, tmp_pat
         until(lambda: len(list(run.glob("blocks/*/fitted.json"))) >= 1)
         if whose == "its own":
             process.kill()
+        elif whose == "by Ctrl-C":
+            process.send_signal(signal.SIGINT)
         else:
             psutil.Process(process.pid).children()[0].kill()
 
     code = finished(command, kill)
-    if whose == "its own":
-        assert code != 0 and not out.exists()
-        assert finished(command) == 0
-    else:
+    if whose == "a worker's":
         assert code == 0
+    else:
+        assert code == (130 if whose == "by Ctrl-C" else -signal.SIGKILL) and not out.exists()
+        fitted = len(list(run.glob("blocks/*/fitted.json")))
+        assert fitted < 3, "it went on with a block that nobody wanted"
+        assert finished(command) == 0
     assert out.read_bytes() == (place / "mesh.ply").read_bytes()
 
 

@@ -33,6 +33,8 @@ def test_a_part_is_on_the_side_of_the_whole(how: str, hollow: bool) -> None:
     assert cap.normals is not None
     signs = {AS_GIVEN: 1.0, TURNED: -1.0, MIXED: np.random.default_rng(0).choice([-1.0, 1.0], (len(cap), 1))}
     given = None if how == ESTIMATED else side * signs[how] * cap.normals
+    bare, _ = prepared(replace(cap, normals=None), ScanConfig(), context=context)  # as if all were unusable
+    assert bare.normals is not None and (side * (bare.normals * bare.points).sum(1) > 0).all()
     cloud, was_estimated = prepared(replace(cap, normals=given), ScanConfig(), context=context)
     assert cloud.normals is not None and was_estimated == (how == ESTIMATED)
     assert (side * (cloud.normals * cloud.points).sum(1) > 0).all()

@@ -7,12 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scenes.made_scene import cut, meshed, use
+from scenes.made_scene import cut, meshed, normals_of, use
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from recon.geometry import PointCloud
 from recon.meshing.slivers import MIN_TRIANGLE_HEIGHT, heights
 from recon.meshing.topology import topology
+from recon.scan.preparation.context import AS_GIVEN, Context
+from recon.surface.scenes.blocks import Scene, fit_block, mesh_block, read_arrays_of
+from recon.surface.scenes.pieces import PIECE_FILE, finish_block
+from recon.surface.scenes.plan import lattice
+from recon.surface.scenes.sorting import read_sorted
+from recon.surface.settings import PRESETS
 
 
 def shell(count: int = 20_000) -> np.ndarray:
@@ -105,3 +112,19 @@ def test_an_open_scan_in_blocks_ends_where_one_does(tmp_path: Path, monkeypatch:
         assert joined.holes[0].length == pytest.approx(2 * np.pi * np.sqrt(0.64 - 0.01), rel=0.02)
         rims.append(mesh.vertices[:, 2].min())
     assert rims == pytest.approx([0.1, 0.1], abs=0.02)
+
+
+def test_a_block_without_a_surface_is_told_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    points = np.concatenate([shell(5000), np.tile([[4.0, 0, 0]], (6000, 1))])
+    made = cut(points, 2, tmp_path)
+    config = PRESETS["draft"]
+    context = Context(PointCloud(points, normals_of(points)), AS_GIVEN, True, 0.02)
+    scene = Scene(tmp_path, made, lattice(made, config), context, config)
+    far = int(made.corners[:, 1, 0].argmax())
+    fit_block(scene, read_sorted(tmp_path), far)
+    assert "there is no surface in it: the scene holds 1 usable points" in caplog.text
+    mesh_block(scene, far)
+    finish_block(scene, far, 1)
+    assert not read_arrays_of(scene.of(far) / PIECE_FILE)

@@ -39,8 +39,10 @@ class Context:
         """`part` of the scene, world, with outward normals."""
         if self.normals in (ESTIMATED, MIXED) or part.normals is None:
             assert self.points.normals is not None
-            lines = None if self.normals == ESTIMATED else completed(part, threads).normals
-            lines = estimate_lines(part.points, threads, progress) if lines is None else lines.copy()
+            if self.normals == ESTIMATED or part.normals is None:
+                lines = estimate_lines(part.points, threads, progress)
+            else:
+                lines = np.array(completed(part, threads).normals)
             nearest = cKDTree(self.points.points).query(part.points, workers=threads)[1]
             near = self.points.normals[nearest]
             lines *= np.where((lines * near).sum(1) < 0, -1.0, 1.0)[:, None]

@@ -1,4 +1,4 @@
-"""The work on one block: fit its field, mesh its cells, cut and colour them. Each leaves files for the next.
+"""The work on one block: fit its field, then mesh its cells; `pieces.py` finishes it. Each leaves files.
 
 A task reads the files of the scene and of the block's neighbours, and writes its own; so tasks run in any
 process, wherever the folder can be seen, and one that was killed is done again.
@@ -17,15 +17,13 @@ import torch
 from numpy.typing import NDArray
 
 from recon.base.files import atomic_path, write_json
-from recon.base.progress import ProgressCallback, no_progress
-from recon.base.run_files import read_arrays, reading
-from recon.errors import ExtractError
+from recon.base.run_files import RUN_FILE, read_arrays, reading
+from recon.errors import ExtractError, ScanError
 from recon.field.kernels import fast_kernels
 from recon.geometry import Float, Int, PointCloud
 from recon.meshing.extraction import Grid, surface_on
 from recon.meshing.settings import trim_distance
 from recon.meshing.trimming import Support
-from recon.scan.preparation.cleaning import MIN_POINTS
 from recon.scan.preparation.context import Context
 from recon.surface.pipeline import reconstruct
 from recon.surface.reconstruction import load
@@ -33,7 +31,6 @@ from recon.surface.scenes.field import FITTED_FILE, SceneField, block_folder
 from recon.surface.scenes.plan import Lattice, Plan
 from recon.surface.scenes.sorting import SortedPoints
 from recon.surface.settings import Config
-from recon.training.trainer import Callback
 
 SURFACE_FILE, SEAM_FILE = "surface.npz", "seam.npz"
 HALO_SPACINGS = 12.0  # of surface beyond a block that trimming looks at
@@ -57,35 +54,23 @@ class Scene:
         return block_folder(self.folder, number)
 
 
-def fit_block(
-    scene: Scene,
-    points: SortedPoints,
-    number: int,
-    device: str = "auto",
-    callbacks: tuple[Callback, ...] = (),
-    preparing: ProgressCallback = no_progress,
-) -> None:
-    """Fits the field of a block to its points and those of its margin; goes on where it was ended."""
-    folder = scene.of(number)
+def fit_block(scene: Scene, points: SortedPoints, number: int, device: str = "auto") -> None:
+    """Fits the field of a block to its points and those of its margin; goes on where it was ended.
+
+    A block to whose points no surface can be fitted has no field, which is told.
+    """
+    folder, plan = scene.of(number), scene.plan
     if (folder / FITTED_FILE).exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    plan = scene.plan
     low, high = plan.corners[number] + np.array([[-1.0], [1.0]]) * plan.margin
     cloud = points.within(plan.frame.to_world(low), plan.frame.to_world(high))
     steps = recoveries = 0
-    steps = recoveries = 0
-    if len(cloud) >= MIN_POINTS:
-        block = reconstruct(
-            cloud,
-            scene.config,
-            run=folder,
-            device=device,
-            callbacks=callbacks,
-            preparing=preparing,
-            context=scene.context,
-        )
+    try:
+        block = reconstruct(cloud, scene.config, run=folder, device=device, context=scene.context)
         steps, recoveries = block.snapshot.step, block.snapshot.recoveries
+    except ScanError as error:
+        log.warning("there is no surface in it: %s", error)
     write_json(folder / FITTED_FILE, {"points": len(cloud), "steps": steps, "recoveries": recoveries})
 
 
@@ -95,7 +80,7 @@ def scan_of(scene: Scene, number: int) -> PointCloud:
     return replace(scan, points=scene.plan.frame.to_unit(scan.points), sensors=None)
 
 
-def mesh_block(scene: Scene, number: int, progress: Callable[[float], None] = lambda share: None) -> None:
+def mesh_block(scene: Scene, number: int) -> None:
     """The surface in the cells of a block, and how well points support it."""
     folder, plan = scene.of(number), scene.plan
     if (folder / SURFACE_FILE).exists():
@@ -103,7 +88,8 @@ def mesh_block(scene: Scene, number: int, progress: Callable[[float], None] = la
     trims = scene.config.mesh.trim != "off" and (scene.context.open or trim_distance(scene.config.mesh.trim))
     halo = int(np.ceil(HALO_SPACINGS * plan.spacing / (2 * scene.lattice.grid.cell))) if trims else 0
     halo = max(halo, MIN_HALO)
-    if (scene.lattice.lows[number] >= scene.lattice.highs[number]).any():  # thinner than a brick
+    thin = (scene.lattice.lows[number] >= scene.lattice.highs[number]).any()  # less than a brick
+    if thin or not (folder / RUN_FILE).exists():
         _save_nothing(folder)
         return
     grid = _part_of(scene.lattice, number, halo)
@@ -122,7 +108,6 @@ def mesh_block(scene: Scene, number: int, progress: Callable[[float], None] = la
                 values,
                 field.value_and_gradient,
                 dtype=torch.float64,
-                progress=progress,
                 wanted=wanted if trims else None,
             )
     except ExtractError:

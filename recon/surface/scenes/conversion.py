@@ -79,8 +79,9 @@ def _is_large(files: Sequence[Path], config: Config) -> bool:
     """Whether the scans are more than one field holds."""
     count = 0
     for file in files:
-        count += large_count(file)
-        if not large_count(file) and file.stat().st_size > BYTES_PER_POINT * config.scan.most:
+        known = large_count(file)
+        count += known
+        if not known and file.stat().st_size > BYTES_PER_POINT * config.scan.most:
             count += len(read_cloud(file, samples=config.scan.samples, columns=config.scan.columns))
     return count > config.scan.most
 

@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from recon.base.run_files import RUN_FILE
 from recon.field.heads import HeadedField
 from recon.field.jet import Jet, Order
 from recon.surface.reconstruction import Reconstruction, load
@@ -111,7 +112,7 @@ class SceneField:
         """A block's field, or None if it has no points."""
         if number not in self._blocks:
             path = block_folder(self.folder, number)
-            found = BlockField.of(load(path), self.plan) if (path / "run.json").exists() else None
+            found = BlockField.of(load(path), self.plan) if (path / RUN_FILE).exists() else None
             self._blocks[number] = found
             while len(self._blocks) > KEPT_BLOCKS:
                 self._blocks.popitem(last=False)

@@ -96,7 +96,7 @@ class LocalBlocks:
         self.folder, self.count, self.device = folder, count, device
         self._idle: list[BlockProcess] = []
         self._all: list[BlockProcess] = []
-        self._lock = Lock()
+        self._lock, self._ended = Lock(), False
 
     def run(self, stage: str, numbers: Iterable[int], done: Callable[[], None]) -> None:
         """Works on all blocks of `numbers`; `done` is called after each. Raises what the first one raises."""
@@ -138,8 +138,10 @@ class LocalBlocks:
         )
 
     def _process(self) -> BlockProcess:
-        """One that is idle, or a new one."""
+        """One that is idle, or a new one. Raises FitError once all have been ended."""
         with self._lock:
+            if self._ended:
+                raise FitError("the work on the scene was ended")
             if self._idle:
                 return self._idle.pop()
             process = BlockProcess(self.folder, 1, self.device)
@@ -147,6 +149,8 @@ class LocalBlocks:
             return process
 
     def close(self) -> None:
-        """Ends all processes."""
+        """Ends all processes; none is started any more."""
+        with self._lock:
+            self._ended = True
         for process in self._all:
             process.close()

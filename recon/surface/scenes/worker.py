@@ -63,9 +63,8 @@ def main() -> None:
         except ReconError as error:
             tell({"failed": str(error), "kind": type(error).__name__})
         except MemoryError as error:
-            tell(
-                {"failed": f"it needs more memory than there is ({error}): try --memory", "kind": "FitError"}
-            )
+            words = f"it needs more memory than there is ({error}): try --memory"
+            tell({"failed": words, "kind": "FitError"})
         except Exception as error:  # noqa: BLE001 told to the process that asked, which raises it
             tell({"bug": "".join(traceback.format_exception(error))})
 
