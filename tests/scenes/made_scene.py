@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from recon.base.run_files import RUN_FILE
 from recon.geometry import Float, Frame, Mesh, PointCloud
 from recon.meshing.files import read_mesh
 from recon.scan.preparation.context import AS_GIVEN, Context
@@ -83,6 +84,7 @@ def meshed(
     for work in (mesh_block, lambda scene, number: finish_block(scene, number, 1)):
         for number in range(len(made)):
             scene.of(number).mkdir(parents=True, exist_ok=True)
+            (scene.of(number) / RUN_FILE).touch()  # it has a field
             work(scene, number)
     with (folder / "out.ply").open("wb") as stream:
         joined = join(scene, stream)
