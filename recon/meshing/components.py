@@ -13,6 +13,7 @@ AREA_CHUNK_FACES, LABEL_CHUNK_FACES = 1 << 18, 1 << 21
 MIN_PART_AREA = 2e-3  # of the largest part's area
 SUPPORT_SPACINGS = 4.0  # how near a scan point supports a vertex
 MIN_SUPPORTED_SHARE = 0.25  # of a part's vertices: from it on, the part counts as scanned
+SUPPORT_VERTICES = 1000  # of a part that are asked
 MIN_SOLE_SHARE = 5e-3  # of the scan's points: a part that is alone near so many counts as scanned, too
 SUPPORT_SAMPLE_POINTS = 20_000
 
@@ -24,7 +25,8 @@ def keep_parts(mesh: Mesh, parts: str, points: Float) -> tuple[Mesh, int]:
         mesh: the mesh.
         parts: "all"; "largest"; a number N, the N largest by area; or "auto": all but crumbs, parts below 0.2
             % of the largest one's area, and ghosts, parts that the scan does not support: few of their
-            vertices are near points, and few points would be left without a surface.
+            vertices are near points that have no other part nearer, and few points would be left without a
+            surface.
         points: (n, 3) the scan, in the mesh's frame.
 
     Returns:
@@ -44,8 +46,8 @@ def keep_parts(mesh: Mesh, parts: str, points: Float) -> tuple[Mesh, int]:
     if parts == "auto":
         keep = area >= MIN_PART_AREA * area.max()
         if keep.sum() > 1:
-            keep &= _supported(mesh, label, count, points)
-            keep[area.argmax()] = True
+            keep &= _supported(mesh, label, points)
+            keep[area.argmax()] |= not keep.any()
     else:
         number = 1 if parts == "largest" else int(parts)
         keep = np.zeros(count, bool)
@@ -74,22 +76,42 @@ def part_of_vertices(mesh: Mesh) -> NDArray[np.int64]:
     return np.unique(label, return_inverse=True)[1]
 
 
-def _supported(mesh: Mesh, label: NDArray, count: int, points: Float) -> NDArray[np.bool_]:
-    tree = cKDTree(points)
+def supported_counts(mesh: Mesh, label: NDArray, points: Float, spacing: float) -> NDArray[np.int64]:
+    """Of each part of `mesh` (p, 2): how many of some of its vertices points support, and of how many.
+
+    A vertex is supported if the point nearest to it is within `SUPPORT_SPACINGS` and no other part is nearer
+    to it: a ghost that lies along the surface is near points, but they are the surface's.
+
+    Args:
+        mesh: the mesh.
+        label: (n,) the part of each vertex.
+        points: (m, 3) the scan, in the mesh's frame.
+        spacing: of the scan.
+    """
+    order, count = np.argsort(label, kind="stable"), np.bincount(label)
+    rank = np.arange(len(label)) - np.repeat(np.cumsum(count) - count, count)
+    every = -(-count // SUPPORT_VERTICES)
+    some = order[rank % every[label[order]] == 0]
+    reach = SUPPORT_SPACINGS * spacing
+    distance, nearest = cKDTree(points).query(mesh.vertices[some], distance_upper_bound=reach)
+    near = np.isfinite(distance)
+    asked, number = np.unique(nearest[near], return_inverse=True)
+    whose = label[cKDTree(mesh.vertices).query(points[asked])[1]] if len(asked) else asked
+    near[near] = whose[number] == label[some[near]]
+    counts = np.bincount(label[some], near, len(count)), np.bincount(label[some], minlength=len(count))
+    return np.stack(counts, axis=1).astype(np.int64)
+
+
+def _supported(mesh: Mesh, label: NDArray, points: Float) -> NDArray[np.bool_]:
     sample = points[:: max(1, len(points) // 10_000)]
-    spacing = float(np.median(tree.query(sample, 2)[0][:, 1]))
-    rng = np.random.default_rng(0)
-    out = np.zeros(count, bool)
-    order = np.argsort(label, kind="stable")
-    members = np.split(order, np.cumsum(np.bincount(label, minlength=count))[:-1])
-    for part, vertices in enumerate(members):
-        some = rng.choice(vertices, min(len(vertices), 1000), replace=False)
-        distance, _ = tree.query(mesh.vertices[some], distance_upper_bound=SUPPORT_SPACINGS * spacing)
-        out[part] = np.isfinite(distance).mean() >= MIN_SUPPORTED_SHARE
+    spacing = float(np.median(cKDTree(points).query(sample, 2)[0][:, 1]))
+    supported, asked = supported_counts(mesh, label, points, spacing).T
+    out = supported >= MIN_SUPPORTED_SHARE * asked
     probes = points[:: max(1, len(points) // SUPPORT_SAMPLE_POINTS)]
     unsupported = probes[_far(probes, mesh.vertices[out[label]], SUPPORT_SPACINGS * spacing)]
-    for part in sorted(np.flatnonzero(~out).tolist(), key=lambda part: -len(members[part])):
-        far = _far(unsupported, mesh.vertices[members[part]], SUPPORT_SPACINGS * spacing)
+    size = np.bincount(label)
+    for part in sorted(np.flatnonzero(~out).tolist(), key=lambda part: -size[part]):
+        far = _far(unsupported, mesh.vertices[label == part], SUPPORT_SPACINGS * spacing)
         if np.count_nonzero(~far) >= MIN_SOLE_SHARE * len(probes):
             out[part], unsupported = True, unsupported[far]
     return out

@@ -48,6 +48,21 @@ def test_auto_keeps_a_part_that_was_scanned_from_one_side_only() -> None:
     assert topology(kept).components == 2
 
 
+@pytest.mark.parametrize("radius", [0.95, 1.05])
+def test_auto_drops_a_ghost_along_the_surface(radius: float) -> None:
+    """It is within two spacings of points everywhere, but none has it for the nearest surface."""
+    mesh, scan = balls((0, 1.0), (0, radius)), scan_of(balls((0, 1.0)))
+    kept, dropped = keep_parts(mesh, "auto", scan)
+    assert dropped == 1
+    assert np.linalg.norm(kept.vertices, axis=1) == pytest.approx(1.0)
+
+
+def test_auto_keeps_both_sides_of_a_thin_wall() -> None:
+    mesh = balls((0, 1.0), (0, 0.95))
+    kept, dropped = keep_parts(mesh, "auto", scan_of(mesh))
+    assert dropped == 0 and topology(kept).components == 2
+
+
 def test_parts_are_the_same_however_many_faces_are_joined_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     mesh = balls((0, 0.1), (2, 1.0), (5, 0.5))
     shuffled = Mesh(mesh.vertices, np.random.default_rng(0).permutation(mesh.faces))

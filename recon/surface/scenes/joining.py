@@ -212,7 +212,7 @@ def _chosen(scene: Scene, area: Float, near: Float) -> NDArray[np.bool_]:
         return keep
     keep = area >= min(MIN_PART_AREA * area.max(), MIN_PART_POINTS * scene.plan.spacing**2)
     keep &= near >= MIN_SUPPORTED_SHARE
-    keep[area.argmax()] = True
+    keep[area.argmax()] |= not keep.any()
     return keep
 
 

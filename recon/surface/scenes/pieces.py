@@ -7,18 +7,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from recon.geometry import Float, Int, Mesh, PointCloud
 from recon.meshing.attributes import with_attributes
-from recon.meshing.components import SUPPORT_SPACINGS, part_of_vertices
+from recon.meshing.components import part_of_vertices, supported_counts
 from recon.meshing.trimming import SNAP_TOLERANCE, cut
 from recon.surface.evaluation import distance_to_mesh
 from recon.surface.scenes.blocks import SEAM_FILE, SURFACE_FILE, Scene, read_arrays_of, save_arrays, scan_of
 
 PIECE_FILE = "piece.npz"
 VALUE = "value "  # before the names of scalars in a piece
-SUPPORT_SAMPLES, MEASURED_POINTS, AWAY_SPACINGS = 1000, 2000, 8.0
+MEASURED_POINTS, AWAY_SPACINGS = 2000, 8.0
 
 
 def finish_block(scene: Scene, number: int, threads: int) -> None:
@@ -62,21 +61,9 @@ def _save_piece(scene: Scene, number: int, mesh: Mesh, scan: PointCloud, on_side
     arrays |= {"normals": mesh.normals, "part": part, "area": area, "sides": on_side}
     arrays |= {} if mesh.colors is None else {"colors": mesh.colors}
     arrays |= {f"{VALUE}{name}": column for name, column in mesh.values.items()}
-    support = _support(mesh, part, scan, scene.plan.spacing)
+    support = supported_counts(mesh, part, scan.points, scene.plan.spacing)
     distances = _distances(scene, number, mesh, scan)
     save_arrays(scene.of(number) / PIECE_FILE, support=support, distances=distances, **arrays)
-
-
-def _support(mesh: Mesh, part: Int, scan: PointCloud, spacing: float) -> Int:
-    """Of each part (p, 2): how many of a sample of its vertices are near points, and how many that is."""
-    order = np.argsort(part, kind="stable")
-    count = np.bincount(part)
-    rank = np.arange(len(part)) - np.repeat(np.cumsum(count) - count, count)
-    every = -(-count // SUPPORT_SAMPLES)
-    some = order[rank % every[part[order]] == 0]
-    near = cKDTree(scan.points).query(mesh.vertices[some], distance_upper_bound=SUPPORT_SPACINGS * spacing)[0]
-    asked = np.bincount(part[some], minlength=len(count))
-    return np.stack([np.bincount(part[some], np.isfinite(near), len(count)).astype(np.int64), asked], axis=1)
 
 
 def _distances(scene: Scene, number: int, mesh: Mesh, scan: PointCloud) -> Float:
