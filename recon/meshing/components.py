@@ -76,8 +76,10 @@ def part_of_vertices(mesh: Mesh) -> NDArray[np.int64]:
     return np.unique(label, return_inverse=True)[1]
 
 
-def supported_counts(mesh: Mesh, label: NDArray, points: Float, spacing: float) -> NDArray[np.int64]:
-    """Of each part of `mesh` (p, 2): how many of some of its vertices points support, and of how many.
+def supported(
+    mesh: Mesh, label: NDArray, points: Float, spacing: float
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Some vertices (k,) of each part of `mesh`, and which of them (k,) points support.
 
     A vertex is supported if the point nearest to it is within `SUPPORT_SPACINGS` and no other part is nearer
     to it: a ghost that lies along the surface is near points, but they are the surface's.
@@ -98,18 +100,17 @@ def supported_counts(mesh: Mesh, label: NDArray, points: Float, spacing: float) 
     asked, number = np.unique(nearest[near], return_inverse=True)
     whose = label[cKDTree(mesh.vertices).query(points[asked])[1]] if len(asked) else asked
     near[near] = whose[number] == label[some[near]]
-    counts = np.bincount(label[some], near, len(count)), np.bincount(label[some], minlength=len(count))
-    return np.stack(counts, axis=1).astype(np.int64)
+    return some, near
 
 
 def _supported(mesh: Mesh, label: NDArray, points: Float) -> NDArray[np.bool_]:
     sample = points[:: max(1, len(points) // 10_000)]
     spacing = float(np.median(cKDTree(points).query(sample, 2)[0][:, 1]))
-    supported, asked = supported_counts(mesh, label, points, spacing).T
-    out = supported >= MIN_SUPPORTED_SHARE * asked
+    some, near = supported(mesh, label, points, spacing)
+    size = np.bincount(label)
+    out = np.bincount(label[some], near, len(size)) >= MIN_SUPPORTED_SHARE * np.bincount(label[some])
     probes = points[:: max(1, len(points) // SUPPORT_SAMPLE_POINTS)]
     unsupported = probes[_far(probes, mesh.vertices[out[label]], SUPPORT_SPACINGS * spacing)]
-    size = np.bincount(label)
     for part in sorted(np.flatnonzero(~out).tolist(), key=lambda part: -size[part]):
         far = _far(unsupported, mesh.vertices[label == part], SUPPORT_SPACINGS * spacing)
         if np.count_nonzero(~far) >= MIN_SOLE_SHARE * len(probes):

@@ -42,6 +42,7 @@ SNAP_TOLERANCE = 1e-9  # of the largest level: nearer to the edge, a vertex is o
 SMOOTHING_PASSES = 4
 SAMPLE_VERTICES = 20_000
 MIN_OPEN_SHARE = 0.02  # of the surface without support: from it on, a scan counts as open
+INVENTED = "of the surface is near no point, nor in a hole of the scan: removed; train longer"
 
 
 @dataclass(frozen=True)
@@ -171,11 +172,10 @@ def trimmed(
                 log.info("closed: %.1f %% of the surface fills holes in the scan", 100 * share)
             return mesh, False
         if filling < MIN_OPEN_SHARE and not is_open:
-            text = "%.0f %% of the surface is near no point, nor in a hole of the scan: removed; train longer"
-            out = support.supported(mesh)
+            text, out = INVENTED, support.supported(mesh)
             if not len(out.faces):
                 text, out = text.replace("removed", "kept, as nothing else is there"), mesh
-            log.warning(text, 100 * share)
+            log.warning("%.0f %% %s", 100 * share, text)
             return out, out is not mesh
         log.info("open: no points support %.0f %% of the surface: removed (--trim off keeps it)", 100 * share)
     out = support.supported(mesh)

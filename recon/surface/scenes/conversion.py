@@ -114,12 +114,18 @@ def _convert(
     points, scene = _prepared(files, run, config, memory, preparing)
     seconds = {"prepare": time.monotonic() - start}
     from recon.surface.scenes.joining import piece_of
+    from recon.surface.scenes.opening import find_open
     from recon.surface.scenes.result import middles, statistics, written
     from recon.surface.scenes.tasks import work_through
 
     number = _processes(scene, len(points), memory, device)
     with closing(work(run, number, device)) as blocks:
         steps, recoveries = work_through(scene, blocks, seconds, meshing)
+    if is_open := find_open(scene):
+        scene = is_open
+        _forget_other_meshes(scene)
+        with closing(work(run, number, device)) as blocks:
+            work_through(scene, blocks, seconds)
     joined, distances = written(scene, out, overwrite, partial(claim, run, out), seconds)
     if tiles:
         start_tiles = time.monotonic()
@@ -181,8 +187,8 @@ def _prepared(
         found = survey(points, config, torch.get_num_threads(), told)
         write_context(found.context, run)
         plan(points, found, _count(len(points), config, memory)).write(run)
-    _forget_other_meshes(run, config)
     scene = read_scene(run).scene
+    _forget_other_meshes(scene)
     log.info("%s points in %d blocks", f"{len(points):,}", len(scene.plan))
     preparing(1.0, "")
     return points, scene
@@ -219,18 +225,19 @@ def _processes(scene: Scene, points: int, memory: float | None, device: str) -> 
     return max(1, min(torch.get_num_threads(), int(room / one)))
 
 
-def _forget_other_meshes(run: Path, config: Config) -> None:
+def _forget_other_meshes(scene: Scene) -> None:
     """Removes what is left of meshing with other settings; the blocks' fields stay."""
     from recon.surface.scenes.blocks import SEAM_FILE, SURFACE_FILE
     from recon.surface.scenes.field import BLOCKS_FOLDER
     from recon.surface.scenes.pieces import PIECE_FILE
 
-    settings = json.loads(json.dumps(asdict(config.mesh)))
-    if (run / MESH_FILE).exists() and read_json(run / MESH_FILE) != settings:
+    settings = json.loads(json.dumps({**asdict(scene.config.mesh), "open": scene.context.open}))
+    path = scene.folder / MESH_FILE
+    if path.exists() and read_json(path) != settings:
         for name in (SURFACE_FILE, SEAM_FILE, PIECE_FILE):
-            for path in (run / BLOCKS_FOLDER).glob(f"*/{name}"):
-                path.unlink()
-    write_json(run / MESH_FILE, settings)
+            for left in (scene.folder / BLOCKS_FOLDER).glob(f"*/{name}"):
+                left.unlink()
+    write_json(path, settings)
 
 
 def _all_parts(files: Sequence[Path], config: Config) -> Iterator[PointCloud]:

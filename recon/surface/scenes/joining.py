@@ -89,7 +89,8 @@ def join(scene: Scene, stream: BinaryIO, progress: Callable[[float], None] = lam
 
     Raises ExtractError if there are none, or too many.
     """
-    seams, keep, layout, out = _survey(scene)
+    seams, layout, out = survey_pieces(scene)
+    keep = out.keep
     if out.vertices > MAX_VERTICES:
         raise ExtractError(f"{out.vertices:,} vertices are more than PLY can number: give a larger --cell")
     stream.write(ply_header(layout["names"], layout["normals"], layout["colors"], out.vertices, out.faces))
@@ -121,7 +122,6 @@ def join(scene: Scene, stream: BinaryIO, progress: Callable[[float], None] = lam
         cut_edges.append(number[ends[on_cut]])
         rims.append(_places(number, piece["vertices"], ends))
         progress(0.5 + 0.5 * done / len(scene.plan))
-    out.keep = keep
     _measure(scene, out, open_edges, cut_edges, np.concatenate(rims), volume)
     return out
 
@@ -144,8 +144,11 @@ def _pieces(scene: Scene) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
             yield block, piece
 
 
-def _survey(scene: Scene) -> tuple[_Seams, dict[int, NDArray[np.bool_]], dict[str, Any], Joined]:
-    """The seams, which parts of each block stay, what all vertices have, and the counts of the mesh."""
+def survey_pieces(scene: Scene) -> tuple[_Seams, dict[str, Any], Joined]:
+    """The seams, what all vertices have, and the counts of the mesh with the parts that stay.
+
+    Raises ExtractError if there are none.
+    """
     places, blocks, vertices, nodes = [], [], [], []
     areas, support, first, counts = list[Float](), list[Int](), dict[int, int](), dict[int, Int]()
     names: set[str] | None = None
@@ -158,7 +161,7 @@ def _survey(scene: Scene) -> tuple[_Seams, dict[int, NDArray[np.bool_]], dict[st
         first[block] = total
         nodes.append(total + piece["part"][seam])
         areas.append(piece["area"])
-        support.append(piece["support"])
+        support.append(np.stack([piece["near"], piece["asked"]], axis=1))
         used = np.bincount(piece["part"], minlength=len(piece["area"]))
         faces = np.bincount(piece["part"][piece["faces"][:, 0]], minlength=len(piece["area"]))
         counts[block] = np.stack([used, faces], axis=1)
@@ -185,9 +188,9 @@ def _survey(scene: Scene) -> tuple[_Seams, dict[int, NDArray[np.bool_]], dict[st
     out = Joined(int(table[0]) - repeated, int(table[1]), int(keep.sum()), dropped=int((~keep).sum()))
     out.area = float(area[keep].sum()) * scene.plan.frame.scale**2
     out.unseen = 1 - float((area * near / np.maximum(asked, 1))[keep].sum() / area[keep].sum())
-    chosen = {block: stays[start : start + len(counts[block])] for block, start in first.items()}
+    out.keep = {block: stays[start : start + len(counts[block])] for block, start in first.items()}
     layout = {"names": sorted(names or ()), "colors": colors, "normals": True}
-    return seams, chosen, layout, out
+    return seams, layout, out
 
 
 def _groups(places: Float) -> tuple[Int, NDArray[np.bool_]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recon.geometry import Float, Int, Mesh, PointCloud
 from recon.meshing.attributes import with_attributes
-from recon.meshing.components import part_of_vertices, supported_counts
+from recon.meshing.components import part_of_vertices, supported
 from recon.meshing.trimming import SNAP_TOLERANCE, cut
 from recon.surface.evaluation import distance_to_mesh
 from recon.surface.scenes.blocks import SEAM_FILE, SURFACE_FILE, Scene, read_arrays_of, save_arrays, scan_of
@@ -61,9 +61,13 @@ def _save_piece(scene: Scene, number: int, mesh: Mesh, scan: PointCloud, on_side
     arrays |= {"normals": mesh.normals, "part": part, "area": area, "sides": on_side}
     arrays |= {} if mesh.colors is None else {"colors": mesh.colors}
     arrays |= {f"{VALUE}{name}": column for name, column in mesh.values.items()}
-    support = supported_counts(mesh, part, scan.points, scene.plan.spacing)
+    some, near = supported(mesh, part, scan.points, scene.plan.spacing)
+    arrays["asked"] = np.bincount(part[some], minlength=len(area))
+    arrays["near"] = np.bincount(part[some[near]], minlength=len(area))
+    away = some[~near]
+    arrays["away"], arrays["away part"] = mesh.vertices[away], part[away]
     distances = _distances(scene, number, mesh, scan)
-    save_arrays(scene.of(number) / PIECE_FILE, support=support, distances=distances, **arrays)
+    save_arrays(scene.of(number) / PIECE_FILE, distances=distances, **arrays)
 
 
 def _distances(scene: Scene, number: int, mesh: Mesh, scan: PointCloud) -> Float:

@@ -68,8 +68,9 @@ def statistics(
             "that comes (--parts all --trim off)"
         )
     if joined.unseen > MIN_OPEN_SHARE:
-        what = "--trim DISTANCE" if scene.context.open else "--set scan.open=true, or --trim DISTANCE,"
-        doubts.append(f"{joined.unseen:.0%} of the surface has no points near it: {what} cuts it off")
+        doubts.append(
+            f"{joined.unseen:.0%} of the surface has no points near it: --trim DISTANCE cuts it off"
+        )
     return {
         "points": len(points),
         "vertices": joined.vertices,

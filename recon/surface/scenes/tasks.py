@@ -63,11 +63,15 @@ def read_scene(folder: Path, device: str = "cpu") -> Tasks:
 
 
 def work_through(
-    scene: Scene, blocks: Blocks, seconds: dict[str, float], progress: Callable[[float], None]
+    scene: Scene,
+    blocks: Blocks,
+    seconds: dict[str, float],
+    progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[int, int]:
     """Fits, meshes and finishes all blocks; returns the steps and recoveries of all trainings.
 
-    `seconds` gets the wall time of each stage; `progress` is called with the share of it all that is done.
+    The wall time of each stage is added to `seconds`; `progress` is called with the share of it all that is
+    done.
     """
     count, share = len(scene.plan), 0.0
     for stage, part in STAGES.items():
@@ -79,6 +83,6 @@ def work_through(
             progress(share)
 
         blocks.run(stage, range(count), one_more)
-        seconds[stage] = time.monotonic() - start
+        seconds[stage] = seconds.get(stage, 0.0) + time.monotonic() - start
     counts = [read_json(scene.of(number) / FITTED_FILE) for number in range(count)]
     return sum(entry["steps"] for entry in counts), sum(entry["recoveries"] for entry in counts)
