@@ -135,12 +135,12 @@ TINY = "--set surface.prior_samples=20000 --set field.width=64 --set field.hidde
 TINY += " --set surface.on_surface=300 --set surface.off_surface=100"
 
 
-# Slow: four seconds of training, one of the published method, and two processes that load PyTorch.
+# Slow: two seconds of training, one of the published method, and two processes that load PyTorch.
 @pytest.mark.slow
 def test_curves_from_end_to_end(ball: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = ball / "out"
     options = ["--shapes", str(ball), "-o", str(out), "--options", TINY, "--threads", "1"]
-    options += ["--budgets", "4", "--reference-seconds", "1", "--resolution", "24", "--samples", "1000"]
+    options += ["--budgets", "2", "--reference-seconds", "1", "--resolution", "24", "--samples", "1000"]
     monkeypatch.setattr(sys, "argv", ["benchmark.py", "curves", "--methods", "recon,reference", *options])
     benchmark.main()
     rows = [json.loads(line) for line in (out / "curves.jsonl").read_text().splitlines()]
@@ -160,7 +160,7 @@ def test_curves_from_end_to_end(ball: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_extraction_from_end_to_end(ball: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = ball / "out"
     options = ["--scan", str(ball / "ball.clean.ply"), "-o", str(out), "--threads", "1", "--repeats", "1"]
-    options += ["--options", f"{TINY} --set fit.steps=1000", "--resolutions", "24"]
+    options += ["--options", f"{TINY} --set fit.steps=400", "--resolutions", "24"]
     monkeypatch.setattr(sys, "argv", ["benchmark.py", "extraction", *options])
     benchmark.main()
     found = json.loads((out / "extraction.jsonl").read_text())

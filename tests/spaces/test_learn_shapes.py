@@ -37,7 +37,7 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
         "POINTS_PER_SHAPE": 400,
     }.items():
         patch.setattr(shape_scores, name, value)
-    command = ["learn", "shapes", "-o", str(run), "--steps", "500", *SMALL, "--quiet", "--threads", "1"]
+    command = ["learn", "shapes", "-o", str(run), "--steps", "300", *SMALL, "--quiet", "--threads", "1"]
     assert main(command) == 0
     patch.undo()
     return run, json.loads((run / "result.json").read_text())

@@ -46,7 +46,7 @@ MIN_CLOSED_LEVEL = 0.4  # of a closed scan, over the fall across its surface; id
 HOLE_LEVELS = 0.35  # from the level to either side, over the fall: winding numbers in a hole of the scan
 VOTE_NEIGHBOURS = 12
 MAX_DEPTH, MAX_DEPTH_SPACINGS = 0.05, 8.0  # behind an open surface, unit and spacings: beyond may be another
-MAX_DRAWS = 10
+MAX_DRAWS, MORE_DRAWS = 10, 1.1  # how often, and how many more than seem to be missing
 NEAR_SIGMA = 0.005, 0.1  # unit: range of the standard deviations of the samples near the scan
 
 
@@ -240,16 +240,24 @@ def draw_samples(
     low, high = np.asarray(box, np.float64)
     wanted = count - int(count * near_share), int(count * near_share)
     found: tuple[list[Float], list[Float]] = [], []
+    draws, drawn = list(wanted), [0, 0]
     for attempt in range(MAX_DRAWS):
         rng = np.random.default_rng((seed, 1, attempt) if attempt else (seed, 1))
-        even = rng.uniform(low, high, (wanted[0], 3))
-        spread = np.exp(rng.uniform(np.log(NEAR_SIGMA[0]), np.log(NEAR_SIGMA[1]), (wanted[1], 1)))
-        close = scan[rng.integers(len(scan), size=wanted[1])] + spread * rng.normal(size=(wanted[1], 3))
+        even = rng.uniform(low, high, (draws[0], 3))
+        spread = np.exp(rng.uniform(np.log(NEAR_SIGMA[0]), np.log(NEAR_SIGMA[1]), (draws[1], 1)))
+        close = scan[rng.integers(len(scan), size=draws[1])] + spread * rng.normal(size=(draws[1], 3))
         for kind, places in enumerate((even, np.clip(close, low, high))):
-            if sum(map(len, found[kind])) < wanted[kind]:
-                rounded = places.astype(np.float32).astype(np.float64)
-                row = np.column_stack([rounded, distance(rounded)])
-                found[kind].append(row[np.isfinite(row[:, 3])])
+            if not draws[kind]:
+                continue
+            rounded = places.astype(np.float32).astype(np.float64)
+            row = np.column_stack([rounded, distance(rounded)])
+            found[kind].append(row[np.isfinite(row[:, 3])])
+            drawn[kind] += draws[kind]
+            known = sum(map(len, found[kind]))
+            missing = max(wanted[kind] - known, 0)
+            draws[kind] = min(int(MORE_DRAWS * missing * drawn[kind] / max(known, 1)), wanted[kind])
+        if not any(draws):
+            break
     rows = [np.concatenate([*parts, np.empty((0, 4))])[:n] for parts, n in zip(found, wanted, strict=True)]
     table = np.concatenate(rows).astype(np.float32)
     return SpaceSamples(table[:, :3], table[:, 3], len(rows[0]))
