@@ -1,4 +1,4 @@
-"""How far a command is: bars on a terminal, lines elsewhere; and log lines that do not disturb them.
+"""How far it is: bars on a terminal and in notebooks, lines elsewhere; and logs that do not disturb them.
 
 All of it goes to standard error, and to the file of `--log`, which has lines always.
 """
@@ -26,10 +26,17 @@ RECORD.setLevel(logging.INFO)
 RECORD.addHandler(logging.NullHandler())
 
 
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
 class Bar:
     """A progress bar with elapsed and remaining time and a text, shown from the first call of `to` on.
 
-    Where standard error is no terminal, it is a line a tenth, at most one a second, and one at the end.
+    Where standard error is neither a terminal nor a notebook's, it is a line a tenth, at most one a second,
+    and one at the end.
 
     Args:
         title: what stands before the bar.
@@ -47,7 +54,7 @@ class Bar:
         if self._began is None:
             self._began = self._said = time.monotonic()
             self._tenth = 0
-            if self.show and sys.stderr.isatty():
+            if self.show and (sys.stderr.isatty() or in_notebook()):
                 self._bar = tqdm(
                     total=1.0,
                     desc=self.title,

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from recon.base.files import write_json
 from recon.errors import OutputError
-from recon.geometry import Float, Mesh, vertex_normals
+from recon.geometry import Float, Mesh
 from recon.meshing.files import write_mesh
-from recon.meshing.simplification import simplify
+from recon.meshing.levels import coarser, together
 
 TILESET_FILE = "tileset.json"
 TILE_FACES = 20_000  # of a tile that is not a leaf
@@ -138,7 +137,7 @@ class _Writer:
         return self._above([tile])
 
     def _above(self, below: list[_Tile]) -> _Tile:
-        mesh = _simplified(_joined([tile.coarse for tile in below]))
+        mesh = coarser(together([tile.coarse for tile in below]), TILE_FACES)
         error = max(EDGE_ERROR * _edge(mesh), *(tile.error for tile in below), 0.0)
         return self._written(mesh, error, below)
 
@@ -160,28 +159,6 @@ class _Writer:
         if below:
             content["children"] = [tile.content for tile in below]
         return _Tile(content, mesh, low, high, error)
-
-
-def _simplified(mesh: Mesh) -> Mesh:
-    if len(mesh.faces) <= TILE_FACES:
-        return mesh
-    small = simplify(mesh, TILE_FACES)
-    near = cKDTree(mesh.vertices).query(small.vertices)[1]
-    colors = None if mesh.colors is None else mesh.colors[near]
-    return replace(small, normals=vertex_normals(small), colors=colors)
-
-
-def _joined(meshes: list[Mesh]) -> Mesh:
-    """`meshes` as one, without what not all have, nor values."""
-    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
-    colors = [mesh.colors for mesh in meshes if mesh.colors is not None]
-    normals = [mesh.normals for mesh in meshes if mesh.normals is not None]
-    return Mesh(
-        np.concatenate([mesh.vertices for mesh in meshes]),
-        np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts, strict=False)]),
-        np.concatenate(normals) if len(normals) == len(meshes) else None,
-        np.concatenate(colors) if len(colors) == len(meshes) else None,
-    )
 
 
 def _edge(mesh: Mesh) -> float:

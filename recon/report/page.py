@@ -6,7 +6,7 @@ itself forbids the browser to load anything.
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 from recon.base.device import choose_device
 from recon.base.files import atomic_path, check_writable
 from recon.base.run_files import RUN_FILE, read_result
-from recon.errors import ScanError, check_callable, check_path
+from recon.errors import FitError, ScanError, check_callable, check_path
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import directions, usual_view
 from recon.render.figures import check_plots, pixels, svg
@@ -25,9 +25,9 @@ from recon.render.palette import SEQUENTIAL, table
 from recon.render.plots import distance_slices, histogram, history, norm_slices
 from recon.render.ray_casting import picture
 from recon.report.scene import Surface, scene_data, surface_of
-from recon.report.tables import settings, sources, tiles, tiles_without_mesh
+from recon.report.tables import Training, settings, sources, tiles, tiles_without_mesh
 from recon.surface.conversion import mesh_statistics
-from recon.surface.reconstruction import Reconstruction, load
+from recon.surface.scenes.reconstruction import Reconstruction, SceneReconstruction, load_either
 from recon.surface.slices import axis_slices
 
 REPORT_FILE = "report.html"
@@ -54,6 +54,7 @@ def write_report(
 
     Raises:
         ScanError: for a folder without a run.
+        FitError: for a scene in blocks that is not finished.
         OutputError: if the page cannot be written.
         MissingLibraryError: without matplotlib.
     """
@@ -63,9 +64,12 @@ def write_report(
     if (run / "index.html").is_file() and not (run / RUN_FILE).exists():
         raise ScanError(f"{run} is the folder of a batch; its report is {run / 'index.html'}")
     check_plots()
-    result = load(run, choose_device("auto"))
+    result = load_either(run, choose_device("auto"))
     check_writable(out, overwrite)
-    text = page(run.resolve().name, result, read_result(run), progress)
+    summary = read_result(run)
+    if isinstance(result, SceneReconstruction) and "steps" not in summary:
+        raise FitError(f"{run} holds a scene that was stopped before the end: start it again")
+    text = page(run.resolve().name, result, summary, progress)
     with atomic_path(out, overwrite) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     progress(1.0, "")
@@ -73,7 +77,10 @@ def write_report(
 
 
 def page(
-    name: str, result: Reconstruction, summary: dict[str, Any], progress: Callable[[float, str], None]
+    name: str,
+    result: Reconstruction | SceneReconstruction,
+    summary: dict[str, Any],
+    progress: Callable[[float, str], None],
 ) -> str:
     """The page of the run `name`; `summary` is the last command's, or empty."""
     origin = result.description.get("origin", {})
@@ -85,19 +92,18 @@ def page(
     pictures = _pictures(surface)
     progress(0.9, "plots")
     preset = origin.get("preset", "standard")
-    rows = result.snapshot.history
-    mesh = surface.mesh
-    found = None if mesh is None else mesh_statistics(result, mesh, surface.distances)
+    training, found = _training(result, summary), _found(result, surface, summary)
+    rows = training.history
     return _template("page.html").substitute(
         title=escape(_title(origin, name)),
         subtitle=escape(f"recon {origin.get('versions', {}).get('recon', '')}, run {name}"),
-        notices=_notices(result, surface, found["doubts"] if found else []),
-        tiles=tiles(found, result) if found else tiles_without_mesh(result),
+        notices=_notices(training, surface, found),
+        tiles=tiles(found, result.scan, training) if found else tiles_without_mesh(result.scan, training),
         pictures=pictures,
         distance=_figure(_url(pixels(distance_slices(slices, unit))), "Φ on three planes"),
         norm=_figure(_url(pixels(norm_slices(slices, unit))), "‖∇Φ‖ on three planes"),
         history=_figure(svg(history(rows)), "terms of the loss over the steps") if rows else "",
-        histogram="" if mesh is None else _figure(svg(histogram(surface.distances, unit)), "histogram"),
+        histogram=_figure(svg(histogram(surface.distances, unit)), "histogram") if found else "",
         settings=settings(result.config, preset),
         preset=escape(preset),
         command=escape(origin.get("command", "made from Python, or by a batch: no command was kept")),
@@ -116,21 +122,38 @@ def _title(origin: dict[str, Any], name: str) -> str:
     return inputs[0] + (f" and {len(inputs) - 1} more" if inputs[1:] else "") if inputs else name
 
 
-def _notices(result: Reconstruction, surface: Surface, doubts: Sequence[str]) -> str:
-    said, share = [], result.trained
-    if share < 1:
+def _training(result: Reconstruction | SceneReconstruction, summary: dict[str, Any]) -> Training:
+    if isinstance(result, SceneReconstruction):
+        return Training(summary["steps"], summary["seconds"]["fit"], summary["recoveries"])
+    done = result.snapshot
+    return Training(done.step, done.seconds, done.recoveries, result.trained, done.history)
+
+
+def _found(
+    result: Reconstruction | SceneReconstruction, surface: Surface, summary: dict[str, Any]
+) -> dict[str, Any] | None:
+    """The mesh in figures: a scene's were found when it was joined."""
+    if isinstance(result, SceneReconstruction):
+        return summary
+    return None if surface.mesh is None else mesh_statistics(result, surface.mesh, surface.distances)
+
+
+def _notices(training: Training, surface: Surface, found: dict[str, Any] | None) -> str:
+    said = []
+    if training.share < 1:
         said.append(
-            f"The training has not finished: this is its state at step {result.snapshot.step:,}, "
-            f"{share:.0%} of the way. The command below goes on from there."
+            f"The training has not finished: this is its state at step {training.steps:,}, "
+            f"{training.share:.0%} of the way. The command below goes on from there."
         )
-    if surface.mesh is None:
+    if surface.mesh is None or surface.shown is None or found is None:
         said.append("The field has no surface yet: there is no mesh to show.")
-    elif surface.shown is not None and len(surface.shown.faces) < len(surface.mesh.faces):
+    elif len(surface.shown.faces) < found["faces"]:
+        pictures = "plots" if len(surface.mesh.faces) < found["faces"] else "pictures and plots"
         said.append(
-            f"The view in 3-D shows {len(surface.shown.faces):,} of the mesh's {len(surface.mesh.faces):,} "
-            "triangles, simplified; figures, pictures and plots are of all of them."
+            f"The view in 3-D shows {len(surface.shown.faces):,} of the mesh's {found['faces']:,} "
+            f"triangles, simplified; figures, {pictures} are of all of them."
         )
-    said += [f"Look at this with care: {doubt}." for doubt in doubts]
+    said += [f"Look at this with care: {doubt}." for doubt in (found or {}).get("doubts", ())]
     return "\n".join(f"<p class='notice'>{escape(text)}</p>" for text in said)
 
 

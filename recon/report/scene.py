@@ -10,12 +10,14 @@ from scipy.spatial import cKDTree
 
 from recon.errors import ExtractError
 from recon.geometry import Float, Mesh, PointCloud
+from recon.meshing.levels import coarser
 from recon.render.camera import usual_view
 from recon.surface.evaluation import distance_to_mesh
-from recon.surface.reconstruction import Reconstruction
+from recon.surface.scenes.reconstruction import Reconstruction, SceneReconstruction
 from recon.surface.uncertainty import UNCERTAINTY
 
 MAX_FACES, MAX_POINTS = 200_000, 100_000
+MAX_PICTURE_FACES = 1_000_000  # of a scene in blocks, in the pictures
 POSITION_STEPS = 65535  # of a coordinate, along the longest side
 LOW_PERCENTILE, HIGH_PERCENTILE = 1.0, 99.0  # of a scalar, at which the colour scale ends
 MAX_SCALARS = 8
@@ -26,7 +28,7 @@ class Surface:
     """What a report measures and shows, world.
 
     Attributes:
-        mesh: as `recon mesh` makes it; None if the field has no surface yet.
+        mesh: as `recon mesh` makes it, but of a scene in blocks simplified; None without a surface yet.
         shown: the same with few triangles, for the page.
         cloud: a uniform sample of the scan, for the page.
         distances: (len(cloud),) of its points to `mesh`, empty without one.
@@ -38,10 +40,14 @@ class Surface:
     distances: Float
 
 
-def surface_of(result: Reconstruction) -> Surface:
+def surface_of(result: Reconstruction | SceneReconstruction) -> Surface:
     """Mesh the field, simplify the mesh and measure the scan's points."""
     step = -(-len(result.scan) // MAX_POINTS)
     cloud = result.scan.select(np.arange(0, len(result.scan), step))
+    if isinstance(result, SceneReconstruction):
+        mesh, distances = result.mesh(MAX_PICTURE_FACES), result.distances_to_mesh(cloud.points)
+        known = np.isfinite(distances)
+        return Surface(mesh, coarser(mesh, MAX_FACES), cloud.select(known), distances[known])
     try:
         mesh = result.mesh()
     except ExtractError:  # stopped early: the field need not have a surface
@@ -61,7 +67,7 @@ def _simplified(result: Reconstruction, mesh: Mesh) -> Mesh:
     return result.mesh(max(16, int(resolution * np.sqrt(MAX_FACES / len(mesh.faces)))), faces=None)
 
 
-def scene_data(surface: Surface, result: Reconstruction) -> dict[str, Any]:
+def scene_data(surface: Surface, result: Reconstruction | SceneReconstruction) -> dict[str, Any]:
     """What page.js draws, ready for JSON. Positions are whole steps from `low`, a `step` long, world."""
     mesh, cloud = surface.shown, surface.cloud
     points = cloud.points if mesh is None else np.concatenate([cloud.points, mesh.vertices])
@@ -95,7 +101,7 @@ def _mesh(mesh: Mesh, positions: Any) -> dict[str, Any]:
     }
 
 
-def _scalars(surface: Surface, result: Reconstruction) -> list[dict[str, Any]]:
+def _scalars(surface: Surface, result: Reconstruction | SceneReconstruction) -> list[dict[str, Any]]:
     """What the page can colour by: name, unit, the values at the colours' ends, 0 to 255 for each element.
 
     Vertices or points without the scalar have None.

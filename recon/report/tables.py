@@ -1,16 +1,33 @@
 """The figures of the page as HTML: tiles, settings, and where the run comes from."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 from recon.base.settings import Schedule
-from recon.surface.reconstruction import Reconstruction
+from recon.geometry import PointCloud
 from recon.surface.settings import PRESETS, STANDARD, Config
 
 
-def tiles(stats: Mapping[str, Any], result: Reconstruction) -> str:
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How a field was trained, or the fields of a scene.
+
+    Attributes:
+        steps, seconds, recoveries: of all of it.
+        share: of the steps that are to be.
+        history: rows of it; none of a scene in blocks.
+    """
+
+    steps: int
+    seconds: float
+    recoveries: int = 0
+    share: float = 1.0
+    history: Sequence[Mapping[str, float]] = ()
+
+
+def tiles(stats: Mapping[str, Any], scan: PointCloud, training: Training) -> str:
     """The mesh in figures: `stats` as `recon.surface.conversion.mesh_statistics` returns them."""
     unit, distances = stats["unit"], stats["scan_to_mesh"]
     closed = "watertight" if stats["watertight"] else "open"
@@ -33,27 +50,26 @@ def tiles(stats: Mapping[str, Any], result: Reconstruction) -> str:
             ),
             ("area", _quantity(stats["area"], unit, "²"), ""),
             *volume,
-            *_of_scan(result),
+            *_of_scan(scan, training),
         ]
     )
 
 
-def tiles_without_mesh(result: Reconstruction) -> str:
+def tiles_without_mesh(scan: PointCloud, training: Training) -> str:
     """What can be said of a run whose field has no surface yet."""
-    return _tiles(_of_scan(result))
+    return _tiles(_of_scan(scan, training))
 
 
-def _of_scan(result: Reconstruction) -> list[tuple[str, str, str]]:
-    scan, snapshot = result.scan, result.snapshot
+def _of_scan(scan: PointCloud, training: Training) -> list[tuple[str, str, str]]:
     size = scan.points.max(0) - scan.points.min(0)
     box = " × ".join(f"{side:.4g}" for side in size)
     known = {"normals": scan.normals, "colours": scan.colors, **scan.values}
     has = [name for name, array in known.items() if array is not None]
-    recovered = f", {snapshot.recoveries} recoveries" if snapshot.recoveries else ""
+    recovered = f", {training.recoveries} recoveries" if training.recoveries else ""
     return [
         ("points kept of the scan", f"{len(scan):,}", f"with {', '.join(has)}" if has else "positions only"),
         ("size", box, scan.unit or "in the scan's unit"),
-        ("training", f"{snapshot.step:,} steps", f"{snapshot.seconds:.0f} s{recovered}"),
+        ("training", f"{training.steps:,} steps", f"{training.seconds:.0f} s{recovered}"),
     ]
 
 

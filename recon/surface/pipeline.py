@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from recon.base.device import choose_device, device_name
-from recon.base.progress import ProgressCallback, no_progress, progress_within
+from recon.base.progress import Bar, ProgressCallback, in_notebook, no_progress, progress_within
 from recon.base.provenance import machine_origin
 from recon.base.runs import open_run
 from recon.errors import UsageError, check_callable, check_kind, check_number, check_path
@@ -39,7 +39,7 @@ from recon.surface.loss import SurfaceTask
 from recon.surface.preview import Preview
 from recon.surface.reconstruction import Reconstruction, describe_run, save_scan
 from recon.surface.settings import STANDARD, Config, significant
-from recon.training.callbacks import TensorBoard
+from recon.training.callbacks import ProgressBar, TensorBoard
 from recon.training.checkpoint import Checkpoint, latest_snapshot
 from recon.training.trainer import Callback, Snapshot, fit
 
@@ -67,6 +67,7 @@ def reconstruct(
     solving: Callable[[float], None] = lambda share: None,
     origin: Mapping[str, Any] | None = None,
     context: Context | None = None,
+    progress: bool | None = None,
 ) -> Reconstruction:
     """Fit a signed distance to `cloud` (world, any units), on `torch.get_num_threads()` CPU threads.
 
@@ -85,6 +86,7 @@ def reconstruct(
         solving: called with the share of the heads that are solved for.
         origin: where the cloud comes from, kept in the run folder: see `recon.base.provenance`.
         context: of the scene that the cloud is a part of; a part knows its outside from there.
+        progress: show bars on standard error; by default in notebooks alone.
 
     Raises:
         ScanError: for a cloud no surface can be fitted to.
@@ -94,9 +96,12 @@ def reconstruct(
     """
     check_kind("callbacks", callbacks, Iterable, "functions, to be called with the progress")
     callbacks = list(callbacks)
+    check_kind("progress", progress, bool | None, "True or False")
     check_kind("context", context, Context | None, "a Context")
     cloud = as_cloud(cloud, normals, colors)
     _check_arguments(config, run, preview, tensorboard, origin, [*callbacks, preparing, solving])
+    if in_notebook() if progress is None else progress:
+        callbacks, preparing, solving = _with_bars(callbacks, preparing, solving)
     board = _board(tensorboard)
     seconds: dict[str, float] = {}
     where, threads = choose_device(device), torch.get_num_threads()
@@ -136,6 +141,23 @@ def reconstruct(
         if run:
             save_heads(whole, Path(run))
     return Reconstruction(whole, frame, box, sample, config, snapshot, description, seconds)
+
+
+def _with_bars(
+    callbacks: list[Callback], preparing: ProgressCallback, solving: Callable[[float], None]
+) -> tuple[list[Callback], ProgressCallback, Callable[[float], None]]:
+    """These, with a bar beside each."""
+    before, after = Bar("preparing", ends=True), Bar("heads", ends=True)
+
+    def prepare(share: float, text: str) -> None:
+        before.to(share, text)
+        preparing(share, text)
+
+    def solve(share: float) -> None:
+        after.to(share)
+        solving(share)
+
+    return [*callbacks, ProgressBar()], prepare, solve
 
 
 def _check_arguments(

@@ -197,7 +197,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> Reconstructi
     description = read_description(folder)
     if "scene" in description:
         raise ScanError(
-            f"{folder} is the run of a scene in blocks: give its mesh instead; load_scene reads it"
+            f"{folder} is the run of a scene in blocks: load_scene reads it, and commands take its mesh"
         )
     if "frame" not in description:
         raise ScanError(f"{folder} is a run of another command, expected a run of `recon mesh`")

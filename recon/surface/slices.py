@@ -3,18 +3,18 @@
 import numpy as np
 
 from recon.render.plots import Slice
-from recon.surface.reconstruction import Reconstruction
+from recon.surface.queries import Queries
 
 SLICE_RESOLUTION = 192  # samples along the longest side
 
 
-def axis_slices(result: Reconstruction, side: int = SLICE_RESOLUTION) -> list[Slice]:
+def axis_slices(result: Queries, side: int = SLICE_RESOLUTION) -> list[Slice]:
     """Φ and ‖∇Φ‖ on the three planes through the middle of the scan's box."""
     middle = result.frame.to_world(result.box.mean(0))
     return [slice_at(result, axis, float(middle[axis]), side) for axis in range(3)]
 
 
-def slice_at(result: Reconstruction, axis: int, place: float, side: int = SLICE_RESOLUTION) -> Slice:
+def slice_at(result: Queries, axis: int, place: float, side: int = SLICE_RESOLUTION) -> Slice:
     """Φ and ‖∇Φ‖ on the plane at `place` (world) of `axis` 0, 1 or 2, as far as the field was trained.
 
     `side` is the number of samples along the box's longest side.

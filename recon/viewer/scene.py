@@ -17,8 +17,9 @@ from recon.render.camera import corners, usual_view
 from recon.scan.files import READERS, read_any
 
 if TYPE_CHECKING:  # imports PyTorch, a second: loaded for run folders only
-    from recon.surface.reconstruction import Reconstruction
+    from recon.surface.scenes.reconstruction import Reconstruction, SceneReconstruction
 
+MAX_VIEW_FACES = 2_000_000  # of a scene in blocks
 MAX_VIEW_RESOLUTION = 256  # samples along the longest side, of the mesh of a run's field
 MIN_SHARED_SIDE = 0.5  # fraction of each side of a scan's box that the box of its mesh covers
 
@@ -44,7 +45,7 @@ class Page:
 
     title: str
     layers: tuple[Layer, ...]
-    run: "Reconstruction | None" = None
+    run: "Reconstruction | SceneReconstruction | None" = None
     points: bool = False
 
     @property
@@ -158,10 +159,10 @@ class Scene:
             self._things[path] = time, thing
         return thing
 
-    def _run(self, path: Path) -> "Reconstruction":
-        from recon.surface.reconstruction import load
+    def _run(self, path: Path) -> "Reconstruction | SceneReconstruction":
+        from recon.surface.scenes.reconstruction import load_either
 
-        return load(path)
+        return load_either(path)
 
 
 def _time(path: Path) -> int:
@@ -172,8 +173,12 @@ def _time(path: Path) -> int:
         return 0
 
 
-def _mesh_of(folder: Path, run: "Reconstruction") -> list[Mesh]:
+def _mesh_of(folder: Path, run: "Reconstruction | SceneReconstruction") -> list[Mesh]:
     """The mesh of a run folder, if its field has a surface yet."""
+    from recon.surface.scenes.reconstruction import SceneReconstruction
+
+    if isinstance(run, SceneReconstruction):
+        return [run.mesh(MAX_VIEW_FACES)]
     if run.trained < 1 and (folder / PREVIEW_FILE).exists():
         from recon.meshing.files import read_mesh
 

@@ -176,8 +176,7 @@ def test_the_same_seed_gives_the_same_file(undisturbed: bytes, data: Path, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
-@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(("blow", "named"), [(signal.SIGINT, True), (signal.SIGKILL, False)])
 def test_a_stopped_command_goes_on_to_the_same_mesh(
     blow: signal.Signals, named: bool, undisturbed: bytes, data: Path, tmp_path: Path
 ) -> None:

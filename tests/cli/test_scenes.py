@@ -21,7 +21,9 @@ from recon.cli.main import main
 from recon.geometry import Float, PointCloud
 from recon.meshing.files import read_mesh
 from recon.meshing.topology import topology
+from recon.report.page import write_report
 from recon.surface.scenes.reconstruction import load_scene
+from recon.viewer.scene import Scene
 
 SHORT = ["--set=fit.steps=300", "--set=surface.prior_samples=15000"]
 FIT = ["--blocks=3", "--preset=draft", *SHORT, "--resolution=40"]
@@ -140,13 +142,29 @@ def test_workers_of_a_cluster_make_the_same_mesh(place: Path, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_another_mesh_needs_no_other_fields(place: Path, tmp_path: Path) -> None:
-    fitted = {path: path.stat().st_mtime_ns for path in place.glob("run/blocks/*/fitted.json")}
-    command = ["mesh", str(place / "ball"), "--run", str(place / "run"), *FIT, "--faces=2000", "--quiet"]
+    run = shutil.copytree(place / "run", tmp_path / "run")
+    fitted = {path: path.stat().st_mtime_ns for path in run.glob("blocks/*/fitted.json")}
+    command = ["mesh", str(place / "ball"), "--run", str(run), *FIT, "--faces=2000", "--quiet"]
     assert main([*command, "-o", str(tmp_path / "coarse.stl")]) == 0
-    assert {path: path.stat().st_mtime_ns for path in place.glob("run/blocks/*/fitted.json")} == fitted
+    assert {path: path.stat().st_mtime_ns for path in fitted} == fitted
     mesh = read_mesh(tmp_path / "coarse.stl")
     assert len(mesh.faces) <= 2000
     assert np.abs(np.linalg.norm(mesh.vertices - mesh.vertices.mean(0), axis=1) - 1).max() < 0.2
+
+
+@pytest.mark.slow
+def test_its_run_folder_is_shown_and_reported(place: Path, tmp_path: Path) -> None:
+    result = json.loads((place / "run" / "result.json").read_text())
+    page = Scene([place / "run"]).page(0)
+    (mesh,), (cloud,) = page.meshes, page.clouds
+    assert len(mesh.faces) == result["faces"] and len(cloud) == 30_000
+    assert mesh.colors is not None and (mesh.colors == [200, 0, 0]).all() and "intensity" in mesh.values
+    found = load_scene(place / "run")
+    assert 1500 < len(found.mesh(2000).faces) <= 2000
+    distances = found.distances_to_mesh(cloud.points)
+    assert distances.mean() == pytest.approx(result["scan_to_mesh"]["mean"], rel=0.2)
+    text = write_report(place / "run", tmp_path / "report.html").read_text()
+    assert f"{result['faces']:,} triangles" in text and f"{result['steps']:,} steps" in text
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 import recon.scan.preparation.inside as module
 from recon.geometry import PointCloud
-from recon.scan.preparation.inside import Surroundings
+from recon.scan.preparation.inside import Surroundings, draw_samples
 from recon.scan.preparation.winding import winding_number
 
 BOX = np.array([[-1.0, -1, -1], [1, 1, 1]])
@@ -99,6 +99,19 @@ def test_samples_are_where_they_should_be_and_seeded() -> None:
     assert np.median(np.abs(samples.distances[7_500:])) < 0.05
     again = Surroundings(torus_cloud(2_000), seed=3).sample(BOX, 10_000, 0.25, seed=3)
     assert np.array_equal(samples.distances, again.distances)
+
+
+def test_where_half_is_unknown_hardly_more_than_twice_as_many_are_asked() -> None:
+    asked = []
+
+    def distance(places: np.ndarray) -> np.ndarray:
+        asked.append(len(places))
+        return np.where(places[:, 0] < 0, 1.0, np.nan)
+
+    found = draw_samples(distance, np.zeros((1, 3)), BOX, 10_000, 0.5, 0)
+    assert (len(found.points), found.uniform) == (10_000, 5_000)
+    assert (found.points[:, 0] < 0).all() and (found.distances == 1).all()
+    assert sum(asked) < 2.5 * 10_000
 
 
 def test_a_turned_cloud_turns_the_distances() -> None:

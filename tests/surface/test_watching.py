@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,28 @@ from recon.errors import UsageError
 from recon.training.trainer import Progress
 
 pytestmark = pytest.mark.slow
+
+
+def test_bars_are_shown_in_notebooks_and_where_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class ZMQInteractiveShell:
+        """As IPython's in a kernel."""
+
+    short = SMALL.with_(fit={"steps": 100})
+    told: list[str] = []
+    recon.reconstruct(sphere(), short)
+    assert capsys.readouterr().err == ""
+    recon.reconstruct(sphere(), short, progress=True, preparing=lambda share, text: told.append(text))
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(": done")[0] for line in said] == ["recon: preparing", "recon: training"]
+    assert "inside and outside" in told
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=ZMQInteractiveShell))
+    recon.reconstruct(sphere(), short)
+    bars = capsys.readouterr().err
+    assert bars.count("100% |") >= 2 and "preparing" in bars and "training" in bars
+    recon.reconstruct(sphere(), short, progress=False)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_preview_shows_the_field_so_far(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
