@@ -19,7 +19,7 @@ def coarser(mesh: Mesh, faces: int) -> Mesh:
     """
     if len(mesh.faces) <= faces:
         return mesh
-    small = simplify(mesh, faces)
+    small = simplify(mesh, faces, tell=False)
     near = cKDTree(mesh.vertices).query(small.vertices)[1]
     colors = None if mesh.colors is None else mesh.colors[near]
     values = {name: column[near] for name, column in mesh.values.items()}

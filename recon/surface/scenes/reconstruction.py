@@ -27,7 +27,7 @@ from recon.surface.scenes.sorting import read_sorted
 from recon.surface.scenes.tasks import read_scene
 from recon.surface.settings import Config
 
-SHOWN_POINTS, REACH_CELLS = 1_000_000, 4
+SHOWN_POINTS, REACH_CELLS, MIN_PIECE_FACES = 1_000_000, 4, 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class SceneReconstruction(Queries):
         share, pieces = faces / joined.faces, []
         for block in joined.keep:
             if piece := piece_of(scene, joined, block):
-                pieces.append(coarser(piece, int(share * len(piece.faces))) if share < 1 else piece)
+                pieces.append(coarser(piece, max(int(share * len(piece.faces)), MIN_PIECE_FACES)))
         return together(pieces)
 
     def distances_to_mesh(self, points: Float) -> Float:
