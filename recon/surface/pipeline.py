@@ -96,14 +96,10 @@ def reconstruct(
     """
     check_kind("callbacks", callbacks, Iterable, "functions, to be called with the progress")
     callbacks = list(callbacks)
-    check_kind("progress", progress, bool | None, "True or False")
-    check_kind("context", context, Context | None, "a Context")
     cloud = as_cloud(cloud, normals, colors)
-    _check_arguments(config, run, preview, tensorboard, origin, [*callbacks, preparing, solving])
-    if in_notebook() if progress is None else progress:
-        callbacks, preparing, solving = _with_bars(callbacks, preparing, solving)
-    board = _board(tensorboard)
-    seconds: dict[str, float] = {}
+    _check_arguments(config, run, preview, tensorboard, origin, context, [*callbacks, preparing, solving])
+    callbacks, preparing, solving = _with_bars(progress, callbacks, preparing, solving)
+    seconds, board = dict[str, float](), _board(tensorboard)
     where, threads = choose_device(device), torch.get_num_threads()
     with _timed(seconds, "prepare"):
         first = progress_within(preparing, 0.0, NOISE_PROGRESS)
@@ -144,9 +140,15 @@ def reconstruct(
 
 
 def _with_bars(
-    callbacks: list[Callback], preparing: ProgressCallback, solving: Callable[[float], None]
+    show: bool | None,
+    callbacks: list[Callback],
+    preparing: ProgressCallback,
+    solving: Callable[[float], None],
 ) -> tuple[list[Callback], ProgressCallback, Callable[[float], None]]:
-    """These, with a bar beside each."""
+    """The other three, with a bar beside each if `show`, by default in notebooks."""
+    check_kind("progress", show, bool | None, "True or False")
+    if not (in_notebook() if show is None else show):
+        return callbacks, preparing, solving
     before, after = Bar("preparing", ends=True), Bar("heads", ends=True)
 
     def prepare(share: float, text: str) -> None:
@@ -166,6 +168,7 @@ def _check_arguments(
     preview: float | None,
     tensorboard: object,
     origin: object,
+    context: object,
     functions: Iterable[object],
 ) -> None:
     check_kind("config", config, Config, "a Config, as in PRESETS")
@@ -176,6 +179,7 @@ def _check_arguments(
     if preview is not None:
         check_number("preview", preview, 0, MAX_SECONDS)
     check_kind("origin", origin, Mapping | None, "a dict of plain values")
+    check_kind("context", context, Context | None, "a Context")
     for function in functions:
         check_callable("one of callbacks, preparing and solving", function)
     if preview and not run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,8 @@ from recon.surface.scenes.tasks import read_scene
 from recon.surface.settings import Config
 
 SHOWN_POINTS, REACH_CELLS, MIN_PIECE_FACES = 1_000_000, 4, 20
+
+log = logging.getLogger("recon")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +64,8 @@ class SceneReconstruction(Queries):
         """
         scene, joined = self._joined()
         share, pieces = faces / joined.faces, []
+        if share < 1:
+            log.info("simplifying %s triangles to %s", f"{joined.faces:,}", f"{faces:,}")
         for block in joined.keep:
             if piece := piece_of(scene, joined, block):
                 pieces.append(coarser(piece, max(int(share * len(piece.faces)), MIN_PIECE_FACES)))
