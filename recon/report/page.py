@@ -148,10 +148,10 @@ def _notices(training: Training, surface: Surface, found: dict[str, Any] | None)
     if surface.mesh is None or surface.shown is None or found is None:
         said.append("The field has no surface yet: there is no mesh to show.")
     elif len(surface.shown.faces) < found["faces"]:
-        pictures = "plots" if len(surface.mesh.faces) < found["faces"] else "pictures and plots"
+        all_of_it = "figures" if len(surface.mesh.faces) < found["faces"] else "figures, pictures"
         said.append(
             f"The view in 3-D shows {len(surface.shown.faces):,} of the mesh's {found['faces']:,} "
-            f"triangles, simplified; figures, {pictures} are of all of them."
+            f"triangles, simplified; {all_of_it} and plots are of all of them."
         )
     said += [f"Look at this with care: {doubt}." for doubt in (found or {}).get("doubts", ())]
     return "\n".join(f"<p class='notice'>{escape(text)}</p>" for text in said)

@@ -60,7 +60,7 @@ class SceneReconstruction(Queries):
     def mesh(self, faces: int) -> Mesh:
         """The scene's mesh, world; if it has more triangles than `faces`, simplified to about so many.
 
-        Raises FitError if the run was stopped before it was meshed.
+        Raises FitError if the run was stopped before it was meshed, ExtractError without a surface.
         """
         scene, joined = self._joined()
         share, pieces = faces / joined.faces, []
