@@ -73,8 +73,7 @@ def main() -> int:
 
 def results(out: Path, words: list[str], moment: float | None = None) -> dict[str, bytes] | int:
     """The files that a command leaves in the empty folder `out`, without its run folder, or its exit code."""
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
+    make_empty(out)
     command = [sys.executable, "-m", "recon", *words]
     code = None
     if moment is not None:
@@ -89,8 +88,7 @@ def results(out: Path, words: list[str], moment: float | None = None) -> dict[st
 
 def cluster_results(out: Path, words: list[str], moment: float) -> dict[str, bytes] | int:
     """The same of a command whose blocks two Dask workers do, if one of them is killed at a `moment`."""
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
+    make_empty(out)
     with TemporaryDirectory() as folder, ExitStack() as ending:
         address = Path(folder) / "scheduler.json"
 
@@ -112,6 +110,12 @@ def cluster_results(out: Path, words: list[str], moment: float) -> dict[str, byt
             workers[0].kill()
             dask("worker", "--nthreads", "1", "--no-nanny")
         return process.returncode or files(out)
+
+
+def make_empty(folder: Path) -> None:
+    """Makes a folder, without what was in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 def files(out: Path) -> dict[str, bytes]:

@@ -121,8 +121,8 @@ def _convert(
     number = _processes(scene, len(points), memory, device)
     with closing(work(run, number, device)) as blocks:
         steps, recoveries = work_through(scene, blocks, seconds, meshing)
-    if is_open := find_open(scene):
-        scene = is_open
+    if opened := find_open(scene):
+        scene = opened
         _forget_other_meshes(scene)
         with closing(work(run, number, device)) as blocks:
             work_through(scene, blocks, seconds)
