@@ -172,12 +172,15 @@ def test_a_large_opening_stays_open(tmp_path: Path, capsys: pytest.CaptureFixtur
     """The scan counts as closed until its blocks are meshed; its hole is not filled, as in one field."""
     scan(tmp_path / "jar.ply", lambda points: points[:, 2] < 0.8)
     command = ["mesh", str(tmp_path / "jar.ply"), "-o", str(tmp_path / "mesh.ply"), *FIT, "--threads=1"]
-    for more in ([], ["--overwrite", "--resolution=50"]):  # as found, and as remembered
+    faces = []
+    for more in ([], ["--overwrite", "--resolution=56"]):  # as found, and as remembered
         assert main([*command, "--run", str(tmp_path / "run"), *more]) == 0
         mesh = read_mesh(tmp_path / "mesh.ply")
         shape = topology(mesh)
         assert (shape.components, shape.boundary_loops, shape.genus) == (1, 1, 0)
         assert mesh.vertices[:, 2].max() - 5e6 == pytest.approx(0.8, abs=0.06)  # a cell
+        faces.append(len(mesh.faces))
+    assert faces[1] > 1.8 * faces[0]
     assert capsys.readouterr().err.count("open: no points support") == 1
 
 
