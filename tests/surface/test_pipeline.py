@@ -226,7 +226,9 @@ def test_an_open_scan_is_closed_on_request(bowl: recon.Reconstruction) -> None:
 
 def test_trimmed_to_a_closed_scan_stays_closed(result: recon.Reconstruction) -> None:
     whole, kept = result.mesh(trim="off"), result.mesh(trim="auto")
-    assert np.array_equal(whole.vertices, kept.vertices) and topology(kept).watertight
+    assert topology(kept).watertight and np.array_equal(whole.faces, kept.faces)
+    # Not bit for bit: the border of the box, open or closed, changes which values are computed together.
+    assert np.abs(whole.vertices - kept.vertices).max() < 1e-6 * RADIUS
 
 
 def test_without_any_normals_a_closed_scan_gives_a_closed_mesh(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,7 +190,8 @@ def test_a_film_goes_round_once(no_renderer: None, tmp_path: Path) -> None:
         frames = [frame.to_ndarray(format="rgb24") for frame in stream.decode(video=0)]
     assert len(frames) == 96
     assert frames[0].shape == (48, 64, 3)  # sizes are even
-    areas = np.array([shown(frame[..., :]).sum() for frame in frames])
+    # By brightness: films hold colour at half the resolution, which then runs over the outline.
+    areas = np.array([(frame.mean(2) < 220).sum() for frame in frames])
     assert np.abs(areas - np.roll(areas, 48)).max() < 0.1 * areas.max()  # half a turn of a box
     assert areas.max() > 1.2 * areas.min()
     assert shares == sorted(shares)
