@@ -43,17 +43,21 @@ def plausibility_warnings(scan: PointCloud, mesh: Mesh, shape: Topology, size: M
 
     chosen = rng.choice(len(scan), min(len(scan), SCAN_SAMPLES), replace=False)
     asked = scan.points[chosen]
-    radius = REACH_FACTOR * spread(asked)
+    last = spread(asked)
+    radius = REACH_FACTOR * last
     around = cover.query_ball_point(asked, radius, return_length=True)
-    group = scan.points[tree.query(asked, min(UNMET_NEIGHBOURS, len(scan)))[1]]
-    apart = np.median(cover.query(group)[0], axis=1) - between
+    group = tree.query(asked, min(UNMET_NEIGHBOURS, len(scan)))[1]
+    members, member = np.unique(group, return_inverse=True)
+    bound = UNMET_FACTOR * last.max() + between  # beyond it a point is not met; points in a hollow end here
+    away = cover.query(scan.points[members], distance_upper_bound=bound)[0]
+    apart = np.median(away[member.reshape(group.shape)], axis=1) - between
     distance, nearest = tree.query(surface)
     handles = (shape.genus or 0) + (shape.components - 1) + (shape.boundary_loops or 0)
     found = _warnings(
         handles=handles,
         a_handle=len(scan) / max(handles, 1),
         sheets=float(np.median(around * (size.area / SURFACE_SAMPLES) / (np.pi * radius**2))),
-        unmet=float((apart > UNMET_FACTOR * spread(asked)).mean()),
+        unmet=float((apart > UNMET_FACTOR * last).mean()),
         unseen=float((distance > REACH_FACTOR * spread(scan.points[nearest])).mean()),
         opposed=0.0 if scan.normals is None else _opposed(cover, facing, asked, scan.normals[chosen], radius),
         turned=_turned(mesh, surface, corners, facing, size.area) if shape.outward is not None else 0.0,
@@ -65,8 +69,8 @@ def plausibility_warnings(scan: PointCloud, mesh: Mesh, shape: Topology, size: M
 
 def _opposed(cover: cKDTree, facing: Float, points: Float, normals: Float, reach: Float) -> float:
     """The share of `points` whose `normals` have surface near them, but none that faces their way."""
-    distance, near = cover.query(points, FACING_SAMPLES)
-    cosine = np.einsum("ijk,ik->ij", facing[near], normals)
+    distance, near = cover.query(points, FACING_SAMPLES, distance_upper_bound=reach.max())
+    cosine = np.einsum("ijk,ik->ij", facing[near.clip(max=len(facing) - 1)], normals)
     cosine[distance > reach[:, None]] = -np.inf
     best = cosine.max(1)
     return float(((best < 0) & np.isfinite(best)).mean())

@@ -76,7 +76,7 @@ def dense_mesh(field: Field, resolution: int, monkeypatch: pytest.MonkeyPatch) -
         return doubles(field, resolution, lipschitz=1e9)
 
 
-@pytest.mark.parametrize("resolution", [33, 64, 91])
+@pytest.mark.parametrize("resolution", [33, 64, pytest.param(91, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("field", [torus, waves])
 def test_it_is_the_dense_grids_mesh(field: Field, resolution: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same triangles where those samples alone are evaluated that a bound leaves, far too small a bound

@@ -125,6 +125,7 @@ def test_colours_cut_no_surface(tmp_path: Path, ending: str) -> None:
             assert kind(*read(tmp_path / f"m{ending}")) == (2, True, True, 4, 3), name
 
 
+@pytest.mark.slow
 def test_a_statue_in_metres_of_fine_cells_stays_closed(tmp_path: Path) -> None:
     """Cells of 3e-6: slivers of a thousandth of that are what readers merge."""
     mesh = extract(rings, BOX, 300)

@@ -82,6 +82,7 @@ def test_a_closed_scan_leaves_the_mesh_as_it_is() -> None:
     assert mesh is BALL and not was_open
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("radius", [0.5, 1.5])
 def test_what_is_invented_inside_or_around_a_closed_scan_is_cut_out_and_said(
     radius: float, caplog: pytest.LogCaptureFixture
@@ -97,6 +98,7 @@ def test_what_is_invented_inside_or_around_a_closed_scan_is_cut_out_and_said(
     assert "train longer" in caplog.text
 
 
+@pytest.mark.slow
 def test_of_a_closed_scan_a_surface_that_is_nowhere_near_stays_and_this_is_said(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -114,6 +114,7 @@ def test_little_does_not_become_much(name: str, tmp_path: Path) -> None:
     assert peak < 50e6 and "\n" not in str(caught.value) and len(str(caught.value)) < 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["binary_little_endian", "ascii"])
 def test_faces_without_corners_take_little_memory(kind: str, tmp_path: Path) -> None:
     """Of one byte or two each, where an object each would take a hundred."""

@@ -56,6 +56,7 @@ def test_cut_anywhere_a_file_is_refused(tmp_path: Path, capfd: pytest.CaptureFix
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_bytes_changed_anywhere_end_in_an_image_or_one_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -220,6 +220,7 @@ def test_a_file_that_was_cut_off_is_refused(
         refusal(path)
 
 
+@pytest.mark.slow
 def test_bytes_changed_anywhere_end_in_frames_or_one_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -65,6 +65,7 @@ def test_states_travel() -> None:
     assert torch.equal(whole.flat, second.flat)
 
 
+@pytest.mark.slow
 def test_without_matrices_it_is_the_adam_of_pytorch_and_takes_up_its_state() -> None:
     """The state of torch.optim.Adam is what older checkpoints hold; one of step 0 holds none."""
     flat, other = (nn.Parameter(torch.linspace(-1, 1, 40)) for _ in range(2))
