@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # what type checkers and editors know of the names below
     from recon.meshing.extraction import extract as extract
     from recon.meshing.files import read_mesh as read_mesh
     from recon.meshing.files import write_mesh as write_mesh
-    from recon.report.page import write_report as write_report
+    from recon.report.run_page import write_report as write_report
     from recon.scan.files import read_cloud as read_cloud
     from recon.scan.files import read_clouds as read_clouds
     from recon.signals.fitted import load_fit as load_fit
@@ -61,7 +61,7 @@ _MODULE_OF = {
     "read_mesh": "recon.meshing.files",
     "reconstruct": "recon.surface.pipeline",
     "write_mesh": "recon.meshing.files",
-    "write_report": "recon.report.page",
+    "write_report": "recon.report.run_page",
 }
 __all__ = sorted(_MODULE_OF)
 

@@ -21,7 +21,7 @@ def add_options(parser: Parser) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    from recon.report.page import write_report
+    from recon.report.run_page import write_report
 
     with Bar("report", show=not options.quiet) as bar:
         path = write_report(options.run, options.output, overwrite=options.overwrite, progress=bar.to)

@@ -95,6 +95,25 @@ def histogram(distances: Float, unit: str | None) -> Figure:
     return figure
 
 
+def two_way_histogram(forth: Float, back: Float, unit: str | None) -> Figure:
+    """Histograms of the distances in `unit` from a mesh to its reference (n,) and back (m,), signed."""
+    with new_figure((7.4, 3.2)) as figure:
+        axes = figure.subplots()
+        top = float(np.percentile(np.abs(np.concatenate([forth, back])), MAX_PERCENTILE)) or 1.0
+        low = -top if min(forth.min(), back.min()) < 0 else 0.0
+        ways = (("mesh to reference", forth), ("reference to mesh", back))
+        for (name, distances), color, dashes in zip(ways, CURVE_COLORS, CURVE_DASHES, strict=False):
+            share = np.full(len(distances), 1 / len(distances))
+            look: dict[str, Any] = {"histtype": "step", "color": color, "linestyle": dashes, "label": name}
+            axes.hist(distances.clip(low, top), HISTOGRAM_BINS, range=(low, top), weights=share, **look)
+        axes.set_xlabel(_with_unit("distance, those beyond the axis at its ends", unit))
+        axes.set_ylabel("share of the samples")
+        axes.set_xlim(low, top)
+        axes.legend(frameon=True, framealpha=1.0, edgecolor="none")
+        axes.grid(True, axis="y")
+    return figure
+
+
 def distance_slices(slices: Sequence[Slice], unit: str | None) -> Figure:
     """Φ with its isolines, the one at zero, the surface, thick."""
     limit = max(float(np.abs(part.distance).max()) for part in slices) or 1.0

@@ -3,7 +3,7 @@
   "use strict";
   const get = (id) => document.getElementById(id);
   const data = JSON.parse(get("scene").textContent);
-  const palette = JSON.parse(get("palette").textContent);
+  const palettes = JSON.parse(get("palettes").textContent);
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
   // World coordinates less the middle of the box, in half longest sides: small numbers, whatever the survey's offset.
@@ -81,14 +81,15 @@
   const own = Boolean(data.cloud.colors);
   const modes = [{ name: "plain" }, ...(own ? [{ name: "of the scan", colors: true }] : []), ...data.scalars];
   modes.forEach((mode, index) => get("color").add(new Option(mode.name, index)));
-  get("color").value = own ? 1 : 0;
+  get("color").value = data.first ? modes.findIndex((mode) => mode.name === data.first) : own ? 1 : 0;
 
+  const colors256 = (mode) => palettes[mode.signed ? "diverging" : "sequential"];
   function paint(thing, part, shades, mode, plain) {
     const attribute = thing.geometry.getAttribute("color");
     const target = attribute.array, colors = mode.colors && part.colors ? bytes(part.colors) : null;
     const levels = shades ? bytes(shades) : null;
     for (let vertex = 0; vertex < attribute.count; vertex++) {
-      const rgb = levels ? palette[levels[vertex]] : null;
+      const rgb = levels ? colors256(mode)[levels[vertex]] : null;
       for (let channel = 0; channel < 3; channel++) {
         const place = 3 * vertex + channel;
         if (rgb) target[place] = linear[rgb[channel]];
@@ -109,6 +110,11 @@
     if (measured) {
       get("low").textContent = number(mode.low, 3);
       get("high").textContent = number(mode.high, 3) + (mode.unit ? " " + mode.unit : "");
+      const ramp = get("ramp").getContext("2d");
+      colors256(mode).forEach((rgb, index) => {
+        ramp.fillStyle = `rgb(${rgb})`;
+        ramp.fillRect(index, 0, 1, 1);
+      });
       get("what").textContent = mode.name + "; colours end at the 99th percentile";
     }
     draw();
@@ -117,11 +123,6 @@
     const size = Math.abs(value);
     return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(digits - 1) : String(+value.toPrecision(digits));
   };
-  const ramp = get("ramp").getContext("2d");
-  palette.forEach((rgb, index) => {
-    ramp.fillStyle = `rgb(${rgb})`;
-    ramp.fillRect(index, 0, 1, 1);
-  });
 
   // The box of mesh and scan, with the world coordinates of its low corner and of the ends of the edges there.
   const top = corner.map((low) => -low);
@@ -224,7 +225,7 @@
     get("of-mesh").hidden = get("of-wire").hidden = true;
     get("cloud").checked = true;
   }
-  get("unit").textContent = data.unit ? "in " + data.unit : "in the scan's unit";
+  get("unit").textContent = data.unit ? "in " + data.unit : "in the file's unit";
   for (const id of ["mesh", "cloud", "wire", "box", "size"]) get(id).addEventListener("input", show);
   get("color").addEventListener("input", recolor);
   get("up").value = firstUp;

@@ -12,8 +12,8 @@ from recon.errors import ExtractError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.meshing.levels import coarser
 from recon.render.camera import usual_view
-from recon.surface.evaluation import distance_to_mesh
 from recon.surface.scenes.reconstruction import Reconstruction, SceneReconstruction
+from recon.surface.triangles import distance_to_mesh
 from recon.surface.uncertainty import UNCERTAINTY
 
 MAX_FACES, MAX_POINTS = 200_000, 100_000
@@ -68,8 +68,17 @@ def _simplified(result: Reconstruction, mesh: Mesh) -> Mesh:
 
 
 def scene_data(surface: Surface, result: Reconstruction | SceneReconstruction) -> dict[str, Any]:
-    """What page.js draws, ready for JSON. Positions are whole steps from `low`, a `step` long, world."""
-    mesh, cloud = surface.shown, surface.cloud
+    """What page.js draws of a run."""
+    return drawn_data(surface.shown, surface.cloud, _scalars(surface, result))
+
+
+def drawn_data(
+    mesh: Mesh | None, cloud: PointCloud, scalars: list[dict[str, Any]], first: str | None = None
+) -> dict[str, Any]:
+    """What page.js draws, ready for JSON: a mesh and a cloud, coloured by one of `scalars`, at first `first`.
+
+    Positions are whole steps from `low`, a `step` long, world.
+    """
     points = cloud.points if mesh is None else np.concatenate([cloud.points, mesh.vertices])
     low, high = points.min(0), points.max(0)
     step = float((high - low).max()) / POSITION_STEPS or 1.0
@@ -87,7 +96,8 @@ def scene_data(surface: Surface, result: Reconstruction | SceneReconstruction) -
         "up": up.tolist(),
         "mesh": mesh and _mesh(mesh, positions),
         "cloud": {"positions": positions(cloud.points), "colors": _colors(cloud.colors)},
-        "scalars": _scalars(surface, result),
+        "scalars": scalars,
+        "first": first,
     }
 
 
@@ -109,26 +119,35 @@ def _scalars(surface: Surface, result: Reconstruction | SceneReconstruction) -> 
     mesh, cloud, distances, out = surface.shown, surface.cloud, surface.distances, []
     if mesh is not None:
         beside = distances[cKDTree(cloud.points).query(mesh.vertices)[1]]
-        out.append(_scalar("distance of the scan to the mesh", distances, beside, cloud.unit, low=0.0))
+        out.append(scalar("distance of the scan to the mesh", distances, beside, cloud.unit, low=0.0))
         beyond, _ = cKDTree(result.scan.points).query(mesh.vertices)
-        out.append(_scalar("distance of the mesh to the nearest point", None, beyond, cloud.unit, low=0.0))
+        out.append(scalar("distance of the mesh to the nearest point", None, beyond, cloud.unit, low=0.0))
     on_mesh = {} if mesh is None else mesh.values
     for name in list({**on_mesh, **cloud.values})[:MAX_SCALARS]:
         unit, low = (cloud.unit, 0.0) if name == UNCERTAINTY else (None, None)
-        out.append(_scalar(name, cloud.values.get(name), on_mesh.get(name), unit, low))
+        out.append(scalar(name, cloud.values.get(name), on_mesh.get(name), unit, low))
     return out
 
 
-def _scalar(
-    name: str, points: Float | None, vertices: Float | None, unit: str | None, low: float | None = None
+def scalar(
+    name: str,
+    points: Float | None,
+    vertices: Float | None,
+    unit: str | None,
+    low: float | None = None,
+    signed: bool = False,
 ) -> dict[str, Any]:
+    """What the page can colour by: values of the cloud's `points`, the mesh's `vertices`, or both.
+
+    The colours end at percentiles; if `signed`, as far on both sides of zero.
+    """
     known = vertices if points is None else points
     assert known is not None
     known = known[np.isfinite(known)]
     if not len(known):
         known = np.zeros(1)
-    first = float(np.percentile(known, LOW_PERCENTILE)) if low is None else low
-    last = float(np.percentile(known, HIGH_PERCENTILE))
+    last = float(np.percentile(np.abs(known) if signed else known, HIGH_PERCENTILE))
+    first = -last if signed else float(np.percentile(known, LOW_PERCENTILE)) if low is None else low
     width = last - first or 1.0
 
     def shades(values: Float | None) -> str | None:
@@ -142,6 +161,7 @@ def _scalar(
         "unit": unit,
         "low": first,
         "high": last,
+        "signed": signed,
         "cloud": shades(points),
         "mesh": shades(vertices),
     }

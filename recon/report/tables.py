@@ -38,7 +38,7 @@ def tiles(stats: Mapping[str, Any], scan: PointCloud, training: Training) -> str
     below = ", ".join(text for text in (parts, genus, holes) if text)
     volume = [] if stats["volume"] is None else [("volume", _quantity(stats["volume"], unit, "³"), "")]
     share = f"{distances['mean'] / stats['diagonal']:.2g} of the diagonal" if stats["diagonal"] else ""
-    return _tiles(
+    return html_tiles(
         [
             ("mesh", f"{stats['faces']:,} triangles", f"{stats['vertices']:,} vertices"),
             ("surface", closed, below),
@@ -57,7 +57,7 @@ def tiles(stats: Mapping[str, Any], scan: PointCloud, training: Training) -> str
 
 def tiles_without_mesh(scan: PointCloud, training: Training) -> str:
     """What can be said of a run whose field has no surface yet."""
-    return _tiles(_of_scan(scan, training))
+    return html_tiles(_of_scan(scan, training))
 
 
 def _of_scan(scan: PointCloud, training: Training) -> list[tuple[str, str, str]]:
@@ -73,7 +73,8 @@ def _of_scan(scan: PointCloud, training: Training) -> list[tuple[str, str, str]]
     ]
 
 
-def _tiles(rows: Iterable[tuple[str, str, str]]) -> str:
+def html_tiles(rows: Iterable[tuple[str, str, str]]) -> str:
+    """Tiles with a name, a figure and a remark each."""
     tile = '<div class="tile"><span>{}</span><b>{}</b><small>{}</small></div>'
     return "\n".join(tile.format(*map(escape, row)) for row in rows)
 

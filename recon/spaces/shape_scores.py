@@ -29,7 +29,7 @@ from recon.spaces.shape_sampler import (
     random_solids,
     truncated_distances,
 )
-from recon.surface.evaluation import distance_to_mesh
+from recon.surface.triangles import distance_to_mesh
 
 BOX = np.array([[-1.05, -1.05, -1.05], [1.05, 1.05, 1.05]])
 TEST_SHAPES, MESHED_SHAPES, BANK_SHAPES, MESH_RESOLUTION, POINTS_PER_SHAPE = 64, 8, 1000, 64, 2000

@@ -19,9 +19,9 @@ from recon.geometry import Float, Mesh
 from recon.meshing.files import write_mesh
 from recon.meshing.topology import Hole, Measures, measures, topology
 from recon.scan.files import read_clouds
-from recon.surface.evaluation import distance_to_mesh
 from recon.surface.plausibility import plausibility_warnings
 from recon.surface.settings import Config
+from recon.surface.triangles import distance_to_mesh
 from recon.surface.uncertainty import UNCERTAINTY
 
 if TYPE_CHECKING:

@@ -1,26 +1,23 @@
 """How far a mesh is from the truth.
 
-Distances are exact, from points to triangles, by libigl's bounding-volume tree. They are measured in the
-frame in which the reference's box is centred and its longest side spans [-1, 1], so survey offsets and tiny
-units cost no precision, and are reported in thousandths of that half side.
+Distances are measured in the frame in which the reference's box is centred and its longest side spans
+[-1, 1], and are reported in thousandths of that half side.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import cached_property
 from typing import Any
 
-import igl
 import numpy as np
 from scipy.spatial import cKDTree
 
 from recon.errors import ScanError, UsageError, check_number
-from recon.geometry import Float, Frame, Int, Mesh, PointCloud
+from recon.geometry import Float, Frame, Mesh, PointCloud
 from recon.meshing.topology import Topology, topology
 from recon.scan.files import MAX_SAMPLES, MAX_SEED
+from recon.surface.triangles import Triangles, checked, used_vertices
 
 F_SCORE_THRESHOLDS = (1, 2, 5)  # in thousandths of half the reference's longest side
-CHUNK_POINTS = 100_000  # query points at a time
 
 
 @dataclass(frozen=True)
@@ -127,89 +124,17 @@ def _columns(rows: list[list[str]]) -> list[str]:
     ]
 
 
-class _Surface:
-    """The triangles of a mesh in `frame`, to sample and to measure to; those without area are dropped."""
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Points drawn on one surface and how far they are from the other, world.
 
-    def __init__(self, mesh: Mesh, frame: Frame, name: str) -> None:
-        self.vertices = frame.to_unit(mesh.vertices)
-        a, b, c = (self.vertices[mesh.faces[:, k]] for k in range(3))
-        self._cross = np.cross(b - a, c - a)
-        self._twice_area = np.sqrt(np.einsum("ij,ij->i", self._cross, self._cross))
-        self.faces = mesh.faces
-        if not (solid := self._twice_area > 0).all():
-            self.faces, self._cross = self.faces[solid], self._cross[solid]
-            self._twice_area = self._twice_area[solid]
-        if not len(self.faces):
-            raise ScanError(f"{name} has only faces without area; give a mesh with a surface")
-
-    @cached_property
-    def normals(self) -> Float:
-        return self._cross / self._twice_area[:, None]
-
-    @cached_property
-    def cumulated_area(self) -> Float:
-        return np.cumsum(self._twice_area)
-
-    @cached_property
-    def _tree(self) -> igl.AABB:
-        tree = igl.AABB()
-        tree.init(self.vertices, self.faces)
-        return tree
-
-    def sample(self, count: int, rng: np.random.Generator) -> tuple[Float, Int]:
-        """`count` points uniform by area, stratified along the list of faces, and their faces."""
-        u = (np.arange(count) + rng.random(count)) / count * self.cumulated_area[-1]
-        face = np.searchsorted(self.cumulated_area, u, side="right").clip(max=len(self.faces) - 1)
-        s, t = np.sqrt(rng.random((count, 1))), rng.random((count, 1))
-        a, b, c = self.vertices[self.faces[face].T]
-        return (1 - s) * a + s * (1 - t) * b + s * t * c, face
-
-    def nearest(self, points: Float) -> tuple[Float, Int]:
-        """Distance of each point to the surface, and the nearest face."""
-        distance, face = np.empty(len(points)), np.empty(len(points), np.int64)
-        for i in range(0, len(points), CHUNK_POINTS):
-            part = slice(i, i + CHUNK_POINTS)
-            squared, face[part], _ = self._tree.squared_distance(self.vertices, self.faces, points[part])
-            distance[part] = np.sqrt(squared)
-        return distance, face
-
-
-def _used_vertices(mesh: Mesh, name: str) -> Float:
-    """The vertices that faces use, checked to make a surface."""
-    if len(mesh.faces) == 0:
-        raise ScanError(f"{name} has no faces; give a triangle mesh")
-    used = np.zeros(len(mesh.vertices), bool)
-    used[mesh.faces] = True
-    return _checked(mesh.vertices[used], name)
-
-
-def _checked(points: Float, name: str) -> Float:
-    if not np.isfinite(points).all():
-        raise ScanError(f"{name} has coordinates that are not finite; remove them first")
-    if not np.ptp(points, axis=0).any():
-        raise ScanError(f"{name} has no extent: all its points coincide")
-    return points
-
-
-def distance_to_mesh(points: Float, mesh: Mesh) -> Float:
-    """Exact distances (n,) float64 of `points` (n, 3) to the triangles of `mesh`, in the same frame and unit.
-
-    Raises ScanError for a mesh without faces or with coordinates that are not finite.
+    Attributes:
+        points: (n, 3) float64.
+        distances: (n,) float64.
     """
-    frame = Frame.around(_used_vertices(mesh, "the mesh"), margin=0.0)
-    distance, _ = _Surface(mesh, frame, "the mesh").nearest(frame.to_unit(points))
-    return distance * frame.scale
 
-
-def surface_points(mesh: Mesh, count: int, rng: np.random.Generator) -> tuple[Float, Int]:
-    """(count, 3) points of `mesh`, uniform by area, in its own unit, and the corners (count, 3) around each.
-
-    Errors as `distance_to_mesh`.
-    """
-    frame = Frame.around(_used_vertices(mesh, "the mesh"), margin=0.0)
-    surface = _Surface(mesh, frame, "the mesh")
-    points, face = surface.sample(count, rng)
-    return frame.to_world(points), surface.faces[face]
+    points: Float
+    distances: Float
 
 
 def evaluate(
@@ -227,20 +152,27 @@ def evaluate(
         ScanError: for an empty mesh or cloud, or one that is not finite.
         UsageError: for samples or a seed out of range.
     """
+    return measure(mesh, reference, samples, seed)[0]
+
+
+def measure(
+    mesh: Mesh, reference: Mesh | PointCloud, samples: int, seed: int
+) -> tuple[Evaluation, Samples, Samples]:
+    """`evaluate`, and the points of the mesh and of the reference that it comes from."""
     if not (isinstance(mesh, Mesh) and isinstance(reference, Mesh | PointCloud)):
         raise UsageError("evaluate takes a Mesh, and a Mesh or PointCloud to compare it with")
     check_number("samples", samples, 1, MAX_SAMPLES, whole=True)
     check_number("seed", seed, 0, MAX_SEED, whole=True)
     rng = np.random.default_rng(seed)
-    _used_vertices(mesh, "the mesh")
+    used_vertices(mesh, "the mesh")
     if isinstance(reference, PointCloud):
         if len(reference) == 0:
             raise ScanError("the reference has no points; give a cloud or a mesh")
-        frame = Frame.around(_checked(reference.points, "the reference"), margin=0.0)
+        frame = Frame.around(checked(reference.points, "the reference"), margin=0.0)
     else:
-        frame = Frame.around(_used_vertices(reference, "the reference"), margin=0.0)
+        frame = Frame.around(used_vertices(reference, "the reference"), margin=0.0)
 
-    surface = _Surface(mesh, frame, "the mesh")
+    surface = Triangles(mesh, frame, "the mesh")
     points, face = surface.sample(samples, rng)
     truth_normals: Float | None
     nearest_normals: Float | None
@@ -252,16 +184,20 @@ def evaluate(
             cloud = cloud.select(rng.choice(len(cloud), samples, replace=False))
         truth, truth_normals = frame.to_unit(cloud.points), cloud.normals
     else:
-        other = _Surface(reference, frame, "the reference")
+        other = Triangles(reference, frame, "the reference")
         truth, other_face = other.sample(samples, rng)
         truth_normals = other.normals[other_face]
         forth, nearest = other.nearest(points)
         nearest_normals = other.normals[nearest]
     back, nearest = surface.nearest(truth)
 
+    drawn = (
+        Samples(frame.to_world(points), frame.scale * forth),
+        Samples(frame.to_world(truth), frame.scale * back),
+    )
     forth, back = 1e3 * forth, 1e3 * back
     exact = isinstance(reference, Mesh)
-    return Evaluation(
+    found = Evaluation(
         unit=1e-3 * frame.scale,
         mesh_to_reference=Distances.of(forth),
         reference_to_mesh=Distances.of(back),
@@ -272,6 +208,7 @@ def evaluate(
         mesh=topology(mesh),
         reference=topology(reference) if isinstance(reference, Mesh) else None,
     )
+    return found, *drawn
 
 
 def _mean_cosine(a: Float, b: Float | None) -> float | None:

@@ -1,54 +1,21 @@
 """Colours that show a quantity on a surface, and their legend."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from recon.errors import UsageError
 from recon.geometry import Bytes, Float, Mesh, PointCloud, vertex_normals
-from recon.render.palette import DIVERGING, SEQUENTIAL, Colors, at
+from recon.render.legend import Legend
+from recon.render.palette import DIVERGING, SEQUENTIAL, Colors
 from recon.scan.preparation.spacing import NEIGHBOURS, point_spacing
-from recon.surface.evaluation import distance_to_mesh
+from recon.surface.triangles import distance_to_mesh
 
 PLANE_REACH_SPACINGS = 2.0  # from a point, within which its tangent plane stands for the surface
 TAIL_PERCENT = 2.0  # of the values that may lie beyond either end of the legend
 COLOR_MODES = ("auto", "plain", "scan", "normal", "height", "distance", "curvature")
-
-
-@dataclass(frozen=True)
-class Legend:
-    """What the colours of a picture stand for.
-
-    Attributes:
-        title: what is shown.
-        unit: of the numbers.
-        low: the value at the lower end of `map`; likewise `high`. Values beyond have the colour of the end.
-        map: RGB, at equal steps from low to high.
-        beyond: whether there are values below low, above high.
-    """
-
-    title: str
-    unit: str
-    low: float
-    high: float
-    map: Colors
-    beyond: tuple[bool, bool] = (False, False)
-
-    def colors(self, values: Float) -> Bytes:
-        """(n, 3) RGB of values (n,); grey where they are not finite."""
-        known = np.isfinite(values)
-        share = (np.where(known, values, self.low) - self.low) / (self.high - self.low)
-        return np.where(known[:, None], at(self.map, share), np.uint8(128))
-
-    def ticks(self, count: int = 5) -> list[tuple[float, str]]:
-        """Places in 0..1 and their labels; the ends say if values lie beyond."""
-        shares = np.linspace(0, 1, count)
-        texts = [f"{self.low + share * (self.high - self.low):.3g}" for share in shares]
-        texts[0] = ("< " if self.beyond[0] else "") + texts[0]
-        texts[-1] = ("> " if self.beyond[1] else "") + texts[-1]
-        return list(zip(shares.tolist(), texts, strict=True))
 
 
 def modes(thing: Mesh | PointCloud) -> list[str]:

@@ -7,9 +7,9 @@ import numpy as np
 from skimage.measure import find_contours
 
 from recon.geometry import Float, Mesh
+from recon.render.legend import Legend
 from recon.render.palette import DIVERGING
 from recon.render.plots import Slice
-from recon.viewer.coloring import Legend
 
 MAX_ISOLINES = 8  # on each side of zero
 

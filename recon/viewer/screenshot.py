@@ -20,10 +20,10 @@ from recon.errors import UsageError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import Camera, around, chosen_view, corners, fitted
 from recon.render.files import sheet, write_png
+from recon.render.legend import Legend, beside, legend_width
 from recon.render.ray_casting import PICTURE_SIZE, drawn
 from recon.signals.media.video import check_film_path, write_film
-from recon.viewer.coloring import Legend, colored
-from recon.viewer.legend import beside, legend_width
+from recon.viewer.coloring import colored
 from recon.viewer.offscreen import Offscreen, OffscreenError
 from recon.viewer.requirements import SYSTEM_LIBRARIES
 from recon.viewer.scene import Page, Scene

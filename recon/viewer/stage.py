@@ -8,8 +8,9 @@ import numpy as np
 from recon.errors import ReconError, UsageError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import chosen_view, corners
+from recon.render.legend import Legend
 from recon.render.ray_casting import POINT_BACK_COLOR, parted_at_edges
-from recon.viewer.coloring import COLOR_MODES, Legend, colored, modes
+from recon.viewer.coloring import COLOR_MODES, colored, modes
 from recon.viewer.isolines import Cut, cut_of
 from recon.viewer.offscreen import painted
 from recon.viewer.piece import Piece

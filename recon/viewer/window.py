@@ -11,7 +11,7 @@ import numpy as np
 from recon.errors import ReconError
 from recon.render.camera import FIELD_OF_VIEW, fitted
 from recon.render.files import free_path, write_png
-from recon.viewer.legend import beside, legend_picture, legend_width
+from recon.render.legend import beside, legend_picture, legend_width
 from recon.viewer.open3d_parts import WINDOW_LUX, import_open3d, light, lines, points, triangles
 from recon.viewer.piece import Piece
 from recon.viewer.stage import KEYS, PICTURE_FILE, POLL_SECONDS, TOGGLES, Stage

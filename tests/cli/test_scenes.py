@@ -21,7 +21,7 @@ from recon.cli.main import main
 from recon.geometry import Float, PointCloud
 from recon.meshing.files import read_mesh
 from recon.meshing.topology import topology
-from recon.report.page import write_report
+from recon.report.run_page import write_report
 from recon.surface.scenes.reconstruction import load_scene
 from recon.viewer.scene import Scene
 

@@ -25,8 +25,8 @@ from shapes import half_sphere, torus
 
 import recon
 from recon.cli.main import main
-from recon.report import page, scene
-from recon.report.page import write_report
+from recon.report import run_page, scene
+from recon.report.run_page import write_report
 from recon.training.trainer import Progress
 
 pytestmark = pytest.mark.slow
@@ -49,7 +49,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="module", autouse=True)
 def small_pictures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "PICTURE_SIZE", (160, 160))
+        patch.setattr(run_page, "PICTURE_SIZE", (160, 160))
         yield
 
 
@@ -234,5 +234,6 @@ def test_the_wheel_has_all_that_the_page_is_made_of(root: Path, tmp_path: Path) 
     subprocess.run([*command, "--wheel-dir", str(tmp_path), str(source)], check=True, cwd=tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    parts = {"page.html", "page.css", "page.js", "vendor/three.js", "vendor/LICENSE"}
+    parts = {"page.html", "run.html", "comparison.html", "view.html", "page.css", "page.js"}
+    parts |= {"vendor/three.js", "vendor/LICENSE"}
     assert {f"recon/report/{part}" for part in parts} | {"recon/py.typed"} <= names

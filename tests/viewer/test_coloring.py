@@ -9,9 +9,9 @@ from shapes import sphere
 
 from recon.errors import UsageError
 from recon.geometry import Mesh, PointCloud
+from recon.render.legend import Legend, beside, legend_picture, legend_width
 from recon.render.palette import SEQUENTIAL
-from recon.viewer.coloring import COLOR_MODES, Legend, colored, mean_curvature, modes
-from recon.viewer.legend import beside, legend_picture, legend_width
+from recon.viewer.coloring import COLOR_MODES, colored, mean_curvature, modes
 
 
 def ball(radius: float = 1.0, **attributes: object) -> Mesh:

@@ -94,7 +94,7 @@ def graded(mesh: Path, truth: Path, seen: Path) -> Row:
 
     from recon.meshing.files import read_mesh
     from recon.scan.files import read_cloud
-    from recon.surface.evaluation import distance_to_mesh, surface_points
+    from recon.surface.triangles import distance_to_mesh, surface_points
 
     found, true, rng = read_mesh(mesh), read_mesh(truth), np.random.default_rng(0)
     points = read_cloud(seen).points

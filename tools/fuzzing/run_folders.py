@@ -16,7 +16,7 @@ from recon.field.heads import HeadedField
 from recon.field.siren import Siren
 from recon.field.tiles import Tiles
 from recon.geometry import Frame, PointCloud
-from recon.report.page import _title
+from recon.report.run_page import _title
 from recon.report.tables import settings, sources
 from recon.surface.pipeline import surrounding_box
 from recon.surface.reconstruction import Reconstruction, describe_run, load

@@ -149,10 +149,17 @@ class Cosines(TypedDict):
     both: float | None
 
 
-class Eval(TypedDict):
+class _EvalExtra(TypedDict, total=False):
+    alignment: list[list[float]]
+    csv: str
+    report: str
+
+
+class Eval(_EvalExtra):
     """`recon eval`.
 
     Attributes:
+        alignment: with --align, the matrix (4, 4) that moved the mesh, of columns (x, y, z, 1), world.
         unit: a thousandth of half the reference's longest side, in world units.
         distance: in that unit.
         distance_world: in world units.

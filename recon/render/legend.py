@@ -1,14 +1,50 @@
-"""A legend as a picture."""
+"""What the colours of a picture stand for, and a picture of that."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from recon.viewer.coloring import Legend
+from recon.geometry import Bytes, Float
+from recon.render.palette import Colors, at
 
 INK_RGB, BACKGROUND_RGB = (40, 40, 40), (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What the colours of a picture stand for.
+
+    Attributes:
+        title: what is shown.
+        unit: of the numbers.
+        low: the value at the lower end of `map`; likewise `high`. Values beyond have the colour of the end.
+        map: RGB, at equal steps from low to high.
+        beyond: whether there are values below low, above high.
+    """
+
+    title: str
+    unit: str
+    low: float
+    high: float
+    map: Colors
+    beyond: tuple[bool, bool] = (False, False)
+
+    def colors(self, values: Float) -> Bytes:
+        """(n, 3) RGB of values (n,); grey where they are not finite."""
+        known = np.isfinite(values)
+        share = (np.where(known, values, self.low) - self.low) / (self.high - self.low)
+        return np.where(known[:, None], at(self.map, share), np.uint8(128))
+
+    def ticks(self, count: int = 5) -> list[tuple[float, str]]:
+        """Places in 0..1 and their labels; the ends say if values lie beyond."""
+        shares = np.linspace(0, 1, count)
+        texts = [f"{self.low + share * (self.high - self.low):.3g}" for share in shares]
+        texts[0] = ("< " if self.beyond[0] else "") + texts[0]
+        texts[-1] = ("> " if self.beyond[1] else "") + texts[-1]
+        return list(zip(shares.tolist(), texts, strict=True))
 
 
 def legend_picture(
