@@ -24,7 +24,7 @@ from recon.surface.comparison import Comparison, Place
 from recon.version import VERSION
 
 PICTURE_SIZE = (480, 480)  # pixels
-PLACE_SIZE = (360, 300)
+PLACE_SIZE, GAP = (360, 300), 10
 PLACE_RADIUS = 0.08  # of the reference's diagonal, around a place; or so many times its distance:
 PLACE_DISTANCES = 3.0
 DISTANCE = "distance to the reference"
@@ -127,6 +127,7 @@ def _place(found: Comparison, place: Place, legend: Legend, number: int) -> str:
     what = "surface of the mesh" if place.is_mesh else "surface of the reference"
     size = f"{abs(place.distance):.4g}" + (f" {found.unit}" if found.unit else "")
     words = f"{number}. {what}, {size} from the other, at {where}"
+    images.insert(1, np.full((PLACE_SIZE[1], GAP, 3), 255, np.uint8))
     return figure(np.concatenate(images, axis=1), words)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -63,14 +62,16 @@ class Comparison:
         return _Sided(self.reference, Frame.around(self.on_reference.points, margin=0.0))
 
     def worst_places(self) -> list[Place]:
-        """The points that are farthest from the other surface, each the worst around, worst first."""
-        both = [
-            Place(is_mesh, point, float(distance))
-            for is_mesh, samples in ((True, self.on_mesh), (False, self.on_reference))
-            for point, distance in _peaks(samples, APART * self.diagonal)
-        ]
-        both.sort(key=lambda place: -abs(place.distance))
-        return both[:WORST_PLACES]
+        """The points of both that are farthest from the other surface, each the worst around, worst first."""
+        points = np.concatenate([self.on_mesh.points, self.on_reference.points])
+        distances = np.concatenate([self.on_mesh.distances, self.on_reference.distances])
+        size, found = np.abs(distances), list[Place]()
+        while len(found) < WORST_PLACES and size.any():
+            worst = int(size.argmax())
+            is_mesh = worst < len(self.on_mesh.points)
+            found.append(Place(is_mesh, points[worst], float(distances[worst])))
+            size[np.linalg.norm(points - points[worst], axis=1) < APART * self.diagonal] = 0.0
+        return found
 
     def write_csv(self, path: str | Path, overwrite: bool = False) -> None:
         """Write all samples as rows `surface,x,y,z,distance`. Raises OutputError."""
@@ -129,17 +130,3 @@ class _Sided:
             behind = np.einsum("ij,ij->i", points - self.points[nearest], self.normals[nearest]) < 0
             distance = np.where(behind, -distance, distance)
         return self.frame.scale * distance
-
-
-def _peaks(samples: Samples, apart: float) -> Iterator[tuple[Float, float]]:
-    """The points farthest away, none nearer than `apart` to one before, with their distances."""
-    points, size = samples.points, np.abs(samples.distances)
-    left = np.ones(len(points), bool)
-    for _ in range(WORST_PLACES):
-        if not left.any():
-            return
-        worst = int(np.where(left, size, -1.0).argmax())
-        if size[worst] == 0:
-            return
-        yield points[worst], samples.distances[worst]
-        left &= np.linalg.norm(points - points[worst], axis=1) > apart
