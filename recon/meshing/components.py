@@ -38,11 +38,7 @@ def keep_parts(mesh: Mesh, parts: str, points: Float) -> tuple[Mesh, int]:
     count = int(label.max()) + 1
     if count == 1:
         return mesh, 0
-    area = np.zeros(count)
-    for start in range(0, len(mesh.faces), AREA_CHUNK_FACES):
-        faces = mesh.faces[start : start + AREA_CHUNK_FACES]
-        a, b, c = (mesh.vertices[faces[:, k]] for k in range(3))
-        area += np.bincount(label[faces[:, 0]], np.linalg.norm(np.cross(b - a, c - a), axis=1), count)
+    area = _areas(mesh, label)
     if parts == "auto":
         keep = area >= MIN_PART_AREA * area.max()
         if keep.sum() > 1:
@@ -53,6 +49,23 @@ def keep_parts(mesh: Mesh, parts: str, points: Float) -> tuple[Mesh, int]:
         keep = np.zeros(count, bool)
         keep[np.argsort(-area, kind="stable")[:number]] = True
     return mesh.select(keep[label]), int(count - keep.sum())
+
+
+def without_crumbs(mesh: Mesh) -> Mesh:
+    """`mesh` without parts below 0.2 % of the area of the largest."""
+    label = part_of_vertices(mesh)
+    area = _areas(mesh, label)
+    return mesh.select((area >= MIN_PART_AREA * area.max())[label])
+
+
+def _areas(mesh: Mesh, label: NDArray[np.int64]) -> Float:
+    """Twice the area of each part, given those of the vertices."""
+    area = np.zeros(label.max() + 1)
+    for start in range(0, len(mesh.faces), AREA_CHUNK_FACES):
+        faces = mesh.faces[start : start + AREA_CHUNK_FACES]
+        a, b, c = (mesh.vertices[faces[:, k]] for k in range(3))
+        area += np.bincount(label[faces[:, 0]], np.linalg.norm(np.cross(b - a, c - a), axis=1), len(area))
+    return area
 
 
 def part_of_vertices(mesh: Mesh) -> NDArray[np.int64]:

@@ -42,6 +42,20 @@ class MeshConfig:
     color: str = setting(
         "auto", "whether the scan's colours and scalars go to the vertices", choices=("auto", "off")
     )
+    offset: float | None = setting(
+        None,
+        "move the surface outward by so much, inward if negative, where it is closed",
+        within=(-1e300, 1e300),
+        unit="the scan's unit",
+        metavar="LENGTH",
+    )
+    hollow: float | None = setting(
+        None,
+        "make it a wall of this thickness, inward, or on both sides where it is open",
+        within=(1e-300, 1e300),
+        unit="the scan's unit",
+        metavar="LENGTH",
+    )
     uncertainty: bool = setting(
         False, "whether vertices get an error bar, the scalar uncertainty: a standard deviation"
     )

@@ -11,9 +11,9 @@ from scipy.spatial import cKDTree
 from recon.errors import ExtractError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.meshing.levels import coarser
+from recon.meshing.triangles import distance_to_mesh
 from recon.render.camera import usual_view
 from recon.surface.scenes.reconstruction import Reconstruction, SceneReconstruction
-from recon.surface.triangles import distance_to_mesh
 from recon.surface.uncertainty import UNCERTAINTY
 
 MAX_FACES, MAX_POINTS = 200_000, 100_000

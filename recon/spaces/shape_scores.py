@@ -17,6 +17,7 @@ from torch import Tensor
 from recon.base.progress import ProgressCallback, no_progress
 from recon.errors import ExtractError
 from recon.meshing.extraction import extract
+from recon.meshing.triangles import distance_to_mesh
 from recon.spaces.encoders import Observation
 from recon.spaces.learned import Learned
 from recon.spaces.shape_sampler import (
@@ -29,7 +30,6 @@ from recon.spaces.shape_sampler import (
     random_solids,
     truncated_distances,
 )
-from recon.surface.triangles import distance_to_mesh
 
 BOX = np.array([[-1.05, -1.05, -1.05], [1.05, 1.05, 1.05]])
 TEST_SHAPES, MESHED_SHAPES, BANK_SHAPES, MESH_RESOLUTION, POINTS_PER_SHAPE = 64, 8, 1000, 64, 2000

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from recon.errors import MissingLibraryError, ScanError
 from recon.geometry import Float, Frame, Mesh, PointCloud
-from recon.surface.triangles import Triangles, surface_points
+from recon.meshing.triangles import Triangles, surface_points
 
 SAMPLES = 50_000
 COARSE_CELL = 0.06  # of half the reference's longest side, here and below

@@ -11,8 +11,8 @@ from scipy.spatial import cKDTree
 
 from recon.base.files import atomic_path
 from recon.geometry import Float, Frame, Mesh, PointCloud
+from recon.meshing.triangles import Triangles
 from recon.surface.evaluation import Evaluation, Samples, measure
-from recon.surface.triangles import Triangles
 
 WORST_PLACES = 6
 APART = 0.05  # of the reference's diagonal: places nearer than this are one
@@ -124,7 +124,7 @@ class _Sided:
         """(n,): of `points` (n, 3), signed if the thing has sides, all world."""
         points = self.frame.to_unit(points)
         if self.triangles:
-            return self.frame.scale * self.triangles.sides(points) * self.triangles.nearest(points)[0]
+            return self.frame.scale * self.triangles.signed(points)[0]
         distance, nearest = self._tree.query(points)
         if self.normals is not None:
             behind = np.einsum("ij,ij->i", points - self.points[nearest], self.normals[nearest]) < 0

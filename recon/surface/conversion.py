@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,13 @@ from recon.base.runs import claim, clear_run, default_run_folder, save_result
 from recon.errors import OtherRunError
 from recon.geometry import Float, Mesh
 from recon.meshing.files import write_mesh
-from recon.meshing.topology import Hole, Measures, measures, topology
+from recon.meshing.levels import coarser
+from recon.meshing.offset import hollowed, moved
+from recon.meshing.topology import Hole, Measures, Topology, measures, topology
+from recon.meshing.triangles import distance_to_mesh
 from recon.scan.files import read_clouds
 from recon.surface.plausibility import plausibility_warnings
 from recon.surface.settings import Config
-from recon.surface.triangles import distance_to_mesh
 from recon.surface.uncertainty import UNCERTAINTY
 
 if TYPE_CHECKING:
@@ -102,18 +104,37 @@ def convert(
         clear_run(run)  # what an earlier command of another kind left behind
         result = trained()
     mesh_start = time.monotonic()
-    mesh = result.mesh(progress=lambda share: meshing(HEADS_PROGRESS + (1 - HEADS_PROGRESS) * share))
+    surface, mesh = _meshes(result, lambda share: meshing(HEADS_PROGRESS + (1 - HEADS_PROGRESS) * share))
     seconds |= result.seconds | {"mesh": time.monotonic() - mesh_start}
     write_mesh(mesh, out, overwrite=overwrite, on_written=partial(claim, run, out))
     names = [str(scan) for scan in scans]
     summary: dict[str, Any] = {"scan": names if len(names) > 1 else names[0], "mesh": str(out)}
-    summary |= mesh_statistics(result, mesh)
+    summary |= mesh_statistics(result, surface)
+    if mesh is not surface:
+        summary |= _counts(shape := topology(mesh), measures(mesh, shape))
     summary["seconds"] = {name: round(value, 2) for name, value in seconds.items()}
     summary["seconds_all"] = round(time.monotonic() - start, 2)
     for doubt in summary["doubts"]:
         log.warning("%s: %s", out.name, doubt)
     save_result(run, summary)
     return mesh, summary
+
+
+def _meshes(result: "Reconstruction", progress: Callable[[float], None]) -> tuple[Mesh, Mesh]:
+    """The surface that the scan shows, and the mesh to write: moved or hollow, if the settings say so."""
+    wanted = result.config.mesh
+    if not (wanted.offset or wanted.hollow):
+        mesh = result.mesh(progress=progress)
+        return mesh, mesh
+    stages = 1 + bool(wanted.offset) + bool(wanted.hollow)
+    whole = replace(result, config=result.config.with_(mesh={"faces": None}))
+    surface = mesh = whole.mesh(progress=lambda share: progress(share / stages))
+    cell = result.cell
+    if wanted.offset:
+        mesh = moved(mesh, wanted.offset, cell, lambda share: progress((1 + share) / stages))
+    if wanted.hollow:
+        mesh = hollowed(mesh, wanted.hollow, cell, lambda share: progress((stages - 1 + share) / stages))
+    return surface, mesh if wanted.faces is None else coarser(mesh, wanted.faces)
 
 
 def same_batch_scan(run: Path, origin: Mapping[str, Any]) -> bool:
@@ -134,12 +155,7 @@ def mesh_statistics(result: "Reconstruction", mesh: Mesh, distances: Float | Non
     bars = mesh.values.get(UNCERTAINTY) if result.config.mesh.uncertainty else None
     return {
         "points": len(scan.points),
-        "vertices": shape.vertices,
-        "faces": shape.faces,
-        "watertight": shape.watertight,
-        "components": shape.components,
-        "genus": shape.genus,
-        **asdict(size),
+        **_counts(shape, size),
         "unit": scan.unit,
         "steps": result.snapshot.step,
         "recoveries": result.snapshot.recoveries,
@@ -154,6 +170,11 @@ def mesh_statistics(result: "Reconstruction", mesh: Mesh, distances: Float | Non
         "state": SUSPECT if (doubts := plausibility_warnings(scan, mesh, shape, size)) else SOUND,
         "doubts": doubts,
     }
+
+
+def _counts(shape: Topology, size: Measures) -> dict[str, Any]:
+    names = ("vertices", "faces", "watertight", "components", "genus")
+    return {**{name: getattr(shape, name) for name in names}, **asdict(size)}
 
 
 def summary_lines(summary: dict[str, Any]) -> list[str]:

@@ -14,8 +14,8 @@ from scipy.spatial import cKDTree
 from recon.errors import ScanError, UsageError, check_number
 from recon.geometry import Float, Frame, Mesh, PointCloud
 from recon.meshing.topology import Topology, topology
+from recon.meshing.triangles import Triangles, checked, used_vertices
 from recon.scan.files import MAX_SAMPLES, MAX_SEED
-from recon.surface.triangles import Triangles, checked, used_vertices
 
 F_SCORE_THRESHOLDS = (1, 2, 5)  # in thousandths of half the reference's longest side
 

@@ -12,9 +12,9 @@ from scipy.spatial import cKDTree
 from recon.geometry import Float, Int, Mesh, PointCloud
 from recon.meshing.components import part_of_vertices
 from recon.meshing.topology import Measures, Topology
+from recon.meshing.triangles import surface_points
 from recon.scan.preparation.dimension import FILLED, fills_space
 from recon.scan.preparation.sides import MAX_SHELLS, winding_of_others
-from recon.surface.triangles import surface_points
 
 NEIGHBOURS, REACH_FACTOR = 8, 3.0  # a point covers surface within 3 times the distance to its 8th neighbour
 UNMET_FACTOR = 1.9  # a point is met within so many times that distance: 3 spacings of a plane

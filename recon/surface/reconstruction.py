@@ -80,6 +80,12 @@ class Reconstruction(Queries):
         done = self.snapshot.step / fit.total if fit.seconds is None else self.snapshot.seconds / fit.seconds
         return 1.0 if done > BUDGET_SPENT else done
 
+    @property
+    def cell(self) -> float:
+        """The edge of a cell of the grid that it is meshed on, world."""
+        wanted = self.config.mesh
+        return wanted.cell or self.frame.scale * Grid.over(self.box, wanted.resolution or wanted.finest).cell
+
     def mesh(
         self,
         resolution: int | None = None,

@@ -8,10 +8,10 @@ from scipy.spatial import cKDTree
 
 from recon.errors import UsageError
 from recon.geometry import Bytes, Float, Mesh, PointCloud, vertex_normals
+from recon.meshing.triangles import distance_to_mesh
 from recon.render.legend import Legend
 from recon.render.palette import DIVERGING, SEQUENTIAL, Colors
 from recon.scan.preparation.spacing import NEIGHBOURS, point_spacing
-from recon.surface.triangles import distance_to_mesh
 
 PLANE_REACH_SPACINGS = 2.0  # from a point, within which its tangent plane stands for the surface
 TAIL_PERCENT = 2.0  # of the values that may lie beyond either end of the legend

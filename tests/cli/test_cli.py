@@ -55,6 +55,32 @@ def test_mesh_info_eval_and_query_work_together(
     assert printed("query", capsys.readouterr().out)["distance"] == pytest.approx(table[:50, 3], abs=1e-6)
 
 
+@pytest.mark.slow
+def test_meshes_for_printing_are_moved_and_hollow(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From one field, each closed; what is said of the scan is said of the surface that it shows."""
+    scan, run, found = str(data / "kitten.ply"), str(tmp_path / "run"), {}
+    for name, more in {
+        "plain": [],
+        "larger": ["--offset", "0.02"],
+        "smaller": ["--offset=-0.02"],
+        "hollow": ["--hollow", "0.02", "--faces", "8000"],
+    }.items():
+        out = ["-o", str(tmp_path / f"{name}.stl"), "--run", run, "--json", "--quiet"]
+        assert main(["mesh", scan, *out, *SMALL, *more]) == 0
+        found[name] = printed("mesh", capsys.readouterr().out)
+    volume = {name: summary["volume"] for name, summary in found.items()}
+    area = found["plain"]["area"]
+    assert all(summary["watertight"] and summary["state"] == "sound" for summary in found.values())
+    assert len({summary["scan_to_mesh"]["mean"] for summary in found.values()}) == 1
+    assert volume["larger"] - volume["plain"] == pytest.approx(0.02 * area, rel=0.15)
+    assert volume["plain"] - volume["smaller"] == pytest.approx(0.02 * area, rel=0.15)
+    assert volume["hollow"] == pytest.approx(volume["plain"] - volume["smaller"], rel=0.02)
+    assert found["hollow"]["components"] == 2 and found["hollow"]["faces"] <= 8000
+    assert len(recon.read_mesh(tmp_path / "hollow.stl").faces) == found["hollow"]["faces"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -98,6 +124,7 @@ def test_mesh_info_eval_and_query_work_together(
         (["mesh", "{data}/oni.ply", "--seed", str(2**63)], 2, "seed is"),
         (["mesh", "{data}/oni.ply", "--sensor", "nan,nan,nan"], 2, "not a point X,Y,Z"),
         (["mesh", "{data}/oni.ply", "--cell", "nan"], 2, "not a number"),
+        (["mesh", "{data}/oni.ply", "--hollow", "-1"], 2, "mesh.hollow is -1"),
         (["eval", "{tmp}/there.ply", "{data}/oni.ply", "--seed", "-1"], 2, "whole number from 0"),
         (["eval", "{tmp}/there.ply", "{data}/oni.ply", "--samples", "100000000000000"], 2, "from 1 to"),
         (["view", "{data}/oni.ply", "--screenshot", "{tmp}/a.png", "--size", "1x99999"], 2, "not a size"),

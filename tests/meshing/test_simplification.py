@@ -12,8 +12,8 @@ from recon.errors import UsageError
 from recon.geometry import Mesh
 from recon.meshing.simplification import simplify
 from recon.meshing.topology import measures, topology
+from recon.meshing.triangles import distance_to_mesh
 from recon.surface.settings import Config
-from recon.surface.triangles import distance_to_mesh
 
 SURVEY = np.array([5e6, -5e6, 5e6])
 

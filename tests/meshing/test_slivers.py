@@ -19,8 +19,8 @@ from recon.meshing.extraction import extract
 from recon.meshing.simplification import simplify
 from recon.meshing.slivers import MIN_TRIANGLE_HEIGHT, heights, without_slivers
 from recon.meshing.topology import Topology, topology
+from recon.meshing.triangles import distance_to_mesh
 from recon.meshing.trimming import cut
-from recon.surface.triangles import distance_to_mesh
 
 BOX = [[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]
 TORUS = Mesh(*(lambda t: (t.vertices, t.faces))(trimesh.creation.torus(1.0, 0.3, 64, 32)))

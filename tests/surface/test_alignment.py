@@ -12,8 +12,8 @@ from scipy.spatial.transform import Rotation
 import recon
 from recon.errors import MissingLibraryError, ScanError
 from recon.geometry import Mesh, PointCloud
+from recon.meshing.triangles import surface_points
 from recon.surface.alignment import aligned
-from recon.surface.triangles import surface_points
 
 
 @pytest.fixture(scope="module")

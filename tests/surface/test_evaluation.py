@@ -5,11 +5,11 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
-import recon.surface.triangles
+import recon.meshing.triangles
 from recon.errors import ReconError, ScanError, UsageError
 from recon.geometry import Mesh, PointCloud
+from recon.meshing.triangles import distance_to_mesh
 from recon.surface.evaluation import Evaluation, evaluate
-from recon.surface.triangles import distance_to_mesh
 
 
 def as_mesh(t: trimesh.Trimesh) -> Mesh:
@@ -58,7 +58,7 @@ def test_distance_is_that_of_the_formula(scale: float, shift: float) -> None:
 def test_distance_does_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     points = np.random.default_rng(0).normal(size=(100, 3))
     whole = distance_to_mesh(points, SPHERE)
-    monkeypatch.setattr(recon.surface.triangles, "CHUNK_POINTS", 7)
+    monkeypatch.setattr(recon.meshing.triangles, "CHUNK_POINTS", 7)
     np.testing.assert_array_equal(distance_to_mesh(points, SPHERE), whole)
     assert distance_to_mesh(points[:0], SPHERE).shape == (0,)
 

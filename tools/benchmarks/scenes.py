@@ -93,8 +93,8 @@ def graded(mesh: Path, truth: Path, seen: Path) -> Row:
     import numpy as np
 
     from recon.meshing.files import read_mesh
+    from recon.meshing.triangles import distance_to_mesh, surface_points
     from recon.scan.files import read_cloud
-    from recon.surface.triangles import distance_to_mesh, surface_points
 
     found, true, rng = read_mesh(mesh), read_mesh(truth), np.random.default_rng(0)
     points = read_cloud(seen).points

@@ -53,9 +53,9 @@ def measured(scan: Path, reference: Path, preset: str, holes: bool) -> Row:
 
     from recon import reconstruct
     from recon.meshing.files import read_mesh
+    from recon.meshing.triangles import distance_to_mesh
     from recon.scan.files import read_cloud
     from recon.surface.settings import PRESETS
-    from recon.surface.triangles import distance_to_mesh
 
     cloud, truth = read_cloud(scan), read_mesh(reference)
     config = PRESETS[preset].with_(mesh={"trim": "off"} if holes else {})

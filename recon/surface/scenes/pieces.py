@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from recon.geometry import Float, Int, Mesh, PointCloud
 from recon.meshing.attributes import with_attributes
 from recon.meshing.components import part_of_vertices, supported
+from recon.meshing.triangles import distance_to_mesh
 from recon.meshing.trimming import SNAP_TOLERANCE, cut
 from recon.surface.scenes.blocks import SEAM_FILE, SURFACE_FILE, Scene, read_arrays_of, save_arrays, scan_of
-from recon.surface.triangles import distance_to_mesh
 
 PIECE_FILE = "piece.npz"
 VALUE = "value "  # before the names of scalars in a piece

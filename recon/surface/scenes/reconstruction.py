@@ -16,6 +16,7 @@ from recon.errors import FitError, ScanError, check_path
 from recon.field.heads import HeadedField
 from recon.geometry import Float, Mesh, PointCloud
 from recon.meshing.levels import coarser, together
+from recon.meshing.triangles import distance_to_mesh
 from recon.surface.queries import Queries
 from recon.surface.reconstruction import Reconstruction, load
 from recon.surface.scenes.blocks import Scene
@@ -26,7 +27,6 @@ from recon.surface.scenes.plan import PLAN_FILE, read_plan
 from recon.surface.scenes.sorting import read_sorted
 from recon.surface.scenes.tasks import read_scene
 from recon.surface.settings import Config
-from recon.surface.triangles import distance_to_mesh
 
 SHOWN_POINTS, REACH_CELLS, MIN_PIECE_FACES = 1_000_000, 4, 20
 

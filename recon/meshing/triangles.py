@@ -13,6 +13,7 @@ from recon.errors import ScanError
 from recon.geometry import Float, Frame, Int, Mesh
 
 CHUNK_POINTS = 100_000  # query points at a time
+ON_EDGE = 1e-9  # of a barycentric coordinate, from which on a place lies inside of a face
 
 
 class Triangles:
@@ -54,14 +55,46 @@ class Triangles:
         a, b, c = self.vertices[self.faces[face].T]
         return (1 - s) * a + s * (1 - t) * b + s * t * c, face
 
-    def sides(self, points: Float) -> Float:
-        """1 where `points` (n, 3) are in front of the nearest face, or on it, and -1 behind.
+    def signed(self, points: Float) -> tuple[Float, Float]:
+        """The distance of each of `points` (n, 3), negative behind the surface, and its gradient (n, 3).
 
-        By angle-weighted pseudonormals: Bærentzen and Aanæs 2005, doi:10.1109/TVCG.2005.49.
+        Sides are told by angle-weighted pseudonormals: right for every closed surface, and in front of an
+        open one (Bærentzen and Aanæs 2005, doi:10.1109/TVCG.2005.49).
         """
-        kind = igl.SIGNED_DISTANCE_TYPE_PSEUDONORMAL
-        signed, *_ = igl.signed_distance(points, self.vertices, self.faces, kind)
-        return np.where(signed < 0, -1.0, 1.0)
+        squared, face, closest = self._tree.squared_distance(self.vertices, self.faces, points)
+        away, normal = points - closest, self._pseudonormals(face, closest)
+        side = np.where(np.einsum("ij,ij->i", away, normal) < 0, -1.0, 1.0)
+        distance = np.sqrt(squared)
+        gradient = side[:, None] * away / np.maximum(distance, np.finfo(float).tiny)[:, None]
+        return side * distance, np.where(distance[:, None] > 0, gradient, self.normals[face])
+
+    def _pseudonormals(self, face: Int, places: Float) -> Float:
+        """Of `places` (n, 3) on these faces (n,): of the face, or of the edge or corner that they lie on."""
+        of_corners, of_edges, edge_numbers = self._around
+        a, b, c = self.vertices[self.faces[face].T]
+        double = self._cross[face]
+        size = np.einsum("ij,ij->i", double, double)
+        weights = np.stack(
+            [np.einsum("ij,ij->i", np.cross(v - u, places - u), double) / size for u, v in ((b, c), (c, a))],
+            axis=1,
+        )
+        weights = np.column_stack([weights, 1 - weights.sum(1)])
+        away = weights < ON_EDGE  # from a corner: on the edge opposite to it
+        normals = self.normals[face].copy()
+        on_edge, on_corner = away.sum(1) == 1, away.sum(1) == 2
+        opposite = away[on_edge].argmax(1)
+        normals[on_edge] = of_edges[edge_numbers[face[on_edge] + len(self.faces) * opposite]]
+        normals[on_corner] = of_corners[self.faces[face[on_corner], weights[on_corner].argmax(1)]]
+        return normals
+
+    @cached_property
+    def _around(self) -> tuple[Float, Float, Int]:
+        """The pseudonormals of corners and of edges, and the edge opposite to each corner of each face."""
+        angles = igl.PER_VERTEX_NORMALS_WEIGHTING_TYPE_ANGLE
+        of_edges, _, numbers = igl.per_edge_normals(
+            self.vertices, self.faces, igl.PER_EDGE_NORMALS_WEIGHTING_TYPE_UNIFORM
+        )
+        return igl.per_vertex_normals(self.vertices, self.faces, angles), of_edges, numbers
 
     def nearest(self, points: Float) -> tuple[Float, Int]:
         """Distance of each point to the surface, and the nearest face."""
