@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from igl.embree import line_mesh_intersection
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 
 from recon.geometry import Float, Int, Mesh, PointCloud, face_normals, unit_vectors, vertex_normals
 from recon.render.camera import Camera, chosen_view, corners, fitted, usual_view
@@ -26,6 +27,7 @@ GROUND_LIGHT, SKY_LIGHT = 0.22, 0.40  # ambient
 MAX_DISCS = 500_000  # more cannot be told apart
 DISC_CORNERS = 6
 MIN_SMOOTH_COSINE = 0.75  # between a face's normal and a corner's: below it, the corner lies on an edge
+BLOCK = 8  # pixels a side, of parts of a picture that show a surface or not
 MAX_DEPTH = 1e6  # in focus distances: the background
 EYE_DOME_STRENGTH = 30.0  # darkens pixels behind their neighbours, where points have no normals
 
@@ -86,7 +88,8 @@ def drawn(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.uint8]:
     assert surface.normals is not None
     hits = cast(surface, fine)
     corner = surface.faces[hits.face]
-    from_front = (face_normals(surface.vertices, corner) * hits.rays).sum(1, keepdims=True) < 0
+    a, b, c = (surface.vertices[surface.faces[:, k]] for k in range(3))
+    from_front = np.einsum("ki,ki->k", np.cross(b - a, c - a)[hits.face], hits.rays)[:, None] < 0
     if surface.colors is not None:
         body = np.einsum("kc,kci->ki", hits.weights, surface.colors[corner] / 255.0)
     else:
@@ -115,13 +118,32 @@ def cast(surface: Mesh, camera: Camera) -> Hits:
     width, height = camera.size
     scale = max(float(np.abs(surface.vertices - camera.target).max()), 1e-300)
     vertices = (surface.vertices - camera.target) / scale  # rays are float32: far offsets and units go first
-    rays = camera.rays()
+    asked = np.flatnonzero(_near(surface, camera))
+    rays = camera.rays()[asked]
     eye = np.tile((camera.eye - camera.target) / scale, (len(rays), 1))
     met = line_mesh_intersection(eye, rays, vertices, surface.faces)
-    found = met[:, 0] >= 0
-    face, u, v = met[found].T
+    hit = met[:, 0] >= 0
+    face, u, v = met[hit].T
+    found = np.zeros(height * width, bool)
+    found[asked[hit]] = True
     weights = np.stack([1 - u - v, u, v], axis=1)
-    return Hits(found.reshape(height, width), face.astype(np.int64), weights, rays[found])
+    return Hits(found.reshape(height, width), face.astype(np.int64), weights, rays[hit])
+
+
+def _near(surface: Mesh, camera: Camera) -> NDArray[np.bool_]:
+    """(h, w): pixels that may show a surface: those near a vertex, by the longest edge in the picture."""
+    width, height = camera.size
+    places, depth = camera.pixels(surface.vertices)
+    if depth.min() <= 0 or not np.isfinite(places).all():
+        return np.ones((height, width), bool)
+    a, b, c = (places[surface.faces[:, k]] for k in range(3))
+    longest = max(float(np.abs(u - v).max(initial=0.0)) for u, v in ((a, b), (b, c), (c, a)))
+    rows, columns = -(-height // BLOCK), -(-width // BLOCK)
+    block = np.floor(places / BLOCK).astype(np.int64).clip(0, (columns - 1, rows - 1))
+    near = np.zeros((rows, columns), bool)
+    near[block[:, 1], block[:, 0]] = True
+    near = binary_dilation(near, np.ones((3, 3)), iterations=1 + int(longest / BLOCK))
+    return near.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)[:height, :width]
 
 
 def surface_of(thing: Mesh | PointCloud, camera: Camera) -> Mesh:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from shapes import half_sphere, sphere
 
 from recon.errors import OutputError
 from recon.geometry import Mesh, PointCloud
-from recon.render.camera import PICTURE_MARGIN
+from recon.render import ray_casting
+from recon.render.camera import PICTURE_MARGIN, Camera
 from recon.render.files import sheet, write_png
-from recon.render.ray_casting import camera_for, mask, picture
+from recon.render.ray_casting import camera_for, drawn, mask, picture
 
 FRONT, UP = (0.0, -1.0, 0.0), (0.0, 0.0, 1.0)
 
@@ -127,3 +129,25 @@ def test_pictures_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="no folder"):
         write_png(image, tmp_path / "none" / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("nearer", [0.0, 0.6, 1.3])  # the last camera is inside
+@pytest.mark.parametrize("thing", [ball(), cone(), half_sphere(3000), PointCloud(sphere(500).points)])
+def test_no_ray_is_left_out_that_meets_something(
+    thing: Mesh | PointCloud, nearer: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = camera_for(thing, (120, 80))
+    camera = replace(camera, eye=camera.eye + nearer * camera.focus * camera.forward)
+    few = drawn(thing, camera)
+    asked = []
+
+    def everywhere(surface: Mesh, camera: Camera) -> np.ndarray:
+        asked.append(near(surface, camera).mean())
+        return np.ones(camera.size[::-1], bool)
+
+    near = ray_casting._near
+    monkeypatch.setattr(ray_casting, "_near", everywhere)
+    assert np.array_equal(few, drawn(thing, camera))
+    assert nearer or len(asked) == 1
+    if isinstance(thing, Mesh) and len(thing.faces) > 1000 and not nearer:
+        assert asked[0] < 0.8  # it leaves out what it can
