@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 import recon
@@ -85,3 +86,30 @@ def test_type_checkers_know_every_public_name(root: Path) -> None:
         for alias in node.names
     }
     assert known == set(recon._MODULE_OF.items())
+
+
+def test_the_image_is_made_of_what_there_is(root: Path, project: dict[str, Any]) -> None:
+    text = (root / "Dockerfile").read_text(encoding="utf-8")
+    kept = (root / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    sources = [word for line in re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE) for word in line.split()]
+    assert sources and all((root / source).exists() and f"!{source}" in kept for source in sources)
+    (extras,) = re.findall(r"^ARG EXTRAS=(.*)$", text, re.MULTILINE)
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    (version,) = re.findall(r"^FROM python:([\d.]+)-slim$", text, re.MULTILINE)
+    assert Requirement(f"python{project['requires-python']}").specifier.contains(version)
+    assert re.search(r"^USER (?!root)", text, re.MULTILINE)
+
+
+def test_other_systems_are_tried_with_what_is_supported(root: Path, project: dict[str, Any]) -> None:
+    workflow = yaml.safe_load((root / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
+    matrix = workflow["jobs"]["everywhere"]["strategy"]["matrix"]
+    supported = Requirement(f"python{project['requires-python']}").specifier
+    around = [f"3.{minor}" for minor in range(8, 20) if supported.contains(f"3.{minor}.1")]
+    assert [around[0], around[-1]] == matrix["python"]
+    (torch,) = (Requirement(line) for line in project["dependencies"] if line.startswith("torch"))
+    oldest = matrix["torch"][0].removeprefix("torch==").removesuffix(".*")
+    assert str(torch.specifier) == f">={oldest}"
+    assert {system.split("-")[0] for system in matrix["system"]} == {"ubuntu", "macos", "windows"}
+    steps = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    commands = {step.split()[1] for step in steps if step.startswith("recon ")}
+    assert commands == {"mesh", "report", "eval", "batch"} and "bash tools/test" in steps

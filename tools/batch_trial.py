@@ -286,7 +286,7 @@ def main() -> None:
     processor = next(
         (
             line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
             if "model name" in line
         ),
         platform.machine(),

@@ -98,7 +98,7 @@ def child(kind: str, seed: int, first: int, last: int, folder: Path) -> None:
     """Tries the cases from `first` to `last`; prints the number of each before it, and what it has raised."""
     case = KINDS[kind](folder)
     case(random.Random(0))
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    used = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
     most = used + (COMMAND_MEMORY if kind == "commands" else MEMORY)
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     warnings.simplefilter("error")

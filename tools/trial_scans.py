@@ -95,12 +95,12 @@ def _ptx(path: Path, cloud: recon.PointCloud) -> None:
     head = [str(len(cloud)), "1", "0 0 0", "1 0 0", "0 1 0", "0 0 1"]
     head += ["1 0 0 0", "0 1 0 0", "0 0 1 0", "{} {} {} 1".format(*place)]
     rows = (f"{x:.9g} {y:.9g} {z:.9g} 0.5" for x, y, z in cloud.points - place)
-    path.write_text("\n".join([*head, *rows, ""]))
+    path.write_text("\n".join([*head, *rows, ""]), encoding="utf-8")
 
 
 def _pts(path: Path, cloud: recon.PointCloud) -> None:
     rows = (f"{x:.9g} {y:.9g} {z:.9g}" for x, y, z in cloud.points)
-    path.write_text("\n".join([str(len(cloud)), *rows, ""]))
+    path.write_text("\n".join([str(len(cloud)), *rows, ""]), encoding="utf-8")
 
 
 WRITTEN: dict[str, tuple[str, Callable[[Path, recon.PointCloud], None]]] = {

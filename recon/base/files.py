@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from recon.base.system import flush
 from recon.errors import OutputError, reason
 
 OnWritten = Callable[[Path], None]  # called with a file that is on the disk, before it is renamed
@@ -51,10 +52,10 @@ def atomic_path(
     try:
         yield temporary
         check_writable(path, overwrite)
-        _flush(temporary)
+        flush(temporary)
         on_written(temporary)
         temporary.replace(path)
-        _flush(path.parent)
+        flush(path.parent)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
@@ -114,12 +115,3 @@ def walk(
                 (links if path.is_symlink() else own).append(path)
             else:
                 yield path
-
-
-def _flush(path: Path) -> None:
-    """Flushes a file, or the entries of a folder, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

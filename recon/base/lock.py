@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
 import socket
@@ -13,10 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from recon.base.system import ONLY_ITSELF, lock, remove_and_close
 from recon.errors import OutputError
 
 UNSUPPORTED_ERRORS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
-OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK  # a link or pipe laid there is not used
 RETRY_SECONDS = 0.2
 MAX_HOLDER = 100  # characters
 
@@ -48,19 +47,20 @@ def locked(
             raise OutputError(f"{what} is in use by {holder}: wait for it to end, or stop it")
         time.sleep(RETRY_SECONDS)
     try:
-        os.truncate(descriptor, 0)
+        os.ftruncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
     finally:
-        if not keep():
-            path.unlink(missing_ok=True)
-        os.close(descriptor)
+        if keep():
+            os.close(descriptor)
+        else:
+            remove_and_close(path, descriptor)
 
 
 def _attempt(path: Path, what: str) -> int | None:
     """The descriptor of the locked file; None if another process holds it."""
     try:
-        descriptor = os.open(path, OPEN_FLAGS, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | ONLY_ITSELF, 0o666)
     except OSError as error:
         reason = "it is a link" if error.errno == errno.ELOOP else error.strerror
         raise OutputError(f"cannot write {path}: {reason}") from None
@@ -68,7 +68,7 @@ def _attempt(path: Path, what: str) -> int | None:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
             raise OutputError(f"cannot write {path}: it is no file of recon's; remove it")
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(descriptor)
         if os.path.samestat(found, path.lstat()):
             return descriptor
     except FileNotFoundError:  # its last holder has just removed it: what we hold is no longer there
@@ -88,6 +88,6 @@ def _attempt(path: Path, what: str) -> int | None:
 
 def _holder(path: Path) -> str:
     try:
-        return path.read_text()[:MAX_HOLDER] or "another process"
+        return path.read_text(encoding="ascii")[:MAX_HOLDER] or "another process"
     except (OSError, UnicodeDecodeError):
         return "another process"

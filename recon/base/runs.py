@@ -19,6 +19,7 @@ from recon.base.files import TEMPORARY_NAME, write_json
 from recon.base.lock import locked
 from recon.base.provenance import fingerprint
 from recon.base.run_files import CHECKPOINT_FILE, RESULT_FILE, RUN_FILE, read_description, read_json
+from recon.base.system import ONLY_ITSELF
 from recon.errors import OtherRunError, OutputError, ScanError
 
 HISTORY_FILE, PREVIEW_FILE = "history.csv", "preview.ply"
@@ -95,7 +96,7 @@ def begin_run(folder: Path) -> None:
     """
     check_run_folder(folder)
     make_folder(folder)
-    os.close(os.open(folder / LOCK_FILE, os.O_CREAT | os.O_NOFOLLOW | os.O_WRONLY, 0o666))
+    os.close(os.open(folder / LOCK_FILE, os.O_CREAT | os.O_WRONLY | ONLY_ITSELF, 0o666))
 
 
 def check_run_folder(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import sys
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from recon.base.system import cores
 from recon.batching.job import Job
 from recon.batching.process import FINAL_MESSAGES, Limits, Message, run_job, worker_server
 from recon.errors import MAX_THREADS, check_number
@@ -21,11 +21,6 @@ from recon.errors import MAX_THREADS, check_number
 DEVICES = Path("/dev")
 GPU_DEVICES = ("nvidia*", "nvhost*", "kfd", "dxg")  # NVIDIA's, on a Jetson, AMD's, and under Windows
 MEMORY_PER_SCAN = 2 << 30  # bytes: limits the default number of jobs
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def scan_slots(device: str, jobs: int | None, threads: int | None) -> tuple[list[str], int]:

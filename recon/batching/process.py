@@ -19,6 +19,7 @@ from typing import IO, Any, TypeAlias
 import psutil
 
 from recon.base.children import python_command
+from recon.base.system import apart, interrupt
 from recon.batching.fork_server import ForkedProcess, ForkServer
 from recon.batching.job import Job, read_manifest
 
@@ -109,7 +110,7 @@ class _Spawner:
             encoding="utf-8",
             errors="replace",
             env=self.environment,
-            start_new_session=True,  # Ctrl-C is for us: we pass it on
+            **apart(),  # Ctrl-C is for us: we pass it on
         )
 
     def close(self) -> None:
@@ -146,7 +147,7 @@ def _last_message(
             on_message(message)
         if stop_time is None and unwanted():
             stop_time = now
-            process.send_signal(signal.SIGINT)
+            interrupt(process)
         if stop_time is not None and now - stop_time > GRACE_SECONDS:
             return {"stopped": True}
         if limits.seconds and now - start > limits.seconds:
@@ -176,7 +177,7 @@ def _memory(pid: int) -> int:
 
 def _crash(code: int, error_lines: list[str]) -> Message:
     details = "".join(error_lines)
-    if code == -signal.SIGKILL:
+    if code == -getattr(signal, "SIGKILL", signal.SIGTERM):
         message = "its process was killed, probably for lack of memory: try fewer --jobs, or a --memory-limit"
     elif code < 0:
         message = f"its process crashed ({signal.Signals(-code).name}); the manifest has the details"

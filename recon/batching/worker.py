@@ -12,7 +12,6 @@ import json
 import logging
 import math
 import os
-import resource
 import signal
 import socket
 import sys
@@ -24,6 +23,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recon.base.system import on_interrupt, peak_memory
 from recon.errors import OutputError, ReconError, ScanError
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def main() -> None:
     os.dup2(2, 1)  # what libraries print is no message
     tell = Messages(stream)
     faulthandler.enable()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # which scripts have background jobs ignore
+    on_interrupt(signal.default_int_handler)  # scripts have background jobs ignore it
     if sys.platform == "linux":
-        Path("/proc/self/comm").write_text(PROCESS_NAME)
+        Path("/proc/self/comm").write_text(PROCESS_NAME, encoding="ascii")
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_when_unwanted, daemon=True).start()
     try:
@@ -207,7 +207,7 @@ def _manifest(job: Any, scan: Any, result: dict[str, Any], lines: list[str]) -> 
             "threads": job.threads,
             "seconds": result["seconds_all"],
             "stages": result["seconds"],
-            "peak_memory": _peak_memory(),
+            "peak_memory": peak_memory(),
             "host": socket.gethostname(),
             "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         },
@@ -225,12 +225,6 @@ def _draw(surface: Any, path: Path) -> None:
         path.unlink(missing_ok=True)
     else:
         write_png(drawn, path, overwrite=True)
-
-
-def _peak_memory() -> int:
-    """Peak resident memory, bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from recon.base.options import Parser, output_file, reads, whole_between
 from recon.base.progress import RECORD
+from recon.base.system import cores
 from recon.errors import MAX_THREADS, printable
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def add_common(parser: Parser, help: str = "CPU threads (default: %(default)s)")
         "--log", metavar="FILE", type=output_file, help="append all that is told, with the time, to FILE, too"
     )
     parser.group(MACHINE).add_argument(
-        "--threads", type=whole_between(1, MAX_THREADS), metavar="N", default=_cores(), help=help
+        "--threads", type=whole_between(1, MAX_THREADS), metavar="N", default=cores(), help=help
     )
 
 
@@ -72,10 +72,6 @@ def add_tensorboard(parser: Parser, what: str = "the terms") -> None:
 
 def add_device(parser: Parser, help: str = "default: auto") -> None:
     parser.group(MACHINE).add_argument("--device", default="auto", metavar="auto|cpu|cuda[:N]", help=help)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def say(lines: list[str], quiet: bool) -> None:

@@ -1,7 +1,6 @@
 """Opens the window in its own process: graphics drivers end one where other libraries raise."""
 
 import logging
-import os
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from recon.base.children import python_command
 from recon.base.runs import PREVIEW_FILE
+from recon.base.system import apart, end_tree
 from recon.viewer.requirements import check_screen
 
 WINDOW_KINDS = ("modern", "classic")
@@ -44,12 +44,12 @@ class LiveWindow:
         """Open the window, if there is a preview."""
         if self.process is None and (self.run / PREVIEW_FILE).exists():
             command = python_command("recon", "view", "--", str(self.run))
-            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, **apart())
 
     def close(self) -> None:
         """End the window's processes, if it is still open."""
         if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
+            end_tree(self.process.pid)
             self.process.wait()
 
 

@@ -83,7 +83,11 @@ class Company:
 def _clocks() -> tuple[float, float, float]:
     """Seconds of the clock; of CPU, by all programs (0 where the system does not say); and by this one."""
     stat = Path("/proc/stat")
-    ticks = [int(word) for word in stat.read_text().split(maxsplit=9)[1:9]] if stat.exists() else [0] * 8
+    ticks = (
+        [int(word) for word in stat.read_text(encoding="utf-8").split(maxsplit=9)[1:9]]
+        if stat.exists()
+        else [0] * 8
+    )
     user, nice, system, _idle, _waiting, interrupts, softly, stolen = ticks
     machine = (user + nice + system + interrupts + softly + stolen) / os.sysconf("SC_CLK_TCK")
     return time.perf_counter(), machine, sum(os.times()[:4])

@@ -57,7 +57,7 @@ def commit() -> str:
 @cache
 def hardware(device: str = "cpu") -> str:
     cpu = Path("/proc/cpuinfo")
-    lines = cpu.read_text().splitlines() if cpu.exists() else []
+    lines = cpu.read_text(encoding="utf-8").splitlines() if cpu.exists() else []
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     machine = f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores"
     if not device.startswith("cuda"):
@@ -88,14 +88,14 @@ def table(names: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -
 
 def append(path: Path, row: Row) -> None:
     """Add a row to a JSON-lines file, after those of earlier runs."""
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
 
 
 def publish(path: Path, lines: Iterable[str], rows: Iterable[Row]) -> None:
     """Write and print a Markdown file on `rows`, and say so where they were not measured in quiet."""
     text = "\n".join([*lines, *disturbance(rows), ""])
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     print(text)
 
 
@@ -119,7 +119,11 @@ class Results:
 
     def __init__(self, path: Path, identity: Callable[[Row], tuple], fresh: bool = False) -> None:
         self.path, self.identity, self.fresh = path, identity, fresh
-        old = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        old = (
+            [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            if path.exists()
+            else []
+        )
         self.rows = {identity(row): row for row in old if "error" not in row and self._repeatable(row)}
 
     def find(self, row: Row) -> Row | None:

@@ -20,6 +20,7 @@ from typing import Any
 
 from recon import errors
 from recon.base.children import python_command
+from recon.base.system import apart
 from recon.errors import FitError
 
 MAX_ATTEMPTS = 3  # of a block, if processes die with it
@@ -46,7 +47,7 @@ class BlockProcess:
             encoding="utf-8",
             errors="replace",
             env=os.environ | numbers,
-            start_new_session=True,  # Ctrl-C is for this process, which closes the other's input
+            **apart(),  # Ctrl-C is for this process, which closes the other's input
         )
 
     def do(self, stage: str, number: int) -> None:
