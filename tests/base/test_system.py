@@ -13,8 +13,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+from folder_scans import OPTIONS, table
+from shapes import sphere
 from waiting import PATIENCE
 
 from recon.base.system import apart, cores, end_tree, interrupt, peak_memory
@@ -67,18 +70,16 @@ def like_windows(program: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def test_a_scan_becomes_a_mesh_and_leaves_nothing_else(data: Path, tmp_path: Path) -> None:
-    small = [
-        f"--set={setting}" for setting in ("field.width=24", "fit.steps=60", "surface.prior_samples=5000")
-    ]
-    command = ["mesh", str(data / "oni.ply"), "-o", str(tmp_path / "m.ply"), "--resolution", "32", *small]
+def test_a_scan_becomes_a_mesh_and_leaves_nothing_else(tmp_path: Path) -> None:
+    np.save(tmp_path / "ball.npy", table(sphere(500)))
+    command = ["mesh", str(tmp_path / "ball.npy"), "-o", str(tmp_path / "m.ply"), *OPTIONS]
     run = like_windows(
         "import recon.cli.main; sys.exit(recon.cli.main.main(sys.argv[1:]))", *command, "--json"
     )
     out, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == 0, err
     assert json.loads(out)["faces"] > 100
-    assert [path.name for path in tmp_path.iterdir()] == ["m.ply"]
+    assert {path.name for path in tmp_path.iterdir()} == {"ball.npy", "m.ply"}
 
 
 def test_a_lock_is_one_processes(tmp_path: Path) -> None:
