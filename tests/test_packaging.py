@@ -100,6 +100,12 @@ def test_the_image_is_made_of_what_there_is(root: Path, project: dict[str, Any])
     assert re.search(r"^USER (?!root)", text, re.MULTILINE)
 
 
+def test_the_citation_is_of_this_version(root: Path) -> None:
+    citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == recon.__version__ and citation["license"] == "MIT"
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+
+
 def test_other_systems_are_tried_with_what_is_supported(root: Path, project: dict[str, Any]) -> None:
     workflow = yaml.safe_load((root / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
     matrix = workflow["jobs"]["everywhere"]["strategy"]["matrix"]
