@@ -24,8 +24,9 @@ COARSE_CELL = 0.06  # of half the reference's longest side, here and below
 FEATURE_RADII = 5.0  # in cells
 COARSE, FINE = (0.2, 0.1, 0.05), (0.02, 0.01, 0.005)  # reaches of points that are drawn near
 LIGHT_SHARE = 0.1  # of the samples that tell from where to start
+GOOD = 1.3  # distances between neighbours in the reference's samples, on average: near enough
 ROUNDS, EXACT_ROUNDS = 60, 10
-MAX_GUESSES, TRIES = 20_000, 12  # of the search for where it lies
+MAX_GUESSES, TRIES = 20_000, 8  # of the search for where it lies
 MET_DISTANCE, MIN_MET = 0.03, 0.5  # the share of the samples that have to be so near at the end
 
 
@@ -70,10 +71,7 @@ def aligned(mesh: Mesh, reference: Mesh | PointCloud, seed: int = 0) -> tuple[Me
     fixed = _cloud(o3d, frame.to_unit(points), normals)
     start = np.eye(4)
     start[:3, 3] = (center - frame.center) / frame.scale
-    tries = [start, *(_found(o3d, moving, fixed) for _ in range(TRIES))]
-    few, some = (cloud.random_down_sample(LIGHT_SHARE) for cloud in (moving, fixed))
-    best = min((_drawn_near(o3d, few, some, begin, COARSE) for begin in tries), key=lambda one: one.away)
-    best = _drawn_near(o3d, moving, fixed, best.matrix, FINE)
+    best = _drawn_near(o3d, moving, fixed, _about(o3d, moving, fixed, start), FINE)
     if best.met < MIN_MET:
         raise ScanError(
             f"mesh and reference do not fit: at best {best.met:.0%} of the mesh lies near the reference; "
@@ -134,6 +132,19 @@ def _cloud(o3d: Any, points: Float, normals: Float | None) -> Any:
     return cloud
 
 
+def _about(o3d: Any, moving: Any, fixed: Any, start: Float) -> Float:
+    """Where `moving` lies about: at `start`, or else where features say, the best of some tries."""
+    few, some = (cloud.random_down_sample(LIGHT_SHARE) for cloud in (moving, fixed))
+    apart = np.asarray(some.compute_nearest_neighbor_distance()).mean()  # so near is all that samples can be
+    best = _drawn_near(o3d, few, some, start, COARSE)
+    for _ in range(TRIES):
+        if best.away < GOOD * apart:
+            break
+        other = _drawn_near(o3d, few, some, _found(o3d, moving, fixed), COARSE)
+        best = min(best, other, key=lambda one: one.away)
+    return best.matrix
+
+
 def _found(o3d: Any, moving: Any, fixed: Any) -> Float:
     """Where `moving` lies about, by features."""
     registration, search = o3d.pipelines.registration, o3d.geometry.KDTreeSearchParamHybrid
@@ -173,5 +184,5 @@ def _drawn_near(o3d: Any, moving: Any, fixed: Any, start: Float, reaches: Sequen
         matrix = np.array(found.transformation)
     moved = np.asarray(moving.points) @ matrix[:3, :3].T + matrix[:3, 3]
     distance, _ = cKDTree(np.asarray(fixed.points)).query(moved)
-    met, away = (distance < MET_DISTANCE).mean(), distance.clip(max=MET_DISTANCE).mean()
+    met, away = (distance < MET_DISTANCE).mean(), distance.clip(max=COARSE[0]).mean()
     return Alignment(matrix, float(met), float(away))

@@ -21,6 +21,7 @@ from recon.meshing.levels import coarser
 from recon.meshing.offset import hollowed, moved
 from recon.meshing.topology import Hole, Measures, Topology, measures, topology
 from recon.meshing.triangles import distance_to_mesh
+from recon.meshing.walls import walls_of
 from recon.scan.files import read_clouds
 from recon.surface.plausibility import plausibility_warnings
 from recon.surface.settings import Config
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("recon")
 
 HEADS_PROGRESS = 0.3  # share of the work after the training, for the bar
+MAX_THIN = 0.002  # of the surface of walls, where sharp edges are thin, too
 MIN_MEASURED_POINTS = 50_000  # points of the scan whose distance to the mesh is measured
 
 
@@ -134,7 +136,16 @@ def _meshes(result: "Reconstruction", progress: Callable[[float], None]) -> tupl
         mesh = moved(mesh, wanted.offset, cell, lambda share: progress((1 + share) / stages))
     if wanted.hollow:
         mesh = hollowed(mesh, wanted.hollow, cell, lambda share: progress((stages - 1 + share) / stages))
-    return surface, mesh if wanted.faces is None else coarser(mesh, wanted.faces)
+    if wanted.faces is not None:
+        mesh = coarser(mesh, wanted.faces)
+        if wanted.hollow and (thin := walls_of(mesh, wanted.hollow / 2).thin) > MAX_THIN:
+            log.warning(
+                "%.1f %% of the surface is thinner than half of the walls that were asked for: %s triangles "
+                "cannot follow them, give more --faces",
+                100 * thin,
+                f"{len(mesh.faces):,}",
+            )
+    return surface, mesh
 
 
 def same_batch_scan(run: Path, origin: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from typing import Literal, TypedDict
 
 from recon.meshing.topology import Hole, Topology
+from recon.meshing.walls import Walls
 from recon.surface.evaluation import Distances
 
 
@@ -118,10 +119,15 @@ class Batch(TypedDict):
     scans: list[BatchScan]
 
 
-class InfoExtra(TypedDict):
+class _InfoWalls(TypedDict, total=False):
+    walls: Walls
+
+
+class InfoExtra(_InfoWalls):
     """What `recon info` adds to the fields of `Info`.
 
     Attributes:
+        walls: with --thickness.
         diagonal: of the box, if there is one.
         problems: what stands in the way of a good surface, a sentence each.
         notes: what `recon mesh` makes of it, a sentence each.
