@@ -93,6 +93,7 @@ def test_a_cloud_without_normals_and_a_large_mesh(
 ) -> None:
     monkeypatch.setattr(comparison_page, "MAX_FACES", 400)
     monkeypatch.setattr(comparison_page, "PICTURE_SIZE", (160, 160))
+    monkeypatch.setattr(comparison_page, "PLACE_SIZE", (120, 100))
     points = sphere(2000).points
     np.savetxt(tmp_path / "cloud.xyz", points)
     ball = trimesh.creation.icosphere(3)
