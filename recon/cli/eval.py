@@ -48,6 +48,7 @@ def add_options(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     from recon.base.files import check_writable
+    from recon.errors import UsageError
     from recon.geometry import PointCloud
     from recon.meshing.files import read_mesh
     from recon.scan.files import read_any
@@ -55,8 +56,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from recon.surface.comparison import compare
     from recon.surface.evaluation import evaluate
 
-    for path in filter(None, (options.report, options.csv)):
+    outputs = [path for path in (options.report, options.csv) if path]
+    for path in outputs:
         check_writable(path, options.overwrite)
+    if len({Path(path).resolve() for path in outputs}) < len(outputs):
+        raise UsageError(f"--report and --csv are both {options.csv}: choose two names")
     mesh, reference = read_mesh(options.mesh), read_any(options.reference)
     if isinstance(reference, PointCloud):
         reference, _ = clean(reference)

@@ -45,7 +45,10 @@ def moved(
         UsageError: for an open mesh, a distance at which nothing is left, or too fine a grid.
     """
     if not topology(mesh).watertight:
-        raise UsageError("only a closed mesh has an offset: a thickness makes an open one solid")
+        raise UsageError(
+            "only a closed mesh can be moved by an offset, and this one is open: --trim off closes it, and "
+            "--hollow makes it a shell"
+        )
     try:
         return _level_set(mesh, distance, cell, signed=True, progress=progress)
     except ExtractError:
@@ -81,11 +84,12 @@ def _level_set(
     points = frame.to_unit(mesh.vertices)
     space = max(reach, 0.0) + BORDER * step
     box = np.stack([points.min(0) - space, points.max(0) + space])
-    samples = 1 + int(np.ceil((box[1] - box[0]).max() / step))
-    if samples > MAX_SAMPLES:
+    with np.errstate(divide="ignore", over="ignore"):
+        cells = float((box[1] - box[0]).max() / np.float64(step))
+    if not cells < MAX_SAMPLES:
         raise UsageError(
-            f"a cell of {cell:.3g} makes a grid of {samples:,} samples a side, {MAX_SAMPLES:,} are the most: "
-            "give a coarser --resolution, or a thicker wall"
+            f"the new surface needs {cells:.3g} cells of {cell:.3g} a side, {MAX_SAMPLES:,} are the most: "
+            "give a coarser --resolution, a thicker wall, or a smaller offset"
         )
 
     def distance(x: Float) -> tuple[Float, Float]:
@@ -102,7 +106,7 @@ def _level_set(
     found = extract(
         value,
         box,
-        samples,
+        1 + int(np.ceil(cells)),
         value_and_gradient=value_and_gradient,
         lipschitz=1.0,
         closed=True,

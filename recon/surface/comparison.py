@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from recon.base.files import atomic_path
 from recon.geometry import Float, Frame, Mesh, PointCloud
-from recon.meshing.triangles import Triangles
+from recon.meshing.triangles import CHUNK_POINTS, Triangles
 from recon.surface.evaluation import Evaluation, Samples, measure
 
 WORST_PLACES = 6
@@ -124,7 +124,8 @@ class _Sided:
         """(n,): of `points` (n, 3), signed if the thing has sides, all world."""
         points = self.frame.to_unit(points)
         if self.triangles:
-            return self.frame.scale * self.triangles.signed(points)[0]
+            parts = np.split(points, range(CHUNK_POINTS, len(points), CHUNK_POINTS))
+            return self.frame.scale * np.concatenate([self.triangles.signed(part)[0] for part in parts])
         distance, nearest = self._tree.query(points)
         if self.normals is not None:
             behind = np.einsum("ij,ij->i", points - self.points[nearest], self.normals[nearest]) < 0

@@ -108,12 +108,17 @@ def test_colours_and_values_are_the_nearest_vertices() -> None:
 
 
 def test_what_cannot_be_is_said() -> None:
-    with pytest.raises(UsageError, match="only a closed mesh has an offset"):
+    with pytest.raises(UsageError, match="only a closed mesh can be moved"):
         moved(BOWL, 0.1, 0.1)
     with pytest.raises(UsageError, match=r"nothing of the mesh is left at an offset of -1\.2"):
         moved(CUBE, -1.2, 0.1)
-    with pytest.raises(UsageError, match="coarser --resolution, or a thicker wall"):
-        hollowed(BOWL, 1e-3, 0.1)
+    for thickness in (1e-3, 1e-300):
+        with pytest.raises(UsageError, match=r"cells of .* a side, 2,048 are the most: give a coarser"):
+            hollowed(BOWL, thickness, 0.1)
+    with pytest.raises(UsageError, match="or a smaller offset"):
+        moved(CUBE, 1e300, 0.1)
+    with pytest.raises(UsageError, match="nothing of the mesh is left"):
+        moved(CUBE, -1e300, 0.1)
 
 
 def test_signed_distances_have_the_gradient_of_their_differences() -> None:

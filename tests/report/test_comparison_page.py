@@ -46,6 +46,9 @@ def test_the_page_shows_where_they_differ(
     shown = printed("eval", capsys.readouterr().out)
     assert shown["report"] == str(out) and shown["csv"] == str(table) and "alignment" not in shown
     assert main(command) == 1 and "out.html exists" in capsys.readouterr().err
+    both = ["--report", str(tmp_path / "both"), "--csv", str(tmp_path / "both")]
+    assert main([*command[:3], *both]) == 2 and "choose two names" in capsys.readouterr().err
+    assert not (tmp_path / "both").exists()
 
     with chromium(tmp_path / "profile") as browser:
         browser.open(out.as_uri())
