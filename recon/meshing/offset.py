@@ -46,7 +46,7 @@ def moved(
     """
     if not topology(mesh).watertight:
         raise UsageError(
-            "only a closed mesh can be moved by an offset, and this one is open: --trim off closes it, and "
+            "only a closed mesh can be moved by an offset, and this one is open: --solid closes it, and "
             "--hollow makes it a shell"
         )
     try:

@@ -42,6 +42,9 @@ class MeshConfig:
     color: str = setting(
         "auto", "whether the scan's colours and scalars go to the vertices", choices=("auto", "off")
     )
+    solid: bool = setting(
+        False, "whether the mesh is closed whatever the scan leaves open; what was filled is said"
+    )
     offset: float | None = setting(
         None,
         "move the surface outward by so much, inward if negative, where it is closed",

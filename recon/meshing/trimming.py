@@ -23,7 +23,7 @@ from scipy.spatial import cKDTree
 from recon.errors import ExtractError
 from recon.geometry import Float, Int, Mesh, PointCloud, unit_vectors
 from recon.meshing.boundary import rim_level
-from recon.meshing.topology import connected_parts
+from recon.meshing.topology import Hole, connected_parts, measures, topology
 from recon.scan.preparation.inside import Surroundings
 
 log = logging.getLogger("recon")
@@ -182,6 +182,14 @@ def trimmed(
     if not len(out.faces):
         raise ExtractError("no point of the scan lies near the surface: nothing is left after trimming")
     return out, True
+
+
+def filled(mesh: Mesh, scan: PointCloud, threads: int = 1) -> tuple[Hole, ...]:
+    """The holes that `scan` leaves and `mesh`, which was not trimmed, fills: those with long rims first."""
+    kept = Support(scan, threads=threads).supported(mesh)
+    if kept is mesh or not len(kept.faces):
+        return ()
+    return measures(kept, topology(kept)).holes
 
 
 def _wide(mesh: Mesh, far: NDArray[np.bool_], radius: Float) -> NDArray[np.bool_]:

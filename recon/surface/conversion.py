@@ -21,6 +21,7 @@ from recon.meshing.levels import coarser
 from recon.meshing.offset import hollowed, moved
 from recon.meshing.topology import Hole, Measures, Topology, measures, topology
 from recon.meshing.triangles import distance_to_mesh
+from recon.meshing.trimming import filled
 from recon.meshing.walls import walls_of
 from recon.scan.files import read_clouds
 from recon.surface.plausibility import plausibility_warnings
@@ -112,6 +113,8 @@ def convert(
     names = [str(scan) for scan in scans]
     summary: dict[str, Any] = {"scan": names if len(names) > 1 else names[0], "mesh": str(out)}
     summary |= mesh_statistics(result, surface)
+    if config.mesh.solid:
+        summary["filled"] = [asdict(hole) for hole in filled(surface, result.scan)]
     if mesh is not surface:
         summary |= _counts(shape := topology(mesh), measures(mesh, shape))
     summary["seconds"] = {name: round(value, 2) for name, value in seconds.items()}
@@ -175,12 +178,22 @@ def mesh_statistics(result: "Reconstruction", mesh: Mesh, distances: Float | Non
             "p95": float(np.percentile(distances, 95)),
             "largest": float(distances.max()),
         },
+        "filled": [],
         "uncertainty": None if bars is None else float(np.median(bars)),
         "diagonal": float(np.linalg.norm(np.ptp(scan.points, axis=0))),
         "blocks": 1,
         "state": SUSPECT if (doubts := plausibility_warnings(scan, mesh, shape, size)) else SOUND,
         "doubts": doubts,
     }
+
+
+def _filled_lines(holes: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not holes:
+        return []
+    where = ", ".join(f"{x:.6g}" for x in holes[0]["center"])
+    count = "1 hole" if len(holes) == 1 else f"{len(holes):,} holes"
+    longest = f"{holes[0]['length']:.4g} long, around ({where})"
+    return [f"filled  {count} of the scan; the rim of the largest is {longest}"]
 
 
 def _counts(shape: Topology, size: Measures) -> dict[str, Any]:
@@ -196,11 +209,12 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     closed = "watertight" if summary["watertight"] else "open"
     genus = "" if summary["genus"] is None else f", genus {summary['genus']}"
     stages = ", ".join(f"{name} {value:.1f} s" for name, value in summary["seconds"].items())
-    bars = summary["uncertainty"]
+    bars, holes = summary["uncertainty"], summary["filled"]
     error = "" if bars is None else f"; of half the vertices the error bar is at most {bars:.3g}"
     return [
         f"mesh    {summary['mesh']}: {summary['faces']:,} faces, {closed}, {parts}{genus}",
         f"size    {size.line(summary['unit'])}",
+        *_filled_lines(holes),
         f"fit     scan to mesh: mean {distances['mean']:.3g}, 95 % below {distances['p95']:.3g}, "
         f"largest {distances['largest']:.3g} (the scan's diagonal is {diagonal:.6g}){error}",
         f"time    {summary['seconds_all']:.1f} s: {stages}",

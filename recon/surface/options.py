@@ -18,7 +18,7 @@ GROUPS = {
         "color": "mesh.color",
         "uncertainty": "mesh.uncertainty",
     },
-    "for printing": {"offset": "mesh.offset", "hollow": "mesh.hollow"},
+    "for printing": {"solid": "mesh.solid", "offset": "mesh.offset", "hollow": "mesh.hollow"},
 }
 CELL_SIZE_OPTIONS = ("resolution", "cell")  # one replaces the other
 OPTIONS = ("preset", *flat(GROUPS), "seed", "set")

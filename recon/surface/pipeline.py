@@ -240,7 +240,7 @@ def _space_samples(
         return uniform_samples(box, count, seed), bool(is_open), unknown
     if unit.normals is None:
         return Walls(unit, box, threads).sample(box, count, near, seed), False, unknown
-    is_open = False if config.mesh.trim == "off" else is_open
+    is_open = False if config.mesh.solid or config.mesh.trim == "off" else is_open
     whole = unit if rest is None else join([unit, rest], "the scene")
     around = Surroundings(whole, seed, threads, open=is_open, device=device)
     samples = around.sample(box, count, near, seed, None if rest is None else unit.points)

@@ -127,6 +127,7 @@ class Reconstruction(Queries):
             longest = float((self.box[1] - self.box[0]).max()) * self.frame.scale
             resolution = 1 + round(longest / wanted.cell)
             replace(self.config, mesh=replace(wanted, resolution=resolution)).check()
+        trim = "off" if wanted.solid else wanted.trim
         extracting = EXTRACTION_PROGRESS if wanted.uncertainty else 1.0
         with fast_kernels():
             mesh = extract(
@@ -134,16 +135,16 @@ class Reconstruction(Queries):
                 self.box,
                 resolution,
                 value_and_gradient=self.field.value_and_gradient,
-                closed=self.config.scan.open is False and wanted.trim != "off",
+                closed=wanted.solid or (self.config.scan.open is False and trim != "off"),
                 device=self.device,
                 progress=lambda share: progress(extracting * share),
             )
         scan = replace(self.scan, points=self.frame.to_unit(self.scan.points))
-        distance = trim_distance(wanted.trim)
+        distance = trim_distance(trim)
         radius = None if distance is None else distance / self.frame.scale
         mesh, _ = keep_parts(mesh, wanted.parts, scan.points)  # first: ghosts are no openings
         is_open = bool(self.config.scan.open)
-        mesh, was_open = trimmed(mesh, scan, wanted.trim, radius, is_open, torch.get_num_threads())
+        mesh, was_open = trimmed(mesh, scan, trim, radius, is_open, torch.get_num_threads())
         floor = MIN_TRIANGLE_HEIGHT * Grid.over(self.box, resolution).cell
         if was_open:
             mesh = without_slivers(mesh, floor)

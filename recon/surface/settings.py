@@ -180,7 +180,8 @@ class Config(StagedConfig):
             raise UsageError(f"heads.tile is {self.heads.tile:g}, expected 0 or at least {MIN_TILE:g}")
         if self.scene.blocks not in ("auto", "off") and not BLOCKS.fullmatch(self.scene.blocks):
             raise UsageError(f"blocks is {shown(self.scene.blocks)}, expected auto, off or a number from 1")
-        trim_distance(self.mesh.trim)
+        if trim_distance(self.mesh.trim) is not None and self.mesh.solid:
+            raise UsageError(f"a solid mesh is not trimmed, and trim is {self.mesh.trim}: give one of them")
         parts = self.mesh.parts
         if parts not in ("auto", "all", "largest") and not PARTS.fullmatch(parts):
             raise UsageError(f"parts is {shown(parts)}, expected auto, all, largest or a number from 1")

@@ -189,6 +189,7 @@ def test_a_large_opening_stays_open(tmp_path: Path, capsys: pytest.CaptureFixtur
     [
         (["--blocks=0"], "blocks is '0', expected auto, off or a number from 1"),
         (["--blocks=4", "--uncertainty"], "a scene in blocks has no error bars: give --blocks off for them"),
+        (["--blocks=4", "--solid"], "a scene in blocks is not made solid, moved or hollow"),
         (["--blocks=4", "--normals=none"], "without normals a scene cannot be cut into blocks"),
         (["--blocks=9000"], "9000 blocks are too many for 30,000 points"),
     ],

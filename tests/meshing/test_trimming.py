@@ -14,7 +14,7 @@ from shapes import sphere
 from recon.errors import ExtractError
 from recon.geometry import Float, Mesh, PointCloud
 from recon.meshing.topology import measures, topology
-from recon.meshing.trimming import cut, trimmed
+from recon.meshing.trimming import cut, filled, trimmed
 
 COUNT = 20_000
 SPACING = np.sqrt(4 * np.pi / COUNT)  # 0.025
@@ -231,3 +231,15 @@ def test_a_small_fold_of_a_rough_surface_is_no_hole() -> None:
     scan = PointCloud(points, np.broadcast_to([0.0, 0, 1], points.shape))
     out, was_open = trimmed(Mesh(folded, plane.faces, normals), scan, "auto")
     assert was_open and topology(out).boundary_loops == 1
+
+
+def test_the_holes_that_a_closed_mesh_fills_are_told() -> None:
+    """Two caps without points: rims on circles of sin(angle), but for what the reach of the points adds."""
+    points = SCAN.points
+    seen = (points[:, 2] > np.cos(np.pi - 0.6)) & (points[:, 0] < np.cos(0.35))
+    found = filled(BALL, PointCloud(points[seen], points[seen]))
+    assert len(found) == 2
+    for hole, angle, way in zip(found, (0.6, 0.35), ((0, 0, -1), (1, 0, 0)), strict=True):
+        assert hole.length == pytest.approx(2 * np.pi * np.sin(angle), rel=0.15)
+        assert np.linalg.norm(np.subtract(hole.center, np.cos(angle) * np.array(way))) < 0.06
+    assert filled(BALL, PointCloud(points, points)) == ()

@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 import recon
 from recon.errors import ScanError, UsageError
 from recon.meshing.topology import measures, topology
+from recon.meshing.trimming import filled
 from recon.surface.settings import PRESETS
 from recon.training.trainer import Progress
 
@@ -222,6 +223,19 @@ def test_an_open_scan_is_closed_on_request(bowl: recon.Reconstruction) -> None:
         assert min(np.abs(hole.center - low).min(), np.abs(hole.center - high).min()) < 0.03 * RADIUS
     with pytest.raises(UsageError, match="trim is 'up'"):
         bowl.mesh(trim="up")
+
+
+def test_an_open_scan_makes_a_solid_with_a_lid(bowl: recon.Reconstruction) -> None:
+    solid = dataclasses.replace(bowl, config=bowl.config.with_(mesh={"solid": True}))
+    mesh = solid.mesh()
+    shape = topology(mesh)
+    assert shape.watertight and shape.outward and shape.components == 1
+    (hole,) = filled(mesh, bowl.scan)
+    (rim,) = measures(bowl.mesh(), topology(bowl.mesh())).holes
+    assert hole.length == pytest.approx(rim.length, rel=0.1)
+    assert np.linalg.norm(np.subtract(hole.center, rim.center)) < 0.1 * RADIUS
+    with pytest.raises(UsageError, match="a solid mesh is not trimmed, and trim is 1"):
+        solid.mesh(trim="1")
 
 
 def test_trimmed_to_a_closed_scan_stays_closed(result: recon.Reconstruction) -> None:

@@ -27,6 +27,7 @@ class Mesh(TypedDict):
         area: in the square of the scan's unit.
         volume: null unless the mesh is closed.
         holes: from the longest to the shortest.
+        filled: with --solid, the holes of the scan that were filled.
         unit: of the scan, if its file states it.
         steps: of the training.
         recoveries: how often the training went back after a divergence.
@@ -49,6 +50,7 @@ class Mesh(TypedDict):
     area: float
     volume: float | None
     holes: list[Hole]
+    filled: list[Hole]
     unit: str | None
     steps: int
     recoveries: int

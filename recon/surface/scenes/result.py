@@ -89,6 +89,7 @@ def statistics(
             "p95": float(np.percentile(distances, 95)),
             "largest": float(distances.max()),
         },
+        "filled": [],
         "uncertainty": None,
         "diagonal": float(np.linalg.norm(points.box[1] - points.box[0])),
         "blocks": len(scene.plan),
