@@ -23,10 +23,10 @@ SAMPLES = 50_000
 COARSE_CELL = 0.06  # of half the reference's longest side, here and below
 FEATURE_RADII = 5.0  # in cells
 COARSE, FINE = (0.2, 0.1, 0.05), (0.02, 0.01, 0.005)  # reaches of points that are drawn near
-LIGHT_SHARE = 0.1  # of the samples that tell from where to start
+LIGHT_SAMPLES = 5_000  # of them, which tell from where to start
 GOOD = 1.3  # distances between neighbours in the reference's samples, on average: near enough
 ROUNDS, EXACT_ROUNDS = 60, 10
-MAX_GUESSES, TRIES = 20_000, 8  # of the search for where it lies
+MAX_GUESSES, TRIES = 20_000, 4  # of the search for where it lies
 MET_DISTANCE, MIN_MET = 0.03, 0.5  # the share of the samples that have to be so near at the end
 
 
@@ -134,7 +134,9 @@ def _cloud(o3d: Any, points: Float, normals: Float | None) -> Any:
 
 def _about(o3d: Any, moving: Any, fixed: Any, start: Float) -> Float:
     """Where `moving` lies about: at `start`, or else where features say, the best of some tries."""
-    few, some = (cloud.random_down_sample(LIGHT_SHARE) for cloud in (moving, fixed))
+    few, some = (
+        cloud.random_down_sample(min(1.0, LIGHT_SAMPLES / len(cloud.points))) for cloud in (moving, fixed)
+    )
     apart = np.asarray(some.compute_nearest_neighbor_distance()).mean()  # so near is all that samples can be
     best = _drawn_near(o3d, few, some, start, COARSE)
     for _ in range(TRIES):

@@ -50,6 +50,14 @@ def test_onto_points_without_normals_too(reference: Mesh) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("count", [3, 40])
+def test_a_handful_of_points_is_refused(count: int, reference: Mesh) -> None:
+    points, _ = surface_points(reference, count, np.random.default_rng(0))
+    with pytest.raises(ScanError, match="do not fit"):
+        aligned(reference, PointCloud(points))
+
+
+@pytest.mark.slow
 def test_what_is_something_else_or_of_another_size_is_refused(reference: Mesh) -> None:
     larger = Mesh(1.5 * reference.vertices, reference.faces)
     with pytest.raises(ScanError, match=r"do not fit: at best .* does not scale"):
