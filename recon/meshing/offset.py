@@ -71,6 +71,13 @@ def hollowed(
     except ExtractError:
         log.warning("nothing is thicker than two walls of %g: the mesh stays solid", thickness)
         return mesh
+    if thickness < cell:
+        log.warning(
+            "walls of %g are thinner than a cell, %.3g: where the surface is curved they are not what was asked "
+            "for; give a finer --resolution",
+            thickness,
+            cell,
+        )
     normals = None if inner.normals is None else -inner.normals
     return together([mesh, replace(inner, faces=inner.faces[:, ::-1], normals=normals)])
 

@@ -74,7 +74,8 @@ def test_a_hollow_cube_has_walls_of_the_thickness(caplog: pytest.LogCaptureFixtu
     assert not caplog.records
     with caplog.at_level(logging.WARNING):
         assert hollowed(CUBE, 1.2, 0.05) is CUBE
-    assert "stays solid" in caplog.text
+        hollowed(CUBE, 0.02, 0.05)
+    assert "stays solid" in caplog.text and "walls of 0.02 are thinner than a cell, 0.05" in caplog.text
 
 
 def test_a_sheet_becomes_thick_on_both_sides_and_closed() -> None:
