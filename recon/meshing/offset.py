@@ -73,8 +73,8 @@ def hollowed(
         return mesh
     if thickness < cell:
         log.warning(
-            "walls of %g are thinner than a cell, %.3g: where the surface is curved they are not what was asked "
-            "for; give a finer --resolution",
+            "walls of %g are thinner than a cell, %.3g: where the surface is curved they are not what was "
+            "asked for; give a finer --resolution",
             thickness,
             cell,
         )

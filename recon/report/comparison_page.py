@@ -67,6 +67,8 @@ def write_comparison(
     places = found.worst_places()
     rows = "\n".join(_place(found, place, legend, number) for number, place in enumerate(places, 1))
     sides = "positive outside the reference, negative inside" if found.signed else "without a sign"
+    if found.signed and isinstance(found.reference, PointCloud):
+        sides += ", and to the planes of its points, where the figures above are to the points"
     body = template("comparison.html").substitute(
         notices=_notices(found, shown, remarks),
         tiles=html_tiles(_tiles(found)),
@@ -89,10 +91,11 @@ def write_comparison(
 def _measured(found: Comparison) -> Mesh:
     """The mesh with few triangles; each vertex has the distance of the nearest vertex of the whole."""
     small = coarser(found.mesh, MAX_FACES)
-    places = small.vertices
+    near = small
     if small is not found.mesh:
-        places = found.mesh.vertices[cKDTree(found.mesh.vertices).query(places)[1]]
-    return replace(small, values={DISTANCE: found.to_reference(places)})
+        places = found.mesh.vertices[cKDTree(found.mesh.vertices).query(small.vertices)[1]]
+        near = replace(small, vertices=places)
+    return replace(small, values={DISTANCE: found.to_reference(near)})
 
 
 def _legend(found: Comparison, shown: Mesh) -> Legend:
@@ -120,7 +123,7 @@ def _place(found: Comparison, place: Place, legend: Legend, number: int) -> str:
     around = [_around(thing, place.point, radius) for thing in (found.mesh, found.reference)]
     camera = _camera(around[0 if place.is_mesh else 1], place.point, radius)
     if isinstance(around[0], Mesh) and len(around[0].faces):
-        distances = found.to_reference(around[0].vertices)
+        distances = found.to_reference(around[0])
         around[0] = replace(around[0], colors=legend.colors(distances), values={})
     images = [_seen(thing, camera) for thing in around]
     where = ", ".join(f"{x:.6g}" for x in place.point)

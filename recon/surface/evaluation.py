@@ -131,10 +131,12 @@ class Samples:
     Attributes:
         points: (n, 3) float64.
         distances: (n,) float64.
+        normals: (n, 3) float64 unit vectors, or None: of the surface that they lie on.
     """
 
     points: Float
     distances: Float
+    normals: Float | None
 
 
 def evaluate(
@@ -192,8 +194,8 @@ def measure(
     back, nearest = surface.nearest(truth)
 
     drawn = (
-        Samples(frame.to_world(points), frame.scale * forth),
-        Samples(frame.to_world(truth), frame.scale * back),
+        Samples(frame.to_world(points), frame.scale * forth, surface.normals[face]),
+        Samples(frame.to_world(truth), frame.scale * back, truth_normals),
     )
     forth, back = 1e3 * forth, 1e3 * back
     exact = isinstance(reference, Mesh)

@@ -11,6 +11,7 @@ import trimesh
 
 from recon.errors import OutputError
 from recon.geometry import Mesh, PointCloud
+from recon.meshing.triangles import surface_points
 from recon.surface.comparison import compare
 from recon.surface.evaluation import evaluate
 
@@ -66,7 +67,7 @@ def test_sides_are_right_beside_sharp_edges(degrees: float) -> None:
     points = np.random.default_rng(0).uniform((-0.3, -0.8, -0.3), (1.3, 0.8, 1.3), (4000, 3))
     half = points[:, 0] * np.tan(np.radians(degrees) / 2) - np.abs(points[:, 1])
     inside = (half > 0) & (points[:, 0] < 1) & (points[:, 2] > 0) & (points[:, 2] < 1)
-    found = compare(shape, shape, samples=100).to_reference(points)
+    found = compare(shape, shape, samples=100).to_reference(Mesh(points, np.zeros((0, 3), np.int64)))
     assert inside.sum() > 20 and np.array_equal(found < 0, inside)
 
 
@@ -74,10 +75,23 @@ def test_a_cloud_has_sides_if_it_has_normals() -> None:
     points = SPHERE.vertices
     larger = Mesh(1.05 * points, SPHERE.faces)
     sided, bare = (compare(larger, PointCloud(points, normals), samples=3000) for normals in (points, None))
-    assert sided.signed and (sided.on_mesh.distances > 0.04).all()
+    assert sided.signed and (np.abs(sided.on_mesh.distances - 0.05) < 0.005).all()  # to planes
     assert not bare.signed and (bare.on_mesh.distances > 0.04).all()
     smaller = compare(Mesh(0.95 * points, SPHERE.faces), PointCloud(points, points), samples=3000)
     assert (smaller.on_mesh.distances < -0.04).all() and (smaller.on_reference.distances > 0.04).all()
+
+
+def test_a_thin_wall_is_measured_to_its_own_side() -> None:
+    """A plate a tenth as thick as its points are apart: nothing of it is off its planes."""
+    plate = trimesh.creation.box((2, 2, 0.01)).subdivide_to_size(0.1)
+    mesh = Mesh(plate.vertices, plate.faces)
+    points, corners = surface_points(mesh, 1000, np.random.default_rng(0))
+    a, b, c = (mesh.vertices[corners[:, k]] for k in range(3))
+    across = np.cross(b - a, c - a)
+    cloud = PointCloud(points, across / np.linalg.norm(across, axis=1, keepdims=True))
+    found = compare(mesh, cloud, samples=5000).on_mesh
+    inner = (np.abs(found.points[:, :2]) < 0.9).all(1)  # beside the rim other planes are near
+    assert np.abs(found.distances[inner]).max() < 1e-9
 
 
 def test_the_worst_places_are_a_bump_and_a_hole() -> None:
