@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import subprocess
 from collections import Counter
@@ -15,6 +16,7 @@ import torch
 from recon.training.trainer import _Run
 
 THREADS = torch.get_num_threads()
+LOG_HANDLERS = logging.root.handlers[:]  # a command adds its own, which would tell what others log
 SLOW = "it trains a field, starts a process, opens a window, or computes for more than two seconds"
 
 
@@ -34,12 +36,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """A test that is not marked slow neither trains nor starts a process, nor do its fixtures. Each begins
-    with as many threads as the first, whatever number others and their fixtures asked for."""
+    with as many threads as the first and with its log handlers, whatever others and their fixtures set."""
 
     def refuse(*arguments: object, **options: object) -> NoReturn:
         raise AssertionError(f"mark this test slow: {SLOW}")
 
     torch.set_num_threads(THREADS)
+    logging.root.handlers[:] = LOG_HANDLERS
+    logging.root.setLevel(logging.WARNING)
     with pytest.MonkeyPatch.context() as patch:
         if not item.get_closest_marker("slow"):
             patch.setattr(subprocess, "Popen", refuse)
