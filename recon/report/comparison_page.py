@@ -118,7 +118,7 @@ def _pictures(mesh: Mesh, legend: Legend) -> str:
 
 
 def _place(found: Comparison, place: Place, legend: Legend, number: int) -> str:
-    """The table row of a place: words, and both surfaces around it."""
+    """The figure of a place: both surfaces around it, and words."""
     radius = max(PLACE_RADIUS * found.diagonal, PLACE_DISTANCES * abs(place.distance))
     around = [_around(thing, place.point, radius) for thing in (found.mesh, found.reference)]
     camera = _camera(around[0 if place.is_mesh else 1], place.point, radius)
@@ -135,11 +135,13 @@ def _place(found: Comparison, place: Place, legend: Legend, number: int) -> str:
 
 
 def _around(thing: Mesh | PointCloud, place: Float, radius: float) -> Mesh | PointCloud:
-    points = thing.vertices if isinstance(thing, Mesh) else thing.points
-    near = np.linalg.norm(points - place, axis=1) < radius
+    """The points of a cloud within the radius, or the triangles of a mesh whose boxes reach there."""
     if isinstance(thing, PointCloud):
-        return thing.select(near)
-    near[thing.faces[near[thing.faces].any(1)]] = True  # large triangles, too
+        return thing.select(np.linalg.norm(thing.points - place, axis=1) < radius)
+    corners = thing.vertices[thing.faces] - place
+    inside = ((corners.min(1) < radius) & (corners.max(1) > -radius)).all(1)
+    near = np.zeros(len(thing.vertices), bool)
+    near[thing.faces[inside]] = True
     return thing.select(near)
 
 

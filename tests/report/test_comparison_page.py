@@ -91,6 +91,16 @@ def test_a_mesh_in_another_frame_is_aligned_first(
     assert "aligned: the mesh was turned" in out.read_text()
 
 
+def test_places_in_the_middle_of_large_triangles_are_shown(tmp_path: Path) -> None:
+    """Of a box and a higher one, which has no corner near where it is worst."""
+    box = trimesh.creation.box((2, 2, 2))
+    for name, height in (("low", 1.0), ("high", 1.02)):
+        recon.write_mesh(Mesh(box.vertices * [1, 1, height], box.faces), tmp_path / f"{name}.ply")
+    pair = [str(tmp_path / "low.ply"), str(tmp_path / "high.ply")]
+    assert main(["eval", *pair, "--samples", "2000", "--report", str(tmp_path / "o.html"), "--quiet"]) == 0
+    assert len(re.findall(r"<figcaption>\d\. surface of", (tmp_path / "o.html").read_text())) == 6
+
+
 def test_a_cloud_without_normals_and_a_large_mesh(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
