@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from recon.base.system import system_name
 from recon.version import VERSION
 
 SUMMARY_FILE = "summary.csv"  # of a batch, beside its meshes
@@ -39,7 +40,7 @@ def machine_origin(device: str, threads: int) -> dict[str, Any]:
             "recon": VERSION,
             **{name: _version(name) for name in VERSIONED_PACKAGES},
         },
-        "system": platform.platform(),
+        "system": system_name(),
         "device": device,
         "threads": threads,
     }

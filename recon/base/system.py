@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -35,6 +36,11 @@ def _module(name: str) -> Any:
 def cores() -> int:
     """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def system_name() -> str:
+    """System, release and kind of machine. `platform.platform()` would start `uname` to tell them."""
+    return f"{sys.platform} {platform.release()} {platform.machine()}"
 
 
 def peak_memory() -> int:

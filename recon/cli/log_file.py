@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from recon.base.progress import RECORD
+from recon.base.system import system_name
 from recon.errors import OutputError, ReconError, printable, reason
 from recon.version import VERSION
 
@@ -36,7 +37,7 @@ def logged_to(path: str | None, arguments: Sequence[str]) -> Iterator[None]:
         logger.addHandler(handler)
     log.setLevel(logging.INFO)
     try:
-        RECORD.info("recon %s, Python %s, %s", VERSION, platform.python_version(), platform.platform())
+        RECORD.info("recon %s, Python %s, %s", VERSION, platform.python_version(), system_name())
         RECORD.info("%s", shlex.join(["recon", *arguments]))
         yield
         RECORD.info("done")

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import psutil
@@ -28,6 +30,7 @@ from recon.viewer.scene import Scene
 SHORT = ["--set=fit.steps=900", "--set=surface.prior_samples=15000"]
 FIT = ["--blocks=3", "--preset=draft", *SHORT, "--resolution=40"]
 WAIT_SECONDS = 120.0
+Wanted = TypeVar("Wanted")
 
 
 def scan(path: Path, some: Callable[[Float], NDArray[np.bool_]] | None = None) -> Path:
@@ -54,17 +57,22 @@ def scan(path: Path, some: Callable[[Float], NDArray[np.bool_]] | None = None) -
 
 def finished(command: list[str], then: Callable[[subprocess.Popen[bytes]], None] | None = None) -> int:
     """Runs `recon` in a process of its own, to which something may be done meanwhile."""
-    process = subprocess.Popen(python_command("recon", *command), stderr=None)
-    if then is not None:
-        then(process)
-    return process.wait(WAIT_SECONDS)
+    with subprocess.Popen(python_command("recon", *command), stderr=None) as process:
+        try:
+            if then is not None:
+                then(process)
+            return process.wait(WAIT_SECONDS)
+        finally:
+            process.kill()
 
 
-def until(there: Callable[[], bool]) -> None:
+def until(there: Callable[[], Wanted]) -> Wanted:
+    """Waits for it, and returns it."""
     end = time.monotonic() + WAIT_SECONDS
-    while not there():
+    while not (found := there()):
         assert time.monotonic() < end, "nothing happened"
         time.sleep(0.01)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -108,17 +116,23 @@ def test_whoever_is_killed_the_mesh_is_the_same(place: Path, tmp_path: Path) -> 
     def fitted() -> int:
         return len(list(run.glob("blocks/*/fitted.json")))
 
+    def workers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+        found = []
+        for child in psutil.Process(process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # some end at once
+                found += [child] if "recon.surface.scenes.worker" in child.cmdline() else []
+        return found
+
     def kill(process: subprocess.Popen[bytes]) -> None:
         until(lambda: fitted() > 0)
         process.kill()
 
     def stop(process: subprocess.Popen[bytes]) -> None:
-        until(lambda: bool(psutil.Process(process.pid).children()))
+        until(lambda: workers(process))
         process.send_signal(signal.SIGINT)
 
     def kill_worker(process: subprocess.Popen[bytes]) -> None:
-        until(lambda: bool(psutil.Process(process.pid).children()))
-        psutil.Process(process.pid).children()[0].kill()
+        until(lambda: workers(process))[0].kill()
 
     assert finished(command, kill) == -signal.SIGKILL
     assert fitted() < 3, "it went on with a block that nobody wanted"
