@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tensors import assert_close
 
 import recon
 from recon.cli.main import main
@@ -49,7 +50,7 @@ def test_fields_are_those_of_the_cpu(outputs: int) -> None:
     field = field.to("cuda")
     found = [*derivatives(field, x.to("cuda")), field.values(x.to("cuda"))]
     for ours, theirs in zip(found, wanted, strict=True):
-        torch.testing.assert_close(ours.detach().cpu(), theirs.detach(), rtol=1e-4, atol=1e-4)
+        assert_close(ours.detach().cpu(), theirs.detach(), rtol=1e-4, atol=1e-4)
 
 
 def test_a_surface_is_extracted_there_as_on_the_cpu() -> None:

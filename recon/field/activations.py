@@ -118,7 +118,9 @@ def _softplus(z: Tensor, omega: float, order: int) -> list[Tensor]:
 
 ACTIVATIONS = {
     "sine": Activation(_sine, lambda z, _: z.sin(), periodic=True),
-    "finer": Activation(_finer, lambda z, omega: torch.sin(z + z * z.abs() / omega), periodic=True, bias=1.0),
+    "finer": Activation(
+        _finer, lambda z, omega: torch.sin(z + z.square() * z.sign() / omega), periodic=True, bias=1.0
+    ),
     "truncated-sine": Activation(
         _truncated_sine, lambda z, _: z.clamp(-HALF_PI, HALF_PI).sin(), periodic=True
     ),

@@ -39,7 +39,7 @@ class SetEncoder(nn.Module):
     def __init__(self, features: int, width: int, layers: int, latent: int, omega: float | None) -> None:
         super().__init__()
         sizes = [features, *[width] * layers, latent]
-        self.layers: Any = nn.ModuleList(bare_linear(a, b) for a, b in pairwise(sizes))
+        self.layers: Any = nn.ModuleList(bare(nn.Linear, a, b) for a, b in pairwise(sizes))
         self.omega = omega
 
     def reset(self, generator: torch.Generator) -> None:
@@ -75,13 +75,13 @@ class ConvEncoder(nn.Module):
         strided = max(1, math.ceil(math.log2(size / MIN_FEATURE_MAP_SIDE)))
         widths = [channels if partial else channels + 1, *CONV_CHANNELS[: strided + 1]]
         self.layers: Any = nn.ModuleList(
-            nn.utils.skip_init(nn.Conv2d, a, b, 3, stride=min(1 + place, 2), padding=1)
+            bare(nn.Conv2d, a, b, 3, stride=min(1 + place, 2), padding=1)
             for place, (a, b) in enumerate(pairwise(widths))
         )
         side = size
         for _ in range(len(self.layers) - 1):
             side = (side + 1) // 2
-        self.out: Any = bare_linear(widths[-1] * side**2, latent)
+        self.out: Any = bare(nn.Linear, widths[-1] * side**2, latent)
         self.share = 1 / math.sqrt(widths[-1] * side**2)
 
     def reset(self, generator: torch.Generator) -> None:
@@ -129,6 +129,10 @@ def make_encoder(config: EncoderConfig, axes: int, channels: int, size: int) -> 
     return ConvEncoder(channels, size, config.latent, config.kind == "partial-conv")
 
 
-def bare_linear(inputs: int, outputs: int) -> nn.Linear:
-    """A linear layer, its weights not drawn yet."""
-    return nn.utils.skip_init(nn.Linear, inputs, outputs)
+def bare(layer: type[nn.Module], *sizes: int, **options: int) -> nn.Module:
+    """A layer whose weights are still to be drawn: PyTorch's own draw leaves its generator as it was.
+
+    (`torch.nn.utils.skip_init` draws none, but loads PyTorch's compiler.)
+    """
+    with torch.random.fork_rng(devices=[]):
+        return layer(*sizes, **options)

@@ -8,13 +8,14 @@ parameter's initial magnitude, so that all of them move alike.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from recon.field.siren import Siren
-from recon.spaces.encoders import Observation, bare_linear, make_encoder
+from recon.spaces.encoders import Observation, bare, make_encoder
 from recon.spaces.settings import SpaceConfig
 
 INITIAL_VARIATION = 0.1  # standard deviation of predicted parameters over latents, in their magnitudes
@@ -26,7 +27,8 @@ class _Parts(nn.Module):
     def __init__(self, encoder: nn.Module, latent: int, hidden: int, outputs: int) -> None:
         super().__init__()
         self.encoder = encoder
-        self.trunk, self.head = bare_linear(latent, hidden), bare_linear(hidden, outputs)
+        self.trunk: Any = bare(nn.Linear, latent, hidden)
+        self.head: Any = bare(nn.Linear, hidden, outputs)
 
     def reset(self, start: Tensor, generator: torch.Generator) -> None:
         """Draw the weights."""

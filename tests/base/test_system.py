@@ -28,7 +28,7 @@ LIKE_WINDOWS = """
 import errno, fcntl, os, signal, subprocess, sys, types
 import psutil
 if "mesh" in sys.argv:
-    import igl, scipy.spatial, skimage.measure, torch._dynamo, tqdm, trimesh  # they know their way about
+    import igl, scipy.spatial, skimage.measure, tqdm, trimesh  # they know their way about
 
 def locking(descriptor, mode, size):
     try:

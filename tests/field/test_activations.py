@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from tensors import assert_close
 
 from recon.field.activations import ACTIVATIONS
 from recon.field.settings import ACTIVATIONS as NAMES
@@ -39,7 +40,7 @@ def test_derivatives_are_those_of_the_plain_function(name: str) -> None:
         found = activation.derivatives(z.detach().clone(), omega, order)
         assert len(found) > order
         for a, b in zip(found, wanted, strict=False):
-            torch.testing.assert_close(a, b.detach(), rtol=1e-12, atol=1e-12)
+            assert_close(a, b.detach(), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -61,7 +62,7 @@ def test_a_positional_encoding_is_sines_and_cosines_of_octaves() -> None:
     x = torch.tensor([[0.25, -0.5]])
     rates = torch.pi * torch.tensor([1.0, 2.0, 4.0])
     wanted = torch.cat([torch.cat((v[None], torch.sin(rates * v), torch.cos(rates * v))) for v in x[0]])
-    torch.testing.assert_close(field.encoded(x)[0, 0], wanted)
+    assert_close(field.encoded(x)[0, 0], wanted)
     assert field.weights[0].shape == (8, 14)
 
 
@@ -69,4 +70,4 @@ def test_a_positional_encoding_is_sines_and_cosines_of_octaves() -> None:
 def test_values_are_the_plain_forward_pass(name: str) -> None:
     field = Siren(FieldConfig(width=24, activation=name, octaves=3), 3, 2)
     x = 2 * torch.rand(301, 3, generator=torch.Generator().manual_seed(2)) - 1
-    torch.testing.assert_close(field.values(x), field(x).detach(), rtol=1e-12, atol=1e-12)
+    assert_close(field.values(x), field(x).detach(), rtol=1e-12, atol=1e-12)

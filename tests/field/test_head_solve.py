@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from tensors import assert_close
 from torch import Tensor
 
 from recon.field import solve
@@ -79,7 +80,7 @@ def test_the_values_asked_for_are_met_off_the_surface() -> None:
     probes, directions = on_sphere(2_000, seed=1)
     for height in (-0.005, 0.0, 0.005):
         value = HeadedField(field, tiles, heads).values(probes + height * directions)
-        torch.testing.assert_close(value, torch.full((2_000,), height), atol=1e-2 * EDGE, rtol=0)
+        assert_close(value, torch.full((2_000,), height), atol=1e-2 * EDGE, rtol=0)
 
 
 def test_a_strong_prior_keeps_the_trunk_and_without_points_there_is_no_head() -> None:
@@ -87,9 +88,7 @@ def test_a_strong_prior_keeps_the_trunk_and_without_points_there_is_no_head() ->
     sure = Deviations(value=1.0, normal=100.0, change=1e-6, turn=1e-4)
     field = solved(points, normals, sure)
     probes = on_sphere(500, seed=1)[0]
-    torch.testing.assert_close(
-        field.values(probes), HeadedField(field.trunk).values(probes), atol=1e-4, rtol=0
-    )
+    assert_close(field.values(probes), HeadedField(field.trunk).values(probes), atol=1e-4, rtol=0)
 
 
 def test_single_precision_is_that_of_double_to_a_ten_thousandth_of_the_change() -> None:
@@ -110,7 +109,7 @@ def test_blocks_and_chunks_change_nothing_beyond_rounding(monkeypatch: pytest.Mo
     monkeypatch.setattr(solve, "CHUNK_SIZE", 25_000)
     parts = solved(points, normals)
     probes = on_sphere(1_000, seed=1)[0]
-    torch.testing.assert_close(parts.values(probes), whole.values(probes), atol=1e-4, rtol=0)
+    assert_close(parts.values(probes), whole.values(probes), atol=1e-4, rtol=0)
 
 
 def test_of_very_many_points_of_a_cell_some_are_enough() -> None:
@@ -135,7 +134,7 @@ def test_outputs_are_solved_for_as_if_each_were_alone() -> None:
         alone = solve_heads(one, tiles, points, values[:, output : output + 1], None, EXACT)
         found = HeadedField(one, tiles, alone).values(points)
         together = HeadedField(both, tiles, heads).jet(points, VALUE).value[:, output]
-        torch.testing.assert_close(found, together, atol=1e-3, rtol=0)
+        assert_close(found, together, atol=1e-3, rtol=0)
 
 
 def test_two_tilings_give_surfaces_closer_than_the_noise() -> None:

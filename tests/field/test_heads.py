@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from tensors import assert_close
 from torch import Tensor
 
 from recon.field.derivatives import jet_plain, value_and_gradient
@@ -53,7 +54,7 @@ def test_the_hats_sum_to_one_around_the_points_and_to_zero_far_away() -> None:
     tiles = Tiles.around(points, EDGE)
     there = tiles.corners(points) < len(tiles)
     assert there.all()
-    torch.testing.assert_close(tiles.hats(points)[0].sum(1), torch.ones(400))
+    assert_close(tiles.hats(points)[0].sum(1), torch.ones(400))
     assert (tiles.corners(torch.zeros(1, 3)) == len(tiles)).all()
 
 
@@ -61,7 +62,7 @@ def test_a_hat_is_one_at_its_node_and_zero_an_edge_away() -> None:
     tiles = Tiles(EDGE, torch.tensor([[0, 0, 0]]))
     x = torch.tensor([[1e-12, 1e-12, 1e-12], [EDGE - 1e-12, 0.01, 0.01], [0.5 * EDGE, 1e-12, 1e-12]])
     weight = (tiles.hats(x)[0] * (tiles.corners(x) == 0)).sum(1)
-    torch.testing.assert_close(weight, torch.tensor([1.0, 0.0, 0.5]), atol=1e-9, rtol=0)
+    assert_close(weight, torch.tensor([1.0, 0.0, 0.5]), atol=1e-9, rtol=0)
 
 
 def test_the_gradients_of_hats_are_autograds() -> None:
@@ -69,7 +70,7 @@ def test_the_gradients_of_hats_are_autograds() -> None:
     hats, *gradients = tiles.hats(x, GRADIENT)
     for corner in range(8):
         (expected,) = torch.autograd.grad(hats[:, corner].sum(), x, retain_graph=True)
-        torch.testing.assert_close(torch.stack(gradients, -1)[:, corner], expected)
+        assert_close(torch.stack(gradients, -1)[:, corner], expected)
 
 
 @pytest.mark.parametrize("hidden", [0, 1, 3])
@@ -78,17 +79,17 @@ def test_values_and_gradients_are_those_of_the_plain_version_and_autograd(hidden
     expected = field.plain(x)[:, 0]
     (slopes,) = torch.autograd.grad(expected.sum(), x)
     value, gradient = field.value_and_gradient(x.detach())
-    torch.testing.assert_close(value, expected.detach())
-    torch.testing.assert_close(gradient, slopes)
-    torch.testing.assert_close(field.values(x.detach()), expected.detach())
+    assert_close(value, expected.detach())
+    assert_close(gradient, slopes)
+    assert_close(field.values(x.detach()), expected.detach())
 
 
 def test_the_order_and_the_number_of_points_in_a_query_change_nothing() -> None:
     field, x = headed(), everywhere()
     whole = field.values(x)
-    torch.testing.assert_close(torch.cat([field.values(part) for part in x.split(37)]), whole)
+    assert_close(torch.cat([field.values(part) for part in x.split(37)]), whole)
     order = torch.randperm(len(x))
-    torch.testing.assert_close(field.values(x[order]), whole[order])
+    assert_close(field.values(x[order]), whole[order])
     assert field.values(x[:0]).shape == (0,)
 
 
@@ -99,7 +100,7 @@ def test_away_from_the_tiles_and_without_any_the_field_is_its_trunk() -> None:
     expected = value_and_gradient(field.trunk, far)
     for one in (field, HeadedField(field.trunk)):
         for found, wanted in zip(one.value_and_gradient(far), expected, strict=True):
-            torch.testing.assert_close(found, wanted.detach())
+            assert_close(found, wanted.detach())
 
 
 def test_the_field_is_smooth_across_the_faces_of_cells() -> None:
@@ -120,4 +121,4 @@ def test_all_derivatives_of_several_outputs_are_autograds(axes: int, activation:
     x, order = random(100, axes, seed=3) - 0.2, hessian_order(axes)
     found, expected = field.jet(x, order), jet_plain(field.plain, x, order)  # type: ignore[arg-type]
     for part in ("value", "gradient", "second"):
-        torch.testing.assert_close(getattr(found, part), getattr(expected, part).detach())
+        assert_close(getattr(found, part), getattr(expected, part).detach())

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from tensors import assert_close
 from torch import Tensor
 
 from recon.errors import UsageError
@@ -52,14 +53,14 @@ def test_derivatives_come_in_the_problems_coordinates_and_units() -> None:
     ahead = [step * torch.eye(2).double()[axis] for axis in range(2)]
     slopes = torch.stack([(value(at + s) - value(at - s)) / (2 * step) for s in ahead])
     bend = (value(at + ahead[0]) - 2 * value(at) + value(at - ahead[0])) / step**2
-    torch.testing.assert_close(found.value, value(at))
-    torch.testing.assert_close(found.gradient, slopes, rtol=1e-6, atol=1e-8)
-    torch.testing.assert_close(found.second[0], bend, rtol=1e-4, atol=1e-5)
+    assert_close(found.value, value(at))
+    assert_close(found.gradient, slopes, rtol=1e-6, atol=1e-8)
+    assert_close(found.second[0], bend, rtol=1e-4, atol=1e-5)
 
 
 def test_the_longest_side_fills_the_unit_frame_and_shapes_stay() -> None:
     corners = torch.tensor([[2.0, -1.0], [8.0, 0.5]])
-    torch.testing.assert_close(Units(BOX).to_unit(corners), torch.tensor([[-1.0, -0.25], [1.0, 0.25]]))
+    assert_close(Units(BOX).to_unit(corners), torch.tensor([[-1.0, -0.25], [1.0, 0.25]]))
 
 
 def test_the_loss_is_the_mean_square_of_the_residual() -> None:
@@ -72,7 +73,7 @@ def test_the_loss_is_the_mean_square_of_the_residual() -> None:
         residual = problem.residual("inside", jet(field, unit, laplacian_order(2)), points)
     assert residual.shape == (256, 1)
     found = task.terms(field, batch)["inside"].detach()
-    torch.testing.assert_close(found, residual.square().mean(), rtol=1e-4, atol=0)
+    assert_close(found, residual.square().mean(), rtol=1e-4, atol=0)
     assert task.weights["rim"](0.3) == 10.0
 
 
@@ -92,7 +93,7 @@ def test_lattice_points_average_better_than_independent_ones() -> None:
     assert spread(lattice) < spread(random) / 3
     every = torch.cat(lattice)
     assert (every >= low).all() and (every <= high).all()
-    torch.testing.assert_close(every.mean(0), (low + high) / 2, atol=5e-3, rtol=0)
+    assert_close(every.mean(0), (low + high) / 2, atol=5e-3, rtol=0)
 
 
 def test_the_box_can_grow_with_the_progress() -> None:
@@ -122,7 +123,7 @@ def test_a_linear_problem_ends_with_the_best_last_layer() -> None:
     assert solve_last_layer(field, problem)
     assert exact(problem, field) < 1e-3
     first = field.weights[0].detach()
-    torch.testing.assert_close(first, field.split(before)[0][0], rtol=0, atol=0)
+    assert_close(first, field.split(before)[0][0], rtol=0, atol=0)
     assert not solve_last_layer(field, problem) or exact(problem, field) < 1e-3
 
 
@@ -133,7 +134,7 @@ def test_where_that_is_no_better_the_field_stays_as_it_was() -> None:
     field = Siren(FieldConfig(width=20, hidden=1, spread=1.0), 2, 1)
     before = field.flat.detach().clone()
     assert not solve_last_layer(field, problem)
-    torch.testing.assert_close(field.flat.detach(), before, rtol=0, atol=0)
+    assert_close(field.flat.detach(), before, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tensors import assert_close
 
 from recon.field.derivatives import jet_plain
 from recon.field.jet import hessian_order
@@ -49,7 +50,7 @@ def test_samples_of_known_pixels_are_theirs() -> None:
     places = GRID.points(KNOWN)
     for point, value in zip(points, values, strict=True):
         row = int((places - point).square().sum(1).argmin())
-        torch.testing.assert_close(places[row], point)
+        assert_close(places[row], point)
         assert value[0] == torch.linspace(-1, 1, len(KNOWN))[row]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tensors import assert_close
 from torch import Tensor
 
 from recon.field.siren import Siren
@@ -29,7 +30,7 @@ def observation(count: int = 9, size: int = 16, pictures: int = 4, seed: int = 0
 
 
 def close(a: Tensor, b: Tensor) -> None:
-    torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+    assert_close(a, b, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ENCODERS)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from tensors import assert_close
 from torch import Tensor
 
 from recon.base.settings import Schedule
@@ -65,7 +66,7 @@ def test_the_derived_gradient_is_autograds(threads: int, monkeypatch: pytest.Mon
         terms, gradient = problem.gradient(field, batch, weights)
     plain, wanted = gradient_by_autograd(problem, field, batch, weights)
     for name in problem.weights:
-        torch.testing.assert_close(terms[name], plain[name], rtol=1e-11, atol=0.0)
+        assert_close(terms[name], plain[name], rtol=1e-11, atol=0.0)
     assert (gradient - wanted).abs().max() <= 1e-10 * wanted.abs().max()
 
 
@@ -88,4 +89,4 @@ def test_a_recorded_step_reads_fresh_samples_of_every_constraint() -> None:
         ]
         Steps(field, problem, config, record).window(moments)
         ended.append(field.flat.detach().clone())
-    torch.testing.assert_close(ended[0], ended[1], rtol=1e-9, atol=1e-12)
+    assert_close(ended[0], ended[1], rtol=1e-9, atol=1e-12)

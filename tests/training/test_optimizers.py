@@ -6,7 +6,9 @@ import copy
 
 import pytest
 import torch
+from tensors import assert_close
 from torch import nn
+from torch.optim.adam import adam
 
 from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
@@ -67,13 +69,25 @@ def test_states_travel() -> None:
 
 @pytest.mark.slow
 def test_without_matrices_it_is_the_adam_of_pytorch_and_takes_up_its_state() -> None:
-    """The state of torch.optim.Adam is what older checkpoints hold; one of step 0 holds none."""
-    flat, other = (nn.Parameter(torch.linspace(-1, 1, 40)) for _ in range(2))
-    reference = torch.optim.Adam([other], lr=1e-2, betas=(0.9, 0.98))
+    """The state of torch.optim.Adam is what older checkpoints hold; one of step 0 holds none.
+
+    It is stepped by its function, as the class imports PyTorch's compiler.
+    """
+    flat, other = nn.Parameter(torch.linspace(-1, 1, 40)), torch.linspace(-1, 1, 40)
+    group = {"lr": 1e-2, "betas": (0.9, 0.98), "eps": 1e-8, "weight_decay": 0, "params": [0]}
+    mean, square, steps = torch.zeros_like(other), torch.zeros_like(other), torch.tensor(0.0)
     own = Muon(flat)
     for step in range(8):
-        own.load_state_dict(copy.deepcopy(reference.state_dict()))
+        state = {0: {"step": steps, "exp_avg": mean, "exp_avg_sq": square}} if step else {}
+        own.load_state_dict(copy.deepcopy({"state": state, "param_groups": [group]}))
         walk(own, range(step, step + 1))
-        other.grad = (1.0 + step) * (other.detach() + 0.5)
-        reference.step()
-        torch.testing.assert_close(flat, other, rtol=1e-6, atol=1e-7)
+        gradient = (1.0 + step) * (other + 0.5)
+        terms = {"beta1": 0.9, "beta2": 0.98, "lr": 1e-2, "eps": 1e-8, "weight_decay": 0.0}
+        adam(
+            *([other], [gradient], [mean], [square], [], [steps]),
+            **terms,
+            foreach=False,
+            amsgrad=False,
+            maximize=False,
+        )
+        assert_close(flat, other, rtol=1e-6, atol=1e-7)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from tensors import assert_close
 
 from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
@@ -61,7 +62,7 @@ def test_a_recorded_step_reads_what_changes(optimizer: str) -> None:
         found = steps.window(moments(range(9, 15), task))
         ended.append((field.flat.detach().clone(), found))
     (plain, terms), (recorded, same_terms) = ended
-    torch.testing.assert_close(recorded, plain, rtol=1e-5, atol=1e-6)
+    assert_close(recorded, plain, rtol=1e-5, atol=1e-6)
     assert same_terms == pytest.approx(terms, rel=1e-4) and set(terms) == set(task.weights)
 
 
