@@ -27,7 +27,7 @@ from recon.report.run_page import write_report
 from recon.surface.scenes.reconstruction import load_scene
 from recon.viewer.scene import Scene
 
-SHORT = ["--set=fit.steps=900", "--set=surface.prior_samples=15000"]
+SHORT = ["--set=fit.steps=650", "--set=field.width=48", "--set=surface.prior_samples=10000"]
 FIT = ["--blocks=3", "--preset=draft", *SHORT, "--resolution=40"]
 WAIT_SECONDS = 120.0
 Wanted = TypeVar("Wanted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from recon.meshing.files import read_mesh
 from recon.scan.preparation.context import AS_GIVEN, Context
 from recon.surface.scenes import blocks, field, pieces
 from recon.surface.scenes.blocks import Scene, mesh_block
-from recon.surface.scenes.field import BlockField, SceneField
+from recon.surface.scenes.field import BlockField
 from recon.surface.scenes.joining import Joined, join
 from recon.surface.scenes.pieces import finish_block
 from recon.surface.scenes.plan import Plan, lattice, plan
@@ -54,17 +55,18 @@ def cut(points: Float, count: int, folder: Path) -> Plan:
 def use(patch: pytest.MonkeyPatch, functions: Callable[[int], Function], points: Float, made: Plan) -> None:
     """Makes the fields of the blocks of a plan those functions, known around their points."""
 
-    def block(self: SceneField, number: int) -> BlockField:
+    @cache
+    def made_block(number: int) -> BlockField:
         low, high = made.corners[number] + np.array([[-1.0], [1.0]]) * made.margin
         known = points[((points >= low) & (points <= high)).all(1)]
         box = torch.tensor(np.stack([known.min(0) - 0.1, known.max(0) + 0.1]))
         centre, scale = box.mean(0), float((box[1] - box[0]).max()) / 2
         one = Known(functions(number), centre, scale)
-        made_block = BlockField(one, centre, scale, box, 0.1)  # type: ignore[arg-type]
-        made_block.__dict__["precise"] = one
-        return made_block
+        block = BlockField(one, centre, scale, box, 0.1)  # type: ignore[arg-type]
+        block.__dict__["precise"] = one
+        return block
 
-    patch.setattr(field.SceneField, "block", block)
+    patch.setattr(field.SceneField, "block", lambda self, number: made_block(number))
     for module in (blocks, pieces):
         patch.setattr(module, "scan_of", lambda scene, number: PointCloud(points, normals_of(points)))
 
