@@ -124,6 +124,7 @@ class Mesh(_Rows):
         normals: (n, 3) float64 unit vertex normals, or None.
         colors: (n, 3) uint8 RGB, or None.
         values: other scalars of the vertices by name, (n,) float64 each.
+        unit: the name of the coordinates' unit if it is known, as "metre".
 
     Raises:
         ShapeError: an array has the wrong shape or does not hold such numbers, or a face names no vertex.
@@ -134,8 +135,10 @@ class Mesh(_Rows):
     normals: Float | None = None
     colors: Bytes | None = None
     values: Mapping[str, Float] = field(default_factory=dict)
+    unit: str | None = None
 
     def __post_init__(self) -> None:
+        check_kind("unit", self.unit, str | None, "the name of a unit")
         columns = {"vertices": (np.float64, 3), "faces": (np.int64, 3), "normals": (np.float64, 3)}
         self._freeze(columns | {"colors": (np.uint8, 3)}, "vertices")
         if len(self.faces) and not 0 <= self.faces.min() <= self.faces.max() < len(self.vertices):

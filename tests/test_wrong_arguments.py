@@ -19,7 +19,7 @@ from recon.training.settings import FitConfig
 WRONG = (object(), b"x", "a\0b", float("nan"), 2.5j, [[]], {"a": 1}, np.zeros((3, 2)), [np.zeros(2), "x"], -7)
 # What these take is itself so general, or a choice of yes or no, that little can be wrong with it.
 OPEN = {("batch", "overrides"), ("batch", "gather"), ("batch", "overwrite"), ("batch", "progress")}
-OPEN |= {("PointCloud", "source"), ("PointCloud", "unit")}
+OPEN |= {("PointCloud", "source"), ("PointCloud", "unit"), ("Mesh", "unit")}
 OPEN |= {(name, "overwrite") for name in ("write_mesh", "write_report")} | {("reconstruct", "origin")}
 BALL = sphere(60)
 MESH = recon.Mesh(np.eye(3), np.array([[0, 1, 2]]))

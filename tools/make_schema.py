@@ -98,7 +98,7 @@ def setting_of(field: dataclasses.Field, hint: Any, default: Any) -> Schema:
         as_number = int if number["type"] == "integer" else float
         number |= {name: as_number(limit) for name, limit in limits if math.isfinite(limit)}
     if declared["choices"]:
-        schema = {"enum": list(declared["choices"])}
+        schema = {"enum": [*declared["choices"], *([None] if type(None) in get_args(hint) else [])]}
     unit = {"unit": declared["unit"]} if declared["unit"] else {}
     default = dataclasses.asdict(default) if isinstance(default, Schedule) else default
     return schema | {"description": declared["help"], "default": default} | unit

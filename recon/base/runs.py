@@ -207,8 +207,8 @@ def check_same_run(folder: Path, description: dict[str, Any], subject: str) -> N
 
 def _difference(stage: str, before: object, now: object) -> str:
     if isinstance(before, dict) and isinstance(now, dict):
-        name = next(key for key in now if before.get(key) != now[key])
-        return f"{stage}.{name} was {before.get(name)}, now {now[name]}"
+        name = next(key for key in {**now, **before} if before.get(key) != now.get(key) or key not in now)
+        return f"{stage}.{name} was {before.get(name)}, now {now.get(name, 'not a setting')}"
     return f"{stage} was {before}, now {now}"
 
 

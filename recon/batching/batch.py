@@ -82,7 +82,7 @@ def batch(
         config: settings for all scans, or a file of options (see docs/batch.md).
         overrides: options by pattern, as {"rooms/*": {"preset": "fine", "faces": 50_000}}.
         pattern: convert only scans whose name matches.
-        format: of the meshes: ply, obj, stl, glb or off.
+        format: of the meshes: ply, obj, stl, glb, off or 3mf.
         device: "auto" (all GPUs, else the CPU), "cpu", "cuda" (all GPUs) or "cuda:N".
         jobs: scans at a time; by default one per GPU, or as many as cores and memory allow.
         threads: per scan; 1 by default on the CPU.
@@ -151,7 +151,7 @@ def _check_kinds(
     for name, path in {"run": run, "tensorboard": tensorboard}.items():
         if path is not None:
             check_path(name, path)
-    check_kind("format", format, str, "ply, obj, stl, glb or off")
+    check_kind("format", format, str, "ply, obj, stl, glb, off or 3mf")
     check_kind("pattern", pattern, str | None, "text, as rooms/*")
     check_kind("cluster", cluster, str | None, "text, as local:2")
     check_kind("overrides", {} if overrides is None else overrides, Mapping, "a dict of options by pattern")

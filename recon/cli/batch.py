@@ -26,7 +26,7 @@ EXAMPLES = (
     "recon batch FOLDER OUT --pattern '*.e57' --preset draft --faces 50000",
     "recon batch FOLDER OUT --config batch.yaml --cluster local:2",
 )
-FORMATS = ("ply", "obj", "stl", "glb", "off")
+FORMATS = ("ply", "obj", "stl", "glb", "off", "3mf")
 
 
 def add_options(parser: Parser) -> None:

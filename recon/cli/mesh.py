@@ -44,7 +44,7 @@ def add_options(parser: Parser) -> None:
         help="ply pcd las laz e57 ptx pts npy npz, text (xyz csv …), or a mesh to sample; several, or a "
         "folder of them: one scan",
     )
-    output = "ply obj stl glb off, by extension (default, of one SCAN: SCAN.mesh.ply here)"
+    output = "ply obj stl glb off 3mf, by extension (default, of one SCAN: SCAN.mesh.ply here)"
     add_output(parser, "MESH", output, "MESH if it exists")
     files.add_argument("--run", metavar="DIR", type=folder, help="keep the run there; given again, resume it")
     files.add_argument("--tiles", metavar="DIR", type=folder, help="write the mesh as 3D Tiles there, too")

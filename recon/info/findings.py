@@ -166,7 +166,7 @@ class Info:
             genus = "no genus" if t.genus is None else f"genus {t.genus}"
             out.append(f"surface   {closed}, {t.components:,} {_plural(t.components, 'part')}, {genus}")
         if self.measures:
-            out.append(f"size      {self.measures.line()}")
+            out.append(f"size      {self.measures.line(self.unit)}")
         out += [f"note      {note}" for note in self.notes]
         out += [f"problem   {problem}" for problem in self.problems] or ["problems  none found"]
         return out

@@ -81,7 +81,7 @@ def inspect(given: Any, *, threads: int = 1, columns: str | None = None) -> Info
         bad_normals=int((~good).sum()),
         sensors=0 if sensors is None else int(first_of_each(sensors).sum()),
         values=tuple(content.values),
-        unit=content.unit if isinstance(content, PointCloud) else None,
+        unit=content.unit,
         normals=normals,
         survey=survey,
         topology=shape,

@@ -2,7 +2,8 @@
 
 World coordinates keep their precision: PLY, OBJ and OFF hold them in full, GLB holds single precision about a
 centre that a node of the scene places. STL has neither: if single precision is too coarse that far from the
-origin, a round offset is subtracted, which a warning and the file's header name. The log also says if
+origin, a round offset is subtracted, which a warning and the file's header name. 3MF states the unit, and
+STL is read as millimetres by programs for printing. The log also says if
 programs that read OBJ or GLB in single precision lose detail, and if vertices are so close that programs
 merge them. Scalars of the vertices go into PLY under their names, and into GLB as `_NAME` if all are finite.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from recon.base.files import OnWritten, atomic_path, nothing_more
 from recon.errors import OutputError, ScanError, UsageError, check_callable, check_kind, check_path
 from recon.geometry import Float, Int, Mesh, face_normals
+from recon.meshing.threemf import DEFAULT_UNIT, write_3mf
 from recon.scan.files import read_any
 
 CHUNK_LINES = 100_000
@@ -31,7 +33,7 @@ log = logging.getLogger("recon")
 
 
 def read_mesh(path: str | Path) -> Mesh:
-    """Reads a PLY, OBJ, STL, OFF or GLB file, world frame, triangulated. Raises ScanError without faces."""
+    """Reads a mesh in any of these formats, world frame, triangulated. Raises ScanError without faces."""
     content = read_any(path)
     if not isinstance(content, Mesh):
         raise ScanError(f"{path} holds points without faces, expected a triangle mesh")
@@ -58,7 +60,7 @@ def write_mesh(
 
     Args:
         mesh: in the world frame.
-        path: its ending, ply, obj, stl, glb or off, is the format.
+        path: its ending, ply, obj, stl, glb, off or 3mf, is the format.
         overwrite: replace an existing file.
         on_written: called with the file before it is renamed to `path`.
 
@@ -159,7 +161,7 @@ def _off(mesh: Mesh, stream: BinaryIO) -> None:
     _write_lines(stream, b"3 %d %d %d\n", mesh.faces)
 
 
-def _write_lines(stream: BinaryIO, line: bytes, rows: NDArray) -> None:
+def _write_lines(stream: IO[bytes], line: bytes, rows: NDArray) -> None:
     """`line` filled with each row; %r is the shortest text that reads back as the same number."""
     for i in range(0, len(rows), CHUNK_LINES):
         part = rows[i : i + CHUNK_LINES]
@@ -178,6 +180,8 @@ def _stl(mesh: Mesh, stream: BinaryIO) -> None:
             "PLY, OBJ, OFF and GLB keep the coordinates",
             text,
         )
+    if mesh.unit not in (None, DEFAULT_UNIT):
+        log.info("STL has no unit, and is printed in millimetres: this is in %s, which 3MF says", mesh.unit)
     if lost := _meeting(mesh.vertices, corners.view(np.int32)):
         log.warning("STL has single precision: %d vertices coincide with others; write PLY, OBJ or OFF", lost)
     triangles = np.zeros(len(mesh.faces), [("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("rest", "<u2")])
@@ -257,4 +261,5 @@ WRITERS: dict[str, Callable[[Mesh, BinaryIO], None]] = {
     ".stl": _stl,
     ".glb": _glb,
     ".off": _off,
+    ".3mf": lambda mesh, stream: write_3mf(mesh, stream, _write_lines),
 }

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from recon.base.settings import setting
+from recon.base.units import SHORT
 from recon.errors import UsageError
 
 CELLS_PER_SPACING, MIN_RESOLUTION = 6, 128  # grid cells a point spacing; samples along the longest side
@@ -58,6 +59,11 @@ class MeshConfig:
         within=(1e-300, 1e300),
         unit="the scan's unit",
         metavar="LENGTH",
+    )
+    unit: str | None = setting(
+        None,
+        "the unit of the coordinates, which 3MF states; by default the scan's",
+        choices=tuple(SHORT),
     )
     uncertainty: bool = setting(
         False, "whether vertices get an error bar, the scalar uncertainty: a standard deviation"

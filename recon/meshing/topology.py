@@ -81,10 +81,10 @@ class Measures:
         of = lambda power: f" {unit}{power}" if unit else ""  # noqa: E731
         volume = "" if self.volume is None else f", volume {self.volume:.6g}{of('³')}"
         boxes = [" x ".join(f"{side:.3g}" for side in hole.size) for hole in self.holes[:LISTED_HOLES]]
-        rims = [f"{hole.length:.4g} ({box})" for hole, box in zip(self.holes, boxes, strict=False)]
+        rims = [f"{hole.length:.4g}{of('')} ({box})" for hole, box in zip(self.holes, boxes, strict=False)]
         more = ["…"] if len(self.holes) > LISTED_HOLES else []
         kind = "hole, its rim" if len(self.holes) == 1 else "holes, their rims"
-        holes = f"; {len(self.holes):,} {kind}{of('')} {', '.join(rims + more)}" if rims else ""
+        holes = f"; {len(self.holes):,} {kind} {', '.join(rims + more)}" if rims else ""
         return f"area {self.area:.6g}{of('²')}{volume}{holes}"
 
 

@@ -25,6 +25,7 @@ from recon.scan.readers.numpy_arrays import read_npy, read_npz
 from recon.scan.readers.pcd import read_pcd
 from recon.scan.readers.ply import read_ply
 from recon.scan.readers.ptx import read_ptx
+from recon.scan.readers.threemf import read_3mf
 
 Reader = Callable[[Path], PointCloud | Mesh]
 READERS: dict[str, Reader] = {
@@ -42,6 +43,7 @@ READERS: dict[str, Reader] = {
     ".stl": read_stl,
     ".off": read_off,
     ".glb": read_glb,
+    ".3mf": read_3mf,
 }
 MAX_SAMPLES, MAX_SEED = 10**8, 2**63 - 1
 GZIP_MAGIC = b"\x1f\x8b"
@@ -56,6 +58,7 @@ MAGIC = {
     ".npz": rb"PK(\x03\x04|\x05\x06)",
     ".off": rb"(\s*#[^\n]*\n)*\s*(ST)?C?N?OFF\s",
     ".glb": rb"glTF",
+    ".3mf": rb"PK\x03\x04",
 }
 
 

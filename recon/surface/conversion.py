@@ -148,7 +148,7 @@ def _meshes(result: "Reconstruction", progress: Callable[[float], None]) -> tupl
                 100 * thin,
                 f"{len(mesh.faces):,}",
             )
-    return surface, mesh
+    return surface, replace(mesh, unit=result.unit)
 
 
 def same_batch_scan(run: Path, origin: Mapping[str, Any]) -> bool:
@@ -170,7 +170,7 @@ def mesh_statistics(result: "Reconstruction", mesh: Mesh, distances: Float | Non
     return {
         "points": len(scan.points),
         **_counts(shape, size),
-        "unit": scan.unit,
+        "unit": result.unit,
         "steps": result.snapshot.step,
         "recoveries": result.snapshot.recoveries,
         "scan_to_mesh": {

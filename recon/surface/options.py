@@ -18,7 +18,12 @@ GROUPS = {
         "color": "mesh.color",
         "uncertainty": "mesh.uncertainty",
     },
-    "for printing": {"solid": "mesh.solid", "offset": "mesh.offset", "hollow": "mesh.hollow"},
+    "for printing": {
+        "solid": "mesh.solid",
+        "offset": "mesh.offset",
+        "hollow": "mesh.hollow",
+        "unit": "mesh.unit",
+    },
 }
 CELL_SIZE_OPTIONS = ("resolution", "cell")  # one replaces the other
 OPTIONS = ("preset", *flat(GROUPS), "seed", "set")

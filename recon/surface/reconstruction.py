@@ -26,6 +26,7 @@ from recon.base.runs import (
     make_folder,
     save_description,
 )
+from recon.base.units import SHORT
 from recon.errors import FitError, ScanError, check_callable, check_path
 from recon.field.heads_file import read_heads, save_heads
 from recon.field.kernels import fast_kernels
@@ -72,6 +73,11 @@ class Reconstruction(Queries):
     snapshot: Snapshot
     description: dict[str, Any]
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def unit(self) -> str | None:
+        """The name of the unit of world coordinates, if it is known."""
+        return SHORT.get(self.config.mesh.unit or "", self.scan.unit)
 
     @property
     def trained(self) -> float:
@@ -158,7 +164,7 @@ class Reconstruction(Queries):
                 scan, mesh.vertices, lambda share: progress(extracting + (1 - extracting) * share)
             )
             mesh = replace(mesh, values={**mesh.values, UNCERTAINTY: bars})
-        return replace(mesh, vertices=self.frame.to_world(mesh.vertices))
+        return replace(mesh, vertices=self.frame.to_world(mesh.vertices), unit=self.unit)
 
     def _deviations(self, scan: PointCloud, places: Float, progress: Callable[[float], None]) -> Float:
         """The standard deviation (m,), world, of the surface at `places` (m, 3); they and `scan` are unit."""

@@ -67,7 +67,7 @@ def test_meshes_for_printing_are_moved_and_hollow(
         "smaller": ["--offset=-0.02"],
         "hollow": ["--hollow", "0.02", "--faces", "8000"],
     }.items():
-        out = ["-o", str(tmp_path / f"{name}.stl"), "--run", run, "--json", "--quiet"]
+        out = ["-o", str(tmp_path / f"{name}.3mf"), "--run", run, "--unit", "in", "--json", "--quiet"]
         assert main(["mesh", scan, *out, *SMALL, *more]) == 0
         found[name] = printed("mesh", capsys.readouterr().out)
     volume = {name: summary["volume"] for name, summary in found.items()}
@@ -78,7 +78,8 @@ def test_meshes_for_printing_are_moved_and_hollow(
     assert volume["plain"] - volume["smaller"] == pytest.approx(0.02 * area, rel=0.15)
     assert volume["hollow"] == pytest.approx(volume["plain"] - volume["smaller"], rel=0.02)
     assert found["hollow"]["components"] == 2 and found["hollow"]["faces"] <= 8000
-    assert len(recon.read_mesh(tmp_path / "hollow.stl").faces) == found["hollow"]["faces"]
+    hollow = recon.read_mesh(tmp_path / "hollow.3mf")
+    assert len(hollow.faces) == found["hollow"]["faces"] and hollow.unit == "inch"
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_endings_in_capitals_and_unknown_ones(tmp_path: Path) -> None:
     write_mesh(ball(), tmp_path / "m.PLY")
     assert len(read_mesh(tmp_path / "m.PLY").faces) == len(ball().faces)
     for name in ("m.vrml", "m", "m.xyz"):
-        with pytest.raises(UsageError, match=r"not one of .ply .obj .stl .glb .off"):
+        with pytest.raises(UsageError, match=r"not one of .ply .obj .stl .glb .off .3mf"):
             check_mesh_path(tmp_path / name)
         with pytest.raises(UsageError):
             write_mesh(ball(), tmp_path / name)

@@ -74,7 +74,7 @@ def by_us(path: Path) -> Arrays:
 
 
 READERS = {"trimesh": by_trimesh, "open3d": by_open3d, "meshio": by_meshio, "recon": by_us}
-UNREAD = {("meshio", ".glb")}  # it knows no GLB; nor OFF with colours
+UNREAD = {("meshio", ".glb"), ("meshio", ".3mf"), ("open3d", ".3mf")}  # which they do not know
 # Assimp, by which Open3D reads these, rounds coordinates and offset to single precision and joins what is
 # equal then: where that is too coarse, it is said when they are written.
 SINGLE = {("open3d", ".obj"), ("open3d", ".glb")}

@@ -177,6 +177,7 @@ def test_holes_are_told_from_the_longest_to_the_shortest() -> None:
         assert hole.center == pytest.approx(shift + np.eye(3)[2] * side * np.cos(angle), abs=0.05)
     assert sum(hole.edges for hole in size.holes) == topology(open_).boundary_edges
     assert "; 2 holes, their rims " in size.line() and size.line().count(" x ") == 4
+    assert size.line("inch").count(" inch (") == 2 and "inch²; 2 holes, their rims " in size.line("inch")
 
 
 def test_fans_that_meet_in_a_vertex_are_pulled_apart() -> None:

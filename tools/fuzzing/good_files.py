@@ -31,7 +31,7 @@ def make_good_files(folder: Path) -> list[Path]:
     folder.mkdir()
     sphere = trimesh.creation.icosphere(1)
     mesh = Mesh(sphere.vertices, sphere.faces, sphere.vertices, np.full((42, 3), 9))
-    for ending in ("ply", "obj", "stl", "off", "glb"):
+    for ending in ("ply", "obj", "stl", "off", "glb", "3mf"):
         write_mesh(mesh, folder / f"mesh.{ending}")
     np.save(folder / "points.npy", POINTS)
     np.savez(folder / "points.npz", points=POINTS, normals=POINTS)

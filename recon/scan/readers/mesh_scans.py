@@ -47,7 +47,7 @@ def sample_surface(mesh: Mesh, count: int, seed: int = 0, source: str = "the mes
     colors = None
     if mesh.colors is not None:
         colors = np.rint(np.einsum("nk,nkj->nj", weight, mesh.colors[mesh.faces[face]]))
-    return PointCloud(points * size + origin, normals, colors, source)
+    return PointCloud(points * size + origin, normals, colors, source, unit=mesh.unit)
 
 
 def mesh_of(
@@ -57,12 +57,13 @@ def mesh_of(
     normals: Float | None = None,
     colors: Bytes | None = None,
     values: Mapping[str, Float] = MappingProxyType({}),
+    unit: str | None = None,
 ) -> Mesh:
     """The Mesh of a file. Raises ScanError if a face has an invalid vertex index."""
     if len(faces) and not 0 <= faces.min() <= faces.max() < len(vertices):
         wrong = int(faces.min() if faces.min() < 0 else faces.max())
         raise ScanError(f"{path} is damaged: a face refers to vertex {wrong:,} (from 0) of {len(vertices):,}")
-    return Mesh(vertices, faces, normals, colors, values)
+    return Mesh(vertices, faces, normals, colors, values, unit)
 
 
 def read_obj(path: Path) -> Mesh | PointCloud:

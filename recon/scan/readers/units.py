@@ -10,10 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from recon.base.units import METRES
+
 log = logging.getLogger("recon")
 
 DEGREE = "degree"
-METRES_PER_UNIT = {"metre": 1.0, "foot": 0.3048, "US survey foot": 1200 / 3937}
 FACTOR_TOLERANCE = 1e-7  # relative: files round the factors; the two feet differ by 2e-6
 MODEL_KEY, PLANE_KEY, HEIGHT_KEY = 1024, 3076, 4099  # of GeoTIFF: the model, and the units
 GEOGRAPHIC_MODEL = 2  # longitudes and latitudes
@@ -75,10 +76,6 @@ def _unit(node: list[Any]) -> str | None:
                 factor = float(part[2])
             except (TypeError, ValueError):
                 continue
-            near = (
-                name
-                for name, metres in METRES_PER_UNIT.items()
-                if abs(factor / metres - 1) < FACTOR_TOLERANCE
-            )
+            near = (name for name, metres in METRES.items() if abs(factor / metres - 1) < FACTOR_TOLERANCE)
             return next(near, str(part[1]))
     return None

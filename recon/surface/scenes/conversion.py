@@ -128,7 +128,7 @@ def _convert(
         _forget_other_meshes(scene)
         with closing(work(run, number, device)) as blocks:
             work_through(scene, blocks, seconds)
-    joined, distances = written(scene, out, overwrite, partial(claim, run, out), seconds)
+    joined, distances = written(scene, points, out, overwrite, partial(claim, run, out), seconds)
     if tiles:
         start_tiles = time.monotonic()
         write_tiles(partial(piece_of, scene, joined), middles(scene), tiles)

@@ -13,6 +13,7 @@ import numpy as np
 
 from recon.base.files import atomic_path
 from recon.base.provenance import SOUND, SUSPECT
+from recon.base.units import SHORT
 from recon.geometry import vertex_normals
 from recon.meshing.files import read_mesh, write_mesh
 from recon.meshing.simplification import simplify
@@ -26,9 +27,14 @@ MAX_UNMET_POINTS, UNMET_SPACINGS = 0.03, 3.0
 
 
 def written(
-    scene: Scene, out: Path, overwrite: bool, on_written: Callable[[Path], None], seconds: dict[str, float]
+    scene: Scene,
+    points: SortedPoints,
+    out: Path,
+    overwrite: bool,
+    on_written: Callable[[Path], None],
+    seconds: dict[str, float],
 ) -> tuple[Joined, np.ndarray]:
-    """Writes the mesh of all blocks to `out`; its counts, and distances of points to it."""
+    """Writes the mesh of all blocks of `points` to `out`; its counts, and distances of points to it."""
     start = time.monotonic()
     whole = scene.folder / "scene.ply"
     with atomic_path(whole, overwrite=True) as temporary, temporary.open("wb") as stream:
@@ -38,7 +44,7 @@ def written(
         with atomic_path(out, overwrite, on_written) as temporary:
             shutil.copyfile(whole, temporary)
     else:
-        mesh = read_mesh(whole)
+        mesh = replace(read_mesh(whole), unit=_unit(scene, points))
         if faces:
             mesh = simplify(mesh, faces)
             mesh = replace(mesh, normals=vertex_normals(mesh))
@@ -48,6 +54,11 @@ def written(
     seconds["join"] = time.monotonic() - start
     pieces = (read_arrays_of(scene.of(number) / PIECE_FILE) for number in range(len(scene.plan)))
     return joined, np.concatenate([piece["distances"] for piece in pieces if "distances" in piece])
+
+
+def _unit(scene: Scene, points: SortedPoints) -> str | None:
+    """The name of the unit of world coordinates, if it is known."""
+    return SHORT.get(scene.config.mesh.unit or "", points.layout["unit"])
 
 
 def middles(scene: Scene) -> np.ndarray:
@@ -81,7 +92,7 @@ def statistics(
         "area": joined.area,
         "volume": joined.volume,
         "holes": [asdict(hole) for hole in joined.holes],
-        "unit": points.layout["unit"],
+        "unit": _unit(scene, points),
         "steps": steps,
         "recoveries": recoveries,
         "scan_to_mesh": {
