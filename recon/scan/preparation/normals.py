@@ -32,6 +32,8 @@ MIN_SIDE_MAJORITY = 0.1  # above a half: with less, the file's normals do not de
 DIRECTIONS_PROGRESS = 0.6  # share of the time of an estimate until the signs, for the bar
 
 
+INWARD = "the normals point inward: flipping them (those of a room seen from inside stay with --normals file)"
+
 log = logging.getLogger("recon")
 
 
@@ -68,7 +70,7 @@ def oriented(
             log.info("%.1f %% of the normals are flipped: flipping them back", 100 * turned)
             return replace(cloud, normals=normals)
     if check.outward is False:
-        log.info("the normals point inward: flipping them")
+        log.info(INWARD)
         return replace(cloud, normals=-cloud.normals)
     return cloud
 

@@ -22,7 +22,7 @@ from recon.scan.preparation.context import AS_GIVEN, ESTIMATED, MIXED, TURNED, C
 from recon.scan.preparation.depth_images import seen_from_origin
 from recon.scan.preparation.inside import Surroundings
 from recon.scan.preparation.normal_reliability import check_normals
-from recon.scan.preparation.normals import completed, estimated, outward
+from recon.scan.preparation.normals import INWARD, completed, estimated, outward
 from recon.scan.preparation.spacing import point_spacing
 from recon.surface.scenes.sorting import SortedPoints
 from recon.surface.settings import Config
@@ -128,7 +128,7 @@ def _oriented(
         log.info("the normals of many points are flipped: flipping them back")
         return replace(sample, normals=outward(sample, sample.normals, threads)), MIXED
     if check_normals(sample, threads).outward is False:
-        log.info("the normals point inward: flipping them")
+        log.info(INWARD)
         return replace(sample, normals=-sample.normals), TURNED
     return sample, AS_GIVEN
 
