@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+FOR_DEVELOPERS = {"recon/report/vendor/README.md", "recon/report/vendor/entry.js"}
 CONDA_NAMES = {"igl": "libigl", "lazrs-python": "lazrs", "pysoundfile": "soundfile", "pytorch": "torch"}
 
 
@@ -64,6 +68,50 @@ def test_versions_agree(root: Path, project: dict[str, Any]) -> None:
     newest = re.search(r"^## \[([\d.]+)\]", (root / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert newest is not None
     assert newest[1] == project["version"] == recon.__version__
+
+
+@pytest.mark.slow
+def test_a_built_distribution_has_all_that_the_program_needs(root: Path, tmp_path: Path) -> None:
+    """Built from the sources, then from the source distribution, and installed somewhere else."""
+
+    def built(kind: str, source: Path) -> Path:
+        program = f"from setuptools import build_meta; print(build_meta.build_{kind}({str(tmp_path)!r}))"
+        command = [sys.executable, "-W", "ignore", "-c", program]
+        done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=True)
+        return tmp_path / done.stdout.splitlines()[-1]
+
+    files = [path for path in (root / "recon").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    listed = {path.relative_to(root).as_posix() for path in files}
+    source = tmp_path / "source"
+    for name in ("pyproject.toml", "README.md", "LICENSE", *listed):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / name, source / name)
+    with tarfile.open(built("sdist", source)) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (unpacked,) = tmp_path.glob("neural_recon-*/")
+    wheel, target = built("wheel", unpacked), tmp_path / "installed"
+    install = [
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--no-compile",
+        "--target",
+        str(target),
+    ]
+    subprocess.run([sys.executable, "-m", *install, str(wheel)], check=True, capture_output=True)
+    there = {path.relative_to(target).as_posix() for path in (target / "recon").rglob("*") if path.is_file()}
+    assert there == listed - FOR_DEVELOPERS
+    run = subprocess.run(
+        [sys.executable, str(target / "bin" / "recon"), "--version"],
+        env=os.environ | {"PYTHONPATH": str(target)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout == f"recon {recon.__version__}\n"
 
 
 @pytest.mark.slow

@@ -200,9 +200,8 @@ TAGS = [
 TAGS += [b' xsi:schemaLocation="a /dev/zero"', b"</data3D>", b'<a type="Vector"/>', b"\xff", b"<?a ?>"]
 
 
-def _e57(rng: random.Random, data: bytes) -> bytes:
-    """A description with changed numbers, names and elements, and with right checksums."""
-    xml = xml_of(data)
+def _xml(rng: random.Random, xml: bytes) -> bytes:
+    """With changed numbers, names and elements."""
     for _ in range(rng.randint(1, 3)):
         choice = rng.random()
         if choice < 0.4:
@@ -213,7 +212,28 @@ def _e57(rng: random.Random, data: bytes) -> bytes:
             xml = xml[:at] + rng.choice(TAGS) + xml[at:]
         else:
             xml = rng.choice([_gap, _repeated, _lines, _bytes])(rng, xml, b"")
-    return with_xml(data, xml)
+    return xml
+
+
+def _e57(rng: random.Random, data: bytes) -> bytes:
+    """A changed description, with right checksums."""
+    return with_xml(data, _xml(rng, xml_of(data)))
+
+
+def _threemf(rng: random.Random, data: bytes) -> bytes:
+    """A changed part, or the same one twice, in a sound archive."""
+    out = BytesIO()
+    with (
+        zipfile.ZipFile(BytesIO(data)) as archive,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as changed,
+    ):
+        which = rng.choice([*archive.namelist(), "3D/3dmodel.model", "3D/3dmodel.model"])
+        for name in archive.namelist():
+            part = archive.read(name)
+            changed.writestr(name, _xml(rng, part) if name == which else part)
+            if rng.random() < 0.05:
+                changed.writestr(rng.choice(WORDS) or "a", part + b" " * rng.choice([0, 10**7]))
+    return out.getvalue()
 
 
 GRAMMARS: dict[str, Callable[[random.Random, bytes], bytes]] = {
@@ -222,6 +242,7 @@ GRAMMARS: dict[str, Callable[[random.Random, bytes], bytes]] = {
     ".npz": _npz,
     ".glb": _glb,
     ".e57": _e57,
+    ".3mf": _threemf,
 }
 
 

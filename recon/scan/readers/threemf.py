@@ -38,7 +38,7 @@ ENCRYPTED = 1  # of a zip file's flags
 ELEMENTS = ("model", "object", "vertex", "triangle", "component", "item", "colorgroup", "color")
 DAMAGE = (  # what zipfile, its decompressors, the parser and the numbers of a damaged file raise
     *(BadZipFile, NotImplementedError, EOFError, ZlibError, LZMAError, OSError),
-    *(ParseError, KeyError, ValueError, OverflowError),
+    *(ParseError, LookupError, ValueError, OverflowError),
 )
 
 Key = tuple[str, str]  # the part of the package and the number of an object
