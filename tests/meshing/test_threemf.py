@@ -46,7 +46,8 @@ def package(
         names = f'xmlns="{CORE}" xmlns:p="{PRODUCTION}"'
         archive.writestr(
             "3D/main.model",
-            f'<?xml version="1.0" encoding="{encoding}"?>{head}<model unit="inch" {names}><resources>{resources}</resources>'
+            f'<?xml version="1.0" encoding="{encoding}"?>{head}<model unit="inch" {names}>'
+            f"<resources>{resources}</resources>"
             f"<build>{build}</build></model>",
         )
         for name, text in (parts or {}).items():
