@@ -27,8 +27,9 @@ from recon.report.run_page import write_report
 from recon.surface.scenes.reconstruction import load_scene
 from recon.viewer.scene import Scene
 
-SHORT = ["--set=fit.steps=650", "--set=field.width=48", "--set=surface.prior_samples=10000"]
-FIT = ["--blocks=3", "--preset=draft", *SHORT, "--resolution=40"]
+FIT = ["--blocks=3", "--preset=draft", "--resolution=40", "--set=fit.steps=650", "--set=field.width=48"]
+FIT += ["--set=surface.prior_samples=10000"]
+LONGER = ["--set=fit.steps=900", "--set=field.width=64", "--set=surface.prior_samples=15000"]
 WAIT_SECONDS = 120.0
 Wanted = TypeVar("Wanted")
 
@@ -185,7 +186,15 @@ def test_its_run_folder_is_shown_and_reported(place: Path, tmp_path: Path) -> No
 def test_a_large_opening_stays_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The scan counts as closed until its blocks are meshed; its hole is not filled, as in one field."""
     scan(tmp_path / "jar.ply", lambda points: points[:, 2] < 0.8)
-    command = ["mesh", str(tmp_path / "jar.ply"), "-o", str(tmp_path / "mesh.ply"), *FIT, "--threads=1"]
+    command = [
+        "mesh",
+        str(tmp_path / "jar.ply"),
+        "-o",
+        str(tmp_path / "mesh.ply"),
+        *FIT,
+        *LONGER,
+        "--threads=1",
+    ]
     faces = []
     for more in ([], ["--overwrite", "--resolution=56"]):  # as found, and as remembered
         assert main([*command, "--run", str(tmp_path / "run"), *more]) == 0

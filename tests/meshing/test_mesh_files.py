@@ -151,3 +151,13 @@ def test_a_mesh_is_a_scan_with_its_faces_normals(tmp_path: Path, ending: str) ->
     cross = np.cross(b - a, c - a)
     cosine = (cloud.normals * cross).sum(1) / np.linalg.norm(cross, axis=1)
     assert np.quantile(cosine, 0.01) > 1 - 1e-6  # points on an edge may name the face beside it
+
+
+def test_names_of_values_stay_in_any_language(tmp_path: Path) -> None:
+    mesh = ball()
+    named = Mesh(
+        mesh.vertices, mesh.faces, values={"größe": mesh.vertices[:, 0], "高さ": mesh.vertices[:, 1]}
+    )
+    write_mesh(named, tmp_path / "m.ply")
+    assert set(read_cloud(tmp_path / "m.ply", samples=10).values) <= {"größe", "高さ"}
+    assert set(read_mesh(tmp_path / "m.ply").values) == {"größe", "高さ"}

@@ -145,7 +145,7 @@ def test_empty_files(tmp_path: Path, ending: str) -> None:
         ("s.xyz", "# a\n\n1 2 3\n4 5\n", "line 4 has 2 columns, the lines before it 3"),
         ("s.xyz", "# a\n\n1 2 3\n# b\n\n4 5 6 7\n", "line 6 has 4 columns, the lines before it 3"),
         ("s.txt", "1,2,3\n1,2,x\n", "line 2: 'x' is not a number"),
-        ("s.txt", "1,5;2,5;3,5\n", "commas and semicolons"),
+        ("s.txt", "1,234.5;2,5;3,5\n", "commas and semicolons"),
         ("s.xyz", "1 2\n3 4\n", "expected rows of at least x y z"),
         ("s.xyz", "# nothing\n\n", "holds no points"),
         ("s.xyz", "Dear reader,\nthis is a letter.\n", "'Dear' is not a number"),
@@ -189,6 +189,17 @@ def test_each_fault_is_named(tmp_path: Path, name: str, content: str, says: str)
     with pytest.raises(ScanError, match=says):
         read_cloud(tmp_path / name)
     refusal(tmp_path / name)
+
+
+def test_what_begins_as_wide_text_and_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "s.xyz").write_bytes(b"\xff\xfe" + b"\x00\xd8" * 50)
+    assert "begins as UTF-16 and is none" in refusal(tmp_path / "s.xyz")
+
+
+@pytest.mark.parametrize("shape", [(200, 300), (480, 640), (17, 17)])
+def test_a_raster_is_no_cloud(shape: tuple[int, int], tmp_path: Path) -> None:
+    np.save(tmp_path / "heights.npy", np.random.default_rng(0).normal(size=shape))
+    assert "looks like a raster" in refusal(tmp_path / "heights.npy")
 
 
 def test_binary_is_no_text(tmp_path: Path) -> None:

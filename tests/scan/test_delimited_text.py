@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import sys
 from pathlib import Path
@@ -159,3 +160,30 @@ def test_quoted_numbers_are_numbers(tmp_path: Path) -> None:
     path.write_text("\n".join(['"x","y","z"', *(",".join(f'"{v:.9g}"' for v in row) for row in POINTS)]))
     cloud: PointCloud = read_cloud(path)
     np.testing.assert_allclose(cloud.points, POINTS, atol=1e-8)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le-bom", "utf-16-be-bom"])
+@pytest.mark.parametrize("between", [";", "\t", " ", ", "])
+@pytest.mark.parametrize("ending", [".csv", ".pts"])
+def test_what_spreadsheets_write_is_read(encoding: str, between: str, ending: str, tmp_path: Path) -> None:
+    """In UTF-16, with decimal commas between other separators; quoted, with a whole number, and a name."""
+    rows = [between.join([*(f"{v:.9f}" for v in row), "7"]) for row in POINTS]
+    if between != ", ":
+        rows = [row.replace(".", ",") for row in rows]
+    rows = [
+        f'"{row.replace(between, f"{chr(34)}{between}{chr(34)}")}"' if between == ";" else row for row in rows
+    ]
+    text = "\r\n".join([between.join(("x", "y", "z", "größe")), *rows])
+    mark = {"utf-16-le-bom": codecs.BOM_UTF16_LE, "utf-16-be-bom": codecs.BOM_UTF16_BE}.get(encoding, b"")
+    path = tmp_path / f"scan{ending}"
+    path.write_bytes(mark + text.encode(encoding.removesuffix("-bom")))
+    cloud = read_cloud(path)
+    np.testing.assert_allclose(cloud.points, POINTS, atol=1e-8)
+    assert list(cloud.values) == ["größe"] and (cloud.values["größe"] == 7).all()
+
+
+def test_three_whole_numbers_between_commas_have_no_decimal_commas(tmp_path: Path) -> None:
+    (tmp_path / "scan.xyz").write_text("1,2,3\n4,5,6\n7,8,10\n")
+    assert read_cloud(tmp_path / "scan.xyz").points.tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 10]]
+    (tmp_path / "scan.xyz").write_text("0,5 1,5 2,5\n3,5 4,5 -5,5e1\n")
+    assert read_cloud(tmp_path / "scan.xyz").points.tolist() == [[0.5, 1.5, 2.5], [3.5, 4.5, -55]]

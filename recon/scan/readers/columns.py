@@ -22,9 +22,11 @@ COLOR_NAMES = [("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffu
 SENSOR_NAMES = [("vx", "vy", "vz"), ("vp_x", "vp_y", "vp_z")]
 OPACITY_NAMES = ("alpha", "a", "diffuse_alpha")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+ESCAPED = re.compile(r"\\x([0-9a-f]{2})")  # a byte
 MAX_COUNT_DIGITS = 30  # Python refuses to convert thousands
 MAX_MESSAGE = 200  # characters
 MAX_COLUMNS = 4096
+RASTER_RATIO, MAX_RASTER_POINT = 16, 16  # rows over columns, and columns, of arrays that may be of points
 MAX_LINE_BYTES = 1 << 20
 CHUNK_COLORS = 1 << 18
 UNIT_LENGTH_TOLERANCE = 0.02  # of unit normals written with few digits
@@ -48,8 +50,17 @@ def from_columns(path: Path, columns: Mapping[str, NDArray]) -> PointCloud:
             None if colors is None else as_colors(colors),
             str(path),
             sensors,
-            {name: array for name, array in left.items() if name.lower() not in OPACITY_NAMES},
+            {_readable(name): array for name, array in left.items() if name.lower() not in OPACITY_NAMES},
         )
+
+
+def _readable(name: str) -> str:
+    """A name that was read as Latin-1, or as ASCII with escapes, as the UTF-8 that it is, if it is."""
+    name = ESCAPED.sub(lambda found: chr(int(found[1], 16)), name)
+    try:
+        return name.encode("latin1").decode("utf-8")
+    except UnicodeError:
+        return name
 
 
 def _triple(
@@ -93,9 +104,10 @@ def from_table(path: Path, table: NDArray) -> PointCloud:
     """
     if table.ndim != 2 or table.shape[1] < 3:
         raise ScanError(f"{path} holds an array of shape {table.shape}, expected rows of at least x y z")
-    if table.shape[1] > MAX_COLUMNS:
+    if table.shape[1] > (MAX_COLUMNS if len(table) > table.shape[1] * RASTER_RATIO else MAX_RASTER_POINT):
         raise ScanError(
-            f"{path} holds an array of shape {table.shape}, expected a row of x y z for each point"
+            f"{path} holds an array of shape {table.shape}, which looks like a raster of heights or depths: "
+            "expected a row of x y z for each point"
         )
     normals, colors, at = None, None, 3
     while at + 3 <= table.shape[1]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -33,6 +36,9 @@ SEPARATORS = bytes.maketrans(b",;\t", b"   ")
 MIN_LINE_BYTES = 6  # three digits and what ends each
 COMMENT_MARKS = (b"#", b"//", b"!")
 MAX_PREAMBLE_BYTES = 1 << 20
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+BETWEEN_COMMAS = re.compile(rb"[;\s]+")  # what numbers with decimal commas may stand between
+NUMBER = re.compile(rb"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 SKIPPED = "-"  # a column to pass over
 COORDINATES = {*AXES, *DEGREES}
 WANTED = "x, y and z, easting, northing and height, or longitude, latitude and height"
@@ -73,7 +79,8 @@ class _Preamble:
 def read_text(path: Path, columns: Sequence[str] | None = None) -> PointCloud:
     """Reads lines of x y z and more between blanks, commas or semicolons.
 
-    Comments, one line with the number of points and one with the columns' names may precede them; without
+    UTF-16 and decimal commas between other separators are read, too. Comments, one line with the number of
+    points and one with the columns' names may precede them; without
     names, columns are recognised by their values (see `from_table`). A file of `count` points and as many
     normals after them (PWN) has three numbers per line. Columns of text are passed over. Longitudes and
     latitudes are projected.
@@ -86,7 +93,7 @@ def read_text(path: Path, columns: Sequence[str] | None = None) -> PointCloud:
         ScanError: with the number of an invalid line, or the names that are there and those that are wanted.
         MissingLibraryError: for degrees without pyproj.
     """
-    with path.open("rb") as stream:
+    with _opened(path) as stream:
         start, preamble = _begin(path, stream.read(MAX_PREAMBLE_BYTES))
         stream.seek(start)
         return _read(path, islice(lines_of(path, stream), preamble.lines, None), preamble, columns)
@@ -97,7 +104,7 @@ def read_pts(path: Path, columns: Sequence[str] | None = None) -> PointCloud:
 
     The first number may be missing. With names or separators it is read as other text. Errors as `read_text`.
     """
-    with path.open("rb") as stream:
+    with _opened(path) as stream:
         start, preamble = _begin(path, stream.read(MAX_PREAMBLE_BYTES))
         if columns or preamble.names or preamble.separator or len(preamble.numbers) < len(preamble.cells):
             return read_text(path, columns)
@@ -137,6 +144,33 @@ def _count(path: Path, lines: Lines) -> int | None:
         what = "expected the number of the following points, or the end"
         raise ScanError(f"{path}, line {lines.number}: {what}")
     return count
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The text of a file in UTF-8 or ASCII, with decimal points."""
+    stream: BinaryIO = path.open("rb")
+    head = stream.read(MAX_PREAMBLE_BYTES)
+    wide = head.startswith(UTF_16_MARKS)
+    if wide or _has_decimal_commas(head):
+        with stream:
+            text = head + stream.read()
+        try:
+            text = text.decode("utf-16").encode() if wide else text
+        except UnicodeDecodeError:
+            raise ScanError(f"{path} is not text: it begins as UTF-16 and is none") from None
+        stream = BytesIO(text.replace(b",", b".") if _has_decimal_commas(text[:MAX_PREAMBLE_BYTES]) else text)
+    stream.seek(0)
+    return stream
+
+
+def _has_decimal_commas(head: bytes) -> bool:
+    """Whether the first line with numbers has three with a comma, between other separators than commas."""
+    for line in head.splitlines():
+        cells = [cell.strip(b'"') for cell in BETWEEN_COMMAS.split(line.strip())]
+        numbers = [cell for cell in cells if NUMBER.fullmatch(cell)]
+        if len(numbers) >= 3:
+            return sum(b"," in cell for cell in numbers) >= 3
+    return False
 
 
 def _begin(path: Path, head: bytes) -> tuple[int, _Preamble]:

@@ -58,7 +58,8 @@ def read_header(path: Path) -> Header:
         if words[:1] not in ([], ["comment"], ["obj_info"]):
             skeleton.append(line)
     try:
-        empty = PlyData.read(io.BytesIO("\n".join([*skeleton, "end_header", ""]).encode("latin1")))
+        text = "\n".join([*skeleton, "end_header", ""]).encode("ascii", "backslashreplace")
+        empty = PlyData.read(io.BytesIO(text))
     except (PlyParseError, ValueError) as error:
         raise ScanError(f"{path} has a damaged PLY header: {reason(error)}") from None
     for prop in (prop for element in empty.elements for prop in element.properties if is_list(prop)):
