@@ -159,5 +159,4 @@ def test_names_of_values_stay_in_any_language(tmp_path: Path) -> None:
         mesh.vertices, mesh.faces, values={"größe": mesh.vertices[:, 0], "高さ": mesh.vertices[:, 1]}
     )
     write_mesh(named, tmp_path / "m.ply")
-    assert set(read_cloud(tmp_path / "m.ply", samples=10).values) <= {"größe", "高さ"}
     assert set(read_mesh(tmp_path / "m.ply").values) == {"größe", "高さ"}

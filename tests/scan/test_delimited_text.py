@@ -187,3 +187,28 @@ def test_three_whole_numbers_between_commas_have_no_decimal_commas(tmp_path: Pat
     assert read_cloud(tmp_path / "scan.xyz").points.tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 10]]
     (tmp_path / "scan.xyz").write_text("0,5 1,5 2,5\n3,5 4,5 -5,5e1\n")
     assert read_cloud(tmp_path / "scan.xyz").points.tolist() == [[0.5, 1.5, 2.5], [3.5, 4.5, -55]]
+
+
+def test_points_of_colmap_have_colours_and_their_error(tmp_path: Path) -> None:
+    """Each line ends in the images that show its point, however many."""
+    head = (
+        "# 3D point list with one line of data per point:\n#   POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[]\n"
+    )
+    lines = [
+        f"{i} {x:.9f} {y:.9f} {z:.9f} {RED[i]} 7 250 0.5{' 3 4' * (i % 4)}"
+        for i, (x, y, z) in enumerate(POINTS)
+    ]
+    (tmp_path / "points3D.txt").write_text(head + "\n".join(lines) + "\n")
+    cloud = read_cloud(tmp_path / "points3D.txt")
+    np.testing.assert_allclose(cloud.points, POINTS, atol=1e-8)
+    assert (
+        cloud.colors is not None and (cloud.colors[:, 0] == RED).all() and (cloud.colors[:, 2] == 250).all()
+    )
+    assert list(cloud.values) == ["error"] and (cloud.values["error"] == 0.5).all()
+    for wrong, said in (
+        ("7 1 2", "line 3 is cut short"),
+        ("7 1 2 x 4 5 6 7", "line 3: expected the numbers"),
+    ):
+        (tmp_path / "points3D.txt").write_text(f"{head}{wrong}\n")
+        with pytest.raises(ScanError, match=said):
+            read_cloud(tmp_path / "points3D.txt")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import logging
 import re
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -31,14 +31,14 @@ from recon.scan.readers.columns import (
 )
 from recon.scan.readers.geographic import from_degrees
 from recon.scan.readers.join import join
+from recon.scan.readers.text_files import opened
 
 SEPARATORS = bytes.maketrans(b",;\t", b"   ")
 MIN_LINE_BYTES = 6  # three digits and what ends each
 COMMENT_MARKS = (b"#", b"//", b"!")
 MAX_PREAMBLE_BYTES = 1 << 20
-UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-BETWEEN_COMMAS = re.compile(rb"[;\s]+")  # what numbers with decimal commas may stand between
-NUMBER = re.compile(rb"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
+COLMAP_POINTS = re.compile(rb"# 3D point list with one line of data per point")
+COLMAP_NAMES = ("x", "y", "z", "red", "green", "blue", "error")  # behind a number of the point
 SKIPPED = "-"  # a column to pass over
 COORDINATES = {*AXES, *DEGREES}
 WANTED = "x, y and z, easting, northing and height, or longitude, latitude and height"
@@ -79,11 +79,10 @@ class _Preamble:
 def read_text(path: Path, columns: Sequence[str] | None = None) -> PointCloud:
     """Reads lines of x y z and more between blanks, commas or semicolons.
 
-    UTF-16 and decimal commas between other separators are read, too. Comments, one line with the number of
-    points and one with the columns' names may precede them; without
+    Comments, one line with the number of points and one with the columns' names may precede them; without
     names, columns are recognised by their values (see `from_table`). A file of `count` points and as many
     normals after them (PWN) has three numbers per line. Columns of text are passed over. Longitudes and
-    latitudes are projected.
+    latitudes are projected. COLMAP's points3D.txt is known by its first line.
 
     Args:
         path: the file.
@@ -93,8 +92,12 @@ def read_text(path: Path, columns: Sequence[str] | None = None) -> PointCloud:
         ScanError: with the number of an invalid line, or the names that are there and those that are wanted.
         MissingLibraryError: for degrees without pyproj.
     """
-    with _opened(path) as stream:
-        start, preamble = _begin(path, stream.read(MAX_PREAMBLE_BYTES))
+    with opened(path) as stream:
+        head = stream.read(MAX_PREAMBLE_BYTES)
+        if COLMAP_POINTS.match(head) and columns is None:
+            stream.seek(0)
+            return from_columns(path, _colmap_columns(path, stream))
+        start, preamble = _begin(path, head)
         stream.seek(start)
         return _read(path, islice(lines_of(path, stream), preamble.lines, None), preamble, columns)
 
@@ -104,7 +107,7 @@ def read_pts(path: Path, columns: Sequence[str] | None = None) -> PointCloud:
 
     The first number may be missing. With names or separators it is read as other text. Errors as `read_text`.
     """
-    with _opened(path) as stream:
+    with opened(path) as stream:
         start, preamble = _begin(path, stream.read(MAX_PREAMBLE_BYTES))
         if columns or preamble.names or preamble.separator or len(preamble.numbers) < len(preamble.cells):
             return read_text(path, columns)
@@ -146,31 +149,18 @@ def _count(path: Path, lines: Lines) -> int | None:
     return count
 
 
-def _opened(path: Path) -> BinaryIO:
-    """The text of a file in UTF-8 or ASCII, with decimal points."""
-    stream: BinaryIO = path.open("rb")
-    head = stream.read(MAX_PREAMBLE_BYTES)
-    wide = head.startswith(UTF_16_MARKS)
-    if wide or _has_decimal_commas(head):
-        with stream:
-            text = head + stream.read()
-        try:
-            text = text.decode("utf-16").encode() if wide else text
-        except UnicodeDecodeError:
-            raise ScanError(f"{path} is not text: it begins as UTF-16 and is none") from None
-        stream = BytesIO(text.replace(b",", b".") if _has_decimal_commas(text[:MAX_PREAMBLE_BYTES]) else text)
-    stream.seek(0)
-    return stream
-
-
-def _has_decimal_commas(head: bytes) -> bool:
-    """Whether the first line with numbers has three with a comma, between other separators than commas."""
-    for line in head.splitlines():
-        cells = [cell.strip(b'"') for cell in BETWEEN_COMMAS.split(line.strip())]
-        numbers = [cell for cell in cells if NUMBER.fullmatch(cell)]
-        if len(numbers) >= 3:
-            return sum(b"," in cell for cell in numbers) >= 3
-    return False
+def _colmap_columns(path: Path, stream: BinaryIO) -> dict[str, Float]:
+    """Those of COLMAP's points3D.txt, whose lines end in as many pairs of numbers as images show a point."""
+    rows = []
+    for number, line in enumerate(lines_of(path, stream), 1):
+        if not line.startswith(b"#") and (words := line.split()[1 : 1 + len(COLMAP_NAMES)]):
+            try:
+                rows.append(array("d", map(float, words)))
+            except ValueError:
+                raise ScanError(f"{path}, line {number}: expected the numbers of a point") from None
+            if len(words) < len(COLMAP_NAMES):
+                raise ScanError(f"{path}, line {number} is cut short: it has {len(words) + 1} columns")
+    return dict(zip(COLMAP_NAMES, np.array(rows).reshape(-1, len(COLMAP_NAMES)).T, strict=True))
 
 
 def _begin(path: Path, head: bytes) -> tuple[int, _Preamble]:
