@@ -181,7 +181,7 @@ def _stl(mesh: Mesh, stream: BinaryIO) -> None:
             text,
         )
     if mesh.unit not in (None, DEFAULT_UNIT):
-        log.info("STL has no unit, and is printed in millimetres: this is in %s, which 3MF says", mesh.unit)
+        log.info("STL has no unit, and is printed in millimetres: this is in %s, which 3MF keeps", mesh.unit)
     if lost := _meeting(mesh.vertices, corners.view(np.int32)):
         log.warning("STL has single precision: %d vertices coincide with others; write PLY, OBJ or OFF", lost)
     triangles = np.zeros(len(mesh.faces), [("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("rest", "<u2")])

@@ -142,7 +142,7 @@ def test_an_stl_in_another_unit_than_printers_take_is_told(
         write_mesh(replace(SHAPE, unit="millimetre"), tmp_path / "a.stl")
         assert caplog.text == ""
         write_mesh(replace(SHAPE, unit="metre"), tmp_path / "b.stl")
-    assert "this is in metre, which 3MF says" in caplog.text
+    assert "this is in metre, which 3MF keeps" in caplog.text
 
 
 ITEM = '<item objectid="1"/>'

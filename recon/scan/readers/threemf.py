@@ -77,6 +77,7 @@ class _Package:
         self.done: set[str] = set()
         self.room = FREE_BYTES + BYTES_PER_BYTE * path.stat().st_size
         self.unit, self.items = DEFAULT_UNIT, list[tuple[Key, Float]]()
+        self.left = FREE_VERTICES  # that may still be placed
 
     def root(self) -> str:
         """The part that says what is built."""
@@ -116,7 +117,7 @@ class _Package:
 
     def joined(self) -> Mesh:
         """What is built, in its places, as one mesh."""
-        self.left = FREE_VERTICES + REPEATS * sum(len(part.vertices) // 3 for part in self.objects.values())
+        self.left += REPEATS * sum(len(part.vertices) // 3 for part in self.objects.values())
         found = [piece for key, place in self.items for piece in self.placed(key, place, 0)]
         if not found:
             raise ScanError(f"{self.path} builds nothing: it holds no mesh")
