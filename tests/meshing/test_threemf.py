@@ -40,13 +40,14 @@ def package(
     head: str = "",
     parts: dict[str, str] | None = None,
     encoding: str = "utf-8",
+    unit: str = "inch",
 ) -> Path:
     with ZipFile(path, "w", ZIP_DEFLATED) as archive:
         archive.writestr("_rels/.rels", ROOT.replace("3D/3dmodel.model", "3D/main.model"))
         names = f'xmlns="{CORE}" xmlns:p="{PRODUCTION}"'
         archive.writestr(
             "3D/main.model",
-            f'<?xml version="1.0" encoding="{encoding}"?>{head}<model unit="inch" {names}>'
+            f'<?xml version="1.0" encoding="{encoding}"?>{head}<model unit="{unit}" {names}>'
             f"<resources>{resources}</resources>"
             f"<build>{build}</build></model>",
         )
@@ -179,6 +180,9 @@ def test_entities_passwords_and_bombs_are_refused(tmp_path: Path) -> None:
         read_mesh(package(tmp_path / "entities.3mf", of_box(1), ITEM, entities))
     with pytest.raises(ScanError, match="unreadable"):
         read_mesh(package(tmp_path / "m.3mf", of_box(1), ITEM, encoding="utf-900"))
+    unit = package(tmp_path / "m.3mf", of_box(1), ITEM, unit="parsec")
+    with pytest.raises(ScanError, match="unreadable"):
+        read_mesh(unit)
     bomb = package(tmp_path / "bomb.3mf", of_box(1) + " " * 80_000_000, ITEM)
     assert bomb.stat().st_size < 1_000_000
     with pytest.raises(ScanError, match="unpacks to far more than its size explains"):

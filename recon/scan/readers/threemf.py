@@ -18,7 +18,7 @@ from zlib import error as ZlibError
 
 import numpy as np
 
-from recon.base.units import OTHER_SPELLINGS
+from recon.base.units import METRES, OTHER_SPELLINGS
 from recon.errors import ScanError
 from recon.geometry import Float, Int, Mesh
 from recon.scan.readers.mesh_scans import mesh_of
@@ -179,6 +179,8 @@ class _Model:
 
     def _model(self, given: dict[str, str]) -> None:
         self.unit = given.get("unit", DEFAULT_UNIT)
+        if OTHER_SPELLINGS.get(self.unit, self.unit) not in METRES:
+            raise ValueError("the format knows no other units")
 
     def _object(self, given: dict[str, str]) -> None:
         self.part = self.objects[self.name, given["id"]] = Part()
