@@ -186,15 +186,8 @@ def test_its_run_folder_is_shown_and_reported(place: Path, tmp_path: Path) -> No
 def test_a_large_opening_stays_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The scan counts as closed until its blocks are meshed; its hole is not filled, as in one field."""
     scan(tmp_path / "jar.ply", lambda points: points[:, 2] < 0.8)
-    command = [
-        "mesh",
-        str(tmp_path / "jar.ply"),
-        "-o",
-        str(tmp_path / "mesh.ply"),
-        *FIT,
-        *LONGER,
-        "--threads=1",
-    ]
+    command = ["mesh", str(tmp_path / "jar.ply"), "-o", str(tmp_path / "mesh.ply")]
+    command += [*FIT, *LONGER, "--threads=1"]
     faces = []
     for more in ([], ["--overwrite", "--resolution=56"]):  # as found, and as remembered
         assert main([*command, "--run", str(tmp_path / "run"), *more]) == 0

@@ -170,9 +170,8 @@ def test_what_spreadsheets_write_is_read(encoding: str, between: str, ending: st
     rows = [between.join([*(f"{v:.9f}" for v in row), "7"]) for row in POINTS]
     if between != ", ":
         rows = [row.replace(".", ",") for row in rows]
-    rows = [
-        f'"{row.replace(between, f"{chr(34)}{between}{chr(34)}")}"' if between == ";" else row for row in rows
-    ]
+    if between == ";":
+        rows = ['"' + row.replace(";", '";"') + '"' for row in rows]
     text = "\r\n".join([between.join(("x", "y", "z", "größe")), *rows])
     mark = {"utf-16-le-bom": codecs.BOM_UTF16_LE, "utf-16-be-bom": codecs.BOM_UTF16_BE}.get(encoding, b"")
     path = tmp_path / f"scan{ending}"
