@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -41,8 +42,9 @@ def package(
     parts: dict[str, str] | None = None,
     encoding: str = "utf-8",
     unit: str = "inch",
+    packing: int = ZIP_DEFLATED,
 ) -> Path:
-    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+    with ZipFile(path, "w", packing) as archive:
         archive.writestr("_rels/.rels", ROOT.replace("3D/3dmodel.model", "3D/main.model"))
         names = f'xmlns="{CORE}" xmlns:p="{PRODUCTION}"'
         archive.writestr(
@@ -183,6 +185,9 @@ def test_entities_passwords_and_bombs_are_refused(tmp_path: Path) -> None:
     unit = package(tmp_path / "m.3mf", of_box(1), ITEM, unit="parsec")
     with pytest.raises(ScanError, match="unreadable"):
         read_mesh(unit)
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with pytest.raises(ScanError, match="unreadable"):
+            read_mesh(package(tmp_path / "m.3mf", of_box(1), ITEM, packing=method))
     bomb = package(tmp_path / "bomb.3mf", of_box(1) + " " * 80_000_000, ITEM)
     assert bomb.stat().st_size < 1_000_000
     with pytest.raises(ScanError, match="unpacks to far more than its size explains"):

@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from array import array
 from dataclasses import dataclass, field
-from lzma import LZMAError
 from pathlib import Path
 from typing import IO, Any, NoReturn
 from xml.etree.ElementTree import ParseError, XMLParser
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 from zlib import error as ZlibError
 
 import numpy as np
@@ -36,8 +35,10 @@ CHUNK_BYTES = 1 << 20
 NO_COLOR, GREY = -1, 0xB4B4B4
 ENCRYPTED = 1  # of a zip file's flags
 ELEMENTS = ("model", "object", "vertex", "triangle", "component", "item", "colorgroup", "color")
-DAMAGE = (  # what zipfile, its decompressors, the parser and the numbers of a damaged file raise
-    *(BadZipFile, NotImplementedError, EOFError, ZlibError, LZMAError, OSError),
+# What damaged bytes make zipfile raise (NotImplementedError: they name a version or a cipher that it does not
+# have), and the parser, the numbers and the names of parts and encodings.
+DAMAGE = (
+    *(BadZipFile, NotImplementedError, EOFError, ZlibError),
     *(ParseError, LookupError, ValueError, OverflowError),
 )
 
@@ -91,6 +92,8 @@ class _Package:
         self.room -= about.file_size
         if about.flag_bits & ENCRYPTED:
             raise ScanError(f"{self.path} is encrypted: save it without a password")
+        if about.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+            raise BadZipFile("the format knows no other compression")
         if self.room < 0:
             raise ScanError(f"{self.path} unpacks to far more than its size explains: it is damaged")
         return self.archive.open(about)
