@@ -1,7 +1,8 @@
 """Normals: the file's where they are sound, else estimated and turned outward.
 
 lines   the direction of least spread among a point's neighbours, as many as fit a plane best
-signs   consistent over each part of the surface (`recon.scan.preparation.orientation`), or the file's own
+signs   consistent over each part of the surface (`recon.scan.preparation.orientation`, `touching`), or the
+        file's own
 sides   outward: towards the scanner where it is known, else as the shape itself says
 """
 
@@ -22,6 +23,7 @@ from recon.scan.preparation.normal_reliability import MAX_FLIPPED_SHARE, check_n
 from recon.scan.preparation.orientation import consistent_signs
 from recon.scan.preparation.planes import least_axes
 from recon.scan.preparation.sides import outside_votes
+from recon.scan.preparation.touching import of_one_side
 from recon.scan.settings import ScanConfig
 
 PLANE_NEIGHBOURS = (8, 12, 18, 27, 40, 60)  # that a plane is fitted to: the scales to choose from
@@ -84,11 +86,14 @@ def completed(cloud: PointCloud, threads: int = 1) -> PointCloud:
     lines, points = cloud.normals.copy(), cloud.points - cloud.points.mean(0)
     lines[missing] = estimate_lines(points, threads)[missing]
     near = _neighbours(points, threads)
-    signs, part = consistent_signs(points, lines, near, threads=threads)
-    with_given = np.bincount(part, np.where(missing, 0.0, signs))
-    shape, _ = outside_votes(points, lines * signs[:, None], near, part)
-    side = signs * _sign(np.where(with_given == 0, shape, with_given))[part]
-    return replace(cloud, normals=np.where(missing, side, 1.0)[:, None] * lines)
+
+    def as_given(signs: Float, part: Int) -> Float:
+        with_given = np.bincount(part, np.where(missing, 0.0, signs))
+        shape, _ = outside_votes(points, lines * signs[:, None], near, part)
+        side = signs * _sign(np.where(with_given == 0, shape, with_given))[part]
+        return np.where(missing, side, 1.0)[:, None] * lines
+
+    return replace(cloud, normals=of_one_side(points, lines, near, as_given, threads))
 
 
 def estimated(cloud: PointCloud, threads: int = 1, progress: ProgressCallback = no_progress) -> PointCloud:
@@ -160,13 +165,18 @@ def outward(cloud: PointCloud, lines: Float, threads: int) -> Float:
         return lines * _sign(((cloud.sensors - cloud.points) * lines).sum(1))[:, None]
     points = cloud.points - cloud.points.mean(0)
     near = _neighbours(points, threads)
-    signs, part = consistent_signs(points, lines, near, given=cloud.normals is not None, threads=threads)
-    out = lines * signs[:, None]
-    votes, closed = outside_votes(points, out, near, part)
-    if cloud.normals is not None:
-        given_votes = np.bincount(part, (out * cloud.normals).sum(1) > 0) / np.bincount(part) - 0.5
-        votes = np.where(closed | (np.abs(given_votes) < MIN_SIDE_MAJORITY), votes, given_votes)
-    return out * _sign(votes)[part][:, None]
+
+    def turned_out(signs: Float, part: Int) -> Float:
+        out = lines * signs[:, None]
+        votes, closed = outside_votes(points, out, near, part)
+        if cloud.normals is not None:
+            given_votes = np.bincount(part, (out * cloud.normals).sum(1) > 0) / np.bincount(part) - 0.5
+            votes = np.where(closed | (np.abs(given_votes) < MIN_SIDE_MAJORITY), votes, given_votes)
+        return out * _sign(votes)[part][:, None]
+
+    if cloud.normals is None:
+        return of_one_side(points, lines, near, turned_out, threads)
+    return turned_out(*consistent_signs(points, lines, near, given=True, threads=threads))
 
 
 def _neighbours(points: Float, threads: int) -> NDArray[np.int32]:

@@ -5,6 +5,7 @@ on a sphere, to second order elsewhere, and at a sharp edge, too. So each pair o
 or opposite signs. Points that the votes agree on become one cluster, clusters sum their votes and become
 larger ones, the surest first: a decision between two parts of the surface rests on all the pairs along their
 seam, where a spanning tree of points (Hoppe et al. 1992, doi:10.1145/133994.134011) trusts a single one.
+Where two things touch, all of them may be wrong (`touching.py`).
 The mirror's vote is that of Xie, Wang, Hua, Qin, Kaufman (2003), "Piecewise C1 continuous surface
 reconstruction of noisy point clouds via local implicit quadric regression", doi:10.1109/VISUAL.2003.1250359.
 """
@@ -21,6 +22,7 @@ from recon.geometry import Float, Int
 from recon.scan.preparation.chunks import over_chunks
 
 CHUNK_POINTS = 1 << 16
+MAX_STEEPNESS, MAX_STEEPNESS_RATIO = 0.03, 2.0  # of a flat neighbourhood: itself, or over the median
 CHORD_PENALTY = 16.0  # on pairs whose chord runs along their normals, from one side of a wall to the other
 MIN_SEAM_VOTE = 0.1  # of the mean vote: weaker votes along a seam cannot be trusted
 MIN_PIECE_POINTS, MIN_PIECE_MAJORITY = 30, 0.6  # a piece that keeps the side of its given normals
@@ -33,7 +35,7 @@ SEAM_COLUMNS = "a", "b", "net", "sure", "pairs"
 
 
 @dataclass(frozen=True, eq=False)
-class _Seams:
+class Seams:
     """The pairs of neighbours between different clusters, summed by clusters a < b.
 
     Attributes:
@@ -50,7 +52,7 @@ class _Seams:
     pairs: Float
 
     @classmethod
-    def summed(cls, parts: Sequence[_Seams], count: int) -> _Seams:
+    def summed(cls, parts: Sequence[Seams], count: int) -> Seams:
         """The sums over the same two of `count` clusters in any order, without those within a cluster."""
         a, b, *columns = (np.concatenate([getattr(part, name) for part in parts]) for name in SEAM_COLUMNS)
         between = a != b
@@ -59,15 +61,15 @@ class _Seams:
         sums = (np.bincount(number, column[between], len(seams)).astype(np.float64) for column in columns)
         return cls(seams // count, seams % count, *sums)
 
-    def select(self, chosen: NDArray[np.bool_]) -> _Seams:
+    def select(self, chosen: NDArray[np.bool_]) -> Seams:
         """Those `chosen` (m,)."""
-        return _Seams(*(getattr(self, name)[chosen] for name in SEAM_COLUMNS))
+        return Seams(*(getattr(self, name)[chosen] for name in SEAM_COLUMNS))
 
-    def between(self, root: Int, flip: Float) -> _Seams:
+    def between(self, root: Int, flip: Float) -> Seams:
         """Those between the clusters `root` (c,) that clusters have become, after turning some by `flip`."""
         net = self.net * flip[self.a] * flip[self.b]
-        moved = _Seams(root[self.a], root[self.b], net, self.sure, self.pairs)
-        return _Seams.summed([moved], int(root.max()) + 1)
+        moved = Seams(root[self.a], root[self.b], net, self.sure, self.pairs)
+        return Seams.summed([moved], int(root.max()) + 1)
 
 
 def consistent_signs(
@@ -91,12 +93,12 @@ def consistent_signs(
     """
     if not neighbours.size:
         return np.ones(len(points)), np.arange(len(points))
-    votes = _votes(points, normals, neighbours, threads)
+    votes, _ = pair_votes(points, normals, neighbours, threads)
     if given:
         votes[_across_walls(points, normals, neighbours, threads)] = 0.0
     weak = MIN_SEAM_VOTE * float(np.abs(votes).mean())
-    first, cluster, seams = _first_clusters(votes, neighbours, weak, threads)
-    flip, part = _merged(seams, int(cluster.max()) + 1)
+    first, cluster, seams = first_clusters(votes, neighbours, weak, threads)
+    flip, part, _ = merged(seams, int(cluster.max()) + 1)
     signs, part = first * flip[cluster], part[cluster]
     if given:
         kept = _kept_sides(seams, signs, part, cluster, weak)
@@ -104,11 +106,14 @@ def consistent_signs(
     return signs, part
 
 
-def _votes(
+def pair_votes(
     points: Float, normals: Float, neighbours: NDArray[np.integer], threads: int
-) -> NDArray[np.float32]:
-    """(n, k) the vote of each pair of neighbours: positive for equal signs."""
-    votes = np.empty(neighbours.shape, np.float32)
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """(n, k) the vote of each pair of neighbours: positive for equal signs; and which points (n,) are flat.
+
+    A flat point's neighbours lie in the plane of its normal: there is one sheet, and no edge.
+    """
+    votes, steepness = np.empty(neighbours.shape, np.float32), np.empty(len(points), np.float32)
 
     def vote(part: slice) -> None:
         near = neighbours[part]
@@ -119,10 +124,11 @@ def _votes(
         along, along_other = (normal * chord).sum(2), (other * chord).sum(2)
         mirrored = (normal * other).sum(2) - 2 * along * along_other
         votes[part] = mirrored * np.abs(mirrored) / (1 + CHORD_PENALTY * np.maximum(along**2, along_other**2))
+        steepness[part] = (along**2).mean(1)
 
     for _ in over_chunks(vote, len(points), CHUNK_POINTS, threads):
         pass
-    return votes
+    return votes, steepness <= max(MAX_STEEPNESS, MAX_STEEPNESS_RATIO * float(np.median(steepness)))
 
 
 def _across_walls(
@@ -153,9 +159,9 @@ def _across_walls(
     return wall == (1 if between > behind else -1)
 
 
-def _first_clusters(
+def first_clusters(
     votes: NDArray[np.float32], neighbours: NDArray[np.integer], weak: float, threads: int
-) -> tuple[Float, Int, _Seams]:
+) -> tuple[Float, Int, Seams]:
     """Joins each point to the neighbour it is surest of, if that is not `weak`: signs, clusters, their seams.
 
     The pairs are twenty times as many as the points, the seams between these clusters twice.
@@ -169,32 +175,35 @@ def _first_clusters(
     signs, cluster = _joined((partner, np.where(vote < 0, -1.0, 1.0)))
     count = int(cluster.max()) + 1
 
-    def sums(part: slice) -> _Seams:
+    def sums(part: slice) -> Seams:
         near = neighbours[part]
         net = (votes[part] * (signs[part, None] * signs[near])).ravel()
         one = np.repeat(cluster[part], near.shape[1])
-        return _Seams.summed([_Seams(one, cluster[near].ravel(), net, abs(net), np.ones(len(net)))], count)
+        return Seams.summed([Seams(one, cluster[near].ravel(), net, abs(net), np.ones(len(net)))], count)
 
-    return signs, cluster, _Seams.summed(list(over_chunks(sums, len(votes), CHUNK_POINTS, threads)), count)
+    return signs, cluster, Seams.summed(list(over_chunks(sums, len(votes), CHUNK_POINTS, threads)), count)
 
 
-def _merged(seams: _Seams, count: int, least: float = 0.0) -> tuple[Float, Int]:
-    """Signs and parts of `count` clusters, by seams whose mean vote is at least `least`."""
+def merged(seams: Seams, count: int, least: float = 0.0, most: int = 1) -> tuple[Float, Int, Seams]:
+    """Signs and parts of `count` clusters, by seams whose mean vote is at least `least`; the seams left.
+
+    Once there are at most `most` parts, no more are joined.
+    """
     signs, cluster = np.ones(count), np.arange(count)
-    while (strong := np.abs(seams.net) >= least * seams.pairs).any():
+    while cluster.max() >= most and (strong := np.abs(seams.net) >= least * seams.pairs).any():
         flip, root = _joined(_best_partners(seams.select(strong), int(cluster.max()) + 1))
         signs *= flip[cluster]
         cluster = root[cluster]
         seams = seams.between(root, flip)
-    return signs, cluster
+    return signs, cluster, seams
 
 
-def _kept_sides(seams: _Seams, signs: Float, part: Int, cluster: Int, weak: float) -> NDArray[np.bool_]:
+def _kept_sides(seams: Seams, signs: Float, part: Int, cluster: Int, weak: float) -> NDArray[np.bool_]:
     """Which clusters (c,) keep the side of their given normals although the votes turn them by `signs` (n,).
 
     They are large pieces of a `part` (n,) of the points that only weak votes separate from the rest.
     """
-    piece = _merged(seams, int(cluster.max()) + 1, weak)[1]
+    piece = merged(seams, int(cluster.max()) + 1, weak)[1]
     side = np.where(np.bincount(part, signs) < 0, -1.0, 1.0)[part]  # most of the part's
     size = np.bincount(piece[cluster])
     turned = np.bincount(piece[cluster], signs != side) > MIN_PIECE_MAJORITY * size
@@ -204,7 +213,7 @@ def _kept_sides(seams: _Seams, signs: Float, part: Int, cluster: Int, weak: floa
     return np.zeros_like(kept) if firm or kept[cluster].mean() < MIN_CONTRARY_SHARE else kept
 
 
-def _best_partners(seams: _Seams, count: int) -> tuple[Int, Float]:
+def _best_partners(seams: Seams, count: int) -> tuple[Int, Float]:
     """The neighbour that each cluster is surest of (itself if it has none), and the sign of that vote."""
     weight = seams.net**2 / np.maximum(seams.sure, np.finfo(float).tiny)
     one, other = np.concatenate([seams.a, seams.b]), np.concatenate([seams.b, seams.a])

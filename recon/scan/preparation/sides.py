@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from recon.geometry import Float, Frame, Int
 from recon.scan.preparation.normal_reliability import MAX_CLOSED_AREA
-from recon.scan.preparation.winding import winding_number
+from recon.scan.preparation.winding import point_areas, winding_number
 
 MIN_MEAN_COSINE = 0.1  # between normals and radii: below it, an open part has no inside
 MAX_RISE = 3.0  # of its mean normal upward, in that cosine: beyond, it is ground or a roof, seen from above
@@ -32,7 +32,7 @@ def outside_votes(
     Returns:
         (parts,) and (parts,).
     """
-    area = np.pi * ((points[near[:, -1]] - points) ** 2).sum(1) / (near.shape[1] + 1)
+    area = point_areas(points, near)
     summed = lambda values: np.stack([np.bincount(part, area * v) for v in values.T], axis=1)  # noqa: E731
     total = summed(np.ones((len(points), 1)))
     arm = points - (summed(points) / total)[part]

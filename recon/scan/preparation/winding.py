@@ -19,6 +19,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from recon.geometry import Float, Int
 from recon.scan.preparation.chunks import over_chunks
@@ -150,6 +151,11 @@ def _add(
         height /= np.sqrt(square) * square
         begin = np.flatnonzero(np.diff(here, prepend=-1))
         out[:, here[begin]] += np.add.reduceat(height, begin, axis=1)
+
+
+def point_areas(points: Float, near: NDArray[np.integer]) -> Float:
+    """(n,) the area of each of `points` (n, 3): its share of the disc of its neighbours `near` (n, k)."""
+    return np.pi * ((points[near[:, -1]] - points) ** 2).sum(1) / (near.shape[1] + 1)
 
 
 def winding_number(
