@@ -25,7 +25,7 @@ from recon.scan.preparation.winding import WindingNumber, point_areas
 MIN_POINTS = 200  # of fewer, sight tells nothing
 MAX_PATCHES = 400  # that sight joins: each is of many points, some of which look
 LOOSE = 0.03  # weight of a pair of neighbours that are not both flat
-SIGHT_WEIGHTS = 1.0, 3.0, 10.0  # of all that is seen, over all loose pairs: to try
+SIGHT_WEIGHTS = 1.0, 3.0, 10.0, 30.0  # of all that is seen, over all loose pairs: to try
 MAX_FLAT_CUT = 0.5  # share of the flat in all pairs that are cut
 MAX_DEVIATION = 0.85  # of the level, over that of the signs by neighbours
 DIPOLES, LEVELS = 20_000, 3_000  # points: that are summed, and at which
