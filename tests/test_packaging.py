@@ -42,7 +42,7 @@ def test_environment_agrees_with_pyproject(
     root: Path, project: dict[str, Any], requirements: list[Requirement]
 ) -> None:
     text = (root / "environment.yml").read_text(encoding="utf-8")
-    listed = re.findall(r"^  - (\S+ [<>=].*)$", text, re.MULTILINE)
+    listed = re.findall(r"^ +- (\S+ [<>=].*)$", text, re.MULTILINE)
     conda = {}
     for requirement in map(Requirement, listed):
         conda[CONDA_NAMES.get(requirement.name, requirement.name)] = requirement.specifier

@@ -133,7 +133,8 @@ def batch(
         )
         for scan in found
     ]
-    check_mesh_path(f"mesh{ending}", any(job.config["mesh"]["uncertainty"] for job in todo))
+    asked = [any(job.config["mesh"][name] for job in todo) for name in ("uncertainty", "texture")]
+    check_mesh_path(f"mesh{ending}", *asked)
     out = out.absolute()
     faults = [Result(name, out / name, FAILED, None, fault) for name, fault in sorted(unread.items())]
     return _results(todo, faults, start, folder, out, progress)

@@ -87,6 +87,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from recon.base.lock import locked
     from recon.base.runs import claims, lock_path, run_folder
     from recon.meshing.files import check_mesh_path
+    from recon.meshing.texture_files import files_beside
     from recon.meshing.tiles import check_tiles_folder
     from recon.surface.conversion import summary_lines
     from recon.surface.scenes.conversion import convert
@@ -98,8 +99,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise UsageError("several scans become one mesh: say with -o MESH where to write it")
     out = Path(options.output or f"{Path(options.scans[0]).stem}.mesh.ply")
     config = config_from(vars(options))
-    check_mesh_path(out, config.mesh.uncertainty)
+    check_mesh_path(out, config.mesh.uncertainty, bool(config.mesh.texture))
     check_writable(out, overwrite=True)
+    for beside in files_beside(out) if config.mesh.texture else ():
+        check_writable(beside, options.overwrite)
     tiles = check_tiles_folder(options.tiles) if options.tiles else None
     if options.view:
         check_screen()

@@ -3,9 +3,10 @@
 World coordinates keep their precision: PLY, OBJ and OFF hold them in full, GLB holds single precision about a
 centre that a node of the scene places. STL has neither: if single precision is too coarse that far from the
 origin, a round offset is subtracted, which a warning and the file's header name. 3MF states the unit, and
-STL is read as millimetres by programs for printing. The log also says if
-programs that read OBJ or GLB in single precision lose detail, and if vertices are so close that programs
-merge them. Scalars of the vertices go into PLY under their names, and into GLB as `_NAME` if all are finite.
+STL is read as millimetres by programs for printing. GLB and OBJ take a texture, OBJ as files beside it
+(`texture_files.py`). The log also says if programs that read OBJ or GLB in single precision lose detail, and
+if vertices are so close that programs merge them. Scalars of the vertices go into PLY under their names, and
+into GLB as `_NAME` if all are finite.
 """
 
 from __future__ import annotations
@@ -13,14 +14,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recon.base.files import OnWritten, atomic_path, nothing_more
-from recon.errors import OutputError, ScanError, UsageError, check_callable, check_kind, check_path
+from recon.errors import (
+    OutputError,
+    ScanError,
+    ShapeError,
+    UsageError,
+    check_callable,
+    check_kind,
+    check_path,
+)
 from recon.geometry import Float, Int, Mesh, face_normals
+from recon.meshing.atlas import Texture
+from recon.meshing.texture_files import glb_visual, material_name, write_material
 from recon.meshing.threemf import DEFAULT_UNIT, write_3mf
 from recon.scan.files import read_any
 
@@ -40,19 +51,22 @@ def read_mesh(path: str | Path) -> Mesh:
     return content
 
 
-def check_mesh_path(path: str | Path, uncertainty: bool = False) -> None:
-    """Raises UsageError if `write_mesh` does not know the ending of `path`, or it holds no error bars."""
+def check_mesh_path(path: str | Path, uncertainty: bool = False, texture: bool = False) -> None:
+    """Raises UsageError if `write_mesh` does not know the ending of `path`, or it does not hold these."""
     ending = Path(path).suffix
     if ending.lower() not in WRITERS:
         raise UsageError(f"cannot write {path}: its ending '{ending}' is not one of {' '.join(WRITERS)}")
     if uncertainty and ending.lower() not in SCALAR_ENDINGS:
         raise UsageError(f"{ending} holds no scalars: error bars need {' or '.join(SCALAR_ENDINGS)}")
+    if texture and ending.lower() not in TEXTURE_ENDINGS:
+        raise UsageError(f"{ending} holds no texture: that needs {' or '.join(TEXTURE_ENDINGS)}")
 
 
 def write_mesh(
     mesh: Mesh,
     path: str | Path,
     *,
+    texture: Texture | None = None,
     overwrite: bool = False,
     on_written: OnWritten = nothing_more,
 ) -> None:
@@ -61,23 +75,38 @@ def write_mesh(
     Args:
         mesh: in the world frame.
         path: its ending, ply, obj, stl, glb, off or 3mf, is the format.
+        texture: of this mesh, instead of colours of its vertices; in GLB and OBJ.
         overwrite: replace an existing file.
         on_written: called with the file before it is renamed to `path`.
 
     Raises:
-        UsageError: unknown ending.
+        UsageError: unknown ending, or one that holds no texture.
+        ShapeError: the texture is another mesh's.
         OutputError: the mesh has no faces, the file exists, or the disk refuses.
     """
     check_kind("mesh", mesh, Mesh, "a Mesh")
-    check_mesh_path(check_path("path", path))
+    check_mesh_path(check_path("path", path), texture=texture is not None)
     check_callable("on_written", on_written)
+    check_kind("texture", texture, Texture | None, "a Texture")
+    if texture is not None and len(texture.atlas.faces) != len(mesh.faces):
+        raise ShapeError(
+            f"the texture is of a mesh of {len(texture.atlas.faces):,} faces, this has {len(mesh.faces):,}"
+        )
     if len(mesh.faces) == 0:
         raise OutputError(f"cannot write {path}: the mesh has no faces")
     _warn_of_merging(mesh.vertices)
     if Path(path).suffix.lower() in (".obj", ".glb") and _is_far(mesh.vertices):
         log.info("programs that read %s in single precision (Open3D) round it too coarsely: use PLY", path)
+    ending = Path(path).suffix.lower()
+    if texture is not None and ending == ".obj":
+        write_material(texture, path, overwrite)
     with atomic_path(path, overwrite, on_written) as temporary, temporary.open("wb") as stream:
-        WRITERS[temporary.suffix.lower()](mesh, stream)
+        if texture is None:
+            WRITERS[ending](mesh, stream)
+        elif ending == ".obj":
+            _obj(mesh, stream, texture, material_name(path))
+        else:
+            _glb(mesh, stream, texture)
 
 
 def _ply(mesh: Mesh, stream: BinaryIO) -> None:
@@ -138,17 +167,20 @@ def _unlike(names: Iterable[str], taken: set[str]) -> list[str]:
     return found
 
 
-def _obj(mesh: Mesh, stream: BinaryIO) -> None:
+def _obj(mesh: Mesh, stream: BinaryIO, texture: Texture | None = None, material: str = "") -> None:
     vertices, line = mesh.vertices, b"v %r %r %r\n"
-    if mesh.colors is not None:  # as shares of 1 behind the coordinates, as most programs read them
+    if mesh.colors is not None and texture is None:  # as shares of 1, as most programs read them
         vertices, line = np.hstack([vertices, mesh.colors / 255.0]), b"v %r %r %r %.4f %.4f %.4f\n"
     _write_lines(stream, line, vertices)
-    corner = b" %d"
-    faces = mesh.faces + 1
+    corner, columns = b" %d", [mesh.faces + 1]
+    if texture is not None:
+        stream.write(f"mtllib {material}\nusemtl surface\n".encode())
+        _write_lines(stream, b"vt %.7f %.7f\n", texture.atlas.uv)
+        corner, columns = b" %d/%d", [*columns, texture.atlas.faces + 1]
     if mesh.normals is not None:
         _write_lines(stream, b"vn %.7f %.7f %.7f\n", mesh.normals)
-        corner, faces = b" %d//%d", np.repeat(faces, 2, axis=1)
-    _write_lines(stream, b"f" + 3 * corner + b"\n", faces)
+        corner, columns = corner + (b"//%d" if texture is None else b"/%d"), [*columns, mesh.faces + 1]
+    _write_lines(stream, b"f" + 3 * corner + b"\n", np.stack(columns, axis=2).reshape(len(mesh.faces), -1))
 
 
 def _off(mesh: Mesh, stream: BinaryIO) -> None:
@@ -233,7 +265,7 @@ def _repeated(rows: NDArray) -> int:
     return int((rows[order[1:]] == rows[order[:-1]]).all(1).sum())
 
 
-def _glb(mesh: Mesh, stream: BinaryIO) -> None:
+def _glb(mesh: Mesh, stream: BinaryIO, texture: Texture | None = None) -> None:
     import trimesh  # here, as it takes a while, and other files do without
 
     low, high = mesh.vertices.min(0), mesh.vertices.max(0)
@@ -241,20 +273,21 @@ def _glb(mesh: Mesh, stream: BinaryIO) -> None:
         values = {name.upper(): column.astype(np.float32) for name, column in _named(mesh).items()}
     place = np.eye(4)
     place[:3, 3] = low + 0.5 * (high - low)
-    surface = trimesh.Trimesh(
-        mesh.vertices - place[:3, 3],
-        mesh.faces,
-        vertex_normals=mesh.normals,
-        vertex_colors=mesh.colors,
-        vertex_attributes={name: column for name, column in values.items() if np.isfinite(column).all()},
-        process=False,
-    )
+    about: dict[str, Any] = {"vertex_colors": mesh.colors}
+    about["vertex_attributes"] = {n: column for n, column in values.items() if np.isfinite(column).all()}
+    vertices, faces, normals = mesh.vertices - place[:3, 3], mesh.faces, mesh.normals
+    if texture is not None:
+        chosen, faces = texture.atlas.vertices, texture.atlas.faces
+        vertices, normals = vertices[chosen], None if normals is None else normals[chosen]
+        about = {"visual": glb_visual(texture)}
+    surface = trimesh.Trimesh(vertices, faces, vertex_normals=normals, process=False, **about)
     scene = trimesh.Scene()
     scene.add_geometry(surface, transform=place)
     stream.write(scene.export(file_type="glb", include_normals=mesh.normals is not None))
 
 
 SCALAR_ENDINGS = (".ply", ".glb")  # of formats that hold values of vertices
+TEXTURE_ENDINGS = (".glb", ".obj")
 WRITERS: dict[str, Callable[[Mesh, BinaryIO], None]] = {
     ".ply": _ply,
     ".obj": _obj,

@@ -9,6 +9,7 @@ from recon.base.settings import setting
 from recon.base.units import SHORT
 from recon.errors import UsageError
 
+TEXTURE_SIZES = 64, 16384
 CELLS_PER_SPACING, MIN_RESOLUTION = 6, 128  # grid cells a point spacing; samples along the longest side
 
 
@@ -42,6 +43,11 @@ class MeshConfig:
     faces: int | None = setting(None, "triangles to simplify to; by default none are merged", within=(4, 1e9))
     color: str = setting(
         "auto", "whether the scan's colours and scalars go to the vertices", choices=("auto", "off")
+    )
+    texture: int | None = setting(
+        None,
+        "put colours and normals into pictures this many texels wide (glb, obj), for meshes of few triangles",
+        within=TEXTURE_SIZES,
     )
     solid: bool = setting(
         False, "whether the mesh is closed whatever the scan leaves open; what was filled is said"

@@ -16,6 +16,7 @@ from recon.base.run_files import read_description
 from recon.base.runs import claim, clear_run, default_run_folder, save_result
 from recon.errors import OtherRunError
 from recon.geometry import Float, Mesh
+from recon.meshing.atlas import Texture
 from recon.meshing.files import write_mesh
 from recon.meshing.levels import coarser
 from recon.meshing.offset import hollowed, moved
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("recon")
 
 HEADS_PROGRESS = 0.3  # share of the work after the training, for the bar
+MESH_PROGRESS = 0.3  # share of the rest, where there is a texture, too
 MAX_THIN = 0.002  # of the surface of walls, where sharp edges are thin, too
 MIN_MEASURED_POINTS = 50_000  # points of the scan whose distance to the mesh is measured
 
@@ -106,13 +108,13 @@ def convert(
             raise
         clear_run(run)  # what an earlier command of another kind left behind
         result = trained()
-    mesh_start = time.monotonic()
-    surface, mesh = _meshes(result, lambda share: meshing(HEADS_PROGRESS + (1 - HEADS_PROGRESS) * share))
-    seconds |= result.seconds | {"mesh": time.monotonic() - mesh_start}
-    write_mesh(mesh, out, overwrite=overwrite, on_written=partial(claim, run, out))
+    begun = HEADS_PROGRESS
+    surface, mesh, texture = _made(result, seconds, lambda share: meshing(begun + (1 - begun) * share))
+    write_mesh(mesh, out, texture=texture, overwrite=overwrite, on_written=partial(claim, run, out))
     names = [str(scan) for scan in scans]
-    summary: dict[str, Any] = {"scan": names if len(names) > 1 else names[0], "mesh": str(out)}
+    summary: dict[str, Any] = {"scan": names if names[1:] else names[0], "mesh": str(out)}
     summary |= mesh_statistics(result, surface)
+    summary["texture"] = None if texture is None else list(texture.atlas.size)
     if config.mesh.solid:
         summary["filled"] = [asdict(hole) for hole in filled(surface, result.scan)]
     if mesh is not surface:
@@ -123,6 +125,21 @@ def convert(
         log.warning("%s: %s", out.name, doubt)
     save_result(run, summary)
     return mesh, summary
+
+
+def _made(
+    result: "Reconstruction", seconds: dict[str, float], progress: Callable[[float], None]
+) -> tuple[Mesh, Mesh, Texture | None]:
+    """What `_meshes` returns, and the texture that the settings ask for; adds to `seconds` what all took."""
+    start, size = time.monotonic(), result.config.mesh.texture
+    share_of_mesh = MESH_PROGRESS if size else 1.0
+    surface, mesh = _meshes(result, lambda share: progress(share_of_mesh * share))
+    seconds |= result.seconds | {"mesh": time.monotonic() - start}
+    if not size:
+        return surface, mesh, None
+    texture = result.texture(mesh, size, lambda share: progress(share_of_mesh + (1 - share_of_mesh) * share))
+    seconds["texture"] = time.monotonic() - start - seconds["mesh"]
+    return surface, mesh, texture
 
 
 def _meshes(result: "Reconstruction", progress: Callable[[float], None]) -> tuple[Mesh, Mesh]:
@@ -209,10 +226,11 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     closed = "watertight" if summary["watertight"] else "open"
     genus = "" if summary["genus"] is None else f", genus {summary['genus']}"
     stages = ", ".join(f"{name} {value:.1f} s" for name, value in summary["seconds"].items())
-    bars, holes = summary["uncertainty"], summary["filled"]
+    bars, holes, texture = summary["uncertainty"], summary["filled"], summary["texture"]
+    drawn = "" if texture is None else ", with a texture of {} x {}".format(*texture)
     error = "" if bars is None else f"; of half the vertices the error bar is at most {bars:.3g}"
     return [
-        f"mesh    {summary['mesh']}: {summary['faces']:,} faces, {closed}, {parts}{genus}",
+        f"mesh    {summary['mesh']}: {summary['faces']:,} faces, {closed}, {parts}{genus}{drawn}",
         f"size    {size.line(summary['unit'])}",
         *_filled_lines(holes),
         f"fit     scan to mesh: mean {distances['mean']:.3g}, 95 % below {distances['p95']:.3g}, "

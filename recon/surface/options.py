@@ -16,6 +16,7 @@ GROUPS = {
         "parts": "mesh.parts",
         "faces": "mesh.faces",
         "color": "mesh.color",
+        "texture": "mesh.texture",
         "uncertainty": "mesh.uncertainty",
     },
     "for printing": {

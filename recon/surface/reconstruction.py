@@ -27,15 +27,16 @@ from recon.base.runs import (
     save_description,
 )
 from recon.base.units import SHORT
-from recon.errors import FitError, ScanError, check_callable, check_path
+from recon.errors import FitError, ScanError, ShapeError, check_callable, check_kind, check_number, check_path
 from recon.field.heads_file import read_heads, save_heads
 from recon.field.kernels import fast_kernels
 from recon.field.siren import Siren
 from recon.geometry import Float, Frame, Mesh, PointCloud
+from recon.meshing.atlas import Texture
 from recon.meshing.attributes import with_attributes
 from recon.meshing.components import keep_parts
 from recon.meshing.extraction import Grid, extract
-from recon.meshing.settings import trim_distance
+from recon.meshing.settings import TEXTURE_SIZES, trim_distance
 from recon.meshing.simplification import simplify
 from recon.meshing.slivers import MIN_TRIANGLE_HEIGHT, without_slivers
 from recon.meshing.trimming import trimmed
@@ -44,6 +45,7 @@ from recon.scan.preparation.normals import estimated
 from recon.scan.preparation.spacing import point_spacing
 from recon.surface.queries import Queries
 from recon.surface.settings import Config, significant
+from recon.surface.texture import texture_of
 from recon.surface.uncertainty import UNCERTAINTY, surface_deviations
 from recon.training.checkpoint import load_snapshot, save_history, save_snapshot
 from recon.training.trainer import Snapshot
@@ -186,6 +188,27 @@ class Reconstruction(Queries):
         mesh = without_slivers(mesh, floor)
         _, gradient = self.distance_and_gradient(self.frame.to_world(mesh.vertices))
         return replace(mesh, normals=gradient / np.linalg.norm(gradient, axis=1, keepdims=True).clip(1e-30))
+
+    def texture(
+        self, mesh: Mesh, size: int, progress: Callable[[float], None] = lambda share: None
+    ) -> Texture:
+        """Pictures that show on a `mesh` of few triangles what this field has: colours and normals.
+
+        Args:
+            mesh: the surface, world, simplified by `mesh(faces=...)`.
+            size: of the longer side of the pictures, texels.
+            progress: called with the fraction done.
+
+        Raises:
+            MissingLibraryError: without xatlas.
+            ShapeError: `mesh` has no normals.
+        """
+        check_kind("mesh", mesh, Mesh, "a Mesh")
+        check_number("size", size, *TEXTURE_SIZES, whole=True)
+        check_callable("progress", progress)
+        if mesh.normals is None or not len(mesh.faces):
+            raise ShapeError("mesh has no faces or no normals: a texture is for one of Reconstruction.mesh()")
+        return texture_of(self, self.scan, self.config, self.cell, mesh, size, progress)
 
     def save(self, folder: str | Path) -> None:
         """Write the run folder that `load` reads, replacing an earlier state of it."""

@@ -182,6 +182,8 @@ class Config(StagedConfig):
             raise UsageError(f"blocks is {shown(self.scene.blocks)}, expected auto, off or a number from 1")
         if trim_distance(self.mesh.trim) is not None and self.mesh.solid:
             raise UsageError(f"a solid mesh is not trimmed, and trim is {self.mesh.trim}: give one of them")
+        if self.mesh.texture and (self.mesh.offset or self.mesh.hollow):
+            raise UsageError("a texture is of the scan's surface: give --texture or --offset and --hollow")
         parts = self.mesh.parts
         if parts not in ("auto", "all", "largest") and not PARTS.fullmatch(parts):
             raise UsageError(f"parts is {shown(parts)}, expected auto, all, largest or a number from 1")

@@ -82,9 +82,29 @@ def test_meshes_for_printing_are_moved_and_hollow(
     assert len(hollow.faces) == found["hollow"]["faces"] and hollow.unit == "inch"
 
 
+@pytest.mark.slow
+def test_a_light_mesh_is_written_with_its_texture(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, run = tmp_path / "light.obj", str(tmp_path / "run")
+    asked = ["mesh", str(data / "kitten.ply"), "-o", str(out), "--run", run, *SMALL, "--faces", "1000"]
+    assert main([*asked, "--texture", "256", "--json", "--quiet"]) == 0
+    summary = printed("mesh", capsys.readouterr().out)
+    assert max(summary["texture"]) == 256 and summary["faces"] == 1000 and summary["watertight"]
+    assert {path.name for path in tmp_path.iterdir()} == {"light.mtl", "light.normal.png", "light.obj", "run"}
+    out.unlink()
+    assert main([*asked, "--texture", "128"]) == 1
+    assert "light.mtl exists" in capsys.readouterr().err
+    assert main([*asked, "--texture", "128", "--overwrite"]) == 0
+    assert "with a texture of" in capsys.readouterr().err
+    assert main([*asked, "--texture", "128", "--overwrite", "--blocks", "2"]) == 2
+    assert "a scene in blocks has no texture" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.ply", "--texture", "256"], 2, ".ply holds no texture"),
         (["mesh", "{data}/oni.ply", "-o", "{tmp}/there.ply"], 1, "there.ply exists"),
         (["mesh", "{data}/oni.ply", "-o", "{tmp}/m.step"], 2, ".step"),
         (["mesh", "{data}/oni.ply", "-o", "{tmp}/none/m.ply"], 1, "no folder"),

@@ -32,6 +32,7 @@ class Mesh(TypedDict):
         steps: of the training.
         recoveries: how often the training went back after a divergence.
         uncertainty: the median of the vertices' error bars, in the scan's unit; null without them.
+        texture: width and height of its pictures, texels; null without --texture.
         diagonal: of the scan's box.
         blocks: how many the scan was cut into.
         state: suspect if there are doubts.
@@ -56,6 +57,7 @@ class Mesh(TypedDict):
     recoveries: int
     scan_to_mesh: ScanToMesh
     uncertainty: float | None
+    texture: list[int] | None
     diagonal: float
     blocks: int
     state: Literal["sound", "suspect"]

@@ -108,6 +108,8 @@ def _convert(
         raise UsageError("a scene in blocks has no previews and no curves: give --blocks off for them")
     if config.mesh.uncertainty:
         raise UsageError("a scene in blocks has no error bars: give --blocks off for them")
+    if config.mesh.texture:
+        raise UsageError("a scene in blocks has no texture: give --blocks off for one")
     if config.mesh.solid or config.mesh.offset or config.mesh.hollow:
         raise UsageError("a scene in blocks is not made solid, moved or hollow: give --blocks off for that")
     start = time.monotonic()

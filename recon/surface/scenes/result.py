@@ -102,6 +102,7 @@ def statistics(
         },
         "filled": [],
         "uncertainty": None,
+        "texture": None,
         "diagonal": float(np.linalg.norm(points.box[1] - points.box[0])),
         "blocks": len(scene.plan),
         "state": SUSPECT if doubts else SOUND,
