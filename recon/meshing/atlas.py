@@ -16,7 +16,7 @@ from scipy.ndimage import distance_transform_edt
 from recon.errors import MissingLibraryError
 from recon.geometry import Float, Int, Mesh
 
-PADDING = 4  # texels between two charts
+PADDING = 1 / 128  # of the picture's side, between two charts: far off, pixels at a seam reach beyond it
 MAX_OUTSIDE = 0.5  # of a barycentric coordinate, below 0 or above 1: of a triangle that is hardly seen
 
 
@@ -116,7 +116,7 @@ def unwrapped(mesh: Mesh, size: int) -> Atlas:
     area = 0.5 * float(np.linalg.norm(np.cross(q - p, r - p), axis=1).sum())
     library = _xatlas()
     packing = library.PackOptions()
-    packing.padding, packing.bilinear = PADDING, True
+    packing.padding, packing.bilinear = max(2, round(PADDING * size)), True
     packing.texels_per_unit = 0.8 * size / np.sqrt(area)
     charts = library.Atlas()
     charts.add_mesh(unit.astype(np.float32), mesh.faces.astype(np.uint32))
