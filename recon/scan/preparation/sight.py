@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 
 from recon.geometry import Float, Int
 
-VIEWERS = 10_000  # points that look
+VIEWERS = 5_000  # points that look
 START_SPACINGS = 3.0  # above its point, a ray starts
 HIT_SPACINGS = 1.5  # from a point, it meets the surface
 MIN_STEP, MAX_OVERSHOOT = 0.7, 0.5  # spacings
