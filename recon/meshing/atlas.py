@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from igl.embree import line_mesh_intersection
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from scipy.ndimage import distance_transform_edt
 
 from recon.errors import MissingLibraryError
 from recon.geometry import Float, Int, Mesh
 
 PADDING = 1 / 128  # of the picture's side, between two charts: far off, pixels at a seam reach beyond it
+CHUNK_TEXELS = 1 << 19  # at a time
 MAX_OUTSIDE = 0.5  # of a barycentric coordinate, below 0 or above 1: of a triangle that is hardly seen
 
 
@@ -42,20 +42,22 @@ class Atlas:
 
         A texel is its face's that has its middle, else that of one beside it.
         """
+        from igl.embree import line_mesh_intersection  # here, as it takes a while, and most meshes do without
+
         picture = Image.new("I", self.size, -1)
         draw = ImageDraw.Draw(picture)
         corners = self._corners - 0.5  # a texel's middle is its number
         for face, triangle in enumerate(corners.reshape(-1, 6).tolist()):
             draw.polygon(triangle, fill=face, outline=face)
         found = np.array(picture, dtype=np.int32)
-        rows, columns = np.nonzero(found >= 0)
-        beside = (self._weights(found[rows, columns], rows, columns) < 0).any(1)
-        rows, columns = rows[beside], columns[beside]
-        eye = np.stack([columns + 0.5, rows + 0.5, np.ones(len(rows))], axis=1)
         flat = np.pad(self._corners.reshape(-1, 2), ((0, 0), (0, 1)))
-        down = np.broadcast_to([0.0, 0.0, -1.0], eye.shape).copy()
-        met = line_mesh_intersection(eye, down, flat, np.arange(len(flat)).reshape(-1, 3))[:, 0]
-        found[rows, columns] = np.where(met >= 0, met, found[rows, columns])
+        for rows, columns in covered(found):
+            beside = (self._weights(found[rows, columns], rows, columns) < 0).any(1)
+            rows, columns = rows[beside], columns[beside]
+            eye = np.stack([columns + 0.5, rows + 0.5, np.ones(len(rows))], axis=1)
+            down = np.broadcast_to([0.0, 0.0, -1.0], eye.shape).copy()
+            met = line_mesh_intersection(eye, down, flat, np.arange(len(flat)).reshape(-1, 3))[:, 0]
+            found[rows, columns] = np.where(met >= 0, met, found[rows, columns])
         return found
 
     @cached_property
@@ -88,8 +90,19 @@ class Atlas:
 
     def filled(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """`picture` (h, w, c), its texels without a face like the nearest one that has one."""
+        from scipy.ndimage import distance_transform_edt
+
         nearest = distance_transform_edt(self.texels < 0, return_distances=False, return_indices=True)
         return picture[tuple(nearest)]
+
+
+def covered(texels: NDArray[np.int32]) -> Iterator[tuple[Int, Int]]:
+    """Rows and columns (n,) of the `texels` (h, w) with a face, some rows of the picture at a time."""
+    height = max(1, CHUNK_TEXELS // texels.shape[1])
+    for top in range(0, len(texels), height):
+        rows, columns = np.nonzero(texels[top : top + height] >= 0)
+        if len(rows):
+            yield rows + top, columns
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,7 +30,7 @@ from recon.errors import (
     check_path,
 )
 from recon.geometry import Float, Int, Mesh, face_normals
-from recon.meshing.atlas import Texture
+from recon.meshing.atlas import Texture, check_unwrapping
 from recon.meshing.texture_files import glb_visual, material_name, write_material
 from recon.meshing.threemf import DEFAULT_UNIT, write_3mf
 from recon.scan.files import read_any
@@ -52,7 +52,10 @@ def read_mesh(path: str | Path) -> Mesh:
 
 
 def check_mesh_path(path: str | Path, uncertainty: bool = False, texture: bool = False) -> None:
-    """Raises UsageError if `write_mesh` does not know the ending of `path`, or it does not hold these."""
+    """Raises UsageError if `write_mesh` does not know the ending of `path`, or it does not hold these.
+
+    Raises MissingLibraryError if a texture cannot be made.
+    """
     ending = Path(path).suffix
     if ending.lower() not in WRITERS:
         raise UsageError(f"cannot write {path}: its ending '{ending}' is not one of {' '.join(WRITERS)}")
@@ -60,6 +63,8 @@ def check_mesh_path(path: str | Path, uncertainty: bool = False, texture: bool =
         raise UsageError(f"{ending} holds no scalars: error bars need {' or '.join(SCALAR_ENDINGS)}")
     if texture and ending.lower() not in TEXTURE_ENDINGS:
         raise UsageError(f"{ending} holds no texture: that needs {' or '.join(TEXTURE_ENDINGS)}")
+    if texture:
+        check_unwrapping()
 
 
 def write_mesh(

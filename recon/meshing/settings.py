@@ -9,7 +9,7 @@ from recon.base.settings import setting
 from recon.base.units import SHORT
 from recon.errors import UsageError
 
-TEXTURE_SIZES = 64, 16384
+TEXTURE_SIZES = 64, 8192  # texels
 CELLS_PER_SPACING, MIN_RESOLUTION = 6, 128  # grid cells a point spacing; samples along the longest side
 
 

@@ -16,14 +16,13 @@ from torch import Tensor
 from recon.field.heads import HeadedField
 from recon.field.kernels import fast_kernels
 from recon.geometry import Float, Int, Mesh, PointCloud, unit_vectors
-from recon.meshing.atlas import Atlas, Texture, unwrapped
+from recon.meshing.atlas import Atlas, Texture, covered, unwrapped
 from recon.scan.preparation.spacing import point_spacing
 from recon.surface.colors import color_field, colors_at
 from recon.surface.queries import Queries
 from recon.surface.settings import Config
 
 MAX_STEP = 2.0  # cells of the grid, to the surface: a simplified triangle is nearer
-CHUNK_TEXELS = 1 << 18
 COLORS_PROGRESS = 0.3  # share of the time of the colours' field
 
 
@@ -74,12 +73,10 @@ def _baked(
     colors: HeadedField | None,
     progress: Callable[[float], None],
 ) -> Texture:
-    rows, columns = np.nonzero(atlas.texels >= 0)
     pictures = np.full((2, *atlas.texels.shape, 3), 255, np.uint8)
     about = _Corners(mesh, atlas)
     begun = COLORS_PROGRESS if colors else 0.0
-    for start in range(0, len(rows), CHUNK_TEXELS):
-        here = rows[start : start + CHUNK_TEXELS], columns[start : start + CHUNK_TEXELS]
+    for here in covered(atlas.texels):
         face, weights = atlas.texels[here].astype(np.int64), atlas.weights(*here)
         places = about.blended(mesh.vertices, face, weights)
         foot, gradient = _on_surface(surface, places, farthest)
@@ -87,7 +84,7 @@ def _baked(
             pictures[0][here] = colors_at(colors, foot).cpu().numpy()
         normals = unit_vectors(gradient.double().cpu().numpy())
         pictures[1][here] = about.in_tangent_frame(normals, face, weights)
-        progress(begun + (1 - begun) * (start + len(face)) / len(rows))
+        progress(begun + (1 - begun) * (here[0][-1] + 1) / len(atlas.texels))
     color = None if colors is None else atlas.filled(pictures[0])
     return Texture(atlas, color, atlas.filled(pictures[1]))
 

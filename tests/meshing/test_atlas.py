@@ -14,7 +14,7 @@ from recon.errors import MissingLibraryError, OutputError, ShapeError, UsageErro
 from recon.geometry import Float, Mesh
 from recon.meshing import atlas as module
 from recon.meshing.atlas import Atlas, Texture, unwrapped
-from recon.meshing.files import read_mesh, write_mesh
+from recon.meshing.files import check_mesh_path, read_mesh, write_mesh
 from recon.meshing.texture_files import files_beside
 from recon.meshing.topology import topology
 
@@ -93,6 +93,8 @@ def test_without_xatlas_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(module, "importlib", type("", (), {"import_module": staticmethod(missing)}))
     with pytest.raises(MissingLibraryError, match=r"neural-recon\[texture\]"):
         unwrapped(ball(), SIZE)
+    with pytest.raises(MissingLibraryError, match="xatlas"):  # before anything is trained
+        check_mesh_path("ball.glb", texture=True)
     assert importlib.import_module("xatlas")
 
 

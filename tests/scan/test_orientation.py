@@ -8,11 +8,15 @@ from scipy.spatial import cKDTree
 from shapes import cube, half_sphere, plate, sphere, torus
 
 from recon.geometry import Float, Int, PointCloud
-from recon.scan.preparation.orientation import consistent_signs
+from recon.scan.preparation.orientation import pair_votes, signs_by_votes
 
 
 def neighbours(points: Float, count: int = 20) -> Int:
     return cKDTree(points).query(points, count + 1)[1][:, 1:]
+
+
+def signs_of(points: Float, normals: Float, near: Int) -> tuple[Float, Int]:
+    return signs_by_votes(pair_votes(points, normals, near, 1)[0], near)
 
 
 def random_signs(count: int, seed: int = 1) -> Float:
@@ -33,7 +37,7 @@ SHAPES = {
 def test_all_of_a_surface_gets_one_side(name: str) -> None:
     cloud = SHAPES[name]
     lost = random_signs(len(cloud))
-    signs, part = consistent_signs(cloud.points, cloud.normals * lost[:, None], neighbours(cloud.points))
+    signs, part = signs_of(cloud.points, cloud.normals * lost[:, None], neighbours(cloud.points))
     right = (signs * lost > 0).mean()
     assert max(right, 1 - right) >= 0.999
     assert part.max() == 0
@@ -46,7 +50,7 @@ def test_the_signs_that_come_do_not_matter(name: str) -> None:
     found = []
     for seed in (1, 2):
         lost = random_signs(len(cloud), seed)
-        found.append(consistent_signs(cloud.points, cloud.normals * lost[:, None], near)[0] * lost)
+        found.append(signs_of(cloud.points, cloud.normals * lost[:, None], near)[0] * lost)
     assert abs((found[0] * found[1]).mean()) == 1
 
 
@@ -55,8 +59,8 @@ def test_the_unit_does_not_matter(scale: float) -> None:
     cloud = SHAPES["torus"]
     near = neighbours(cloud.points)
     normals = cloud.normals * random_signs(len(cloud))[:, None]
-    signs, part = consistent_signs(scale * cloud.points, normals, near)
-    as_large, _ = consistent_signs(cloud.points, normals, near)
+    signs, part = signs_of(scale * cloud.points, normals, near)
+    as_large, _ = signs_of(cloud.points, normals, near)
     assert (signs == as_large).all() and part.max() == 0
 
 
@@ -68,7 +72,7 @@ def test_parts_that_no_pair_joins_are_told_apart_each_with_one_side() -> None:
     both = both.select(order)
     first = order < 1000
     lost = random_signs(len(both))
-    signs, part = consistent_signs(both.points, both.normals * lost[:, None], neighbours(both.points))
+    signs, part = signs_of(both.points, both.normals * lost[:, None], neighbours(both.points))
     assert len(np.unique(part)) == 2 and len(np.unique(part[first])) == len(np.unique(part[~first])) == 1
     for members in (first, ~first):
         assert abs((signs * lost)[members].mean()) > 0.998
@@ -76,5 +80,5 @@ def test_parts_that_no_pair_joins_are_told_apart_each_with_one_side() -> None:
 
 def test_two_points_are_enough() -> None:
     points, normals = np.array([[0.0, 0, 0], [1, 0, 0]]), np.array([[0.0, 0, 1], [0, 0, -1]])
-    signs, part = consistent_signs(points, normals, np.array([[1], [0]]))
+    signs, part = signs_of(points, normals, np.array([[1], [0]]))
     assert signs[0] == -signs[1] and part.tolist() == [0, 0]

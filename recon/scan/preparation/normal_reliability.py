@@ -52,7 +52,7 @@ def check_normals(cloud: PointCloud, threads: int = 1) -> NormalCheck:
     centre = cloud.points.mean(0)
     points, normals = cloud.points[some] - centre, cloud.normals[some]
     distance, near = cKDTree(points).query(points, min(NEIGHBOURS + 1, len(points)), workers=threads)
-    signs, part = consistent_signs(points, normals, near[:, 1:], given=True)
+    signs, part = consistent_signs(points, normals, near[:, 1:])
     with_part = np.bincount(part, signs > 0)
     turned = np.minimum(with_part, np.bincount(part) - with_part).sum() / len(part)
     # Each point stands for the disc of its neighbours; the turned ones are turned back first.

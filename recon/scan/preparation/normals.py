@@ -176,7 +176,7 @@ def outward(cloud: PointCloud, lines: Float, threads: int) -> Float:
 
     if cloud.normals is None:
         return of_one_side(points, lines, near, turned_out, threads)
-    return turned_out(*consistent_signs(points, lines, near, given=True, threads=threads))
+    return turned_out(*consistent_signs(points, lines, near, threads))
 
 
 def _neighbours(points: Float, threads: int) -> NDArray[np.int32]:

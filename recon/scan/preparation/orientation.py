@@ -73,19 +73,18 @@ class Seams:
 
 
 def consistent_signs(
-    points: Float, normals: Float, neighbours: NDArray[np.integer], *, given: bool = False, threads: int = 1
+    points: Float, normals: Float, neighbours: NDArray[np.integer], threads: int = 1
 ) -> tuple[Float, Int]:
-    """Signs that turn normals to one side of each part of the surface.
+    """Signs that turn normals to one side of each part of the surface, if most of theirs mean something.
 
-    The signs of `given` normals count where votes are weak, as between a thing and the background: large
-    pieces keep the side that most of theirs have. And on walls thinner than their spacing, where neighbours
-    are as often on the other side: there pairs with opposite normals do not vote.
+    They count where votes are weak, as between a thing and the background: large pieces keep the side that
+    most of theirs have. And on walls thinner than their spacing, where neighbours are as often on the other
+    side: there pairs with opposite normals do not vote.
 
     Args:
         points: (n, 3).
         normals: (n, 3).
         neighbours: (n, k) indices, without the points themselves.
-        given: the signs of the normals mean something.
         threads: that share the work on pairs.
 
     Returns:
@@ -94,16 +93,27 @@ def consistent_signs(
     if not neighbours.size:
         return np.ones(len(points)), np.arange(len(points))
     votes, _ = pair_votes(points, normals, neighbours, threads)
-    if given:
-        votes[_across_walls(points, normals, neighbours, threads)] = 0.0
-    weak = MIN_SEAM_VOTE * float(np.abs(votes).mean())
+    votes[_across_walls(points, normals, neighbours, threads)] = 0.0
+    weak = weak_vote(votes)
     first, cluster, seams = first_clusters(votes, neighbours, weak, threads)
     flip, part, _ = merged(seams, int(cluster.max()) + 1)
     signs, part = first * flip[cluster], part[cluster]
-    if given:
-        kept = _kept_sides(seams, signs, part, cluster, weak)
-        signs = np.where(kept[cluster], -signs, signs)
-    return signs, part
+    kept = _kept_sides(seams, signs, part, cluster, weak)
+    return np.where(kept[cluster], -signs, signs), part
+
+
+def signs_by_votes(
+    votes: NDArray[np.float32], neighbours: NDArray[np.integer], threads: int = 1
+) -> tuple[Float, Int]:
+    """Signs (n,) and parts (n,) by the `votes` (n, k) of pairs with `neighbours` (n, k) alone."""
+    first, cluster, seams = first_clusters(votes, neighbours, weak_vote(votes), threads)
+    flip, part, _ = merged(seams, int(cluster.max()) + 1)
+    return first * flip[cluster], part[cluster]
+
+
+def weak_vote(votes: NDArray[np.float32]) -> float:
+    """The largest vote that cannot be trusted along a seam."""
+    return MIN_SEAM_VOTE * float(np.abs(votes).mean())
 
 
 def pair_votes(

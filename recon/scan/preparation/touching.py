@@ -18,7 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon.geometry import Float, Frame, Int
-from recon.scan.preparation.orientation import MIN_SEAM_VOTE, Seams, first_clusters, merged, pair_votes
+from recon.scan.preparation.orientation import (
+    Seams,
+    first_clusters,
+    merged,
+    pair_votes,
+    signs_by_votes,
+    weak_vote,
+)
 from recon.scan.preparation.sight import SPACING_NEIGHBOURS, SightPairs, sight_pairs
 from recon.scan.preparation.winding import WindingNumber, point_areas
 
@@ -52,8 +59,7 @@ def of_one_side(
     if not near.size:
         return turned(np.ones(len(points)), np.arange(len(points)))
     votes, flat = pair_votes(points, lines, near, threads)
-    weak = MIN_SEAM_VOTE * float(np.abs(votes).mean())
-    signs, part = _joined(votes, near, weak, threads)
+    signs, part = signs_by_votes(votes, near, threads)
     best = turned(signs, part)
     if len(points) < MIN_POINTS:
         return best
@@ -61,7 +67,7 @@ def of_one_side(
     flat_pairs = flat[:, None] & flat[near]
     agreed = _agreement(votes, near, signs) > 0
     least = np.inf
-    for other, part in _by_sight(np.where(flat_pairs, votes, LOOSE * votes), near, weak, pairs, threads):
+    for other, part in _by_sight(np.where(flat_pairs, votes, LOOSE * votes), near, pairs, threads):
         cut = np.where(agreed & (_agreement(votes, near, other) < 0), np.abs(votes), 0.0)
         if not cut.any() or cut[flat_pairs].sum() > MAX_FLAT_CUT * cut.sum():
             continue
@@ -80,20 +86,11 @@ def _agreement(votes: NDArray[np.float32], near: NDArray[np.integer], signs: Flo
     return votes * signs[:, None] * signs[near]
 
 
-def _joined(
-    votes: NDArray[np.float32], near: NDArray[np.integer], weak: float, threads: int
-) -> tuple[Float, Int]:
-    """Signs and parts (n,) by neighbours alone."""
-    first, cluster, seams = first_clusters(votes, near, weak, threads)
-    flip, part, _ = merged(seams, int(cluster.max()) + 1)
-    return first * flip[cluster], part[cluster]
-
-
 def _by_sight(
-    votes: NDArray[np.float32], near: NDArray[np.integer], weak: float, pairs: SightPairs, threads: int
+    votes: NDArray[np.float32], near: NDArray[np.integer], pairs: SightPairs, threads: int
 ) -> list[tuple[Float, Int]]:
     """Signs and parts (n,) by weighted `votes` (n, k) and by sight, for each of its weights."""
-    first, cluster, seams = first_clusters(votes, near, LOOSE * weak, threads)
+    first, cluster, seams = first_clusters(votes, near, LOOSE * weak_vote(votes), threads)
     flip, patch, seams = merged(seams, int(cluster.max()) + 1, most=MAX_PATCHES)
     signs, patch = first * flip[cluster], patch[cluster]
     count = int(patch.max()) + 1
