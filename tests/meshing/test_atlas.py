@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from recon.errors import MissingLibraryError, OutputError, ShapeError, UsageError
 from recon.geometry import Float, Mesh
@@ -115,6 +116,28 @@ def test_glb_holds_the_pictures_and_their_places(texture: Texture, tmp_path: Pat
     assert (np.asarray(material.normalTexture.convert("RGB")) == texture.normal).all()
     np.testing.assert_allclose(part.visual.uv, texture.atlas.uv, atol=1e-6)
     assert (np.asarray(part.faces) == texture.atlas.faces).all() and material.metallicFactor == 0
+
+
+def test_the_colors_of_a_glbs_texture_are_read_to_its_vertices(texture: Texture, tmp_path: Path) -> None:
+    u, v = np.meshgrid(np.linspace(0, 255, texture.atlas.size[0]), np.linspace(255, 0, texture.atlas.size[1]))
+    ramp = np.rint(np.stack([u, v, 0 * u], axis=2)).astype(np.uint8)
+    write_mesh(ball(), tmp_path / "ball.glb", texture=Texture(texture.atlas, ramp, texture.normal))
+    found = read_mesh(tmp_path / "ball.glb")
+    assert found.colors is not None
+    _, nearest = cKDTree(ball().vertices).query(found.vertices)
+    for vertex, color in zip(nearest, found.colors.astype(int), strict=True):
+        uv = 255 * texture.atlas.uv[texture.atlas.vertices == vertex]  # several on a seam
+        assert np.abs(uv - color[:2]).max(1).min() < 3 and color[2] == 0
+
+
+def test_a_texture_far_larger_than_its_file_is_not_read(
+    texture: Texture, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = np.zeros((3100, 3100, 3), np.uint8)
+    write_mesh(ball(), tmp_path / "ball.glb", texture=Texture(texture.atlas, plain, texture.normal))
+    assert (tmp_path / "ball.glb").stat().st_size < 3e5
+    assert read_mesh(tmp_path / "ball.glb").colors is None
+    assert "the texture is not read: it would take 0.0769 GB" in caplog.text
 
 
 def test_obj_holds_them_as_files_beside_it(texture: Texture, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import laspy
 import numpy as np
 import trimesh
+from PIL import Image
 from plyfile import PlyData, PlyElement
 
 from recon.geometry import Mesh
@@ -33,6 +34,9 @@ def make_good_files(folder: Path) -> list[Path]:
     mesh = Mesh(sphere.vertices, sphere.faces, sphere.vertices, np.full((42, 3), 9))
     for ending in ("ply", "obj", "stl", "off", "glb", "3mf"):
         write_mesh(mesh, folder / f"mesh.{ending}")
+    picture = Image.effect_noise((16, 16), 50).convert("RGB")
+    sphere.visual = trimesh.visual.TextureVisuals(uv=sphere.vertices[:, :2], image=picture)
+    sphere.export(folder / "textured.glb")
     np.save(folder / "points.npy", POINTS)
     np.savez(folder / "points.npz", points=POINTS, normals=POINTS)
     np.savez_compressed(folder / "packed.npz", points=POINTS)

@@ -28,6 +28,8 @@ COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9
 def read_glb(path: Path) -> Mesh:
     """Reads a binary glTF scene as one mesh, with transforms applied and coincident vertices merged.
 
+    A texture's colours go to the vertices.
+
     Raises ScanError for one that is damaged, keeps its data in other files, or takes far more memory than its
     size explains.
     """
@@ -55,7 +57,7 @@ def read_glb(path: Path) -> Mesh:
             f"{path} would take {made / 1e9:.3g} GB of memory, far more than its {size / 1e6:.3g} MB: "
             "it repeats its parts; write them once, or as points"
         )
-    return read_by_trimesh(path, normals=shaded)
+    return read_by_trimesh(path, normals=shaded, texture_bytes=FREE_BYTES + BYTES_PER_BYTE * size)
 
 
 def _bytes_made(scene: dict[str, Any]) -> int:

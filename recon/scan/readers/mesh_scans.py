@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import struct
 import warnings
@@ -21,6 +22,9 @@ from recon.scan.readers.columns import Lines, as_colors, cut_short, from_table, 
 from recon.scan.readers.polygons import fans, fans_of
 
 MAX_INDEX = 1 << 53  # that float64 holds exactly
+BYTES_PER_PIXEL = 8  # of a picture, while its colours are looked up
+
+log = logging.getLogger("recon")
 
 
 def sample_surface(mesh: Mesh, count: int, seed: int = 0, source: str = "the mesh") -> PointCloud:
@@ -157,19 +161,26 @@ def _off_faces(path: Path, stream: BinaryIO, lines: Lines, count: int) -> Int:
     return fans_of(np.array(lengths, np.int64), np.array(indices, np.int64))
 
 
-def read_by_trimesh(path: Path, normals: bool = False) -> Mesh:
-    """What trimesh reads from a file, as one mesh; `normals`: whether the file has any."""
+def read_by_trimesh(path: Path, normals: bool = False, texture_bytes: float = 0) -> Mesh:
+    """What trimesh reads from a file, as one mesh.
+
+    Args:
+        path: of a GLB, OBJ or STL file.
+        normals: whether it has any.
+        texture_bytes: that the picture of a texture may take in memory; its colours go to the vertices.
+    """
     import trimesh  # here, as it takes a while, and most files do without
 
     kind = path.suffix[1:].lower()
-    options: dict[str, Any] = {} if kind == "stl" else {"skip_materials": True}
+    options: dict[str, Any] = {} if kind == "stl" else {"skip_materials": not texture_bytes}
     try:
         with path.open("rb") as stream, warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # numpy's, at values that are not finite or do not fit
             # a stream, not a path: so it knows no folder in which to look for other files
             loaded = trimesh.load(stream, file_type=kind, process=False, **options)
             scene = loaded if isinstance(loaded, trimesh.Scene) else trimesh.Scene(loaded)
-            placed = [_placed(scene, node, normals) for node in scene.graph.nodes_geometry]
+            nodes = scene.graph.nodes_geometry
+            placed = [_placed(scene, node, normals, texture_bytes) for node in nodes]
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 a parser raises whatever it stumbles over in a damaged file
@@ -188,7 +199,7 @@ def _joined(arrays: list[Any]) -> Any:
     return None if any(array is None for array in arrays) else np.concatenate(arrays)
 
 
-def _placed(scene: Any, node: str, normals: bool) -> Mesh | None:
+def _placed(scene: Any, node: str, normals: bool, texture_bytes: float) -> Mesh | None:
     transform, name = scene.graph[node]
     part = scene.geometry[name]
     if not hasattr(part, "faces"):  # points or lines beside the surface
@@ -197,10 +208,25 @@ def _placed(scene: Any, node: str, normals: bool) -> Mesh | None:
     if np.linalg.det(transform[:3, :3]) < 0:  # a mirror turns faces inside out
         faces = faces[:, ::-1]
     colors = part.visual.vertex_colors[:, :3] if part.visual.kind == "vertex" else None
+    if part.visual.kind == "texture":
+        colors = _texture_colors(part.visual, texture_bytes)
     turned = None
     if normals:
         turned = unit_vectors(part.vertex_normals @ np.linalg.inv(transform[:3, :3]))
     return Mesh(part.vertices @ transform[:3, :3].T + transform[:3, 3], faces, turned, colors)
+
+
+def _texture_colors(visual: Any, most_bytes: float) -> Bytes | None:
+    """The colours (n, 3) of a texture at the vertices; none of a picture that is missing or too large."""
+    picture, uv = getattr(visual.material, "baseColorTexture", None), visual.uv
+    if picture is None or uv is None or not np.isfinite(uv).all():
+        return None
+    if (taken := BYTES_PER_PIXEL * picture.width * picture.height) > most_bytes:
+        log.warning("the texture is not read: it would take %.3g GB, far more than its file", taken / 1e9)
+        return None
+    from trimesh.visual.color import uv_to_color
+
+    return np.asarray(uv_to_color(uv, picture))[:, :3]
 
 
 def _merged(mesh: Mesh) -> Mesh:
