@@ -112,7 +112,7 @@ def convert(
     surface, mesh, texture = _made(result, seconds, lambda share: meshing(begun + (1 - begun) * share))
     write_mesh(mesh, out, texture=texture, overwrite=overwrite, on_written=partial(claim, run, out))
     names = [str(scan) for scan in scans]
-    summary: dict[str, Any] = {"scan": names if names[1:] else names[0], "mesh": str(out)}
+    summary: dict[str, Any] = {"scan": names if len(names) > 1 else names[0], "mesh": str(out)}
     summary |= mesh_statistics(result, surface)
     summary["texture"] = None if texture is None else list(texture.atlas.size)
     if config.mesh.solid:

@@ -137,7 +137,40 @@ def test_a_texture_far_larger_than_its_file_is_not_read(
     write_mesh(ball(), tmp_path / "ball.glb", texture=Texture(texture.atlas, plain, texture.normal))
     assert (tmp_path / "ball.glb").stat().st_size < 3e5
     assert read_mesh(tmp_path / "ball.glb").colors is None
-    assert "the texture is not read: it would take 0.0769 GB" in caplog.text
+    assert "a texture is not read: it would take 0.0769 GB" in caplog.text
+
+
+def test_pictures_of_several_parts_have_their_room_together(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = trimesh.Scene()
+    for shade in (10, 20):
+        part = trimesh.creation.icosphere(1)
+        picture = Image.new("RGB", (2500, 2500), (shade, 0, 0))
+        part.visual = trimesh.visual.TextureVisuals(uv=np.zeros((42, 2)), image=picture)
+        part.apply_translation([shade, 0, 0])
+        scene.add_geometry(part)
+        path = tmp_path / f"{shade}.glb"
+        path.write_bytes(scene.export(file_type="glb"))
+    one, both = (read_mesh(tmp_path / f"{shade}.glb") for shade in (10, 20))
+    assert one.colors is not None and (one.colors == [10, 0, 0]).all()
+    assert both.colors is None and len(both.vertices) == 2 * len(one.vertices)
+    assert caplog.text.count("a texture is not read") == 1
+
+
+def test_parts_that_share_a_picture_unpack_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, picture = trimesh.Scene(), Image.new("RGB", (4, 4), (1, 2, 3))
+    material = trimesh.visual.material.PBRMaterial(baseColorTexture=picture)
+    for place in range(5):
+        part = trimesh.creation.icosphere(1)
+        part.visual = trimesh.visual.TextureVisuals(uv=np.full((42, 2), place), material=material)
+        part.apply_translation([3 * place, 0, 0])
+        scene.add_geometry(part)
+    (tmp_path / "five.glb").write_bytes(scene.export(file_type="glb"))
+    unpacked, convert = [], Image.Image.convert
+    monkeypatch.setattr(Image.Image, "convert", lambda *given: unpacked.append(0) or convert(*given))
+    assert (read_mesh(tmp_path / "five.glb").colors == [1, 2, 3]).all()
+    assert len(unpacked) == 1
 
 
 def test_obj_holds_them_as_files_beside_it(texture: Texture, tmp_path: Path) -> None:

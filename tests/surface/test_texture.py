@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 import recon
 from recon.errors import ShapeError, UsageError
@@ -39,10 +42,10 @@ def colors_of(points: Float) -> np.ndarray:
 
 def bumpy(count: int = 20_000, seed: int = 0) -> PointCloud:
     directions = unit_vectors(np.random.default_rng(seed).normal(size=(count, 3)))
-    h, steps = 1e-5, np.eye(3)
+    h, axes = 1e-5, np.eye(3)
     above = lambda p: np.linalg.norm(p, axis=1) - radius(unit_vectors(p))  # noqa: E731
     points = radius(directions)[:, None] * directions
-    slope = np.stack([(above(points + h * e) - above(points - h * e)) / (2 * h) for e in steps], axis=1)
+    slope = np.stack([(above(points + h * e) - above(points - h * e)) / (2 * h) for e in axes], axis=1)
     return PointCloud(points + OFFSET, unit_vectors(slope), colors_of(points))
 
 
@@ -135,15 +138,7 @@ def test_texels_have_the_color_of_their_place(light: Mesh, texture: Texture) -> 
 
 
 def test_without_colors_there_are_normals_alone(result: Reconstruction, light: Mesh) -> None:
-    plain = Reconstruction(
-        result.field,
-        result.frame,
-        result.box,
-        result.scan,
-        result.config.with_(mesh={"color": "off"}),
-        result.snapshot,
-        result.description,
-    )
+    plain = replace(result, config=result.config.with_(mesh={"color": "off"}))
     made = plain.texture(light, 128)
     assert made.color is None and made.normal.shape[2] == 3
 
@@ -154,8 +149,6 @@ def test_the_field_of_colors_keeps_detail_that_means_of_neighbours_lose(result: 
     x = lambda p: (p - OFFSET)[:, 0]  # noqa: E731
     wanted = lambda p: np.rint(127.5 + 100 * np.sin(80 * x(p)))[:, None].repeat(3, 1).astype(np.uint8)  # noqa: E731
     given = wanted(cloud.points)
-    import torch
-
     field = color_field(result.field.trunk, result.config.field, points, given, point_spacing(points), seed=0)
     found = colors_at(field, torch.tensor(places).float()).numpy()
     carried = with_attributes(
@@ -167,8 +160,6 @@ def test_the_field_of_colors_keeps_detail_that_means_of_neighbours_lose(result: 
 
 
 def test_colors_that_are_all_the_same_stay_so(result: Reconstruction) -> None:
-    import torch
-
     cloud = bumpy(3000)
     points = result.frame.to_unit(cloud.points)
     given = np.tile(np.array([[10, 200, 255]], np.uint8), (3000, 1))

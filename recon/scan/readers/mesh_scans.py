@@ -167,7 +167,7 @@ def read_by_trimesh(path: Path, normals: bool = False, texture_bytes: float = 0)
     Args:
         path: of a GLB, OBJ or STL file.
         normals: whether it has any.
-        texture_bytes: that the picture of a texture may take in memory; its colours go to the vertices.
+        texture_bytes: that the pictures of textures may take in memory; their colours go to the vertices.
     """
     import trimesh  # here, as it takes a while, and most files do without
 
@@ -179,8 +179,8 @@ def read_by_trimesh(path: Path, normals: bool = False, texture_bytes: float = 0)
             # a stream, not a path: so it knows no folder in which to look for other files
             loaded = trimesh.load(stream, file_type=kind, process=False, **options)
             scene = loaded if isinstance(loaded, trimesh.Scene) else trimesh.Scene(loaded)
-            nodes = scene.graph.nodes_geometry
-            placed = [_placed(scene, node, normals, texture_bytes) for node in nodes]
+            textures = _Textures(texture_bytes)
+            placed = [_placed(scene, node, normals, textures) for node in scene.graph.nodes_geometry]
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 a parser raises whatever it stumbles over in a damaged file
@@ -199,7 +199,7 @@ def _joined(arrays: list[Any]) -> Any:
     return None if any(array is None for array in arrays) else np.concatenate(arrays)
 
 
-def _placed(scene: Any, node: str, normals: bool, texture_bytes: float) -> Mesh | None:
+def _placed(scene: Any, node: str, normals: bool, textures: _Textures) -> Mesh | None:
     transform, name = scene.graph[node]
     part = scene.geometry[name]
     if not hasattr(part, "faces"):  # points or lines beside the surface
@@ -209,24 +209,42 @@ def _placed(scene: Any, node: str, normals: bool, texture_bytes: float) -> Mesh 
         faces = faces[:, ::-1]
     colors = part.visual.vertex_colors[:, :3] if part.visual.kind == "vertex" else None
     if part.visual.kind == "texture":
-        colors = _texture_colors(part.visual, texture_bytes)
+        colors = textures.colors(part.visual)
     turned = None
     if normals:
         turned = unit_vectors(part.vertex_normals @ np.linalg.inv(transform[:3, :3]))
     return Mesh(part.vertices @ transform[:3, :3].T + transform[:3, 3], faces, turned, colors)
 
 
-def _texture_colors(visual: Any, most_bytes: float) -> Bytes | None:
-    """The colours (n, 3) of a texture at the vertices; none of a picture that is missing or too large."""
-    picture, uv = getattr(visual.material, "baseColorTexture", None), visual.uv
-    if picture is None or uv is None or not np.isfinite(uv).all():
-        return None
-    if (taken := BYTES_PER_PIXEL * picture.width * picture.height) > most_bytes:
-        log.warning("the texture is not read: it would take %.3g GB, far more than its file", taken / 1e9)
-        return None
-    from trimesh.visual.color import uv_to_color
+class _Textures:
+    """The pictures of textures, which parts may share: unpacked once each, while there is room (bytes)."""
 
-    return np.asarray(uv_to_color(uv, picture))[:, :3]
+    def __init__(self, room: float) -> None:
+        self.room = room
+        self.pictures: dict[int, tuple[Any, Bytes | None]] = {}  # kept, so that its number stays its own
+
+    def colors(self, visual: Any) -> Bytes | None:
+        """Those (n, 3) at the vertices; none of a picture that is missing or too large."""
+        picture, uv = getattr(visual.material, "baseColorTexture", None), visual.uv
+        if picture is None or uv is None or not np.isfinite(uv).all():
+            return None
+        if id(picture) not in self.pictures:
+            self.pictures[id(picture)] = picture, self._unpacked(picture)
+        found = self.pictures[id(picture)][1]
+        if found is None:
+            return None
+        height, width, _ = found.shape  # beyond 0 and 1 a picture repeats; v grows upward
+        column = np.rint(uv[:, 0] * (width - 1)) % width
+        row = np.rint((1 - uv[:, 1]) * (height - 1)) % height
+        return found[row.astype(np.int64), column.astype(np.int64)]
+
+    def _unpacked(self, picture: Any) -> Bytes | None:
+        taken = BYTES_PER_PIXEL * picture.width * picture.height
+        if taken > self.room:
+            log.warning("a texture is not read: it would take %.3g GB, far more than its file", taken / 1e9)
+            return None
+        self.room -= taken
+        return np.asarray(picture.convert("RGB"))
 
 
 def _merged(mesh: Mesh) -> Mesh:
