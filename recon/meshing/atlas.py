@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,10 @@ from recon.geometry import Float, Int, Mesh
 
 PADDING = 1 / 128  # of the picture's side, between two charts: far off, pixels at a seam reach beyond it
 CHUNK_TEXELS = 1 << 19  # at a time
+SLOW_FACES = 60_000  # a minute of xatlas is 100,000, and it grows faster than they do
 MAX_OUTSIDE = 0.5  # of a barycentric coordinate, below 0 or above 1: of a triangle that is hardly seen
+
+log = logging.getLogger("recon")
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +127,11 @@ class Texture:
 
 def unwrapped(mesh: Mesh, size: int) -> Atlas:
     """The charts of `mesh` in a picture whose longer side is `size` texels. Raises MissingLibraryError."""
+    if len(mesh.faces) > SLOW_FACES:
+        log.warning(
+            "%s triangles take xatlas minutes and more: --faces 20000 is meant for textures",
+            f"{len(mesh.faces):,}",
+        )
     low, high = mesh.vertices.min(0), mesh.vertices.max(0)
     unit = (mesh.vertices - (low + high) / 2) / float((high - low).max())  # for single precision
     p, q, r = (unit[mesh.faces[:, i]] for i in range(3))

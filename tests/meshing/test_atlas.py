@@ -87,6 +87,16 @@ def test_the_place_of_the_mesh_does_not_matter() -> None:
     assert here.size == far.size and np.abs(here.uv - far.uv).max() < 1e-3
 
 
+def test_it_is_said_where_there_are_too_many_triangles(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    unwrapped(ball(), SIZE)
+    assert not caplog.text
+    monkeypatch.setattr(module, "SLOW_FACES", 1000)
+    unwrapped(ball(), SIZE)
+    assert "1,280 triangles take xatlas minutes and more: --faces" in caplog.text
+
+
 def test_without_xatlas_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> object:
         raise ImportError(name)
