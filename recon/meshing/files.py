@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,8 @@ from recon.errors import (
 )
 from recon.geometry import Float, Int, Mesh, face_normals
 from recon.meshing.atlas import Texture, check_unwrapping
-from recon.meshing.texture_files import glb_visual, material_name, write_material
+from recon.meshing.gltf import glb
+from recon.meshing.texture_files import material_name, write_material
 from recon.meshing.threemf import DEFAULT_UNIT, write_3mf
 from recon.scan.files import read_any
 
@@ -271,24 +273,7 @@ def _repeated(rows: NDArray) -> int:
 
 
 def _glb(mesh: Mesh, stream: BinaryIO, texture: Texture | None = None) -> None:
-    import trimesh  # here, as it takes a while, and other files do without
-
-    low, high = mesh.vertices.min(0), mesh.vertices.max(0)
-    with np.errstate(over="ignore"):
-        values = {name.upper(): column.astype(np.float32) for name, column in _named(mesh).items()}
-    place = np.eye(4)
-    place[:3, 3] = low + 0.5 * (high - low)
-    about: dict[str, Any] = {"vertex_colors": mesh.colors}
-    about["vertex_attributes"] = {n: column for n, column in values.items() if np.isfinite(column).all()}
-    vertices, faces, normals = mesh.vertices - place[:3, 3], mesh.faces, mesh.normals
-    if texture is not None:
-        chosen, faces = texture.atlas.vertices, texture.atlas.faces
-        vertices, normals = vertices[chosen], None if normals is None else normals[chosen]
-        about = {"visual": glb_visual(texture)}
-    surface = trimesh.Trimesh(vertices, faces, vertex_normals=normals, process=False, **about)
-    scene = trimesh.Scene()
-    scene.add_geometry(surface, transform=place)
-    stream.write(scene.export(file_type="glb", include_normals=mesh.normals is not None))
+    stream.write(glb(replace(mesh, values=_named(mesh)), texture))
 
 
 SCALAR_ENDINGS = (".ply", ".glb")  # of formats that hold values of vertices

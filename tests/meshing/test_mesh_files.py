@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import igl
 import numpy as np
@@ -75,6 +76,45 @@ def test_glb_holds_finite_scalars_as_attributes_of_its_own(tmp_path: Path) -> No
     loaded = trimesh.load(tmp_path / "m.glb", process=False)
     column = loaded.geometry["geometry_0"].vertex_attributes["_INTENSITY"]
     np.testing.assert_array_equal(column.ravel(), values["intensity"])
+
+
+def test_glb_says_what_viewers_need_to_show_it_as_it_is(tmp_path: Path) -> None:
+    """Without a material it would be metal, and of an open surface one side be missing; colours are light."""
+    mesh = ball()
+    write_mesh(mesh, tmp_path / "m.glb")
+    raw = (tmp_path / "m.glb").read_bytes()
+    tree = json.loads(raw[20 : 20 + int.from_bytes(raw[12:16], "little")])
+    (part,) = tree["meshes"][0]["primitives"]
+    material = tree["materials"][part["material"]]
+    assert material["pbrMetallicRoughness"] == {"metallicFactor": 0.0, "roughnessFactor": 1.0}
+    assert material["doubleSided"] and "extensionsUsed" not in tree
+    (loaded,) = trimesh.load(tmp_path / "m.glb", process=False).geometry.values()
+    light = np.asarray(loaded.visual.vertex_attributes["color"])
+    assert mesh.colors is not None
+    for shade, wanted in ((0, 0.0), (10, 10 / 255 / 12.92), (128, 0.21586), (255, 1.0)):  # IEC 61966-2-1
+        assert light[mesh.colors == shade] == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_colors_of_other_programs_glbs_are_light_too(kind: type, tmp_path: Path) -> None:
+    light = np.array([0.0, 0.21586, 0.5, 1.0])
+    most = 1 if kind is np.float32 else np.iinfo(kind).max
+    column = np.rint(most * light) if most > 1 else light
+    rows = np.repeat(column[:, None], 4, axis=1).astype(kind)
+    shape = trimesh.creation.icosahedron()
+    shape = trimesh.Trimesh(shape.vertices[:4], [[0, 1, 2], [0, 2, 3]], process=False)
+    shape.vertex_attributes["_LIGHT"] = rows
+    shape.visual = trimesh.visual.TextureVisuals(material=trimesh.visual.material.PBRMaterial())
+
+    def rename(tree: dict[str, Any]) -> None:
+        attributes = tree["meshes"][0]["primitives"][0]["attributes"]
+        attributes["COLOR_0"] = attributes.pop("_LIGHT")
+
+    scene = trimesh.Scene([shape])
+    (tmp_path / "m.glb").write_bytes(scene.export(file_type="glb", tree_postprocessor=rename))
+    found = read_mesh(tmp_path / "m.glb").colors
+    assert found is not None
+    np.testing.assert_allclose(found, np.repeat([[0], [128], [188], [255]], 3, axis=1), atol=1)
 
 
 @pytest.mark.parametrize("bare", [True, False])

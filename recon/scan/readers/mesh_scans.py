@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 from recon.errors import ScanError, reason
 from recon.geometry import Bytes, Float, Int, Mesh, PointCloud, unit_vectors
 from recon.scan.preparation.cleaning import MAX_COORDINATE
-from recon.scan.readers.columns import Lines, as_colors, cut_short, from_table, lines_of, load_rows, whole
+from recon.scan.readers.columns import (
+    Lines,
+    as_colors,
+    cut_short,
+    from_table,
+    lines_of,
+    load_rows,
+    srgb,
+    whole,
+)
 from recon.scan.readers.polygons import fans, fans_of
 
 MAX_INDEX = 1 << 53  # that float64 holds exactly
@@ -179,7 +188,7 @@ def read_by_trimesh(path: Path, normals: bool = False, texture_bytes: float = 0)
             # a stream, not a path: so it knows no folder in which to look for other files
             loaded = trimesh.load(stream, file_type=kind, process=False, **options)
             scene = loaded if isinstance(loaded, trimesh.Scene) else trimesh.Scene(loaded)
-            textures = _Textures(texture_bytes)
+            textures = _Textures(texture_bytes) if texture_bytes else None
             placed = [_placed(scene, node, normals, textures) for node in scene.graph.nodes_geometry]
     except MemoryError:
         raise
@@ -199,7 +208,7 @@ def _joined(arrays: list[Any]) -> Any:
     return None if any(array is None for array in arrays) else np.concatenate(arrays)
 
 
-def _placed(scene: Any, node: str, normals: bool, textures: _Textures) -> Mesh | None:
+def _placed(scene: Any, node: str, normals: bool, textures: _Textures | None) -> Mesh | None:
     transform, name = scene.graph[node]
     part = scene.geometry[name]
     if not hasattr(part, "faces"):  # points or lines beside the surface
@@ -207,13 +216,23 @@ def _placed(scene: Any, node: str, normals: bool, textures: _Textures) -> Mesh |
     faces = np.asarray(part.faces)
     if np.linalg.det(transform[:3, :3]) < 0:  # a mirror turns faces inside out
         faces = faces[:, ::-1]
-    colors = part.visual.vertex_colors[:, :3] if part.visual.kind == "vertex" else None
-    if part.visual.kind == "texture":
-        colors = textures.colors(part.visual)
+    colors = _colors(part.visual, textures)
     turned = None
     if normals:
         turned = unit_vectors(part.vertex_normals @ np.linalg.inv(transform[:3, :3]))
     return Mesh(part.vertices @ transform[:3, :3].T + transform[:3, 3], faces, turned, colors)
+
+
+def _colors(visual: Any, textures: _Textures | None) -> Bytes | None:
+    """(n, 3) at the vertices of a part: in a GLB, those of a texture, or linear light."""
+    if visual.kind == "vertex":
+        found = visual.vertex_colors[:, :3]
+        return found if textures is None else srgb(found)
+    if visual.kind == "texture" and textures is not None:
+        found = textures.colors(visual)
+        beside = visual.vertex_attributes.get("color")
+        return found if found is not None or beside is None else srgb(np.asarray(beside)[:, :3])
+    return None
 
 
 class _Textures:
