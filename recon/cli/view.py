@@ -1,19 +1,22 @@
-"""`recon view`: a window, pictures and films."""
+"""`recon view`: a window, a page for browsers, pictures and films."""
 
 from __future__ import annotations
 
 import argparse
+import threading
+from contextlib import closing, suppress
 from typing import Any
 
 from recon.base.options import Parser, add_choice, file, output_file, point, whole_between
 from recon.base.progress import Bar
 from recon.cli.common import FILES, add_common, add_overwrite, say, size
 from recon.errors import UsageError
+from recon.viewer.web_server import LOOPBACK, MAX_PORT, import_viser, is_loopback
 
 EXAMPLES = (
     "recon view MESH.ply SCAN.ply RUN",
-    "recon view FOLDER --color curvature --up=0,1,0",
     "recon view MESH.ply --screenshot P.png --views 4 --from=-1,-2,1",
+    "recon view --web FOLDER --color curvature --up=0,1,0",
 )
 WITHOUT_TORCH = True  # as long as no run is shown
 
@@ -33,6 +36,19 @@ def add_options(parser: Parser) -> None:
         "--turntable", metavar="MP4|GIF", type=output_file, help="write a film of them turning, likewise"
     )
     add_overwrite(files, "PNG, MP4 or GIF if it exists")
+    web = parser.group("in a browser")
+    web.add_argument(
+        "--web", action="store_true", help="show them in browsers instead of a window, until Ctrl-C"
+    )
+    web.add_argument(
+        "--host", metavar="ADDRESS", help="0.0.0.0: for all who reach this machine (default: for it alone)"
+    )
+    web.add_argument(
+        "--port",
+        type=whole_between(0, MAX_PORT),
+        metavar="N",
+        help="0: any that is free (default: the first free one from 8080 on)",
+    )
     look = parser.group("appearance")
     look.add_argument(
         "--color",
@@ -62,9 +78,16 @@ def add_options(parser: Parser) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
+    if (options.host is not None or options.port is not None) and not options.web:
+        raise UsageError("--host and --port are for --web")
+    if options.web and (options.screenshot or options.turntable or options.window != "auto"):
+        raise UsageError("--web is a view of its own: leave out --screenshot, --turntable and --window")
     if not (options.screenshot or options.turntable):
         if options.views or options.size:
             raise UsageError("--views and --size are for --screenshot PNG or --turntable MP4|GIF")
+        if options.web:
+            serve(options)
+            return {}
         open_viewer(options.files, options.window, options.color, options.direction, options.up)
         return {}
     from recon.viewer.scene import Scene
@@ -83,6 +106,21 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         written["turntable"] = options.turntable
         say([f"film    {options.turntable}"], options.quiet)
     return written
+
+
+def serve(options: argparse.Namespace) -> None:
+    """Show the files in browsers until Ctrl-C."""
+    from recon.viewer.scene import Scene
+    from recon.viewer.stage import Stage
+    from recon.viewer.web import WebPage
+
+    import_viser()  # before files are read, for a while
+    stage = Stage(Scene(options.files), options.color, options.direction, options.up)
+    shared = not is_loopback(options.host or LOOPBACK)
+    with closing(WebPage(stage, options.host or LOOPBACK, options.port)) as page, suppress(KeyboardInterrupt):
+        lines = [f"open {' or '.join(page.addresses)} in a browser; Ctrl-C ends it"]
+        say(lines + ["whoever reaches this machine sees what is shown"] * shared, options.quiet)
+        page.serve(threading.Event())
 
 
 def open_viewer(

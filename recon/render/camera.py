@@ -79,6 +79,12 @@ class Camera:
             return (share / self.half + 1) / 2 * self.size, depth
 
 
+def sunlight(right: Float, upward: Float, forward: Float) -> Float:
+    """(3,) unit vector: how light falls on what a camera with these axes sees, from its upper left."""
+    sun = forward - 0.8 * upward + 0.6 * right
+    return sun / np.linalg.norm(sun)
+
+
 def corners(thing: Mesh | PointCloud) -> Float:
     """(n, 3) world: the points of a thing that must be in its picture."""
     if isinstance(thing, Mesh):

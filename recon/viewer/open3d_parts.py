@@ -6,6 +6,7 @@ import numpy as np
 
 from recon.errors import MissingLibraryError
 from recon.geometry import Float
+from recon.render.camera import sunlight
 from recon.viewer.piece import Piece
 from recon.viewer.requirements import SCREENSHOT_HINT, SYSTEM_LIBRARIES
 
@@ -89,9 +90,7 @@ def lines(piece: Piece) -> Any:
 
 def light(scene: Any, axes: tuple[Float, Float, Float], lux: tuple[float, float]) -> None:
     """Light a scene for a camera with these `axes`: right, upward, forward."""
-    right, upward, forward = axes
-    sun = forward - 0.8 * upward + 0.6 * right
     scene.enable_sun_light(True)
-    scene.set_sun_light(np.float32(sun / np.linalg.norm(sun)), [1.0, 1.0, 1.0], lux[0])
+    scene.set_sun_light(np.float32(sunlight(*axes)), [1.0, 1.0, 1.0], lux[0])
     scene.enable_indirect_light(True)
     scene.set_indirect_light_intensity(lux[1])

@@ -1,0 +1,241 @@
+"""The stage in a browser: everyone who opens the page sees the same pieces, each from where he likes."""
+
+import io
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from recon.errors import ReconError
+from recon.geometry import Mesh
+from recon.meshing.files import glb
+from recon.render.camera import FIELD_OF_VIEW, fitted, sunlight
+from recon.render.legend import beside, legend_picture, legend_width
+from recon.scan.readers.columns import linear_light, srgb
+from recon.viewer.piece import Piece
+from recon.viewer.stage import PICTURE_FILE, POLL_SECONDS, TOGGLES, Stage
+from recon.viewer.web_server import addresses, started
+
+LEGEND_HEIGHT = 160  # pixels
+AMBIENT, SUN, BACK_LIGHT = 0.3, 0.6, 0.25  # of a white surface's light
+POINT_SIZE = 0.002  # of the page's radius, for a point of one pixel in the window
+USUAL_SIZE = 1280, 860  # pixels, of a browser that has not said its own
+RENDER_SECONDS = 60.0  # that a browser may take for a picture
+
+
+class WebPage:
+    """A page on a stage, served until `close`."""
+
+    def __init__(self, stage: Stage, host: str, port: int | None) -> None:
+        self.stage = stage
+        self.server = started(host, port)
+        self.addresses = addresses(host, self.server.get_port())
+        self.scene, self.gui = self.server.scene, self.server.gui
+        self.lock = threading.RLock()  # of the stage: browsers' clicks come on threads of the server's
+        self.drawn: dict[str, Any] = {}
+        self.count = 0  # of all that was drawn
+        self.page_shown: object = None
+        self.number: int | None = None
+        self.layer_boxes: list[Any] = []
+        try:
+            self.scene.configure_default_lights(enabled=False)
+            self.scene.configure_environment_map(None)
+            self.scene.add_light_ambient("/ambient", intensity=np.pi * AMBIENT)
+            self.gui.configure_theme(show_logo=False, show_share_button=False)
+            self.gui.main_panel.dock_right()
+            self._make_panel()
+            self.refresh()
+        except BaseException:
+            self.close()
+            raise
+
+    def serve(self, stopped: threading.Event) -> None:
+        """Follow the page's files until `stopped` is set."""
+        while not stopped.wait(POLL_SECONDS):
+            with self.lock:
+                if self.stage.follow():
+                    self._tried(self.refresh)
+
+    def close(self) -> None:
+        """Stop serving."""
+        self.server.stop()
+
+    def _make_panel(self) -> None:
+        gui = self.gui
+        self.title = gui.add_markdown("")
+        if len(self.stage.scene) > 1:
+            turn = gui.add_button_group("page", ("previous", "next"))
+            turn.on_click(lambda event: self._turn(event.target.value == "next"))
+        self.boxes = {}
+        for key, name in TOGGLES.items():
+            self.boxes[name] = gui.add_checkbox(name, self.stage.on[name])
+            self._when_changed(self.boxes[name], partial(self._toggle, key))
+        self.axis = gui.add_dropdown("across", ("x", "y", "z"), initial_value="z")
+        self._when_changed(self.axis, lambda axis: self.stage.press(axis.upper()))
+        self.place = gui.add_slider("place", 0.0, 1.0, 0.005, self.stage.share)
+        self._when_changed(self.place, partial(setattr, self.stage, "share"))
+        self.colors = gui.add_dropdown("colours", self.stage.modes(), initial_value=self.stage.mode)
+        self._when_changed(self.colors, partial(setattr, self.stage, "mode"))
+        self.legend = gui.add_image(np.full((8, 8, 3), 255, np.uint8), format="png", visible=False)
+        gui.add_button("Save a picture").on_click(self._save)
+        gui.add_button("Reset the view").on_click(lambda event: self._aim(event.client.camera))
+        self.layers = gui.add_folder("layers")
+        self.message = gui.add_markdown("")
+
+    def _when_changed(self, handle: Any, work: Callable[[Any], None]) -> None:
+        """Call `work` with the value that someone has given a handle of the panel, and draw what follows."""
+
+        def changed(event: Any) -> None:
+            if event.client is not None:  # else it was set here
+                with self.lock:
+                    self._tried(lambda: work(event.target.value))
+                    self._tried(self.refresh)
+
+        handle.on_update(changed)
+
+    def _toggle(self, key: str, on: bool) -> None:
+        if self.stage.on[TOGGLES[key]] != on:
+            self.stage.press(key)
+
+    def _turn(self, forward: bool) -> None:
+        with self.lock:
+            self._tried(lambda: self.stage.turn(1 if forward else -1))
+            self._tried(self.refresh)
+
+    def _tried(self, work: Callable[[], None]) -> None:
+        """Do it; what stands in the way is said in the panel."""
+        try:
+            work()
+        except ReconError as error:
+            self.message.content = f"**{error}**"
+
+    def refresh(self) -> None:
+        """Draw what is new on the stage, remove what is gone, and update the panel."""
+        stage = self.stage
+        wanted = stage.pieces()
+        made = {name: wanted[name]() for name in wanted.keys() - self.drawn.keys()}
+        with self.server.atomic():
+            for name in self.drawn.keys() - wanted.keys():
+                self.drawn.pop(name).remove()
+            for name, piece in made.items():
+                if len(piece.places):
+                    self.count += 1
+                    self.drawn[name] = self._added(piece, f"/{self.count}")
+            if self.page_shown is not stage.page:
+                self._turned()
+            self._update_panel()
+
+    def _update_panel(self) -> None:
+        stage = self.stage
+        for name, box in self.boxes.items():
+            box.value = stage.on[name]
+        for k, box in enumerate(self.layer_boxes):
+            box.value = stage.shows(k)
+        sliced = stage.page.run is not None
+        self.boxes["slice"].visible = sliced
+        self.axis.visible = self.place.visible = sliced and stage.on["slice"]
+        self.axis.value, self.place.value = "xyz"[stage.axis], stage.share
+        self.colors.value = stage.mode
+        legends = stage.legends()
+        self.legend.visible = bool(legends)
+        if legends:
+            self.legend.image = _stacked([legend_picture(legend, LEGEND_HEIGHT) for legend in legends])
+
+    def _turned(self) -> None:
+        """Show another page, or the same with other things."""
+        stage = self.stage
+        new = self.number != stage.number
+        self.page_shown, self.number = stage.page, stage.number
+        count = f" ({stage.number + 1} of {len(stage.scene)})" if len(stage.scene) > 1 else ""
+        self.title.content = f"**{stage.page.title}**{count}"
+        self.message.content = ""
+        self.colors.options = stage.modes()
+        for box in self.layer_boxes:
+            box.remove()
+        self.layer_boxes = []
+        with self.layers:
+            for k, layer in enumerate(stage.page.layers):
+                box = self.gui.add_checkbox(layer.name, True)
+                self._when_changed(box, partial(stage.show, k))
+                self.layer_boxes.append(box)
+        self.layers.visible = len(stage.page.layers) > 1
+        if new:
+            self._light()
+            self._aim(self.server.initial_camera)
+            for client in self.server.get_clients().values():
+                self._aim(client.camera)
+
+    def _aim(self, camera: Any) -> None:
+        """Have a camera of viser's look at the whole page."""
+        size = (camera.image_width, camera.image_height) if hasattr(camera, "image_width") else USUAL_SIZE
+        found = fitted(self.stage.corners(), size, *self.stage.view)
+        camera.up = self.stage.view[1]
+        camera.position, camera.look_at = found.eye, found.target
+        camera.fov = np.radians(FIELD_OF_VIEW)
+
+    def _light(self) -> None:
+        """Light the page for where it is seen from first, and its back a little."""
+        for name, intensity, sign in (("sun", SUN, -1.0), ("back light", BACK_LIGHT, 1.0)):
+            place = tuple(sign * self._sun())
+            self.scene.add_light_directional(f"/{name}", intensity=np.pi * intensity, position=place)
+
+    def _sun(self) -> np.ndarray:
+        """(3,) the direction of light."""
+        camera = fitted(self.stage.corners(), USUAL_SIZE, *self.stage.view)
+        return sunlight(camera.right, camera.upward, camera.forward)
+
+    def _shaded(self, piece: Piece) -> np.ndarray:
+        """(n, 3) uint8: the colours of points, which viser does not light, with light and shade on them."""
+        colors = np.broadcast_to(piece.colors, piece.places.shape)
+        if piece.normals is None:
+            return colors
+        lit = piece.normals @ -self._sun()
+        share = AMBIENT + np.where(lit > 0, SUN * lit, -BACK_LIGHT * lit)
+        return srgb((linear_light(colors) * share[:, None]).clip(0, 1))
+
+    def _added(self, piece: Piece, name: str) -> Any:
+        """A piece in the browsers."""
+        if piece.kind == "faces":
+            assert piece.faces is not None
+            colors = np.ascontiguousarray(np.broadcast_to(piece.colors, piece.places.shape))
+            mesh = Mesh(piece.places, piece.faces, piece.normals, colors)
+            return self.scene.add_glb(name, glb(mesh, lit=piece.normals is not None))
+        if piece.kind == "points":
+            return self.scene.add_point_cloud(
+                name,
+                piece.places,
+                self._shaded(piece),
+                point_size=POINT_SIZE * piece.width,
+                point_shape="circle",
+                point_shading="flat",
+                precision="float32",
+            )
+        ends = piece.places.reshape(-1, 2, 3)
+        return self.scene.add_line_segments(name, ends, piece.colors, line_width=piece.width)
+
+    def _save(self, event: Any) -> None:
+        """Have the browser that asks for it save a picture, with its legend."""
+        with self.lock:
+            legends = self.stage.legends()
+        camera = event.client.camera
+        height, width = camera.image_height, camera.image_width
+        picture = event.client.get_render(height, width, transport_format="png", timeout=RENDER_SECONDS)
+        shown = np.asarray(
+            Image.alpha_composite(Image.new("RGBA", (width, height), "white"), Image.fromarray(picture))
+        )
+        shown = shown[..., :3]
+        for legend in legends:
+            shown = beside(shown, legend, legend_width([legend], height))
+        written = io.BytesIO()
+        Image.fromarray(shown).save(written, "png")
+        event.client.send_file_download(PICTURE_FILE, written.getvalue())
+
+
+def _stacked(pictures: list[np.ndarray]) -> np.ndarray:
+    """Pictures below each other, each as wide as the widest."""
+    wide = max(picture.shape[1] for picture in pictures)
+    blank = [((0, 0), (0, wide - picture.shape[1]), (0, 0)) for picture in pictures]
+    return np.concatenate([np.pad(p, w, constant_values=255) for p, w in zip(pictures, blank, strict=True)])
