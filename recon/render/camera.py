@@ -14,7 +14,7 @@ from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.transform import Rotation
 
 from recon.errors import UsageError
-from recon.geometry import Float, Mesh, PointCloud, unit_vectors
+from recon.geometry import Float, Int, Mesh, PointCloud, unit_vectors
 
 FIELD_OF_VIEW = 30.0  # degrees, vertical
 PICTURE_MARGIN = 0.06  # of its width and height, on each side
@@ -61,13 +61,16 @@ class Camera:
         """The same camera with `factor` times the pixels along each side."""
         return replace(self, size=(factor * self.size[0], factor * self.size[1]))
 
-    def rays(self) -> Float:
-        """(height · width, 3) unit vectors through the pixels' centres, row by row from the upper left."""
+    def rays(self, pixels: Int | None = None) -> Float:
+        """(height · width, 3) unit vectors through the pixels' centres, row by row from the upper left.
+
+        Or (k, 3), through those of k `pixels`, in that order.
+        """
         width, height = self.size
-        x = self.half[0] * ((2 * np.arange(width) + 1) / width - 1)
-        y = self.half[1] * (1 - (2 * np.arange(height) + 1) / height)
-        rays = self.forward + y[:, None, None] * self.upward + x[None, :, None] * self.right
-        rays = rays.reshape(-1, 3)
+        row, column = np.divmod(np.arange(height * width) if pixels is None else pixels, width)
+        x = self.half[0] * ((2 * column + 1) / width - 1)
+        y = self.half[1] * (1 - (2 * row + 1) / height)
+        rays = self.forward + y[:, None] * self.upward + x[:, None] * self.right
         return rays / np.linalg.norm(rays, axis=1, keepdims=True)
 
     def pixels(self, points: Float) -> tuple[Float, Float]:

@@ -19,6 +19,7 @@ from recon.scan.preparation.spacing import point_spacing
 
 PICTURE_SIZE = (700, 700)  # pixels
 SUPERSAMPLING = 2  # rays along each side of a pixel
+EVEN_COLORS = 2 / 255  # between neighbours: up to that they are alike
 BACKGROUND_COLOR = np.array([1.0, 1.0, 1.0])
 BODY_COLOR = np.array([0.60, 0.71, 0.83])
 FACE_BACK_COLOR, POINT_BACK_COLOR = np.array([0.88, 0.50, 0.38]), np.array([0.36, 0.42, 0.50])
@@ -82,11 +83,27 @@ def camera_for(
 
 
 def drawn(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.uint8]:
-    """The picture (height, width, 3) uint8 that `camera` takes of a thing."""
+    """The picture (height, width, 3) uint8 that `camera` takes of a thing.
+
+    Pixels unlike their neighbours are averages of several rays; in an even part, one ray each says the same.
+    """
     fine = camera.scaled(SUPERSAMPLING)
     surface = surface_of(thing, fine)
+    if isinstance(thing, PointCloud) and thing.normals is None:  # its shades tell of neighbours' depths
+        return averaged(_painted(thing, surface, fine))
+    once = _painted(thing, surface, camera)
+    uneven = _enlarged(_uneven(once))
+    color = _enlarged(once)
+    color[uneven] = _painted(thing, surface, fine, uneven)[uneven]
+    return averaged(color)
+
+
+def _painted(
+    thing: Mesh | PointCloud, surface: Mesh, camera: Camera, asked: NDArray[np.bool_] | None = None
+) -> Float:
+    """(h, w, 3) in 0..1: what each ray of a camera meets, or each that is `asked`; else the background."""
     assert surface.normals is not None
-    hits = cast(surface, fine)
+    hits = cast(surface, camera, asked)
     corner = surface.faces[hits.face]
     a, b, c = (surface.vertices[surface.faces[:, k]] for k in range(3))
     from_front = np.einsum("ki,ki->k", np.cross(b - a, c - a)[hits.face], hits.rays)[:, None] < 0
@@ -96,14 +113,30 @@ def drawn(thing: Mesh | PointCloud, camera: Camera) -> NDArray[np.uint8]:
         back = FACE_BACK_COLOR if isinstance(thing, Mesh) else POINT_BACK_COLOR
         body = np.where(from_front, BODY_COLOR, back)
     if isinstance(thing, PointCloud) and thing.normals is None:
-        shade = _relief(surface, corner, hits, fine)
+        shade = _relief(surface, corner, hits, camera)
     else:
         normals = unit_vectors(np.einsum("kc,kci->ki", hits.weights, surface.normals[corner]))
-        shade = _shade(np.where(from_front, normals, -normals), fine)
+        shade = _shade(np.where(from_front, normals, -normals), camera)
     color = np.empty((*hits.found.shape, 3))
     color[:] = BACKGROUND_COLOR
     color[hits.found] = (body * shade[:, None]).clip(0, 1)
-    return averaged(color)
+    return color
+
+
+def _uneven(color: Float) -> NDArray[np.bool_]:
+    """(h, w): pixels of a picture (h, w, 3) that are unlike a neighbour of theirs, and those around them."""
+    down, right = (np.abs(np.diff(color, axis=axis)).max(2) > EVEN_COLORS for axis in (0, 1))
+    found = np.zeros(color.shape[:2], bool)
+    found[:-1] |= down
+    found[1:] |= down
+    found[:, :-1] |= right
+    found[:, 1:] |= right
+    return binary_dilation(found, np.ones((3, 3)))
+
+
+def _enlarged(pixels: NDArray) -> NDArray:
+    """(h, w, …) with each pixel as often as it has rays."""
+    return pixels.repeat(SUPERSAMPLING, axis=0).repeat(SUPERSAMPLING, axis=1)
 
 
 def averaged(fine: Float) -> NDArray[np.uint8]:
@@ -113,13 +146,14 @@ def averaged(fine: Float) -> NDArray[np.uint8]:
     return np.rint(small.mean((1, 3)) * 255).astype(np.uint8)
 
 
-def cast(surface: Mesh, camera: Camera) -> Hits:
-    """Finds what the rays through the centres of a camera's pixels hit first."""
+def cast(surface: Mesh, camera: Camera, pixels: NDArray[np.bool_] | None = None) -> Hits:
+    """Finds what the rays through the centres of a camera's pixels hit first, or of some `pixels` (h, w)."""
     width, height = camera.size
     scale = max(float(np.abs(surface.vertices - camera.target).max()), 1e-300)
     vertices = (surface.vertices - camera.target) / scale  # rays are float32: far offsets and units go first
-    asked = np.flatnonzero(_near(surface, camera))
-    rays = camera.rays()[asked]
+    near = _near(surface, camera)
+    asked = np.flatnonzero(near if pixels is None else near & pixels)
+    rays = camera.rays(asked)
     eye = np.tile((camera.eye - camera.target) / scale, (len(rays), 1))
     met = line_mesh_intersection(eye, rays, vertices, surface.faces)
     hit = met[:, 0] >= 0
