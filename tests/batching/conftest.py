@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from waiting import PATIENCE
 
 import recon
 from recon.base.lock import locked
+from recon.batching import local
+from recon.batching.fork_server import ForkServer
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +32,27 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
             made = recon.batch(place / "scans", place / "out", overrides={"*": TINY}, jobs=2)
             results.write_bytes(pickle.dumps({result.scan: result for result in made}))
     return Done(place / "scans", place / "out", pickle.loads(results.read_bytes()))
+
+
+class KeptServer(ForkServer):
+    """One for all batches of this process, which would each load PyTorch again."""
+
+    def close(self) -> None:
+        """Nothing: `ended` does it."""
+
+    def ended(self) -> None:
+        super().close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_server() -> Iterator[None]:
+    """Batches share a server of processes."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    server = KeptServer("recon.batching.worker", environment)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "worker_server", lambda threads: server)
+        yield
+    server.ended()
 
 
 @pytest.fixture

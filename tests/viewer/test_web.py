@@ -82,7 +82,7 @@ def opened(browser: Browser, page: WebPage) -> None:
         "addEventListener('load', () => document.head.insertAdjacentHTML('beforeend',"
         "'<style>.mantine-Notifications-root { display: none }</style>'))"
     ):
-        browser.open(page.addresses[0], 900, 600)
+        browser.open(page.addresses[0], 640, 320)
     eventually(lambda: shown(browser).mean(), "the cone", lambda share: share > 0.05)
 
 
