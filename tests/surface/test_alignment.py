@@ -13,6 +13,7 @@ import recon
 from recon.errors import MissingLibraryError, ScanError
 from recon.geometry import Mesh, PointCloud
 from recon.meshing.triangles import surface_points
+from recon.surface import alignment
 from recon.surface.alignment import aligned
 
 
@@ -58,7 +59,10 @@ def test_a_handful_of_points_is_refused(count: int, reference: Mesh) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_something_else_or_of_another_size_is_refused(reference: Mesh) -> None:
+def test_what_is_something_else_or_of_another_size_is_refused(
+    reference: Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alignment, "SAMPLES", 10_000)  # in vain, so it takes all the tries there are
     larger = Mesh(1.5 * reference.vertices, reference.faces)
     with pytest.raises(ScanError, match=r"do not fit: at best .* does not scale"):
         aligned(larger, reference)
