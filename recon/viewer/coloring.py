@@ -32,11 +32,14 @@ def colored(
 ) -> tuple[Mesh | PointCloud, Legend | None]:
     """A thing coloured by a mode, and the legend of a numeric one.
 
-    auto       its own colours, else plain plain      without colours scan       its own colours; for a mesh
-    without any, those of the nearest points of the clouds `beside` normal     x, y, z of the normal as red,
-    green, blue height     the coordinate along `up`, z by default distance   of a mesh to the clouds
-    `beside`, of a cloud to the meshes `beside` curvature  the mean of the two principal curvatures, above 0
-    where it bulges outward else       the scalar of that name
+    - auto: its own colours, else plain
+    - plain: without colours
+    - scan: its own colours; for a mesh without any, those of the nearest points of the clouds `beside`
+    - normal: x, y, z of the normal as red, green, blue
+    - height: the coordinate along `up`, z by default
+    - distance: of a mesh to the clouds `beside`, of a cloud to the meshes `beside`
+    - curvature: the mean of the two principal curvatures, above 0 where it bulges outward
+    - else the scalar of that name
 
     Raises:
         UsageError: if the thing lacks what the mode needs.
