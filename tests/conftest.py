@@ -17,7 +17,7 @@ from recon.training.trainer import _Run
 
 THREADS = torch.get_num_threads()
 LOG_HANDLERS = logging.root.handlers[:]  # a command adds its own, which would tell what others log
-SLOW = "it trains a field, starts a process, opens a window, or computes for more than two seconds"
+SLOW = "it trains a field, starts a process, opens a window, or its file computes for seconds"
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -13,6 +13,8 @@ from recon.geometry import Float, Mesh, PointCloud
 from recon.meshing.topology import topology
 from recon.meshing.trimming import trimmed
 
+pytestmark = pytest.mark.slow
+
 COUNT, APART = 10_000, 0.01  # points of the whole square from 0 to 1, and their spacing
 PLANE = grid(120)
 

@@ -21,6 +21,8 @@ from recon.meshing.simplification import simplify
 from recon.meshing.slivers import MIN_TRIANGLE_HEIGHT, without_slivers
 from recon.meshing.topology import topology
 
+pytestmark = pytest.mark.slow
+
 BOX, RESOLUTION = [[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]], 40
 Arrays = tuple[Float, Int]
 
@@ -125,7 +127,6 @@ def test_colours_cut_no_surface(tmp_path: Path, ending: str) -> None:
             assert kind(*read(tmp_path / f"m{ending}")) == (2, True, True, 4, 3), name
 
 
-@pytest.mark.slow
 def test_a_statue_in_metres_of_fine_cells_stays_closed(tmp_path: Path) -> None:
     """Cells of 3e-6: slivers of a thousandth of that are what readers merge."""
     mesh = extract(rings, BOX, 300)

@@ -22,6 +22,8 @@ from recon.meshing.topology import Topology, topology
 from recon.meshing.triangles import distance_to_mesh
 from recon.meshing.trimming import cut
 
+pytestmark = pytest.mark.slow
+
 BOX = [[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]
 TORUS = Mesh(*(lambda t: (t.vertices, t.faces))(trimesh.creation.torus(1.0, 0.3, 64, 32)))
 Field = Callable[[Tensor], Tensor]

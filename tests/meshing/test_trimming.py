@@ -16,6 +16,8 @@ from recon.geometry import Float, Mesh, PointCloud
 from recon.meshing.topology import measures, topology
 from recon.meshing.trimming import cut, filled, trimmed
 
+pytestmark = pytest.mark.slow
+
 COUNT = 20_000
 SPACING = np.sqrt(4 * np.pi / COUNT)  # 0.025
 SCAN = sphere(COUNT)
@@ -82,7 +84,6 @@ def test_a_closed_scan_leaves_the_mesh_as_it_is() -> None:
     assert mesh is BALL and not was_open
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("radius", [0.5, 1.5])
 def test_what_is_invented_inside_or_around_a_closed_scan_is_cut_out_and_said(
     radius: float, caplog: pytest.LogCaptureFixture
@@ -98,7 +99,6 @@ def test_what_is_invented_inside_or_around_a_closed_scan_is_cut_out_and_said(
     assert "train longer" in caplog.text
 
 
-@pytest.mark.slow
 def test_of_a_closed_scan_a_surface_that_is_nowhere_near_stays_and_this_is_said(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

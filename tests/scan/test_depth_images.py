@@ -9,6 +9,8 @@ from shapes import cube, depth_image, half_sphere, plane, sphere, torus
 from recon.geometry import Float, PointCloud
 from recon.scan.preparation.depth_images import seen_from_origin, unrounded
 
+pytestmark = pytest.mark.slow
+
 SIDE = 121  # pixels, one of them in the middle
 
 

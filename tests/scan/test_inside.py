@@ -13,6 +13,8 @@ from recon.geometry import PointCloud
 from recon.scan.preparation.inside import Surroundings, draw_samples
 from recon.scan.preparation.winding import winding_number
 
+pytestmark = pytest.mark.slow
+
 BOX = np.array([[-1.0, -1, -1], [1, 1, 1]])
 
 

@@ -12,6 +12,8 @@ from recon.scan.preparation.lines import on_lines
 from recon.scan.preparation.prepare import prepared
 from recon.scan.settings import ScanConfig
 
+pytestmark = pytest.mark.slow
+
 
 def rings(ratio: float, bend: float = 0.0, noise: float = 0.0, seed: int = 0) -> tuple[Float, Float]:
     """Points and normals of a tube of radius 1, in rings half of that apart and `ratio` times as dense."""

@@ -11,6 +11,8 @@ from recon.errors import ScanError
 from recon.geometry import Float, PointCloud
 from recon.scan.preparation.sides_without_normals import Walls
 
+pytestmark = pytest.mark.slow
+
 BOX = np.array([[-1.0, -1, -1], [1, 1, 1]])
 
 

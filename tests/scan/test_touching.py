@@ -11,6 +11,8 @@ from recon.geometry import Float, Int, PointCloud
 from recon.scan.preparation.normals import completed, estimated
 from recon.scan.preparation.touching import level_deviation
 
+pytestmark = pytest.mark.slow
+
 THINGS = {
     "ball": sphere(6000),
     "ring": torus(8000),

@@ -14,6 +14,8 @@ from recon.geometry import Float, Mesh, PointCloud
 from recon.meshing.topology import measures, topology
 from recon.surface.plausibility import plausibility_warnings
 
+pytestmark = pytest.mark.slow
+
 GRID = np.stack(np.meshgrid(*[np.linspace(-1.3, 1.3, 80)] * 3, indexing="ij"), axis=-1)
 RADIUS = np.linalg.norm(GRID, axis=-1)
 BALL = RADIUS - 1
