@@ -14,7 +14,7 @@ from recon.meshing.atlas import Texture
 from recon.meshing.texture_files import glb_visual
 from recon.scan.readers.columns import linear_light
 
-COLORS = "_LINEAR_COLORS"  # how trimesh names them
+COLORS = "_colors"  # how trimesh names them; scalars have capital letters
 
 
 def glb(mesh: Mesh, texture: Texture | None = None, lit: bool = True) -> bytes:

@@ -45,7 +45,7 @@ def write_material(texture: Texture, path: str | Path, overwrite: bool) -> None:
 
 
 def glb_visual(texture: Texture) -> Any:
-    """The texture as trimesh writes it: a rough material that is no metal."""
+    """The texture as trimesh writes it: a rough material that is no metal, seen from both sides."""
     from trimesh.visual import TextureVisuals
     from trimesh.visual.material import PBRMaterial
 
@@ -54,5 +54,6 @@ def glb_visual(texture: Texture) -> Any:
         normalTexture=Image.fromarray(texture.normal),
         metallicFactor=0.0,
         roughnessFactor=1.0,
+        doubleSided=True,
     )
     return TextureVisuals(uv=texture.atlas.uv, material=material)

@@ -4,6 +4,7 @@ import io
 import threading
 from collections.abc import Callable
 from functools import partial
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 
 from recon.errors import ReconError
 from recon.geometry import Mesh
-from recon.meshing.files import glb
+from recon.meshing.gltf import glb
 from recon.render.camera import FIELD_OF_VIEW, fitted, sunlight
 from recon.render.legend import beside, legend_picture, legend_width
 from recon.scan.readers.columns import linear_light, srgb
@@ -35,7 +36,7 @@ class WebPage:
         self.addresses = addresses(host, self.server.get_port())
         self.scene, self.gui = self.server.scene, self.server.gui
         self.lock = threading.RLock()  # of the stage: browsers' clicks come on threads of the server's
-        self.drawn: dict[str, Any] = {}
+        self.drawn: dict[str, Any] = {}  # viser's handles by names of pieces; None for one without a place
         self.count = 0  # of all that was drawn
         self.page_shown: object = None
         self.number: int | None = None
@@ -57,7 +58,7 @@ class WebPage:
         while not stopped.wait(POLL_SECONDS):
             with self.lock:
                 if self.stage.follow():
-                    self._tried(self.refresh)
+                    self._do(lambda: None)
 
     def close(self) -> None:
         """Stop serving."""
@@ -65,10 +66,11 @@ class WebPage:
 
     def _make_panel(self) -> None:
         gui = self.gui
-        self.title = gui.add_markdown("")
+        self.title = gui.add_html("")  # Markdown would take names of files for its signs
         if len(self.stage.scene) > 1:
             turn = gui.add_button_group("page", ("previous", "next"))
-            turn.on_click(lambda event: self._turn(event.target.value == "next"))
+            pages = {"previous": -1, "next": 1}
+            turn.on_click(lambda event: self._do(lambda: self.stage.turn(pages[event.target.value])))
         self.boxes = {}
         for key, name in TOGGLES.items():
             self.boxes[name] = gui.add_checkbox(name, self.stage.on[name])
@@ -83,16 +85,14 @@ class WebPage:
         gui.add_button("Save a picture").on_click(self._save)
         gui.add_button("Reset the view").on_click(lambda event: self._aim(event.client.camera))
         self.layers = gui.add_folder("layers")
-        self.message = gui.add_markdown("")
+        self.message = gui.add_html("")
 
     def _when_changed(self, handle: Any, work: Callable[[Any], None]) -> None:
         """Call `work` with the value that someone has given a handle of the panel, and draw what follows."""
 
         def changed(event: Any) -> None:
             if event.client is not None:  # else it was set here
-                with self.lock:
-                    self._tried(lambda: work(event.target.value))
-                    self._tried(self.refresh)
+                self._do(lambda: work(event.target.value))
 
         handle.on_update(changed)
 
@@ -100,17 +100,16 @@ class WebPage:
         if self.stage.on[TOGGLES[key]] != on:
             self.stage.press(key)
 
-    def _turn(self, forward: bool) -> None:
+    def _do(self, work: Callable[[], object]) -> None:
+        """Do what someone asks for, and draw what follows; what stands in the way is said in the panel."""
+        said = ""
         with self.lock:
-            self._tried(lambda: self.stage.turn(1 if forward else -1))
-            self._tried(self.refresh)
-
-    def _tried(self, work: Callable[[], None]) -> None:
-        """Do it; what stands in the way is said in the panel."""
-        try:
-            work()
-        except ReconError as error:
-            self.message.content = f"**{error}**"
+            for step in (work, self.refresh):
+                try:
+                    step()
+                except ReconError as error:
+                    said = said or str(error)
+            self.message.content = text_of(said)
 
     def refresh(self) -> None:
         """Draw what is new on the stage, remove what is gone, and update the panel."""
@@ -119,11 +118,11 @@ class WebPage:
         made = {name: wanted[name]() for name in wanted.keys() - self.drawn.keys()}
         with self.server.atomic():
             for name in self.drawn.keys() - wanted.keys():
-                self.drawn.pop(name).remove()
+                if gone := self.drawn.pop(name):
+                    gone.remove()
             for name, piece in made.items():
-                if len(piece.places):
-                    self.count += 1
-                    self.drawn[name] = self._added(piece, f"/{self.count}")
+                self.count += 1
+                self.drawn[name] = self._added(piece, f"/{self.count}") if len(piece.places) else None
             if self.page_shown is not stage.page:
                 self._turned()
             self._update_panel()
@@ -150,8 +149,7 @@ class WebPage:
         new = self.number != stage.number
         self.page_shown, self.number = stage.page, stage.number
         count = f" ({stage.number + 1} of {len(stage.scene)})" if len(stage.scene) > 1 else ""
-        self.title.content = f"**{stage.page.title}**{count}"
-        self.message.content = ""
+        self.title.content = text_of(stage.page.title + count, "b")
         self.colors.options = stage.modes()
         for box in self.layer_boxes:
             box.remove()
@@ -228,15 +226,18 @@ class WebPage:
         camera = event.client.camera
         height, width = camera.image_height, camera.image_width
         picture = event.client.get_render(height, width, transport_format="png", timeout=RENDER_SECONDS)
-        shown = np.asarray(
-            Image.alpha_composite(Image.new("RGBA", (width, height), "white"), Image.fromarray(picture))
-        )
-        shown = shown[..., :3]
+        ground = Image.new("RGBA", (width, height), "white")
+        shown = np.asarray(Image.alpha_composite(ground, Image.fromarray(picture)))[..., :3]
         for legend in legends:
             shown = beside(shown, legend, legend_width([legend], height))
         written = io.BytesIO()
         Image.fromarray(shown).save(written, "png")
         event.client.send_file_download(PICTURE_FILE, written.getvalue())
+
+
+def text_of(text: str, tag: str = "span") -> str:
+    """HTML that shows a text as it is."""
+    return f"<div style='padding: 0 1em; overflow-wrap: anywhere'><{tag}>{escape(text)}</{tag}></div>"
 
 
 def _stacked(pictures: list[np.ndarray]) -> np.ndarray:

@@ -14,11 +14,9 @@ from urllib.parse import urlsplit
 from recon.errors import MissingLibraryError, UsageError
 
 LOOPBACK, FIRST_PORT, MAX_PORT = "127.0.0.1", 8080, 65_535
-SECONDS: dict[str, Any] = {
-    "open_timeout": 3.0,
-    "close_timeout": 0.3,
-}  # that a browser may take to say what it wants, and goodbye
 PORTS_TRIED = 100  # if none is asked for
+# Seconds that a browser may take to say what it wants, and goodbye.
+PATIENCE: dict[str, Any] = {"open_timeout": 3.0, "close_timeout": 0.3}
 
 
 def import_viser() -> Any:
@@ -45,7 +43,9 @@ def started(host: str, port: int | None) -> Any:
 
     rich.reconfigure(quiet=True)  # else stdout would have a banner
     with _guarded(host):
-        return viser.ViserServer(host, port, label="recon", verbose=False)
+        server = viser.ViserServer(host, port, label="recon", verbose=False)
+    server.request_share_url = lambda *_, **__: None  # whoever sees the page could have it shown to the world
+    return server
 
 
 def addresses(host: str, port: int) -> list[str]:
@@ -115,7 +115,7 @@ def _guarded(host: str) -> Iterator[None]:
                 return connection.respond(HTTPStatus.FORBIDDEN, "not from this page\n")
             return process_request(connection, request)
 
-        return serve(handler, *address, process_request=answer, **options | SECONDS)
+        return serve(handler, *address, process_request=answer, **options | PATIENCE)
 
     sockets.serve = serve_own  # type: ignore[misc, assignment]
     try:

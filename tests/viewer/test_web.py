@@ -11,11 +11,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import trimesh
+import viser
 from browser import Browser, chromium
 from numpy.typing import NDArray
 from PIL import Image
@@ -172,6 +175,46 @@ def test_colours_have_their_legend_in_a_saved_picture(
     height, width = shown(browser).shape
     assert picture.shape[0] == height and picture.shape[1] > width + 40
     assert (picture[:, width:] < 128).any() and (picture[0, 0] == 255).all()
+
+
+@pytest.mark.slow
+def test_names_and_errors_are_text(browser: Browser, tmp_path: Path) -> None:
+    """No Markdown, no HTML, no script."""
+    name = "*a* {1 + 1} <img src=x onerror=document.title='taken'>.ply"
+    write_mesh(cone(), tmp_path / name)
+    (tmp_path / "worse.ply").write_bytes(b"ply <b>")
+    with closing(WebPage(Stage(Scene([tmp_path])), "127.0.0.1", 0)) as page:
+        opened(browser, page)
+        assert name in browser.run("document.body.innerText")
+        browser.run("[...document.querySelectorAll('button')].find(b => b.innerText === 'next').click()")
+        browser.until("document.body.innerText.includes('worse.ply')")
+        assert browser.run("document.title") != "taken"
+
+
+def test_nobody_has_it_shown_to_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a browser asks for: viser knows a service for that."""
+    tunnels, answers = list[object](), list[object]()
+    monkeypatch.setattr("viser._viser.ViserTunnel", lambda *given, **named: tunnels.append(given))
+    server = started("127.0.0.1", 0)
+    share, address = server.request_share_url, f"127.0.0.1:{server.get_port()}"
+    server.request_share_url = lambda: answers.append(share())
+    try:
+        version = f"viser-v{viser.__version__}"
+        with connect(f"ws://{address}", origin=f"http://{address}", subprotocols=[version]) as client:
+            client.send(msgspec.msgpack.encode({"type": "ShareUrlRequest"}))
+            eventually(lambda: answers or tunnels, "an answer")
+    finally:
+        server.stop()
+    assert answers == [None] and not tunnels
+
+
+def test_without_viser_it_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_mesh(cone(), tmp_path / "cone.ply")
+    monkeypatch.setitem(sys.modules, "viser", None)
+    assert main(["view", "--web", str(tmp_path / "cone.ply")]) == 1
+    assert "bash tools/setup web" in capsys.readouterr().err
 
 
 def test_other_sites_pages_are_refused() -> None:
