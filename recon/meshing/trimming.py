@@ -175,9 +175,9 @@ def trimmed(
             text, out = INVENTED, support.supported(mesh)
             if not len(out.faces):
                 text, out = text.replace("removed", "kept, as nothing else is there"), mesh
-            log.warning("%.0f %% %s", 100 * share, text)
+            log.warning("%.3g %% %s", 100 * share, text)
             return out, out is not mesh
-        log.info("open: no points support %.0f %% of the surface: removed (--trim off keeps it)", 100 * share)
+        log.info("open: no points support %.3g %% of the surface: removed (--trim off keeps it)", 100 * share)
     out = support.supported(mesh)
     if not len(out.faces):
         raise ExtractError("no point of the scan lies near the surface: nothing is left after trimming")

@@ -23,7 +23,7 @@ from recon.viewer.web_server import addresses, started
 LEGEND_HEIGHT = 160  # pixels
 AMBIENT, SUN, BACK_LIGHT = 0.3, 0.6, 0.25  # of a white surface's light
 POINT_SIZE = 0.002  # of the page's radius, for a point of one pixel in the window
-USUAL_SIZE = 1280, 860  # pixels, of a browser that has not said its own
+LEAST_SIZE = 860, 860  # pixels, of a browser that has not said its own: most are wider
 RENDER_SECONDS = 60.0  # that a browser may take for a picture
 
 
@@ -168,7 +168,7 @@ class WebPage:
 
     def _aim(self, camera: Any) -> None:
         """Have a camera of viser's look at the whole page."""
-        size = (camera.image_width, camera.image_height) if hasattr(camera, "image_width") else USUAL_SIZE
+        size = (camera.image_width, camera.image_height) if hasattr(camera, "image_width") else LEAST_SIZE
         found = fitted(self.stage.corners(), size, *self.stage.view)
         camera.up = self.stage.view[1]
         camera.position, camera.look_at = found.eye, found.target
@@ -182,7 +182,7 @@ class WebPage:
 
     def _sun(self) -> np.ndarray:
         """(3,) the direction of light."""
-        camera = fitted(self.stage.corners(), USUAL_SIZE, *self.stage.view)
+        camera = fitted(self.stage.corners(), LEAST_SIZE, *self.stage.view)
         return sunlight(camera.right, camera.upward, camera.forward)
 
     def _shaded(self, piece: Piece) -> np.ndarray:
@@ -237,7 +237,8 @@ class WebPage:
 
 def text_of(text: str, tag: str = "span") -> str:
     """HTML that shows a text as it is."""
-    return f"<div style='padding: 0 1em; overflow-wrap: anywhere'><{tag}>{escape(text)}</{tag}></div>"
+    style = "padding: 0 1em 0.5em; font-size: 0.875em; overflow-wrap: anywhere" if text else ""
+    return f"<div style='{style}'><{tag}>{escape(text)}</{tag}></div>"
 
 
 def _stacked(pictures: list[np.ndarray]) -> np.ndarray:

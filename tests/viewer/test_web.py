@@ -75,8 +75,8 @@ def seen(browser: Browser) -> NDArray[np.uint8]:
 
 
 def shown(browser: Browser) -> NDArray[np.bool_]:
-    """(h, w): where it is not white."""
-    return (seen(browser) < 250).any(2)
+    """(h, w): where it is neither white nor in the shadow of the panel."""
+    return (seen(browser) < 230).any(2)
 
 
 def opened(browser: Browser, page: WebPage) -> None:
@@ -86,6 +86,8 @@ def opened(browser: Browser, page: WebPage) -> None:
         "'<style>.mantine-Notifications-root { display: none }</style>'))"
     ):
         browser.open(page.addresses[0], 640, 320)
+    width = "document.querySelector('canvas').clientWidth"
+    browser.until(f"{width} < innerWidth - 320")  # the panel has come in from the side
     eventually(lambda: shown(browser).mean(), "the cone", lambda share: share > 0.05)
 
 
@@ -106,7 +108,7 @@ def test_a_browser_shows_what_rays_meet(browser: Browser, page: WebPage) -> None
         found = shown(browser)
         return float((found & wanted).sum() / (found | wanted).sum())
 
-    eventually(overlap, "the cone, in the whole page", lambda share: share > 0.96)
+    eventually(overlap, "the cone, in the whole page", lambda share: share > 0.95)
     picture = seen(browser)
     assert picture[shown(browser)].std() > 5  # light and shade
     blue = picture[shown(browser)].astype(int)
@@ -118,15 +120,16 @@ def test_a_browser_shows_what_rays_meet(browser: Browser, page: WebPage) -> None
 @pytest.mark.slow
 def test_what_one_browser_asks_for_all_show(browser: Browser, page: WebPage, tmp_path: Path) -> None:
     opened(browser, page)
+    whole = shown(browser).mean()
     with chromium(tmp_path / "other") as other:
         opened(other, page)
         click(browser, "mesh")
         for each in (browser, other):
             eventually(lambda: shown(each).mean(), "nothing", lambda share: share < 1e-3)  # noqa: B023
+        assert not page.stage.on["mesh"]
         click(other, "wireframe")
         for each in (browser, other):
-            eventually(lambda: shown(each).mean(), "edges", lambda share: 1e-3 < share < 0.1)  # noqa: B023
-    assert page.stage.on["wireframe"] and not page.stage.on["mesh"]
+            eventually(lambda: shown(each).mean(), "edges", lambda share: 1e-3 < share < 0.8 * whole)  # noqa: B023
 
 
 @pytest.mark.slow
@@ -154,7 +157,7 @@ def test_colours_have_their_legend_in_a_saved_picture(
     browser: Browser, page: WebPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened(browser, page)
-    (client,) = page.server.get_clients().values()
+    (client,) = eventually(page.server.get_clients, "a browser").values()
     saved: list[bytes] = []
     monkeypatch.setattr(type(client), "send_file_download", lambda _, name, content: saved.append(content))
     with page.lock:
@@ -185,7 +188,7 @@ def test_names_and_errors_are_text(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "worse.ply").write_bytes(b"ply <b>")
     with closing(WebPage(Stage(Scene([tmp_path])), "127.0.0.1", 0)) as page:
         opened(browser, page)
-        assert name in browser.run("document.body.innerText")
+        browser.until(f"document.body.innerText.includes({json.dumps(name)})")
         browser.run("[...document.querySelectorAll('button')].find(b => b.innerText === 'next').click()")
         browser.until("document.body.innerText.includes('worse.ply')")
         assert browser.run("document.title") != "taken"

@@ -37,10 +37,10 @@ def find_open(scene: Scene) -> Scene | None:
     around = Surroundings(replace(points, points=scene.plan.frame.to_unit(points.points)))
     filling = around.in_holes(np.concatenate(places)) if around.closed else np.ones(len(area), bool)
     if joined.unseen * area[filling].sum() > MIN_OPEN_SHARE * area.sum():
-        text = "open: no points support %.0f %% of the surface: removed (--trim off keeps it)"
+        text = "open: no points support %.3g %% of the surface: removed (--trim off keeps it)"
         log.info(text, 100 * joined.unseen)
     else:
-        log.warning("%.0f %% %s", 100 * joined.unseen, INVENTED)
+        log.warning("%.3g %% %s", 100 * joined.unseen, INVENTED)
     context = replace(scene.context, open=True)
     write_context(context, scene.folder)
     return replace(scene, context=context, config=scene.config.with_(scan={"open": True}))
