@@ -5,14 +5,15 @@ glTF's default material is metal, and COLOR_0 holds linear light (Khronos glTF 2
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from recon.base.light import linear_light
 from recon.geometry import Mesh
 from recon.meshing.atlas import Texture
 from recon.meshing.texture_files import glb_visual
-from recon.scan.readers.columns import linear_light
 
 COLORS = "_colors"  # how trimesh names them; scalars have capital letters
 
@@ -41,12 +42,8 @@ def glb(mesh: Mesh, texture: Texture | None = None, lit: bool = True) -> bytes:
     surface = trimesh.Trimesh(vertices, faces, vertex_normals=normals, process=False, **about)
     scene = trimesh.Scene()
     scene.add_geometry(surface, transform=place)
-
-    def complete(tree: dict[str, Any]) -> None:
-        if texture is None:
-            _complete(tree, lit)
-
-    return scene.export(file_type="glb", include_normals=normals is not None, tree_postprocessor=complete)
+    more = partial(_complete, lit=lit) if texture is None else None
+    return scene.export(file_type="glb", include_normals=normals is not None, tree_postprocessor=more)
 
 
 def _attributes(mesh: Mesh) -> dict[str, Any]:

@@ -42,7 +42,8 @@ SNAP_TOLERANCE = 1e-9  # of the largest level: nearer to the edge, a vertex is o
 SMOOTHING_PASSES = 4
 SAMPLE_VERTICES = 20_000
 MIN_OPEN_SHARE = 0.02  # of the surface without support: from it on, a scan counts as open
-INVENTED = "of the surface is near no point, nor in a hole of the scan: removed; train longer"
+UNSUPPORTED = "open: no points support %.3g %% of the surface: removed (--trim off keeps it)"
+INVENTED = "%.3g %% of the surface is near no point, nor in a hole of the scan: removed; train longer"
 
 
 @dataclass(frozen=True)
@@ -175,9 +176,9 @@ def trimmed(
             text, out = INVENTED, support.supported(mesh)
             if not len(out.faces):
                 text, out = text.replace("removed", "kept, as nothing else is there"), mesh
-            log.warning("%.3g %% %s", 100 * share, text)
+            log.warning(text, 100 * share)
             return out, out is not mesh
-        log.info("open: no points support %.3g %% of the surface: removed (--trim off keeps it)", 100 * share)
+        log.info(UNSUPPORTED, 100 * share)
     out = support.supported(mesh)
     if not len(out.faces):
         raise ExtractError("no point of the scan lies near the surface: nothing is left after trimming")

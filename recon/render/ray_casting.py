@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from recon.geometry import Float, Int, Mesh, PointCloud, face_normals, unit_vectors, vertex_normals
-from recon.render.camera import Camera, chosen_view, corners, fitted, usual_view
+from recon.render.camera import Camera, chosen_view, corners, fitted, sunlight, usual_view
 from recon.scan.preparation.spacing import point_spacing
 
 PICTURE_SIZE = (700, 700)  # pixels
@@ -224,9 +224,9 @@ def parted_at_edges(mesh: Mesh) -> Mesh:
 
 def _shade(normals: Float, camera: Camera) -> Float:
     """(k,) the brightness of surfaces with these normals (k, 3), which face the camera."""
-    key = -camera.forward + 0.8 * camera.upward - 0.6 * camera.right
+    towards = -sunlight(camera.right, camera.upward, camera.forward)
     sky = GROUND_LIGHT + (SKY_LIGHT - GROUND_LIGHT) * (1 + normals @ camera.upward) / 2
-    lit = KEY_LIGHT * np.clip(normals @ (key / np.linalg.norm(key)), 0, 1)
+    lit = KEY_LIGHT * np.clip(normals @ towards, 0, 1)
     return sky + lit + FILL_LIGHT * np.clip(normals @ -camera.forward, 0, 1)
 
 

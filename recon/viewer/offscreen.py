@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon.base.children import python_command
+from recon.base.light import linear_light
 from recon.geometry import Float, Mesh, PointCloud
 from recon.render.camera import FIELD_OF_VIEW, Camera, mean_normal
 from recon.render.ray_casting import BODY_COLOR, FACE_BACK_COLOR, SUPERSAMPLING, averaged, surface_of
 from recon.viewer.open3d_parts import PICTURE_LUX, faces_of, light, tensor
 
-SRGB_LEVELS = np.arange(256) / 255
-SRGB_TO_LINEAR = np.where(SRGB_LEVELS <= 0.04045, SRGB_LEVELS / 12.92, ((SRGB_LEVELS + 0.055) / 1.055) ** 2.4)
 MAX_CLOSED_MEAN_NORMAL = 1e-6  # its length on a surface without openings, 0 but for rounding
 BACKFACE_OFFSET = 5e-4  # of the longest side: how far the inside is drawn below the outside
 
@@ -103,7 +102,8 @@ def _place(rendering: Any, renderer: Any, surface: Mesh) -> None:
     material.shader = "defaultLit"
     material.base_roughness, material.base_reflectance = 1.0, 0.0
     shown = painted(surface)
-    places, shades = shown.vertices - _middle(surface), tensor(SRGB_TO_LINEAR[shown.colors], np.float32)
+    assert shown.colors is not None
+    places, shades = shown.vertices - _middle(surface), tensor(linear_light(shown.colors), np.float32)
     renderer.scene.add_geometry("surface", faces_of(places, shown.faces, shades, shown.normals), material)
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from recon.base.light import linear_light, srgb
 from recon.errors import ReconError
 from recon.geometry import Mesh
 from recon.meshing.gltf import glb
 from recon.render.camera import FIELD_OF_VIEW, fitted, sunlight
 from recon.render.legend import beside, legend_picture, legend_width
-from recon.scan.readers.columns import linear_light, srgb
 from recon.viewer.piece import Piece
 from recon.viewer.stage import PICTURE_FILE, POLL_SECONDS, TOGGLES, Stage
 from recon.viewer.web_server import addresses, started
@@ -41,6 +41,7 @@ class WebPage:
         self.page_shown: object = None
         self.number: int | None = None
         self.layer_boxes: list[Any] = []
+        self.sun = np.zeros(3)  # the direction of light
         try:
             self.scene.configure_default_lights(enabled=False)
             self.scene.configure_environment_map(None)
@@ -109,7 +110,7 @@ class WebPage:
                     step()
                 except ReconError as error:
                     said = said or str(error)
-            self.message.content = text_of(said)
+            self.message.content = _text(said)
 
     def refresh(self) -> None:
         """Draw what is new on the stage, remove what is gone, and update the panel."""
@@ -117,14 +118,14 @@ class WebPage:
         wanted = stage.pieces()
         made = {name: wanted[name]() for name in wanted.keys() - self.drawn.keys()}
         with self.server.atomic():
+            if self.page_shown is not stage.page:
+                self._turned()
             for name in self.drawn.keys() - wanted.keys():
                 if gone := self.drawn.pop(name):
                     gone.remove()
             for name, piece in made.items():
                 self.count += 1
                 self.drawn[name] = self._added(piece, f"/{self.count}") if len(piece.places) else None
-            if self.page_shown is not stage.page:
-                self._turned()
             self._update_panel()
 
     def _update_panel(self) -> None:
@@ -149,7 +150,7 @@ class WebPage:
         new = self.number != stage.number
         self.page_shown, self.number = stage.page, stage.number
         count = f" ({stage.number + 1} of {len(stage.scene)})" if len(stage.scene) > 1 else ""
-        self.title.content = text_of(stage.page.title + count, "b")
+        self.title.content = _text(stage.page.title + count, "b")
         self.colors.options = stage.modes()
         for box in self.layer_boxes:
             box.remove()
@@ -176,21 +177,18 @@ class WebPage:
 
     def _light(self) -> None:
         """Light the page for where it is seen from first, and its back a little."""
-        for name, intensity, sign in (("sun", SUN, -1.0), ("back light", BACK_LIGHT, 1.0)):
-            place = tuple(sign * self._sun())
-            self.scene.add_light_directional(f"/{name}", intensity=np.pi * intensity, position=place)
-
-    def _sun(self) -> np.ndarray:
-        """(3,) the direction of light."""
         camera = fitted(self.stage.corners(), LEAST_SIZE, *self.stage.view)
-        return sunlight(camera.right, camera.upward, camera.forward)
+        self.sun = sunlight(camera.right, camera.upward, camera.forward)
+        for name, intensity, sign in (("sun", SUN, -1.0), ("back light", BACK_LIGHT, 1.0)):
+            place = tuple(sign * self.sun)
+            self.scene.add_light_directional(f"/{name}", intensity=np.pi * intensity, position=place)
 
     def _shaded(self, piece: Piece) -> np.ndarray:
         """(n, 3) uint8: the colours of points, which viser does not light, with light and shade on them."""
         colors = np.broadcast_to(piece.colors, piece.places.shape)
         if piece.normals is None:
             return colors
-        lit = piece.normals @ -self._sun()
+        lit = piece.normals @ -self.sun
         share = AMBIENT + np.where(lit > 0, SUN * lit, -BACK_LIGHT * lit)
         return srgb((linear_light(colors) * share[:, None]).clip(0, 1))
 
@@ -235,7 +233,7 @@ class WebPage:
         event.client.send_file_download(PICTURE_FILE, written.getvalue())
 
 
-def text_of(text: str, tag: str = "span") -> str:
+def _text(text: str, tag: str = "span") -> str:
     """HTML that shows a text as it is."""
     style = "padding: 0 1em 0.5em; font-size: 0.875em; overflow-wrap: anywhere" if text else ""
     return f"<div style='{style}'><{tag}>{escape(text)}</{tag}></div>"

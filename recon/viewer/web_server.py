@@ -37,11 +37,11 @@ def started(host: str, port: int | None) -> Any:
     viser.
     """
     viser = import_viser()
-    port = _free_port(host, port)
-    logging.getLogger("websockets").setLevel(logging.WARNING)  # it tells of each connection
-    import rich  # by which viser prints; as it does, not before it is needed
+    import rich  # by which viser prints
 
+    port = _free_port(host, port)
     rich.reconfigure(quiet=True)  # else stdout would have a banner
+    logging.getLogger("websockets").setLevel(logging.WARNING)  # it tells of each connection
     with _guarded(host):
         server = viser.ViserServer(host, port, label="recon", verbose=False)
     server.request_share_url = lambda *_, **__: None  # whoever sees the page could have it shown to the world

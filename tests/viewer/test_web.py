@@ -92,16 +92,21 @@ def opened(browser: Browser, page: WebPage) -> None:
 
 
 def click(browser: Browser, name: str) -> None:
+    """Switch a box."""
     browser.run(f"{CONTROL}({json.dumps(name)}).click()")
+
+
+def press(browser: Browser, name: str) -> None:
+    """Press a button."""
+    buttons = "[...document.querySelectorAll('button')]"
+    browser.run(f"{buttons}.find(button => button.innerText === {json.dumps(name)}).click()")
 
 
 @pytest.mark.slow
 def test_a_browser_shows_what_rays_meet(browser: Browser, page: WebPage) -> None:
     opened(browser, page)
     height, width = shown(browser).shape
-    browser.run(
-        "[...document.querySelectorAll('button')].find(b => b.innerText === 'Reset the view').click()"
-    )
+    press(browser, "Reset the view")
     wanted = mask(cone(), fitted(corners(cone()), (width, height), *usual_view(cone())))
 
     def overlap() -> float:
@@ -142,7 +147,7 @@ def test_pages_are_turned_and_files_followed(browser: Browser, page: WebPage, tm
     eventually(
         lambda: shown(browser).sum() / cone_seen.sum(), "a smaller one", lambda share: 0.15 < share < 0.4
     )
-    browser.run("[...document.querySelectorAll('button')].find(b => b.innerText === 'next').click()")
+    press(browser, "next")
     browser.until("document.body.innerText.includes('round.ply (2 of 2)')")
 
     def roundness() -> float:
@@ -163,15 +168,13 @@ def test_colours_have_their_legend_in_a_saved_picture(
     with page.lock:
         page.colors.value = page.stage.mode = "depth"
         page.refresh()
-    red = (68, 1, 84)  # the lower end of viridis
+    purple = (68, 1, 84)  # the lower end of viridis
 
     def foot() -> bool:
-        return bool((np.abs(seen(browser).astype(int) - red).max(2) < 60).sum() > 50)
+        return bool((np.abs(seen(browser).astype(int) - purple).max(2) < 60).sum() > 50)
 
     eventually(foot, "the colour of the depth's lower end")
-    browser.run(
-        "[...document.querySelectorAll('button')].find(b => b.innerText === 'Save a picture').click()"
-    )
+    press(browser, "Save a picture")
     eventually(lambda: saved, "a picture")
     with Image.open(io.BytesIO(saved[0])) as image:
         picture = np.asarray(image.convert("RGB"))
@@ -189,7 +192,7 @@ def test_names_and_errors_are_text(browser: Browser, tmp_path: Path) -> None:
     with closing(WebPage(Stage(Scene([tmp_path])), "127.0.0.1", 0)) as page:
         opened(browser, page)
         browser.until(f"document.body.innerText.includes({json.dumps(name)})")
-        browser.run("[...document.querySelectorAll('button')].find(b => b.innerText === 'next').click()")
+        press(browser, "next")
         browser.until("document.body.innerText.includes('worse.ply')")
         assert browser.run("document.title") != "taken"
 

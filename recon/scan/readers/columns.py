@@ -28,10 +28,6 @@ MAX_MESSAGE = 200  # characters
 MAX_COLUMNS = 4096
 RASTER_RATIO, MAX_RASTER_POINT = 16, 16  # rows over columns, and columns, of arrays that may be of points
 MAX_LINE_BYTES = 1 << 20
-_SRGB = np.arange(256) / 255
-_LINEAR = np.where(  # IEC 61966-2-1
-    _SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4
-).astype(np.float32)
 CHUNK_COLORS = 1 << 18
 UNIT_LENGTH_TOLERANCE = 0.02  # of unit normals written with few digits
 
@@ -97,21 +93,6 @@ def as_colors(values: NDArray) -> Bytes:
     elif largest > 255.0:
         values = values / 257.0
     return np.rint(values).clip(0, 255).astype(np.uint8)
-
-
-def linear_light(colors: Bytes) -> NDArray[np.float32]:
-    """Linear light in 0..1 of sRGB colours, both (n, 3)."""
-    return _LINEAR[colors]
-
-
-def srgb(light: NDArray) -> Bytes:
-    """The colours (n, 3), sRGB, of linear light (n, 3), in 0..1 or whole numbers up to the type's largest.
-
-    Those of `linear_light` come back exactly.
-    """
-    if light.dtype.kind == "u":
-        light = light / np.iinfo(light.dtype).max
-    return np.searchsorted((_LINEAR[1:] + _LINEAR[:-1]) / 2, light).astype(np.uint8)
 
 
 def from_table(path: Path, table: NDArray) -> PointCloud:

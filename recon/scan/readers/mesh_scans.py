@@ -15,19 +15,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from recon.base.light import srgb
 from recon.errors import ScanError, reason
 from recon.geometry import Bytes, Float, Int, Mesh, PointCloud, unit_vectors
 from recon.scan.preparation.cleaning import MAX_COORDINATE
-from recon.scan.readers.columns import (
-    Lines,
-    as_colors,
-    cut_short,
-    from_table,
-    lines_of,
-    load_rows,
-    srgb,
-    whole,
-)
+from recon.scan.readers.columns import Lines, as_colors, cut_short, from_table, lines_of, load_rows, whole
 from recon.scan.readers.polygons import fans, fans_of
 
 MAX_INDEX = 1 << 53  # that float64 holds exactly
@@ -224,7 +216,7 @@ def _placed(scene: Any, node: str, normals: bool, textures: _Textures | None) ->
 
 
 def _colors(visual: Any, textures: _Textures | None) -> Bytes | None:
-    """(n, 3) at the vertices of a part: in a GLB, those of a texture, or linear light."""
+    """(n, 3) at the vertices of a part. Where there are `textures`, numbers at vertices are linear light."""
     if visual.kind == "vertex":
         found = visual.vertex_colors[:, :3]
         return found if textures is None else srgb(found)

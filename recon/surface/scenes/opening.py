@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from recon.meshing.trimming import INVENTED, MIN_OPEN_SHARE
+from recon.meshing.trimming import INVENTED, MIN_OPEN_SHARE, UNSUPPORTED
 from recon.scan.preparation.inside import Surroundings
 from recon.surface.scenes.blocks import Scene, read_arrays_of
 from recon.surface.scenes.joining import survey_pieces
@@ -37,10 +37,9 @@ def find_open(scene: Scene) -> Scene | None:
     around = Surroundings(replace(points, points=scene.plan.frame.to_unit(points.points)))
     filling = around.in_holes(np.concatenate(places)) if around.closed else np.ones(len(area), bool)
     if joined.unseen * area[filling].sum() > MIN_OPEN_SHARE * area.sum():
-        text = "open: no points support %.3g %% of the surface: removed (--trim off keeps it)"
-        log.info(text, 100 * joined.unseen)
+        log.info(UNSUPPORTED, 100 * joined.unseen)
     else:
-        log.warning("%.3g %% %s", 100 * joined.unseen, INVENTED)
+        log.warning(INVENTED, 100 * joined.unseen)
     context = replace(scene.context, open=True)
     write_context(context, scene.folder)
     return replace(scene, context=context, config=scene.config.with_(scan={"open": True}))
