@@ -6,7 +6,7 @@ tile t (a row of it for each output), and the tile's hat b_t(x) (`recon.field.ti
     Φ(x)  = Φ₀(x) + Σ_t b_t(x) r_t(x)                  r_t(x) = d_t·(h(x), 1)
     ∇Φ(x) = ∇Φ₀(x) + Σ_t (b_t ∇r_t + r_t ∇b_t)
 
-At most 2^m tiles meet in a point, those at the corners of its cell. Points of one cell share their heads, so
+Few tiles meet in a point, those at the corners of its cells. Points of one cell share their heads, so
 a query is sorted by cell, and the heads cost two small products beside those of the trunk. The gradient of a
 signed distance is one reverse sweep whose last layer is each point's own: g + Σ_t b_t d_t; other derivatives
 are propagated forward (`recon.field.kernels.jets`). Without tiles Φ is the trunk.
@@ -66,7 +66,7 @@ class HeadedField:
         trunk = self.trunk.to(device)
         if self.tiles is None or self.heads is None:
             return HeadedField(trunk)
-        return HeadedField(trunk, Tiles(self.tiles.edge, self.tiles.nodes.to(device)), self.heads.to(device))
+        return HeadedField(trunk, self.tiles.to(device), self.heads.to(device))
 
     @torch.no_grad()
     def jet(self, x: Tensor, order: Order) -> Jet:
@@ -97,10 +97,11 @@ class HeadedField:
         value = self.trunk(x)
         if self.tiles is None or self.heads is None:
             return value
-        heads = self.heads[self.tiles.corners(x)]
+        corners = self.tiles.corners(x)
+        heads = self.heads[corners.tiles]
         h = self.trunk.hidden(x)[:, None, None]
         corrections = (heads[..., :-1] * h).sum(3) + heads[..., -1]
-        return value + (self.tiles.hats(x)[0, ..., None] * corrections).sum(1)
+        return value + (corners.hats(x)[0, ..., None] * corrections).sum(1)
 
     def _by_cell(
         self, work: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor, depth: int = 1
@@ -125,12 +126,13 @@ class HeadedField:
         weights, biases = self.trunk.split(flat)
         h, _ = hidden_rows(points.flatten(0, 1), self.trunk, flat, order)
         value = linear(h, weights[-1], biases[-1]).unflatten(1, (groups, size))
-        heads = self._heads_of(points)
+        corners = self._tiles.corners(points[:, 0])  # those of the whole group
+        heads = self._heads[corners.tiles]
         h = h.unflatten(1, (groups, size)).transpose(0, 1)
         r = torch.bmm(h.flatten(1, 2), heads[..., :-1].flatten(1, 2).mT)
         r = r.view(*h.shape[:3], *heads.shape[1:3]).transpose(0, 1)  # (blocks, groups, size, corners, k)
         r[0] += heads[:, None, ..., -1]
-        value += product(self._tiles.hats(points, order)[..., None], r, order, axes).sum(3)
+        value += product(corners.hats(points, order)[..., None], r, order, axes).sum(3)
         return (value.permute(1, 2, 0, 3),)
 
     def _gradient_rows(self, points: Tensor, layers: Layers) -> tuple[Tensor, ...]:
@@ -139,10 +141,11 @@ class HeadedField:
             h, cosine = sine_cosine_(torch.addmm(shift, h, scaled.t()))
             cosines.append(cosine)
         value = torch.addmm(layers.last_bias, h, layers.last.t()).view(points.shape[:2])
-        heads = self._heads_of(points)[:, :, 0]
+        corners = self._tiles.corners(points[:, 0])  # those of the whole group
+        heads = self._heads[corners.tiles][:, :, 0]
         h = h.view(*points.shape[:2], -1)
-        corrections = torch.baddbmm(heads[:, None, :, -1], h, heads[..., :-1].mT)  # r_t (groups, size, 8)
-        hats = self._tiles.hats(points, GRADIENT)
+        corrections = torch.baddbmm(heads[:, None, :, -1], h, heads[..., :-1].mT)  # r_t (groups, size, c)
+        hats = corners.hats(points, GRADIENT)
         value += (hats[0] * corrections).sum(2)
         a = torch.bmm(hats[0], heads[..., :-1]).flatten(0, 1).add_(layers.last)
         for scaled, cosine in zip(reversed(layers.scaled), reversed(cosines), strict=True):
@@ -155,10 +158,10 @@ class HeadedField:
         assert self.tiles is not None
         return self.tiles
 
-    def _heads_of(self, points: Tensor) -> Tensor:
-        """(groups, 2^m, k, K + 1), of the cell of each group."""
+    @property
+    def _heads(self) -> Tensor:
         assert self.heads is not None
-        return self.heads[self._tiles.corners(points[:, 0])]
+        return self.heads
 
 
 def _groups(cells: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from recon.base.files import atomic_path
 from recon.base.run_files import read_arrays, reading
 from recon.errors import FitError
 from recon.field.heads import HeadedField
+from recon.field.lattice import Lattice
 from recon.field.siren import Siren
 from recon.field.tiles import Tiles
 
@@ -25,9 +26,11 @@ def save_heads(field: HeadedField, folder: Path) -> None:
     if field.tiles is None or field.heads is None:
         path.unlink(missing_ok=True)
         return
-    nodes, heads = field.tiles.nodes.int().cpu().numpy(), field.heads.cpu().numpy()
+    lattices, heads = field.tiles.lattices, field.heads.cpu().numpy()
+    edge, counts = [lattice.edge for lattice in lattices], [len(lattice) for lattice in lattices]
+    nodes = torch.cat([lattice.nodes for lattice in lattices]).int().cpu().numpy()
     with atomic_path(path, overwrite=True) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, edge=field.tiles.edge, nodes=nodes, heads=heads)
+        np.savez(stream, edge=edge, counts=counts, nodes=nodes, heads=heads)
 
 
 def read_heads(folder: Path, trunk: Siren) -> HeadedField:
@@ -42,12 +45,17 @@ def read_heads(folder: Path, trunk: Siren) -> HeadedField:
         wanted = (len(nodes) + 1, outputs, units + 1)
         if nodes.shape != (max(1, len(nodes)), trunk.axes) or heads.shape != wanted:
             raise ValueError(f"nodes of shape {nodes.shape}, heads of shape {heads.shape}")
-        if edge.shape != (trunk.axes,) or not ((edge > 0) & (edge < np.inf)).all():
-            raise ValueError(f"an edge of {edge}")
+        edge = np.atleast_2d(edge)
+        counts = arrays.get("counts", np.array([len(nodes)]))  # older ones are of one size
+        if counts.dtype.kind not in "iu" or not (counts > 0).all() or sum(counts.tolist()) != len(nodes):
+            raise ValueError(f"{counts} of {len(nodes)} nodes")
+        if edge.shape != (len(counts), trunk.axes) or not ((edge > 0) & (edge < np.inf)).all():
+            raise ValueError(f"edges of {edge}")
         if np.abs(nodes.astype(np.int64)).max() >= 1 << (PLACE_BITS // trunk.axes - 1):
             raise ValueError(f"nodes up to {np.abs(nodes).max()}")
         if not (np.abs(heads) < MAX_HEAD).all():
             raise ValueError("heads that are not finite, or huge")
         where = trunk.flat.device
-        tiles = Tiles(edge.tolist(), torch.tensor(nodes, dtype=torch.long, device=where))
+        each = torch.tensor(nodes, dtype=torch.long, device=where).split(counts.tolist())
+        tiles = Tiles([Lattice(*size) for size in zip(edge.tolist(), each, strict=True)])
         return HeadedField(trunk, tiles, torch.tensor(heads, dtype=torch.float32, device=where))

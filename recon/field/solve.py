@@ -115,7 +115,8 @@ def rows_of(
     generator = torch.Generator().manual_seed(seed)
     kept = _thinned(tiles.cell(points), max_cell_points, generator)
     data = _data_rows(tiles, points, values, normals, deviations, kept)
-    return data, _prior_rows(tiles, tiles.samples(volume_samples, generator).to(points.dtype), deviations)
+    samples = [some.to(points.dtype) for some in tiles.samples(volume_samples, generator)]
+    return data, _prior_rows(tiles, samples, deviations)
 
 
 def _data_rows(
@@ -139,13 +140,22 @@ def _data_rows(
     return Rows(points, order, wanted, precisions, number, hats.double(), starts)
 
 
-def _prior_rows(tiles: Tiles, places: Tensor, deviations: Deviations) -> Rows:
+def _prior_rows(tiles: Tiles, samples: list[Tensor], deviations: Deviations) -> Rows:
+    """The rows of the mean over the volume of each tile, by the `samples` of its lattice."""
+    places, parts, points, first = torch.cat(samples), [], 0, 0
+    for lattice, some in zip(tiles.lattices, samples, strict=True):
+        for number in torch.arange(len(some), device=some.device).split(PAIRED_POINTS):
+            tile = lattice.corners(some[number])
+            wanted = tile < len(lattice)
+            parts.append((points + number[:, None].expand_as(tile)[wanted], first + tile[wanted]))
+        points, first = points + len(some), first + len(lattice)
+    number, tile = (torch.cat(part) for part in zip(*parts, strict=True))
+    order, starts = _by_tile(tile, len(tiles))
     turn = places.new_tensor(deviations.turn, dtype=torch.float64).expand(places.shape[1])
     precisions = torch.cat((turn.new_tensor([deviations.change]), turn)).pow(-2).expand(len(places), -1)
-    number, _, starts = pairs_by_tile(tiles, places, 0.0)
     counts = starts.diff()
     shares = (1 / counts.double()).repeat_interleave(counts)  # of a mean
-    return Rows(places, GRADIENT, None, precisions, number, shares, starts)
+    return Rows(places, GRADIENT, None, precisions, number[order], shares, starts)
 
 
 def pairs_by_tile(tiles: Tiles, points: Tensor, least: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -156,13 +166,19 @@ def pairs_by_tile(tiles: Tiles, points: Tensor, least: float) -> tuple[Tensor, T
     """
     parts = []
     for some in torch.arange(len(points), device=points.device).split(PAIRED_POINTS):
-        tile, hats = tiles.corners(points[some]), tiles.hats(points[some])[0]
+        corners = tiles.corners(points[some])
+        tile, hats = corners.tiles, corners.hats(points[some])[0]
         wanted = (hats >= least) & (tile < len(tiles))
         parts.append((some[:, None].expand_as(tile)[wanted], tile[wanted], hats[wanted]))
     number, tile, hats = (torch.cat(part) for part in zip(*parts, strict=True))
-    order = torch.argsort(tile, stable=True)
-    counts = torch.bincount(tile, minlength=len(tiles))
-    return number[order], hats[order], torch.cat((counts.new_zeros(1), counts.cumsum(0)))
+    order, starts = _by_tile(tile, len(tiles))
+    return number[order], hats[order], starts
+
+
+def _by_tile(tile: Tensor, tiles: int) -> tuple[Tensor, Tensor]:
+    """The order that sorts `tile` (pairs,), and where each tile's pairs begin in it (t + 1,)."""
+    counts = torch.bincount(tile, minlength=tiles)
+    return torch.argsort(tile, stable=True), torch.cat((counts.new_zeros(1), counts.cumsum(0)))
 
 
 def _thinned(cells: Tensor, most: int, generator: torch.Generator) -> Tensor:

@@ -1,116 +1,126 @@
-"""Tiles: overlapping supports around points, whose weights sum to one near them.
+"""Tiles of several sizes: small ones where points are dense, large ones where they are not.
 
-The nodes of a regular lattice in d coordinates with a point in one of their 2^d cells have a tile each. Its
-weight, or *hat*, is the product of one smootherstep a coordinate: 1 at the node, 0 one `edge` away, twice
-continuously differentiable. The hats of all nodes of a lattice sum to one, so those that are kept do wherever
-all corners of a cell are: a partition of unity (Babuška, Melenk 1997,
-doi:10.1002/(SICI)1097-0207(19970228)40:4<727::AID-NME86>3.0.CO;2-N; Ohtake et al. 2003,
-doi:10.1145/882262.882293). Towards places without points they fall to zero.
+Each size is a lattice (`recon.field.lattice`), its cells a power of two times as wide as those of the finest,
+so that they nest as in an octree. Where tiles of several sizes meet, the smaller ones come first: with the
+hats h_t of the lattices 0 (the finest), 1, …, and their sums S_j, the weight of a tile t of lattice i is
+
+    b_t(x) = h_t(x) Π_{j < i} (1 - S_j(x))
+
+These, too, are smooth, and sum to one wherever the tiles of one lattice do: a partition of unity.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
-from itertools import product
+from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from recon.field.jet import VALUE, Order
+from recon.field.jet import VALUE, Order, product
+from recon.field.lattice import Lattice
 
 
 class Tiles:
-    """The tiles around nodes `edge` × (i, j, …), unit frame.
+    """The tiles of `lattices`, the finest first; their numbers go on from lattice to lattice.
 
-    Attributes:
-        edge: d floats, of a cell along each axis; one float stands for all of them. A tile is two wide.
-        nodes: (t, d) int64, (i, j, …) of each tile, in rising order. Raises ValueError for another.
+    Raises ValueError for cells that do not nest.
     """
 
-    def __init__(self, edge: float | Sequence[float], nodes: Tensor) -> None:
-        axes = nodes.shape[1]
-        self.edge = (edge,) * axes if isinstance(edge, float | int) else tuple(edge)
-        self.nodes = nodes
-        self._corners = _corners(axes, nodes.device)
-        self._low = nodes.amin(0) - 1  # a margin of places without a tile
-        shape = nodes.amax(0) - self._low + 2
-        self._last = shape - 1
-        strides = torch.ones_like(shape)
-        strides[:-1] = shape[1:].flip(0).cumprod(0).flip(0)
-        self._strides = strides
-        self._numbers = ((nodes - self._low) * self._strides).sum(1)  # of the places that have a tile
-        if (self._numbers.diff() <= 0).any():
-            raise ValueError("the nodes are not in rising order")
+    def __init__(self, lattices: Sequence[Lattice]) -> None:
+        self.lattices = tuple(lattices)
+        for fine, coarse in pairwise(self.lattices):
+            ratios = {b / a for a, b in zip(fine.edge, coarse.edge, strict=True)}
+            if not ratios <= {2.0**k for k in range(1, 64)}:
+                raise ValueError(f"cells {coarse.edge} wide do not hold whole ones, {fine.edge} wide")
 
     def __len__(self) -> int:
-        return len(self.nodes)
+        return sum(map(len, self.lattices))
 
     @classmethod
-    def around(cls, points: Tensor, edge: float | Sequence[float]) -> Tiles:
-        """The tiles with some of `points` (n, d) in their support."""
-        cells = torch.unique(torch.floor(points / points.new_tensor(edge)).long(), dim=0)
-        corners = _corners(points.shape[1], points.device)
-        return cls(edge, torch.unique((cells[:, None] + corners).flatten(0, 1), dim=0))
+    def around(cls, points: Tensor, edge: float | Sequence[float], doublings: Tensor | None = None) -> Tiles:
+        """The tiles with some of `points` (n, d) in their support.
 
-    def cells(self) -> Tensor:
-        """The cells (c, d) int64 that some tile covers, by their lowest corners."""
-        return torch.unique((self.nodes[:, None] - self._corners).flatten(0, 1), dim=0)
+        Their cells are `edge` wide, 2^k times as much for points whose `doublings` (n,) are k.
+        """
+        if doublings is None:
+            return cls([Lattice.around(points, edge)])
+        edges = points.new_tensor(edge, dtype=torch.float64).expand(points.shape[1])
+        levels = torch.unique(doublings).tolist()
+        return cls([Lattice.around(points[doublings == k], (edges * 2.0**k).tolist()) for k in levels])
 
-    def samples(self, each: int, generator: torch.Generator) -> Tensor:
-        """Points (c · each, d) float64, `each` of them at random in each cell, by a CPU generator."""
-        cells = self.cells()
-        places = torch.rand(len(cells), each, cells.shape[1], generator=generator, dtype=torch.float64)
-        places = cells[:, None] + places.to(cells.device)
-        return (places * places.new_tensor(self.edge)).flatten(0, 1)
+    def to(self, device: torch.device | str) -> Tiles:
+        """The tiles on `device`."""
+        return Tiles([Lattice(lattice.edge, lattice.nodes.to(device)) for lattice in self.lattices])
+
+    def samples(self, each: int, generator: torch.Generator) -> list[Tensor]:
+        """Points (c · each, d) float64 for each lattice, `each` at random in each of its c cells."""
+        return [lattice.samples(each, generator) for lattice in self.lattices]
 
     def cell(self, x: Tensor) -> Tensor:
-        """The number (n,) of the cell of each of x (n, d); one number for all that no tile covers."""
-        place = self._place(x)
-        return (place.clamp_min(0).minimum(self._last) * self._strides).sum(1)
+        """The number (n,) of the smallest cell around each of x (n, d) with a tile at one of its corners.
 
-    def corners(self, x: Tensor) -> Tensor:
-        """The tiles (n, 2^d) at the corners of the cells of x (n, d); `len(self)` where there is none."""
-        place = self._place(x)[:, None] + self._corners
-        there = ((place >= 0) & (place <= self._last)).all(2)
-        number = (place.clamp_min(0).minimum(self._last) * self._strides).sum(2)
-        tile = torch.searchsorted(self._numbers, number).clamp_max(len(self) - 1)
-        return torch.where(there & (self._numbers[tile] == number), tile, len(self))
-
-    def hats(self, x: Tensor, order: Order = VALUE) -> Tensor:
-        """The weights of the corners of the cells of x (…, d), and their derivatives: (blocks, …, 2^d)."""
-        along = self._along(x, order.highest)
-
-        def weights(*axes: int) -> Tensor:  # differentiated along these axes
-            factors = [along[axes.count(axis)][..., axis, :] for axis in range(x.shape[-1])]
-            return reduce(lambda a, b: (a[..., None] * b[..., None, :]).flatten(-2), factors)
-
-        blocks = [weights()]
-        if order.first:
-            blocks += [weights(axis) for axis in range(x.shape[-1])]
-        blocks += [sum((weights(a, b) for a, b in pairs[1:]), weights(*pairs[0])) for pairs in order.second]
-        return torch.stack(blocks)
-
-    def _place(self, x: Tensor) -> Tensor:
-        """The lowest corners (n, d) of the cells of x, counted from the lowest place."""
-        return torch.floor(x / x.new_tensor(self.edge)).long() - self._low
-
-    def _along(self, x: Tensor, highest: int) -> list[Tensor]:
-        """The hats (…, d, 2) of both ends of a cell along each axis, and their derivatives."""
-        edge = x.new_tensor(self.edge)
-        u = x / edge
-        u = u - torch.floor(u)
-        rise = u * u * u * (u * (6 * u - 15) + 10)
-        found = [torch.stack((1 - rise, rise), -1)]
-        if highest > 0:
-            slope = (30 / edge) * (u * (1 - u)).square()
-            found.append(torch.stack((-slope, slope), -1))
-        if highest > 1:
-            bend = (60 / edge.square()) * u * (1 - u) * (1 - 2 * u)
-            found.append(torch.stack((-bend, bend), -1))
+        Points with one number have the same tiles about them; -1 is that of those with none.
+        """
+        found = torch.full((len(x),), -1, device=x.device)
+        first = 0
+        for lattice in reversed(self.lattices):
+            place = lattice.place(x)
+            found = torch.where(place >= 0, first + place, found)
+            first += lattice.places
         return found
 
+    def corners(self, x: Tensor) -> Corners:
+        """The tiles about x (n, d)."""
+        kept, tiles, first = [], [], 0
+        settled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        for lattice in self.lattices:
+            tile = lattice.corners(x)
+            there = tile < len(lattice)
+            if (there.any(1) & ~settled).any() or len(self.lattices) == 1:
+                kept.append(lattice)
+                tiles.append(torch.where(there, first + tile, len(self)))
+                settled |= there.all(1)
+                if settled.all():
+                    break
+            first += len(lattice)
+        if not kept:
+            kept, tiles = (
+                [self.lattices[0]],
+                [torch.full((len(x), 2 ** x.shape[1]), len(self), device=x.device)],
+            )
+        return Corners(tuple(kept), torch.cat(tiles, 1), len(self))
 
-def _corners(axes: int, device: torch.device) -> Tensor:
-    """The corners (2^d, d) int64 of a cell, the last coordinate fastest."""
-    return torch.tensor(tuple(product((0, 1), repeat=axes)), device=device)
+
+@dataclass(frozen=True)
+class Corners:
+    """The c tiles at the corners of the cells of n points, or of n groups of points.
+
+    Attributes:
+        lattices: theirs.
+        tiles: (n, c) int64; `missing` where there is none.
+        missing: the number of all tiles.
+    """
+
+    lattices: tuple[Lattice, ...]
+    tiles: Tensor
+    missing: int
+
+    def hats(self, x: Tensor, order: Order = VALUE) -> Tensor:
+        """The weights of the tiles at the points x (n, d), or (n, size, d) in groups of one cell each.
+
+        With their derivatives: (blocks, n, c), or (blocks, n, size, c).
+        """
+        if len(self.lattices) == 1:
+            return self.lattices[0].hats(x, order)
+        axes = x.shape[-1]
+        found, left = [], None
+        for lattice, tiles in zip(self.lattices, self.tiles.split(2**axes, 1), strict=True):
+            hats = lattice.hats(x, order)
+            there = (tiles < self.missing).view(len(x), *[1] * (x.dim() - 2), -1)
+            rest = -(hats * there).sum(-1, keepdim=True)
+            rest[0] += 1
+            found.append(hats if left is None else product(left, hats, order, axes))
+            left = rest if left is None else product(left, rest, order, axes)
+        return torch.cat(found, -1)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from recon.field.heads import HeadedField
+from recon.field.lattice import Lattice
 from recon.field.siren import Siren
 from recon.field.solve import Deviations, solve_heads
 from recon.field.tiles import Tiles
@@ -71,7 +72,7 @@ def with_heads(
         indices = grid.within(low, high)
         solved = solve_heads(
             trunk,
-            Tiles(edge, _lattice(nodes).to(where.device)),
+            Tiles([Lattice(edge, _lattice(nodes).to(where.device))]),
             grid.points(indices).to(where),
             table(indices).to(where),
             None,
@@ -82,7 +83,7 @@ def with_heads(
         )
         heads[block] = solved[:-1].view_as(heads[block])
     heads = heads.flatten(0, axes - 1)
-    every = Tiles(edge, _lattice(spans).to(where.device))
+    every = Tiles([Lattice(edge, _lattice(spans).to(where.device))])
     return HeadedField(trunk, every, torch.cat((heads, torch.zeros_like(heads[:1]))))
 
 

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,6 +23,8 @@ from recon.field.solve import Deviations, solve_heads
 from recon.field.tiles import Tiles
 from recon.geometry import Float, PointCloud
 from recon.scan.preparation.noise import normal_noise
+from recon.scan.preparation.spacing import local_spacings
+from recon.surface.settings import HeadsConfig
 
 VALUE_PER_SPACING = 0.0025  # the least deviation of a value: exact points are met this well
 MIN_NORMAL_DEVIATION = 0.06  # tighter normals would win over the points at sharp edges
@@ -35,6 +38,9 @@ TURN = 0.03
 LARGE_QUANTILE, GAUSSIAN_QUANTILE = 0.9, 1.645  # of |x|, the latter in standard deviations
 MAX_MOVE_SIGMAS = 4.0
 CELL_SAMPLES = 2  # of a cell, with known distances
+# A part of a scan has tiles of another size if theirs would differ by this many doublings: more than by the
+# half that a wall thinner than the spacing pretends; and fewer points than these do not.
+OTHER_SIZE, FEW_POINTS = 0.65, 200
 DISTANCE_ERROR = 0.2  # of a distance in space, and in point spacings
 SURE_SPACINGS = 0.5  # this far from the scan its side is known better than the trunk's
 QUERY_POINTS = 1 << 16  # at a time
@@ -45,7 +51,7 @@ log = logging.getLogger("recon")
 def with_heads(
     trunk: Siren,
     cloud: PointCloud,
-    tile: float,
+    config: HeadsConfig,
     spacing: float,
     noise: float,
     distance_to: Callable[[Float], Float],
@@ -59,7 +65,7 @@ def with_heads(
     Args:
         trunk: trained.
         cloud: points (n, 3) with unit normals; a cloud without normals gets no heads.
-        tile: the edge of a tile's cell; 0 for no heads.
+        config: of the tiles, with the edge of their cells; 0 for no heads.
         spacing: of the points.
         noise: standard deviation of the points from the surface.
         distance_to: the scan's signed distance (n,) from places (n, 3), or NaN.
@@ -68,11 +74,11 @@ def with_heads(
         threads: of the search for neighbours.
         progress: called with the share done.
     """
-    if cloud.normals is None or not tile:
+    if cloud.normals is None or not config.tile:
         return HeadedField(trunk)
     data = scan_data(trunk, cloud, spacing, noise, estimated, threads)
     told = data.deviations
-    tiles = Tiles.around(data.points, tile)
+    tiles = tiles_for(data.points, config, spacing, noise, threads)
     log.info(
         "%s heads; standard deviations: points %.2g, normals %.2g, trunk %.2g",
         f"{len(tiles):,}",
@@ -81,7 +87,7 @@ def with_heads(
         told.change,
     )
     generator = torch.Generator().manual_seed(seed + 1)  # the solve's own samples are others
-    places = tiles.samples(CELL_SAMPLES, generator)
+    places = torch.cat(tiles.samples(CELL_SAMPLES, generator))
     where, heights = _known_distances(HeadedField(trunk), places, distance_to, spacing)
     about = DISTANCE_ERROR * (heights.abs() + spacing) + noise
     deviations = replace(told, value=torch.cat((torch.ones_like(data.values[:, 0]) * told.value, about)))
@@ -89,6 +95,17 @@ def with_heads(
     normals = torch.cat((data.normals, torch.zeros_like(where)))
     asked = torch.cat((data.points, where)), torch.cat((data.values, heights[:, None])), normals, deviations
     return HeadedField(trunk, tiles, solve_heads(trunk, tiles, *asked, seed, progress))
+
+
+def tiles_for(points: Tensor, config: HeadsConfig, spacing: float, noise: float, threads: int) -> Tiles:
+    """Tiles about `points` (n, 3), `spacing` apart for the most part: smaller where these are denser."""
+    assert config.tile is not None
+    local = local_spacings(points.cpu().double().numpy(), threads)
+    doublings = np.log2(config.edge_for(local, noise) / config.edge_for(spacing, noise))
+    doublings = np.sign(doublings) * np.floor(np.abs(doublings) + 1 - OTHER_SIZE)
+    few = min(FEW_POINTS, len(local) // 10)
+    least, most = np.partition(doublings, (few, len(local) - 1 - few))[[few, -1 - few]]
+    return Tiles.around(points, config.tile, torch.tensor(doublings.clip(least, most), device=points.device))
 
 
 @dataclass(frozen=True)

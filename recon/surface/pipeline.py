@@ -133,7 +133,7 @@ def reconstruct(
         snapshot = fit(field, task, config.fit, callbacks=watchers, resume=resume)
     with _timed(seconds, "heads"), fast_kernels():
         about = spacing, significant(noise, spacing), distance, estimated_normals, config.seed, threads
-        whole = with_heads(field, unit, config.heads.tile or 0.0, *about, solving)
+        whole = with_heads(field, unit, config.heads, *about, solving)
         if run:
             save_heads(whole, Path(run))
     return Reconstruction(whole, frame, box, sample, config, snapshot, description, seconds)

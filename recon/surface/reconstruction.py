@@ -174,9 +174,10 @@ class Reconstruction(Queries):
         spacing = point_spacing(scan.points, threads)
         noise = point_noise(scan if scan.normals is not None else estimated(scan, threads), threads)
         noise, was_estimated = significant(noise, spacing), bool(self.description.get("estimated_normals"))
-        tile = self.config.heads.tile or self.config.heads.edge_for(spacing, noise)
+        heads = self.config.heads
+        heads = heads if heads.tile else replace(heads, tile=float(heads.edge_for(spacing, noise)))
         with fast_kernels():
-            about = tile, spacing, noise, was_estimated, self.config.seed, threads
+            about = heads, spacing, noise, was_estimated, self.config.seed, threads
             deviation = surface_deviations(self.field.trunk, scan, places, *about, progress)
         return deviation * self.frame.scale
 

@@ -6,9 +6,12 @@ Lengths are in the unit frame unless a name says world.
 import re
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from recon.base.settings import Schedule, StagedConfig, setting
 from recon.errors import UsageError, shown
 from recon.field.settings import FieldConfig
+from recon.geometry import Float
 from recon.meshing.settings import MeshConfig, trim_distance
 from recon.scan.settings import ScanConfig
 from recon.training.settings import FitConfig
@@ -74,7 +77,7 @@ class HeadsConfig:
 
     tile: float | None = setting(
         None,
-        "edge of a tile's cell; by default from the scan's density and noise; 0: no heads",
+        "edge of a tile's cell, for most of the scan; by default from its density and noise; 0: no heads",
         within=(0.0, 2.0),
     )
     spacings: float = setting(4.0, "point spacings that this edge has at least", within=(1.0, 1000.0))
@@ -92,16 +95,17 @@ class HeadsConfig:
         if self.tile is not None:
             return self
         overall = spacing if overall is None else overall
-        return replace(self, tile=self.edge_for(spacing, noise) if overall <= DENSE_SPACING else 0.0)
+        return replace(self, tile=float(self.edge_for(spacing, noise)) if overall <= DENSE_SPACING else 0.0)
 
-    def edge_for(self, spacing: float, noise: float) -> float:
-        """The edge of a tile's cell for such points, unit frame.
+    def edge_for(self, spacing: Float | float, noise: float) -> Float:
+        """The edge of a tile's cell for points `spacing` apart, a number or an array; unit frame.
 
         Larger tiles average more noise, smaller ones follow more detail. A surface whose error grows as the
         cube of the edge, and falls with the root of the number of points, is best where the edge is in
         proportion to the cube root of noise times spacing.
         """
-        return min(max(NOISE_TILE_FACTOR * (noise * spacing) ** (1 / 3), self.spacings * spacing), MAX_TILE)
+        followed, averaged = np.multiply(self.spacings, spacing), np.cbrt(np.multiply(noise, spacing))
+        return np.minimum(np.maximum(NOISE_TILE_FACTOR * averaged, followed), MAX_TILE)
 
     def trunk_for(self, spacing: float) -> tuple[int, int]:
         """Units a layer and steps of the optimiser for points `spacing` apart, unit frame.

@@ -16,9 +16,10 @@ from scipy.spatial import cKDTree
 
 from recon.field.posterior import posterior_deviations
 from recon.field.siren import Siren
-from recon.field.tiles import Tiles
 from recon.geometry import Float, PointCloud
-from recon.surface.heads import scan_data
+from recon.scan.preparation.spacing import local_spacings
+from recon.surface.heads import scan_data, tiles_for
+from recon.surface.settings import HeadsConfig
 
 UNCERTAINTY = "uncertainty"  # the name of the vertices' values
 SUPPORTED_SPACINGS = 1.5  # from a point to where the scan no longer says where the surface is
@@ -31,7 +32,7 @@ def surface_deviations(
     trunk: Siren,
     cloud: PointCloud,
     places: Float,
-    tile: float,
+    heads: HeadsConfig,
     spacing: float,
     noise: float,
     estimated: bool = False,
@@ -45,7 +46,7 @@ def surface_deviations(
         trunk: trained.
         cloud: points (n, 3) that the surface was made from, oriented or not.
         places: on the surface.
-        tile: the edge of a tile's cell.
+        heads: of the tiles, with the edge of their cells.
         spacing: of the points.
         noise: standard deviation of the points from the surface.
         estimated: whether the normals were estimated from the points.
@@ -54,11 +55,12 @@ def surface_deviations(
         progress: called with the share done.
     """
     data = scan_data(trunk, cloud, spacing, noise, estimated, threads)
-    tiles = Tiles.around(data.points, tile)
+    tiles = tiles_for(data.points, heads, spacing, noise, threads)
     where = torch.tensor(places, dtype=torch.float32, device=data.points.device)
     asked = data.points, data.values, data.normals, data.deviations
     known, covered = posterior_deviations(trunk, tiles, *asked, where, seed, progress)
     known = known + (1 - covered) * data.deviations.change
-    distance, _ = cKDTree(cloud.points).query(places, workers=threads)
-    beyond = BEYOND_ERROR * np.maximum(distance - SUPPORTED_SPACINGS * spacing, 0)
-    return np.sqrt(known.cpu().numpy() ** 2 + (BETWEEN_ERROR * spacing) ** 2 + beyond**2)
+    distance, nearest = cKDTree(cloud.points).query(places, workers=threads)
+    local = local_spacings(cloud.points, threads)[nearest]
+    beyond = BEYOND_ERROR * np.maximum(distance - SUPPORTED_SPACINGS * local, 0)
+    return np.asarray(np.sqrt(known.cpu().numpy() ** 2 + (BETWEEN_ERROR * local) ** 2 + beyond**2))

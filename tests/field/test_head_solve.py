@@ -137,6 +137,33 @@ def test_outputs_are_solved_for_as_if_each_were_alone() -> None:
         assert_close(found, together, atol=1e-3, rtol=0)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_tiles_of_two_sizes_are_as_good_as_the_better_one_where_points_are_dense_and_where_not(
+    seed: int,
+) -> None:
+    def wanted(x: Tensor) -> Tensor:
+        return torch.sin(9 * x[:, :1]) * torch.cos(7 * x[:, 1:])
+
+    points = 2 * random(9000, 2, seed=seed) - 1
+    points = points[(points[:, 0] < 0) | (torch.arange(9000) % 25 == 0)]
+    field = Siren(FieldConfig(width=24, hidden=1), 2, 1, generator=torch.Generator().manual_seed(seed))
+    probes = 1.8 * random(4000, 2, seed=seed + 10) - 0.9
+    errors = {}
+    for name, tiles in {
+        "small": Tiles.around(points, 0.06),
+        "large": Tiles.around(points, 0.24),
+        "both": Tiles.around(points, 0.06, torch.where(points[:, 0] < 0, 0, 2)),
+    }.items():
+        heads = solve_heads(field, tiles, points, wanted(points), None, Deviations(1e-3, 1.0, 1.0, 10.0))
+        error = (HeadedField(field, tiles, heads).values(probes) - wanted(probes)[:, 0]).abs()
+        errors[name] = {side: float(error[side * probes[:, 0] > 0.1].mean()) for side in (-1, 1)}
+    assert errors["both"][-1] == pytest.approx(errors["small"][-1], rel=0.01)
+    assert errors["both"][-1] < 0.2 * errors["large"][-1]
+    assert errors["both"][1] < 1.4 * errors["large"][1]
+    assert errors["both"][1] < 0.7 * errors["small"][1]
+
+
 def test_two_tilings_give_surfaces_closer_than_the_noise() -> None:
     points, normals = on_sphere(10_000)
     noise = 0.005

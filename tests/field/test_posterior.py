@@ -33,11 +33,13 @@ def noise(seed: int) -> Tensor:
     return NOISE * torch.randn(POINTS, 1, generator=torch.Generator().manual_seed(seed))
 
 
-def test_the_deviation_is_the_spread_of_solutions_for_other_noise() -> None:
+@pytest.mark.parametrize("doublings", [0, 1])
+def test_the_deviation_is_the_spread_of_solutions_for_other_noise(doublings: int) -> None:
     """At nodes, where one tile counts, to the error of a spread; elsewhere it is a bound, not far off."""
     field, points = trunk(), plane()
-    tiles = Tiles.around(points, EDGE)
-    nodes = EDGE * tiles.nodes[tiles.nodes[:, 2] == 0].float()
+    tiles = Tiles.around(points, EDGE, torch.where(points[:, 0] < 0, 0, doublings))
+    nodes = tiles.lattices[0].nodes
+    nodes = EDGE * nodes[(nodes[:, 2] == 0) & (nodes[:, 0] <= 0)].float()
     places = torch.cat((nodes, points[:200]))
     draws = []
     for seed in range(DRAWS):

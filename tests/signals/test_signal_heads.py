@@ -83,7 +83,7 @@ def test_very_many_samples_have_larger_tiles(monkeypatch: pytest.MonkeyPatch) ->
     field = with_heads(trunk, grid, lambda indices: torch.zeros(len(indices), 1), 2.0)
     assert field.tiles is not None
     assert len(field.tiles) < 70
-    assert field.tiles.edge[0] == pytest.approx(math.sqrt(64 * 64 / 30) * 2 / 64)
+    assert field.tiles.lattices[0].edge[0] == pytest.approx(math.sqrt(64 * 64 / 30) * 2 / 64)
 
 
 def test_a_tile_smaller_than_a_sample_and_heads_for_derivatives_are_refused(tmp_path: Path) -> None:

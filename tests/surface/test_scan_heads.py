@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import recon
 from recon.errors import FitError, UsageError
 from recon.field.heads import HeadedField
 from recon.geometry import Float, PointCloud
+from recon.surface.heads import tiles_for
 from recon.surface.reconstruction import Reconstruction
 from recon.surface.settings import PRESETS, Config, HeadsConfig
 
@@ -121,7 +124,7 @@ def test_a_run_folder_keeps_the_heads(result: Reconstruction, tmp_path: Path) ->
         (np.zeros((1, 2)), 33, 0.1, r"nodes of shape \(1, 2\)"),
         (np.array([[0, 0, 1], [0, 0, 0]]), 33, 0.1, "not in rising order"),
         (np.array([[0, 0, 0], [2**30, 2**30, 2**30]]), 33, 0.1, "nodes up to"),  # a table of 2^90 places
-        (np.zeros((1, 3)), 33, np.nan, r"an edge of \[nan nan nan\]"),
+        (np.zeros((1, 3)), 33, np.nan, r"edges of \[\[nan nan nan\]\]"),
     ],
 )
 def test_heads_that_cannot_be_are_refused(
@@ -132,6 +135,65 @@ def test_heads_that_cannot_be_are_refused(
     np.savez(tmp_path / "run" / "heads.npz", edge=[edge] * 3, nodes=nodes.astype(np.int32), heads=heads)
     with pytest.raises(FitError, match=said):
         recon.load(tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("edges", "counts", "said"),
+    [
+        ([[0.1] * 3, [0.2] * 3], [1, 0], r"\[1 0\] of 2 nodes"),
+        ([[0.1] * 3, [0.2] * 3], [3, -1], r"\[ 3 -1\] of 2 nodes"),
+        ([[0.1] * 3, [0.2] * 3], [1.0, 1.0], r"\[1\. 1\.\] of 2 nodes"),
+        ([[0.1] * 3, [0.2] * 3], [2], r"edges of"),
+        ([[0.1] * 3, [0.3] * 3], [1, 1], "do not hold whole ones"),
+    ],
+)
+def test_heads_of_sizes_that_cannot_be_are_refused(
+    result: Reconstruction, tmp_path: Path, edges: list[list[float]], counts: list[float], said: str
+) -> None:
+    result.save(tmp_path / "run")
+    nodes, heads = np.array([[0, 0, 0], [0, 0, 1]], np.int32), np.zeros((3, 1, 33), np.float32)
+    np.savez(tmp_path / "run" / "heads.npz", edge=edges, counts=counts, nodes=nodes, heads=heads)
+    with pytest.raises(FitError, match=said):
+        recon.load(tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_heads_of_before_there_were_sizes_are_read(result: Reconstruction, tmp_path: Path) -> None:
+    result.save(tmp_path / "run")
+    with np.load(tmp_path / "run" / "heads.npz") as arrays:
+        old = {name: arrays[name] for name in ("nodes", "heads")} | {"edge": arrays["edge"][0]}
+    np.savez(tmp_path / "run" / "heads.npz", **old)
+    probes = RADIUS * directions(100, seed=2)
+    np.testing.assert_array_equal(recon.load(tmp_path / "run").distance(probes), result.distance(probes))
+
+
+@pytest.mark.slow
+def test_tiles_are_larger_where_points_are_sparse_and_a_run_folder_keeps_them(tmp_path: Path) -> None:
+    whole = sphere()
+    sparse = whole.points[:, 2] > 0
+    kept = ~sparse | (np.arange(len(sparse)) % 20 == 0)
+    found = recon.reconstruct(whole.select(kept), SMALL, device="cpu")
+    assert found.field.tiles is not None and found.config.heads.tile is not None
+    sizes = [lattice.edge[0] / found.config.heads.tile for lattice in found.field.tiles.lattices]
+    assert sizes == [1, 2, 4]
+    above = directions(5_000, seed=1)
+    above = RADIUS * above[above[:, 2] > 0.2]
+    with_heads, without = (np.abs(field.distance(above)).mean() for field in (found, alone(found)))
+    assert with_heads < 0.5 * without  # with tiles of one size: 0.63
+    found.save(tmp_path / "run")
+    probes = RADIUS * directions(100, seed=2)
+    np.testing.assert_array_equal(recon.load(tmp_path / "run").distance(probes), found.distance(probes))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_an_even_scan_has_tiles_of_one_size(seed: int, noise: float) -> None:
+    rng = np.random.default_rng(seed)
+    points = 0.9 * directions(12_000, seed) * (1 + noise * rng.normal(size=(12_000, 1)))
+    spacing = math.sqrt(4 * math.pi * 0.81 / 12_000)
+    config = HeadsConfig().resolved_for(spacing, noise)
+    assert len(tiles_for(torch.tensor(points), config, spacing, noise, threads=1).lattices) == 1
 
 
 def test_a_tile_smaller_than_coordinates_can_tell_is_refused() -> None:
