@@ -7,6 +7,7 @@ scan, are judged alike.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from recon.geometry import Float, Int, Mesh, PointCloud
@@ -21,10 +22,13 @@ UNMET_FACTOR = 1.9  # a point is met within so many times that distance: 3 spaci
 UNMET_NEIGHBOURS = 16  # most of which are not met either: more than a single point's noise
 FACING_SAMPLES = 16  # nearest to a point, on both sides of a thin wall: one of them faces as the point does
 SURFACE_SAMPLES, SCAN_SAMPLES = 100_000, 5_000  # points drawn on the mesh and of the scan
+# A point is on one of two sheets with the surface in between if it and its neighbours are so far off it, in
+# distances to the 8th neighbour, and their heights have a kurtosis near 1: of noise it is 3.
+SHEETS_APART, TWO_SHEETS_KURTOSIS = 0.04, 1.5
 ENCLOSED = 0.5  # winding number of the other parts within them
 MAX_SHEETS = 2.5  # surface around a point over that of a plane; both sides of a thin wall make 2
 MAX_UNMET_POINTS, MAX_UNSUPPORTED_AREA = 0.03, 0.25  # fractions of the points, of the area
-MAX_OPPOSED_POINTS, MAX_TURNED_AREA = 0.02, 0.02
+MAX_OPPOSED_POINTS, MAX_TURNED_AREA, MAX_BETWEEN_SHEETS = 0.02, 0.02, 0.1
 MAX_UNCHECKED_HANDLES, MIN_POINTS_PER_HANDLE = 5, 150  # handles, holes and parts; points of the scan for each
 
 
@@ -49,8 +53,11 @@ def plausibility_warnings(scan: PointCloud, mesh: Mesh, shape: Topology, size: M
     group = tree.query(asked, min(UNMET_NEIGHBOURS, len(scan)))[1]
     members, member = np.unique(group, return_inverse=True)
     bound = UNMET_FACTOR * last.max() + between  # beyond it a point is not met; points in a hollow end here
-    away = cover.query(scan.points[members], distance_upper_bound=bound)[0]
-    apart = np.median(away[member.reshape(group.shape)], axis=1) - between
+    member = member.reshape(group.shape)
+    away, foot = cover.query(scan.points[members], distance_upper_bound=bound)
+    apart = np.median(away[member], axis=1) - between
+    foot = foot.clip(max=len(surface) - 1)
+    height = np.einsum("ij,ij->i", scan.points[members] - surface[foot], facing[foot])
     distance, nearest = tree.query(surface)
     handles = (shape.genus or 0) + (shape.components - 1) + (shape.boundary_loops or 0)
     found = _warnings(
@@ -58,6 +65,7 @@ def plausibility_warnings(scan: PointCloud, mesh: Mesh, shape: Topology, size: M
         a_handle=len(scan) / max(handles, 1),
         sheets=float(np.median(around * (size.area / SURFACE_SAMPLES) / (np.pi * radius**2))),
         unmet=float((apart > UNMET_FACTOR * last).mean()),
+        divided=float(_two_sheets(height[member], SHEETS_APART * last).mean()),
         unseen=float((distance > REACH_FACTOR * spread(scan.points[nearest])).mean()),
         opposed=0.0 if scan.normals is None else _opposed(cover, facing, asked, scan.normals[chosen], radius),
         turned=_turned(mesh, surface, corners, facing, size.area) if shape.outward is not None else 0.0,
@@ -65,6 +73,13 @@ def plausibility_warnings(scan: PointCloud, mesh: Mesh, shape: Topology, size: M
     if fills_space(scan.points):
         found.append(f"{FILLED}: what was made of them means little")
     return found
+
+
+def _two_sheets(heights: Float, apart: Float) -> NDArray[np.bool_]:
+    """Whether groups of points, by their `heights` (n, k), lie on two sheets, `apart` (n,) from both."""
+    off = heights - heights.mean(1, keepdims=True)
+    spread = (off**2).mean(1)
+    return (spread > apart**2) & ((off**4).mean(1) < TWO_SHEETS_KURTOSIS * spread**2)
 
 
 def _opposed(cover: cKDTree, facing: Float, points: Float, normals: Float, reach: Float) -> float:
@@ -99,7 +114,14 @@ def _turned(mesh: Mesh, surface: Float, corners: Int, facing: Float, area: float
 
 
 def _warnings(
-    handles: int, a_handle: float, sheets: float, unmet: float, unseen: float, opposed: float, turned: float
+    handles: int,
+    a_handle: float,
+    sheets: float,
+    unmet: float,
+    divided: float,
+    unseen: float,
+    opposed: float,
+    turned: float,
 ) -> list[str]:
     found = []
     if handles > MAX_UNCHECKED_HANDLES and a_handle < MIN_POINTS_PER_HANDLE:
@@ -116,6 +138,11 @@ def _warnings(
         found.append(
             f"{unmet:.0%} of the points have no surface near them: look at both (recon view), or keep all "
             "that comes (--parts all --trim off)"
+        )
+    if divided > MAX_BETWEEN_SHEETS:
+        found.append(
+            f"at {divided:.0%} of the points the surface runs between two sheets of them: walls too thin for "
+            "normals to be estimated; give normals or the scanner's position (--sensor), or scan more densely"
         )
     if unseen > MAX_UNSUPPORTED_AREA:
         found.append(f"{unseen:.0%} of the surface has no points near it: --trim DISTANCE cuts it off")

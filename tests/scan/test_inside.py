@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import shapes
@@ -156,6 +158,11 @@ CLOSED = {
     "torus": shapes.torus(),
     "cube": shapes.cube(),
     "thin plate": shapes.plate(thickness=0.1),  # 2.7 spacings
+    **{  # in spacings: thinner than the distance at which sides are asked for
+        f"plate of {width}, seed {seed}": shapes.plate(thickness=width * math.sqrt(8 / 6000), seed=seed)
+        for width in (0.2, 0.5, 1.0)
+        for seed in range(3)
+    },
     "sphere with a hole": shapes.sphere().select(shapes.sphere().points[:, 2] < 0.9),
 }
 OPEN = {"half sphere": shapes.half_sphere(), "plane": shapes.plane()}

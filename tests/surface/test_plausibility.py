@@ -118,3 +118,21 @@ def test_units_and_places_change_nothing() -> None:
     scan, mesh = shapes.half_sphere(3000), surface(BALL)
     moved = PointCloud(1e-3 * scan.points + 5e3), Mesh(1e-3 * mesh.vertices + 5e3, mesh.faces)
     assert said(*moved) == said(scan, mesh) != []
+
+
+def flat() -> tuple[Mesh, Float]:
+    """A square in the plane z = 0, and 10,000 places in it, 0.02 apart."""
+    corners = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], dtype=float)
+    mesh = Mesh(*trimesh.remesh.subdivide_to_size(corners, np.array([[0, 1, 2], [0, 2, 3]]), 0.1))
+    return mesh, np.pad(np.random.default_rng(0).uniform(-1, 1, (10_000, 2)), ((0, 0), (0, 1)))
+
+
+@pytest.mark.parametrize("thickness", [0.005, 0.01, 0.02])
+def test_a_sheet_between_the_sides_of_a_thin_wall_is_said(thickness: float) -> None:
+    mesh, places = flat()
+    rng, up = np.random.default_rng(1), np.array([0, 0, 1.0])
+    wall = places + thickness / 2 * rng.choice([-1, 1], (len(places), 1)) * up
+    (warning,) = said(PointCloud(wall), mesh)
+    assert "between two sheets" in warning and "--sensor" in warning
+    scattered = places + thickness / 2 * rng.normal(size=(len(places), 1)) * up
+    assert said(PointCloud(scattered), mesh) == []

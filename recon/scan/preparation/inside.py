@@ -9,9 +9,10 @@ The distance is that from the nearest point, or from the nearest plane seen from
 Across a surface the number falls by 1; its values on both sides depend on the rest of the scan: from 1 to 0
 for a closed one, from a half to minus a half for a plane. So the level between inside and outside is the mean
 of both sides at the scan itself, as in Poisson reconstruction (Kazhdan, Bolitho, Hoppe 2006,
-doi:10.2312/SGP/SGP06/061-070); and a scan whose level is far below a half is open. An open scan that is to
-stay open has no inside: there the nearest plane gives the side, farther away the nearest points vote for one,
-and samples are drawn in front of them and a short way behind, where the vote is certain.
+doi:10.2312/SGP/SGP06/061-070); and a scan whose level is far below a half is open. Where it does not fall,
+there is another sheet right behind, as of a thin plate, which is closed, too. An open scan that is to stay
+open has no inside: there the nearest plane gives the side, farther away the nearest points vote for one, and
+samples are drawn in front of them and a short way behind, where the vote is certain.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ SIGN_SPACINGS = 4.0  # this near, the planes of the nearest points give the sign
 SIDE_NEIGHBOURS = 8
 LEVEL_POINTS = 5_000  # at which the level is measured
 LEVEL_SPACINGS = 2.0  # how far from the surface it is measured
+MIN_FALL = 0.5  # across the surface; less across walls thinner than that distance, seen from both sides
 MIN_CLOSED_LEVEL = 0.4  # of a closed scan, over the fall across its surface; ideally 0.5
 HOLE_LEVELS = 0.35  # from the level to either side, over the fall: winding numbers in a hole of the scan
 VOTE_NEIGHBOURS = 12
@@ -125,6 +127,8 @@ class Surroundings:
         both = self._winding(np.concatenate((self.points[some] + aside, self.points[some] - aside)))
         outside, inside = both[: len(some)], both[len(some) :]
         self.level, self.fall = float(np.median(outside + inside)) / 2, float(np.median(inside - outside))
+        if self.fall < MIN_FALL:  # walls that are seen from both sides enclose something
+            self.level, self.fall = 0.5, 1.0
         self.closed = self.level > MIN_CLOSED_LEVEL * self.fall
         self.open = not self.closed if open is None else open
 

@@ -72,7 +72,7 @@ def oriented(
             log.info("%.1f %% of the normals are flipped: flipping them back", 100 * turned)
             return replace(cloud, normals=normals)
     if check.outward is False:
-        log.info(INWARD)
+        log.warning(INWARD)
         return replace(cloud, normals=-cloud.normals)
     return cloud
 

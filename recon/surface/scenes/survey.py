@@ -128,7 +128,7 @@ def _oriented(
         log.info("the normals of many points are flipped: flipping them back")
         return replace(sample, normals=outward(sample, sample.normals, threads)), MIXED
     if check_normals(sample, threads).outward is False:
-        log.info(INWARD)
+        log.warning(INWARD)
         return replace(sample, normals=-sample.normals), TURNED
     return sample, AS_GIVEN
 
