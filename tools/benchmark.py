@@ -8,6 +8,7 @@
     python tools/benchmark.py extraction --scan FILE [--resolutions 256,512,1024,2048]
     python tools/benchmark.py derivatives [--batch 10000] [--width 128] [--outputs 3]
     python tools/benchmark.py normals --shapes DIR [--only turbine] [--kinds clean,noisy,sparse]
+    python tools/benchmark.py difficult [--only plate,cup] [--seeds 3] [--preset draft]
     python tools/benchmark.py opening [--faces 2000000]
     python tools/benchmark.py rims --meshes FOLDER_OR_FILES [--counts 100000,1000000]
         [--options "--preset draft"]
@@ -29,6 +30,7 @@ from benchmarks import (
     accuracy,
     curves,
     derivatives,
+    difficult,
     extraction,
     normals,
     one_mesh,
@@ -54,6 +56,7 @@ def main() -> None:
         "curves": curves,
         "extraction": extraction,
         "derivatives": derivatives,
+        "difficult": difficult,
         "normals": normals,
         "opening": opening,
         "rims": rims,
