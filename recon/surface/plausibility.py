@@ -23,8 +23,9 @@ UNMET_NEIGHBOURS = 16  # most of which are not met either: more than a single po
 FACING_SAMPLES = 16  # nearest to a point, on both sides of a thin wall: one of them faces as the point does
 SURFACE_SAMPLES, SCAN_SAMPLES = 100_000, 5_000  # points drawn on the mesh and of the scan
 # A point is on one of two sheets with the surface in between if it and its neighbours are so far off it, in
-# distances to the 8th neighbour, and their heights have a kurtosis near 1: of noise it is 3.
-SHEETS_APART, TWO_SHEETS_KURTOSIS = 0.04, 1.5
+# distances to the 8th neighbour, their heights have a kurtosis near 1, where that of noise is 3, and there is
+# no more than one sheet of surface.
+SHEETS_APART, TWO_SHEETS_KURTOSIS, ONE_SHEET = 0.04, 1.5, 1.5
 ENCLOSED = 0.5  # winding number of the other parts within them
 MAX_SHEETS = 2.5  # surface around a point over that of a plane; both sides of a thin wall make 2
 MAX_UNMET_POINTS, MAX_UNSUPPORTED_AREA = 0.03, 0.25  # fractions of the points, of the area
@@ -50,6 +51,7 @@ def plausibility_warnings(scan: PointCloud, mesh: Mesh, shape: Topology, size: M
     last = spread(asked)
     radius = REACH_FACTOR * last
     around = cover.query_ball_point(asked, radius, return_length=True)
+    sheets = around * (size.area / SURFACE_SAMPLES) / (np.pi * radius**2)
     group = tree.query(asked, min(UNMET_NEIGHBOURS, len(scan)))[1]
     members, member = np.unique(group, return_inverse=True)
     bound = UNMET_FACTOR * last.max() + between  # beyond it a point is not met; points in a hollow end here
@@ -63,9 +65,9 @@ def plausibility_warnings(scan: PointCloud, mesh: Mesh, shape: Topology, size: M
     found = _warnings(
         handles=handles,
         a_handle=len(scan) / max(handles, 1),
-        sheets=float(np.median(around * (size.area / SURFACE_SAMPLES) / (np.pi * radius**2))),
+        sheets=float(np.median(sheets)),
         unmet=float((apart > UNMET_FACTOR * last).mean()),
-        divided=float(_two_sheets(height[member], SHEETS_APART * last).mean()),
+        divided=float((_two_sheets(height[member], SHEETS_APART * last) & (sheets < ONE_SHEET)).mean()),
         unseen=float((distance > REACH_FACTOR * spread(scan.points[nearest])).mean()),
         opposed=0.0 if scan.normals is None else _opposed(cover, facing, asked, scan.normals[chosen], radius),
         turned=_turned(mesh, surface, corners, facing, size.area) if shape.outward is not None else 0.0,

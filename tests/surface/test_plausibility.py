@@ -134,5 +134,8 @@ def test_a_sheet_between_the_sides_of_a_thin_wall_is_said(thickness: float) -> N
     wall = places + thickness / 2 * rng.choice([-1, 1], (len(places), 1)) * up
     (warning,) = said(PointCloud(wall), mesh)
     assert "between two sheets" in warning and "--sensor" in warning
+    sides = [mesh.vertices + side * thickness / 2 * up for side in (-1, 1)]
+    both = Mesh(np.concatenate(sides), np.concatenate([mesh.faces[:, ::-1], mesh.faces + len(mesh.vertices)]))
+    assert said(PointCloud(wall), both) == []
     scattered = places + thickness / 2 * rng.normal(size=(len(places), 1)) * up
     assert said(PointCloud(scattered), mesh) == []
