@@ -20,9 +20,10 @@ STUDIES = {
     "init": "signals and gradients by depth before training, for this and other initialisations",
     "activations": "a picture and its derivatives under every activation",
     "bandwidth": "the first layer's ω against the frequency of a signal",
+    "limits": "where fields of sines fail, beside what works there",
 }
-STEPS = {"init": 200, "activations": 200, "bandwidth": 500}
-SIZES = {"init": 48, "activations": 128}
+STEPS = {"init": 200, "activations": 200, "bandwidth": 500, "limits": 500}
+SIZES = {"init": 48, "activations": 128, "limits": 64}
 
 
 EXAMPLES = {name: (f"recon study {name} -o OUT",) for name in STUDIES}
@@ -111,4 +112,11 @@ def _bandwidth(options: argparse.Namespace, progress: ProgressCallback) -> Study
     return study_bandwidth(options.steps, options.seed, progress)
 
 
-_WORK = {"init": _init, "activations": _activations, "bandwidth": _bandwidth}
+def _limits(options: argparse.Namespace, progress: ProgressCallback) -> Study:
+    from recon.studies.fits import grey_picture
+    from recon.studies.limits import study_limits
+
+    return study_limits(grey_picture(options.picture, options.size), options.steps, options.seed, progress)
+
+
+_WORK = {"init": _init, "activations": _activations, "bandwidth": _bandwidth, "limits": _limits}

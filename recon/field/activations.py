@@ -9,6 +9,8 @@ keep differences between points through 8 layers, where a SIREN's lose nine tent
     finer           sin((|Wh + b| + 1) z)      Liu et al. 2024, "FINER", arXiv:2312.02434
     truncated-sine  sin z within ±π/2, ±1 beyond: not periodic, as in Parascandolo et al. 2017
     gauss           exp(-z²/2), of width 1/ω   Ramasinghe and Lucey 2022, arXiv:2111.15135
+    exponential     exp(-|z|), likewise; its slope jumps at 0
+    spline          the cubic B-spline with knots at 0, ±1 and ±2, over its value at 0: zero beyond
     relu, tanh, softplus
     relu-pe         relu of positional encodings: Mildenhall et al. 2020, arXiv:2003.08934
 """
@@ -94,6 +96,27 @@ def _gauss(z: Tensor, omega: float, order: int) -> list[Tensor]:
     return found if order < 2 else [*found, (z.square() - 1) * value, (3 - z.square()) * z * value]
 
 
+def _exponential(z: Tensor, omega: float, order: int) -> list[Tensor]:
+    value, sign = torch.exp(-z.abs()), z.sign()
+    return [value, -sign * value] if order < 2 else [value, -sign * value, value, -sign * value]
+
+
+def _spline(z: Tensor, omega: float, order: int) -> list[Tensor]:
+    s, sign = z.abs(), z.sign()
+    within, tail = s < 1, (2 - s).clamp_min(0)
+    found = [torch.where(within, 1 + s.square() * (0.75 * s - 1.5), tail**3 / 4)]
+    found.append(sign * torch.where(within, s * (2.25 * s - 3), -0.75 * tail.square()))
+    if order > 1:
+        found.append(torch.where(within, 4.5 * s - 3, 1.5 * tail))
+        found.append(sign * torch.where(within, 4.5, torch.where(s < 2, -1.5, 0.0)))
+    return found
+
+
+def _plain_spline(z: Tensor, omega: float) -> Tensor:
+    s = z.abs()
+    return torch.where(s < 1, 1 - 1.5 * s.square() + 0.75 * s**3, (2 - s).clamp_min(0) ** 3 / 4)
+
+
 def _relu(z: Tensor, omega: float, order: int) -> list[Tensor]:
     value = z.clamp_min(0)
     return [value, (z > 0).to(z.dtype), *(torch.zeros_like(z) for _ in range(order - 1))]
@@ -125,6 +148,8 @@ ACTIVATIONS = {
         _truncated_sine, lambda z, _: z.clamp(-HALF_PI, HALF_PI).sin(), periodic=True
     ),
     "gauss": Activation(_gauss, lambda z, _: torch.exp(-z.square() / 2), periodic=True, gain=2.0),
+    "exponential": Activation(_exponential, lambda z, _: torch.exp(-z.abs()), periodic=True, gain=3.0),
+    "spline": Activation(_spline, _plain_spline, periodic=True, gain=3.0),
     "relu": Activation(_relu, lambda z, _: z.relu(), gain=SQRT_2),
     "relu-pe": Activation(_relu, lambda z, _: z.relu(), gain=SQRT_2, encoded=True),
     "tanh": Activation(_tanh, lambda z, _: z.tanh()),

@@ -5,7 +5,10 @@ from dataclasses import dataclass, replace
 
 from recon.base.settings import setting
 
-ACTIVATIONS = ("sine", "finer", "truncated-sine", "gauss", "relu", "relu-pe", "tanh", "softplus")
+ACTIVATIONS = (
+    *("sine", "finer", "truncated-sine", "gauss", "exponential", "spline"),
+    *("relu", "relu-pe", "tanh", "softplus"),
+)
 PHASE_PER_SPACING = 0.65  # rad from a point to the next, of the first layer's highest frequency
 MAX_SPREAD = 3.0  # highest over lowest frequency of the first layer
 NOISE_TO_SPACING = 3.0  # noise of one standard deviation blurs like a point spacing this many times larger

@@ -9,14 +9,11 @@ import numpy as np
 
 from recon.base.progress import ProgressCallback
 from recon.errors import SignalError
-from recon.field.siren import Siren
 from recon.geometry import Float
 from recon.signals.media.images import read_image
-from recon.training.constraints import ConstraintTask
 from recon.training.settings import FitConfig
+from recon.training.task import Fitted, Task
 from recon.training.trainer import Progress, fit
-
-Measure = Callable[[Siren], dict[str, float]]
 
 
 def grey_picture(path: str | Path | None, size: int) -> Float:
@@ -41,10 +38,10 @@ def grey_picture(path: str | Path | None, size: int) -> Float:
 
 
 def train_measured(
-    field: Siren,
-    task: ConstraintTask,
+    field: Fitted,
+    task: Task[Fitted],
     config: FitConfig,
-    measure: Measure,
+    measure: Callable[[Fitted], dict[str, float]],
     report: ProgressCallback,
     text: str,
 ) -> list[dict[str, float]]:

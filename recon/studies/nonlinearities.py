@@ -2,7 +2,8 @@
 
 After figure 1 of Sitzmann et al. 2020 (arXiv:2006.09661): fields of one size are fitted to the picture's
 values, and their gradients and Laplacians compared; and, as in its figure 3 for Poisson's equation, to the
-gradient alone and to the Laplacian alone.
+gradient alone and to the Laplacian alone. Fields of sines whose layers have other products of weights and
+inputs (`products.py`) are fitted to the values.
 """
 
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ from recon.signals.tasks.poisson import gradient_of, gradient_task, laplacian_of
 from recon.signals.tasks.values import values_task
 from recon.studies.fits import decibels_over, train_measured
 from recon.studies.page import Study
+from recon.studies.products import PRODUCTS, Plainly, Product, ProductField
 from recon.training.constraints import ConstraintTask
 
 MODES = ("image", "gradient", "laplacian")
@@ -36,6 +38,10 @@ FIELD_SETTINGS = {"width": 64, "hidden": 3, "omega_first": 20.0, "spread": 1.0}
 BATCH_SAMPLES = 4096
 # Of a fit: decibels of its values, and of signal over error of derivatives.
 MEASURES = ("psnr", "gradient", "laplacian")
+PRODUCTS_SHARE = 0.4  # of the time
+PRODUCT_RATE = 3e-3  # of Adam: the default orthogonalises matrices, which distances are not made of
+STRIDE = 16  # of the pixels at which the spread of layers is measured
+MEASURED_POINTS = 1 << 12  # of a field with another product, at a time
 COLOR_PERCENTILE = 99.0  # of derivatives, at which the colour scale ends
 
 
@@ -57,6 +63,13 @@ class Target:
             return laplacian_task(self.grid, self.laplacian, batch, seed)
         table = torch.tensor(self.values.reshape(len(self.grid), 1), dtype=torch.float32)
         return values_task(self.grid, table.__getitem__, batch, seed)
+
+    def decibels(self, field: ProductField) -> dict[str, float]:
+        """The PSNR of a fit to the values."""
+        with torch.no_grad():
+            found = torch.cat([field(part) for part in self.points.split(MEASURED_POINTS)])
+        value = found.double().numpy().reshape(self.grid.counts)
+        return {"psnr": psnr(value.clip(-1, 1), self.values[..., 0], 2.0)}
 
     def seen(self, field: Siren, mode: str) -> tuple[Float, Float, Float]:
         """Value (n, n), gradient (2, n, n) and Laplacian (n, n) of a fit.
@@ -93,45 +106,33 @@ def study_activations(
     seed: int = 0,
     progress: ProgressCallback = no_progress,
     activations: tuple[str, ...] = ACTIVATIONS,
+    products: Mapping[str, Product] = PRODUCTS,
     field: Mapping[str, Any] = FIELD_SETTINGS,
 ) -> Study:
     """Run the study on `picture` (n, n), from -1 to 1, by fields with these settings."""
     target = Target(picture)
     curves: dict[tuple[str, str], list[dict[str, float]]] = {}
     fields: dict[tuple[str, str], Siren] = {}
+    part = progress_within(progress, 0.0, 1 - PRODUCTS_SHARE)
     for place, (mode, name) in enumerate((mode, name) for mode in MODES for name in activations):
-        config = STANDARD[mode].with_(
-            field={**field, "activation": name}, samples={"batch": BATCH_SAMPLES}, fit={"steps": steps}
-        )
-        config = replace(config, seed=seed).resolved_for(target.grid.spacing, len(target.grid.counts))
-        one = Siren(config.field, 2, 1, torch.Generator().manual_seed(seed))
-        at = place / len(MODES) / len(activations)
-        part = progress_within(progress, at, at + 1 / len(MODES) / len(activations))
-        curves[mode, name] = train_measured(
-            one,
-            target.task(mode, config.samples.batch, seed),
-            config.fit,
-            partial(target.measured, mode=mode),
-            part,
-            f"{mode}, {name}",
-        )
-        fields[mode, name] = one
+        share = 1 / len(MODES) / len(activations)
+        within = progress_within(part, place * share, (place + 1) * share)
+        trained = _with_activation(target, mode, name, steps, seed, field, within)
+        fields[mode, name], curves[mode, name] = trained
+    part = progress_within(progress, 1 - PRODUCTS_SHARE, 1.0)
+    of_products = _with_products(target, products, steps, seed, field, part)
     progress(1.0, "")
     rows: list[dict[str, Any]] = [
-        {"fitted to": mode, "activation": name, **row}
+        {"fitted to": mode, "activation": name, "product": "w·h", **row}
         for (mode, name), curve in curves.items()
         for row in curve
     ]
-    ends = {key: curve[-1] for key, curve in curves.items()}
     table: list[dict[str, Any]] = [
-        {
-            "fitted to": mode,
-            "activation": name,
-            **{measure: ends[mode, name][measure] for measure in MEASURES},
-        }
-        for mode in MODES
-        for name in activations
+        {"fitted to": mode, "activation": name, **{measure: curve[-1][measure] for measure in MEASURES}}
+        for (mode, name), curve in curves.items()
     ]
+    for name, curve in of_products.items():
+        rows += [{"fitted to": "image", "activation": "sine", "product": name, **row} for row in curve]
     figures = [
         (
             f"pictures-{mode}",
@@ -141,9 +142,53 @@ def study_activations(
         for mode in MODES
     ]
     figures.append(("curves", "over the steps", pixels(_curves(curves))))
-    results = {"ends": {mode: {name: ends[mode, name] for name in activations} for mode in MODES}}
+    figures.append(
+        ("products", "layers with other products, over the steps", pixels(_product_curves(of_products)))
+    )
+    ends = {mode: {name: curves[mode, name][-1] for name in activations} for mode in MODES}
+    results = {"ends": ends, "products": {name: curve[-1]["psnr"] for name, curve in of_products.items()}}
     text = _text(picture, steps, field)
     return Study("activations", "Activations", text, figures, rows, table, results)
+
+
+def _with_activation(
+    target: Target,
+    mode: str,
+    name: str,
+    steps: int,
+    seed: int,
+    field: Mapping[str, Any],
+    progress: ProgressCallback,
+) -> tuple[Siren, list[dict[str, float]]]:
+    """A field fitted to what `mode` says, and its measures over the steps."""
+    config = STANDARD[mode].with_(
+        field={**field, "activation": name}, samples={"batch": BATCH_SAMPLES}, fit={"steps": steps}
+    )
+    config = replace(config, seed=seed).resolved_for(target.grid.spacing, len(target.grid.counts))
+    one = Siren(config.field, 2, 1, torch.Generator().manual_seed(seed))
+    task, measure = target.task(mode, config.samples.batch, seed), partial(target.measured, mode=mode)
+    return one, train_measured(one, task, config.fit, measure, progress, f"{mode}, {name}")
+
+
+def _with_products(
+    target: Target,
+    products: Mapping[str, Product],
+    steps: int,
+    seed: int,
+    field: Mapping[str, Any],
+    progress: ProgressCallback,
+) -> dict[str, list[dict[str, float]]]:
+    """The PSNR over the steps of fields of sines with other products, fitted to the picture's values."""
+    fit = STANDARD["image"].with_(fit={"steps": steps, "optimizer": "adam", "rate": PRODUCT_RATE}).fit
+    task = Plainly(target.task("image", BATCH_SAMPLES, seed))
+    found = {}
+    for place, (name, product) in enumerate(products.items()):
+        generator = torch.Generator().manual_seed(seed)
+        sizes = field["omega_first"], field["width"], field["hidden"]
+        one = ProductField(product, *sizes, target.points[::STRIDE], generator)
+        within = progress_within(progress, place / len(products), (place + 1) / len(products))
+        found[name] = train_measured(one, task, fit, target.decibels, within, name)
+    return found
 
 
 def _text(picture: Float, steps: int, field: Mapping[str, Any]) -> list[str]:
@@ -155,6 +200,9 @@ def _text(picture: Float, steps: int, field: Mapping[str, Any]) -> list[str]:
         "psnr: of values, in dB, after a fit to derivatives plus the constant or linear function that "
         "these do not tell. gradient, laplacian: decibels of signal over error; a field whose derivative "
         "is zero has 0, as a relu's Laplacian, and one with a wrong derivative less.",
+        "Last, fields of sines, fitted to the values by Adam, whose layers compare their inputs h with their "
+        "weights w otherwise than by the scalar product: by the distance ‖w - h‖ of order 1, 2 and ∞, which "
+        "makes waves around the place w, and by the root and the square of w·h with its sign.",
     ]
 
 
@@ -182,7 +230,7 @@ def _pictures(target: Target, mode: str, fields: dict[str, Siren]) -> Any:
 
 def _curves(curves: dict[tuple[str, str], list[dict[str, float]]]) -> Any:
     modes = list(dict.fromkeys(mode for mode, _ in curves))
-    colors, dashes = [*CURVE_COLORS, CURVE_COLORS[0]], [*CURVE_DASHES, CURVE_DASHES[3]]
+    colors, dashes = CURVE_COLORS * 2, CURVE_DASHES + CURVE_DASHES[3:] + CURVE_DASHES[:3]
     with new_figure((11, 3.6)) as figure:
         panels = figure.subplots(1, len(modes), squeeze=False)[0]
         for axes, mode in zip(panels, modes, strict=True):
@@ -196,4 +244,16 @@ def _curves(curves: dict[tuple[str, str], list[dict[str, float]]]) -> Any:
             axes.grid(True)
         handles = panels[0].get_legend_handles_labels()
         figure.legend(*handles, loc="outside lower center", ncols=8, handlelength=3)
+    return figure
+
+
+def _product_curves(curves: Mapping[str, list[dict[str, float]]]) -> Any:
+    with new_figure((6.5, 3.6)) as figure:
+        axes = figure.subplots()
+        for (name, curve), color, dash in zip(curves.items(), CURVE_COLORS, CURVE_DASHES, strict=False):
+            steps, found = [row["step"] for row in curve], [row["psnr"] for row in curve]
+            axes.plot(steps, found, color=color, linestyle=dash, label=f"{name}: {found[-1]:.1f} dB")
+        axes.set(xlabel="step", ylabel="PSNR of values [dB]")
+        axes.grid(True)
+        figure.legend(loc="outside right upper", handlelength=3)
     return figure

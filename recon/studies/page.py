@@ -34,7 +34,7 @@ class Study:
     Attributes:
         text: paragraphs.
         figures: file name, caption, picture (h, w, 3).
-        rows: of the CSV, all with the same keys.
+        rows: of the CSV, all with the keys of the first one or fewer.
         table: the part of it that the page shows; `results`: the same for programs.
     """
 

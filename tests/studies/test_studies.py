@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from schemas import printed
 
 from recon.cli import study as study_command
@@ -15,8 +16,10 @@ from recon.cli.main import main
 from recon.studies.bandwidth import at, fitted, signal, where
 from recon.studies.fits import decibels_over, grey_picture
 from recon.studies.initialisation import INITIALISATIONS, expected_spread, layers_of
+from recon.studies.limits import pursued, study_limits
 from recon.studies.nonlinearities import FIELD_SETTINGS, study_activations
 from recon.studies.page import Study
+from recon.studies.products import PRODUCTS, ProductField
 
 
 def test_products_keep_their_size_at_depths_1_to_10_with_the_published_initialisation() -> None:
@@ -53,8 +56,13 @@ def test_the_sine_is_best_on_value_gradient_and_laplacian() -> None:
     """Of the activations that the first figure of the paper compares; and on what each fit is given."""
     names = ("sine", "relu", "relu-pe", "tanh", "softplus")
     study = study_activations(
-        grey_picture(None, 32), 100, activations=names, field={**FIELD_SETTINGS, "width": 32}
+        grey_picture(None, 32),
+        100,
+        activations=names,
+        products={"‖w - h‖₂": PRODUCTS["‖w - h‖₂"]},
+        field={**FIELD_SETTINGS, "width": 32},
     )
+    assert study.results["products"]["‖w - h‖₂"] > 15  # of a picture: waves around places fit it, too
     for mode, measures, margin in (
         ("image", ("psnr", "gradient", "laplacian"), 1.0),
         ("gradient", ("gradient",), 1.0),
@@ -130,3 +138,54 @@ def test_what_a_study_cannot_use_is_said_in_a_line(
         assert main(["study", *given, "--quiet"]) in (1, 2)
         error = capsys.readouterr().err
         assert said in error and error.count("\n") == 1
+
+
+@torch.no_grad()
+def test_fields_of_other_products_start_with_the_spread_of_a_siren() -> None:
+    points = 2 * torch.rand(500, 2, generator=torch.Generator().manual_seed(1)) - 1
+    for name, product in PRODUCTS.items():
+        field = ProductField(product, 20.0, 24, 2, points, torch.Generator().manual_seed(0))
+        expected = [1 / (3 * math.sqrt(2)), 1.0, 1.0]  # of w·h: a SIREN's, over ω
+        h, (weights, biases) = points, field._layers()
+        for place, wanted in enumerate(expected):
+            mean, factor = field._scales[place]
+            z = factor * (product(weights[place], h) - mean)
+            assert float(z.mean()) == pytest.approx(0, abs=1e-4), name
+            assert float(z.std()) == pytest.approx(wanted, rel=1e-3), name
+            h = torch.sin((20.0 if place == 0 else 1.0) * (z + biases[place]))
+        assert torch.allclose(field(points), h @ weights[-1].t() + biases[-1], atol=1e-5), name
+
+
+def test_distances_and_powers_are_what_they_say() -> None:
+    w, h = torch.tensor([[1.0, -2.0]]), torch.tensor([[4.0, 2.0]])
+    found = {name: float(product(w, h)) for name, product in PRODUCTS.items()}
+    assert found == pytest.approx(
+        {"w·h": 0, "‖w - h‖₁": 7, "‖w - h‖₂": 5, "‖w - h‖∞": 4, "root of w·h": 0, "square of w·h": 0},
+        abs=1e-5,
+    )
+    assert float(PRODUCTS["square of w·h"](w, -h + 1)) == pytest.approx(-1.0)
+    assert float(PRODUCTS["root of w·h"](w, h * 0 + torch.tensor([9.0, 0]))) == pytest.approx(3.0)
+
+
+def test_pursuit_finds_the_terms_that_there_are() -> None:
+    rng = np.random.default_rng(0)
+    terms, always = rng.normal(size=(30, 200, 1)), np.ones((200, 1))
+    values = 2 + 3 * terms[7, :, 0] - terms[21, :, 0] + 0.01 * rng.normal(size=200)
+    chosen, found = pursued(always, terms, values, 2)
+    assert sorted(chosen) == [7, 21]
+    assert sorted(found) == pytest.approx([-1, 2, 3], abs=0.01)
+
+
+# Slow: nine fits.
+@pytest.mark.slow
+def test_fields_of_sines_fail_where_a_plain_method_does_not() -> None:
+    study = study_limits(grey_picture(None, 32), steps=300)
+    found = study.results["problems"]
+    for problem, plain, margin in (
+        ("a series, continued", "trend and oscillations", 10),
+        ("a picture under noise", "total variation", 2),
+        ("classes", "few terms", 10),
+    ):
+        seen, unseen = found[problem]["siren"]
+        assert seen > found[problem][plain][0], problem  # it fits what it is shown
+        assert unseen < found[problem][plain][1] - margin, problem

@@ -10,6 +10,7 @@ from recon.cli.outputs.spaces import (
     StudyActivations,
     StudyBandwidth,
     StudyInit,
+    StudyLimits,
 )
 from recon.cli.outputs.surfaces import Batch, Eval, InfoExtra, Mesh, Query, QueryFile, Report, View
 from recon.info.findings import Info
@@ -23,7 +24,7 @@ OUTPUTS: dict[str, tuple[type | tuple[type, ...], ...]] = {
     "report": (Report,),
     "fit": (FitImage, FitDerivative, FitBlend, FitInpaint, FitAudio, FitVideo),
     "solve": (SolveHelmholtz, SolveWave, SolveInverse),
-    "study": (StudyInit, StudyActivations, StudyBandwidth),
+    "study": (StudyInit, StudyActivations, StudyBandwidth, StudyLimits),
     "learn": (LearnImages, LearnShapes),
     "complete": (CompletePicture, CompleteShape),
     "view": (View,),

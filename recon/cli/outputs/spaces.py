@@ -20,10 +20,11 @@ class StudyInit(_Study):
 
 
 class StudyActivations(_Study):
-    """`recon study activations`: quality after each fit, by what was fitted and by activation."""
+    """`recon study activations`: quality of each fit, by what was fitted and activation; PSNR by product."""
 
     study: Literal["activations"]
     ends: dict[str, dict[str, dict[str, float]]]
+    products: dict[str, float]
 
 
 class StudyBandwidth(_Study):
@@ -31,6 +32,13 @@ class StudyBandwidth(_Study):
 
     study: Literal["bandwidth"]
     best_omega: dict[str, float]
+
+
+class StudyLimits(_Study):
+    """`recon study limits`: quality on what was fitted to and on what was not, by problem and method."""
+
+    study: Literal["limits"]
+    problems: dict[str, dict[str, list[float]]]
 
 
 class _Learn(TypedDict):
