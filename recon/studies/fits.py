@@ -1,19 +1,26 @@
-"""Small fits for the studies, by the program's own trainer."""
+"""Small fits for the studies, by the program's own trainer, and how they went."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recon.base.progress import ProgressCallback
 from recon.errors import SignalError
 from recon.geometry import Float
+from recon.render.figures import new_figure
+from recon.render.plots import CURVE_COLORS, CURVE_DASHES
 from recon.signals.media.images import read_image
 from recon.training.settings import FitConfig
 from recon.training.task import Fitted, Task
 from recon.training.trainer import Progress, fit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def grey_picture(path: str | Path | None, size: int) -> Float:
@@ -59,6 +66,25 @@ def train_measured(
 
     fit(field, task, replace(config, watch=False), callbacks=[after])
     return rows
+
+
+def curves_over_steps(
+    curves: Mapping[str, Sequence[Mapping[str, float]]],
+    measure: str = "psnr",
+    levels: Mapping[str, float] = MappingProxyType({}),
+) -> "Figure":
+    """`measure`, in dB, of what `train_measured` returned for each method, and `levels` of others."""
+    with new_figure((7.4, 3.6)) as figure:
+        axes = figure.subplots()
+        for (name, curve), color, dashes in zip(curves.items(), CURVE_COLORS, CURVE_DASHES, strict=False):
+            steps, found = [row["step"] for row in curve], [row[measure] for row in curve]
+            axes.plot(steps, found, color=color, linestyle=dashes, label=f"{name}: {found[-1]:.1f}")
+        for (name, level), dashes in zip(levels.items(), CURVE_DASHES, strict=False):
+            axes.axhline(level, color="#999999", linestyle=dashes, label=f"{name}: {level:.1f}")
+        axes.set(xlabel="step", ylabel="PSNR [dB]")
+        axes.grid(True)
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), handlelength=3)
+    return figure
 
 
 def decibels_over(found: Float, wanted: Float) -> float:

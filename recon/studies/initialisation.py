@@ -27,7 +27,7 @@ from recon.render.plots import CURVE_COLORS, CURVE_DASHES
 from recon.signals.media.quality import psnr
 from recon.signals.tasks.grid import Grid
 from recon.signals.tasks.values import values_task
-from recon.studies.fits import train_measured
+from recon.studies.fits import curves_over_steps, train_measured
 from recon.studies.page import Study
 from recon.training.settings import FitConfig
 
@@ -195,7 +195,7 @@ def study_initialisation(
     figures = [
         ("distributions", "ωWh and activations by depth, theory in black", pixels(_distributions(found))),
         ("depth", "what becomes of signal and gradient with depth", pixels(_by_depth(rows))),
-        ("training", "a picture fitted from each initialisation", pixels(_curves(curves))),
+        ("training", "a picture fitted from each initialisation", pixels(curves_over_steps(curves))),
     ]
     worst = max(abs(layer.spread - 1) for layer in found["siren"])
     results = {"largest_deviation_of_std": worst, "psnr": ends, "expected_std": theory}
@@ -259,21 +259,4 @@ def _by_depth(rows: list[dict[str, Any]]) -> Any:
         figure.legend(
             *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, handlelength=3
         )
-    return figure
-
-
-def _curves(curves: dict[str, list[dict[str, float]]]) -> Any:
-    with new_figure((7.4, 3.6)) as figure:
-        axes = figure.subplots()
-        for (name, curve), color, dashes in zip(curves.items(), CURVE_COLORS, CURVE_DASHES, strict=True):
-            axes.plot(
-                [row["step"] for row in curve],
-                [row["psnr"] for row in curve],
-                color=color,
-                linestyle=dashes,
-                label=name,
-            )
-        axes.set(xlabel="step", ylabel="PSNR [dB]")
-        axes.grid(True)
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), handlelength=3)
     return figure

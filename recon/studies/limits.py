@@ -11,7 +11,7 @@ parts (total variation: Rudin, Osher, Fatemi 1992, doi:10.1016/0167-2789(92)9024
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,11 +23,11 @@ from recon.field.settings import FieldConfig
 from recon.field.siren import Siren
 from recon.geometry import Float
 from recon.render.figures import new_figure, pixels
-from recon.render.plots import CURVE_COLORS, CURVE_DASHES
+from recon.render.plots import CURVE_COLORS
 from recon.signals.media.quality import psnr
 from recon.signals.tasks.grid import Grid
 from recon.signals.tasks.values import squared_error
-from recon.studies.fits import decibels_over, train_measured
+from recon.studies.fits import curves_over_steps, decibels_over, train_measured
 from recon.studies.page import Study
 from recon.training.constraints import Constraint, ConstraintTask
 from recon.training.settings import FitConfig
@@ -86,25 +86,27 @@ def study_limits(
     return Study("limits", title, text, figures, rows, rows, {"problems": problems})
 
 
-def trained(
-    settings: Mapping[str, Any],
+def fitted(
+    problem: str,
     points: Float,
     values: Float,
     steps: int,
     seed: int,
     progress: ProgressCallback,
-    text: str,
-    measure: Any = lambda field: {},
-) -> tuple[Siren, list[dict[str, float]]]:
-    """A field fitted to `values` (n,) at all `points` (n, m) in every step, and what `measure` says of it."""
-    config = FieldConfig(width=WIDTH, hidden=HIDDEN, spread=1.0, **settings)
-    field = Siren(config, points.shape[1], 1, torch.Generator().manual_seed(seed))
+    measure: Callable[[Siren], dict[str, float]] = lambda field: {},
+) -> dict[str, tuple[Siren, list[dict[str, float]]]]:
+    """The `FIELDS`, fitted to `values` (n,) at all `points` (n, m); `measure` of them over the steps."""
     known = torch.tensor(points, dtype=torch.float32), torch.tensor(values[:, None], dtype=torch.float32)
-    task = ConstraintTask(
-        {"data": Constraint(lambda draw: known, squared_error, Schedule.constant(1.0))}, seed
-    )
+    data = Constraint(lambda draw: known, squared_error, Schedule.constant(1.0))
     fit = FitConfig(steps=steps, rate=RATE, optimizer="adam", beta2=0.999, warmup=20)
-    return field, train_measured(field, task, fit, measure, progress, text)
+    found = {}
+    for place, (name, settings) in enumerate(FIELDS.items()):
+        config = FieldConfig(width=WIDTH, hidden=HIDDEN, spread=1.0, **settings)
+        field = Siren(config, points.shape[1], 1, torch.Generator().manual_seed(seed))
+        part = progress_within(progress, place / len(FIELDS), (place + 1) / len(FIELDS))
+        task = ConstraintTask({"data": data}, seed)
+        found[name] = field, train_measured(field, task, fit, measure, part, f"{problem}, {name}")
+    return found
 
 
 def at(field: Siren, points: Float) -> Float:
@@ -154,12 +156,10 @@ def continued(t: Float, values: Float, where: Float) -> Float:
 
 def _series(steps: int, seed: int, progress: ProgressCallback) -> tuple[dict[str, tuple[float, float]], Any]:
     t, beyond = np.linspace(-1, SERIES_END, SERIES_SAMPLES), np.linspace(SERIES_END, 1, 200)[1:]
-    whole, found = np.concatenate([t, beyond]), {}
+    whole = np.concatenate([t, beyond])
     samples = series(t) + SERIES_NOISE * np.random.default_rng(seed).normal(size=len(t))
-    for place, (name, settings) in enumerate(FIELDS.items()):
-        part = progress_within(progress, place / len(FIELDS), (place + 1) / len(FIELDS))
-        field, _ = trained(settings, t[:, None], samples, steps, seed, part, f"series, {name}")
-        found[name] = at(field, whole[:, None])
+    fields = fitted("series", t[:, None], samples, steps, seed, progress)
+    found = {name: at(field, whole[:, None]) for name, (field, _) in fields.items()}
     found["trend and oscillations"] = continued(t, samples, whole)
     with new_figure((11, 1.5 * len(found) + 0.3)) as figure:
         panels = figure.subplots(len(found), 1, sharex=True)
@@ -170,14 +170,12 @@ def _series(steps: int, seed: int, progress: ProgressCallback) -> tuple[dict[str
             axes.axvspan(SERIES_END, 1, color="#eeeeee")
             axes.set_title(name)
             axes.set_ylim(-1.7, 1.7)
-    n = len(t)
-    return {
-        name: (
-            decibels_over(values[:n], samples),
-            decibels_over(values[n:], series(beyond)),
-        )
+    n, true = len(t), series(beyond)
+    ends = {
+        name: (decibels_over(values[:n], samples), decibels_over(values[n:], true))
         for name, values in found.items()
-    }, figure
+    }
+    return ends, figure
 
 
 def _noise(
@@ -193,37 +191,18 @@ def _noise(
         values = values.reshape(picture.shape)
         return {"seen": psnr(values, noisy, 2.0), "unseen": psnr(values, picture, 2.0)}
 
-    curves = {}
-    for place, (name, settings) in enumerate(FIELDS.items()):
-        part = progress_within(progress, place / len(FIELDS), (place + 1) / len(FIELDS))
-        _, curves[name] = trained(
-            settings,
-            points,
-            noisy.ravel(),
-            steps,
-            seed,
-            part,
-            f"noise, {name}",
-            lambda field: quality(at(field, points)),
-        )
-    smooth = (denoise_tv_chambolle(noisy, weight) for weight in WEIGHTS)
+    fields = fitted(
+        "noise", points, noisy.ravel(), steps, seed, progress, lambda field: quality(at(field, points))
+    )
+    curves = {name: curve for name, (_, curve) in fields.items()}
     ends = {name: curve[-1] for name, curve in curves.items()}
+    smooth = (denoise_tv_chambolle(noisy, weight) for weight in WEIGHTS)
     ends["total variation"] = quality(min(smooth, key=lambda one: abs(float(np.std(one - noisy)) - NOISE)))
-    with new_figure((6.5, 3.6)) as figure:
-        axes = figure.subplots()
-        for (name, curve), color, dash in zip(curves.items(), CURVE_COLORS, CURVE_DASHES, strict=False):
-            axes.plot(
-                [row["step"] for row in curve],
-                [row["unseen"] for row in curve],
-                color=color,
-                linestyle=dash,
-                label=name,
-            )
-        axes.axhline(ends["total variation"]["unseen"], color="#777777", label="total variation")
-        axes.axhline(psnr(noisy, picture, 2.0), color="#bbbbbb", linestyle=":", label="the noisy picture")
-        axes.set(xlabel="step", ylabel="PSNR [dB]")
-        axes.grid(True)
-        figure.legend(loc="outside right upper", handlelength=3)
+    levels = {
+        "total variation": ends["total variation"]["unseen"],
+        "the noisy picture": psnr(noisy, picture, 2.0),
+    }
+    figure = curves_over_steps(curves, "unseen", levels)
     return {name: (row["seen"], row["unseen"]) for name, row in ends.items()}, figure
 
 
@@ -235,11 +214,8 @@ def class_of(points: Float) -> Float:
 def _classes(steps: int, seed: int, progress: ProgressCallback) -> dict[str, tuple[float, float]]:
     rng = np.random.default_rng((seed, 1))
     known, asked = (rng.uniform(-1, 1, (count, COORDINATES)) for count in (KNOWN, ASKED))
-    found = {}
-    for place, (name, settings) in enumerate(FIELDS.items()):
-        part = progress_within(progress, place / len(FIELDS), (place + 1) / len(FIELDS))
-        field, _ = trained(settings, known, class_of(known), steps, seed, part, f"classes, {name}")
-        found[name] = at(field, known), at(field, asked)
+    fields = fitted("classes", known, class_of(known), steps, seed, progress)
+    found = {name: (at(field, known), at(field, asked)) for name, (field, _) in fields.items()}
 
     def terms(points: Float) -> Float:
         i, j = np.triu_indices(COORDINATES)
@@ -247,13 +223,10 @@ def _classes(steps: int, seed: int, progress: ProgressCallback) -> dict[str, tup
 
     one = np.ones((ASKED, 1))
     chosen, weights = pursued(one[:KNOWN], terms(known), class_of(known), TERMS)
-    found["few terms"] = tuple(  # type: ignore[assignment]
-        np.hstack([one[: len(points)], *terms(points)[chosen]]) @ weights for points in (known, asked)
-    )
-    return {
-        name: tuple(  # type: ignore[misc]
-            100 * float((np.sign(values) == class_of(points)).mean())
-            for values, points in zip(both, (known, asked), strict=True)
-        )
-        for name, both in found.items()
-    }
+    few = (np.hstack([one[: len(points)], *terms(points)[chosen]]) @ weights for points in (known, asked))
+    found["few terms"] = (next(few), next(few))
+
+    def right(values: Float, points: Float) -> float:
+        return 100 * float((np.sign(values) == class_of(points)).mean())
+
+    return {name: (right(seen, known), right(unseen, asked)) for name, (seen, unseen) in found.items()}

@@ -28,7 +28,7 @@ from recon.signals.settings import STANDARD
 from recon.signals.tasks.grid import Grid
 from recon.signals.tasks.poisson import gradient_of, gradient_task, laplacian_of, laplacian_task
 from recon.signals.tasks.values import values_task
-from recon.studies.fits import decibels_over, train_measured
+from recon.studies.fits import curves_over_steps, decibels_over, train_measured
 from recon.studies.page import Study
 from recon.studies.products import PRODUCTS, Plainly, Product, ProductField
 from recon.training.constraints import ConstraintTask
@@ -143,7 +143,7 @@ def study_activations(
     ]
     figures.append(("curves", "over the steps", pixels(_curves(curves))))
     figures.append(
-        ("products", "layers with other products, over the steps", pixels(_product_curves(of_products)))
+        ("products", "layers with other products, over the steps", pixels(curves_over_steps(of_products)))
     )
     ends = {mode: {name: curves[mode, name][-1] for name in activations} for mode in MODES}
     results = {"ends": ends, "products": {name: curve[-1]["psnr"] for name, curve in of_products.items()}}
@@ -244,16 +244,4 @@ def _curves(curves: dict[tuple[str, str], list[dict[str, float]]]) -> Any:
             axes.grid(True)
         handles = panels[0].get_legend_handles_labels()
         figure.legend(*handles, loc="outside lower center", ncols=8, handlelength=3)
-    return figure
-
-
-def _product_curves(curves: Mapping[str, list[dict[str, float]]]) -> Any:
-    with new_figure((6.5, 3.6)) as figure:
-        axes = figure.subplots()
-        for (name, curve), color, dash in zip(curves.items(), CURVE_COLORS, CURVE_DASHES, strict=False):
-            steps, found = [row["step"] for row in curve], [row["psnr"] for row in curve]
-            axes.plot(steps, found, color=color, linestyle=dash, label=f"{name}: {found[-1]:.1f} dB")
-        axes.set(xlabel="step", ylabel="PSNR of values [dB]")
-        axes.grid(True)
-        figure.legend(loc="outside right upper", handlelength=3)
     return figure

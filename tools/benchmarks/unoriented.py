@@ -17,7 +17,9 @@ import numpy as np
 from benchmarks.accuracy import names
 from benchmarks.processes import Company, cores
 from benchmarks.report import ROOT, Row, append, header, publish, setting, table
+from benchmarks.solids import box, shells, torus
 
+SOLIDS = {"sphere": shells(1), "box": box(1, 0.7, 0.5), "torus": torus}
 GENUS = {"sphere": 0, "box": 0, "torus": 1, "kitten": 1}
 
 
@@ -62,20 +64,7 @@ def scan(shape: str, count: int, seed: int) -> Any:
     if shape == "kitten":
         points = recon.read_cloud(ROOT / "data" / "kitten.ply").points
         return points[rng.choice(len(points), min(count, len(points)), replace=False)]
-    if shape == "sphere":
-        points = rng.normal(size=(count, 3))
-        return points / np.linalg.norm(points, axis=1, keepdims=True)
-    if shape == "box":
-        half = np.array([1.0, 0.7, 0.5])
-        across = rng.choice(3, count, p=(1 / half) / (1 / half).sum())
-        points = rng.uniform(-half, half, (count, 3))
-        points[np.arange(count), across] = rng.choice([-1, 1], count) * half[across]
-        return points
-    u, v, height = rng.uniform(0, 2 * np.pi, (3, 4 * count))
-    kept = np.flatnonzero(height / (2 * np.pi) < (1 + 0.35 * np.cos(v)) / 1.35)[:count]
-    u, v = u[kept], v[kept]
-    away = 1 + 0.35 * np.cos(v)
-    return np.stack([away * np.cos(u), away * np.sin(u), 0.35 * np.sin(v)], axis=1)
+    return SOLIDS[shape](count, rng)[0]
 
 
 def _topology(shape: str, count: int, seed: int, args: argparse.Namespace) -> Any:
