@@ -24,7 +24,7 @@ from recon.field.tiles import Tiles
 from recon.geometry import Float, PointCloud
 from recon.scan.preparation.noise import normal_noise
 from recon.scan.preparation.spacing import local_spacings
-from recon.surface.settings import HeadsConfig
+from recon.surface.settings import MIN_TILE, HeadsConfig
 
 VALUE_PER_SPACING = 0.0025  # the least deviation of a value: exact points are met this well
 MIN_NORMAL_DEVIATION = 0.06  # tighter normals would win over the points at sharp edges
@@ -99,10 +99,11 @@ def with_heads(
 
 def tiles_for(points: Tensor, config: HeadsConfig, spacing: float, noise: float, threads: int) -> Tiles:
     """Tiles about `points` (n, 3), `spacing` apart for the most part: smaller where these are denser."""
-    assert config.tile is not None
+    assert config.tile
     local = local_spacings(points.cpu().double().numpy(), threads)
-    doublings = np.log2(config.edge_for(local, noise) / config.edge_for(spacing, noise))
-    doublings = np.sign(doublings) * np.floor(np.abs(doublings) + 1 - OTHER_SIZE)
+    edge = config.edge_for(local, noise).clip(MIN_TILE)  # copies of a point are no distance apart
+    doublings = np.log2(edge / config.edge_for(spacing, noise)).clip(np.log2(MIN_TILE / config.tile))
+    doublings = np.trunc(doublings + np.sign(doublings) * (1 - OTHER_SIZE))
     few = min(FEW_POINTS, len(local) // 10)
     least, most = np.partition(doublings, (few, len(local) - 1 - few))[[few, -1 - few]]
     return Tiles.around(points, config.tile, torch.tensor(doublings.clip(least, most), device=points.device))

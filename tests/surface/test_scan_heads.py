@@ -16,7 +16,7 @@ from recon.field.heads import HeadedField
 from recon.geometry import Float, PointCloud
 from recon.surface.heads import tiles_for
 from recon.surface.reconstruction import Reconstruction
-from recon.surface.settings import PRESETS, Config, HeadsConfig
+from recon.surface.settings import MIN_TILE, PRESETS, Config, HeadsConfig
 
 SMALL = PRESETS["draft"].with_(
     field={"width": 32, "hidden": 2}, surface={"prior_samples": 4000}, fit={"steps": 400}
@@ -190,10 +190,22 @@ def test_tiles_are_larger_where_points_are_sparse_and_a_run_folder_keeps_them(tm
 @pytest.mark.parametrize("noise", [0.0, 0.02])
 def test_an_even_scan_has_tiles_of_one_size(seed: int, noise: float) -> None:
     rng = np.random.default_rng(seed)
-    points = 0.9 * directions(12_000, seed) * (1 + noise * rng.normal(size=(12_000, 1)))
-    spacing = math.sqrt(4 * math.pi * 0.81 / 12_000)
+    points = 0.9 * directions(40_000, seed) * (1 + noise * rng.normal(size=(40_000, 1)))
+    spacing = math.sqrt(4 * math.pi * 0.81 / 40_000)
     config = HeadsConfig().resolved_for(spacing, noise)
     assert len(tiles_for(torch.tensor(points), config, spacing, noise, threads=1).lattices) == 1
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-12, 1e-7])
+def test_points_on_top_of_each_other_have_tiles_that_coordinates_can_tell(apart: float) -> None:
+    points = 0.9 * directions(40_000)
+    heap = points[:1] + apart * directions(2000, seed=1)
+    spacing = math.sqrt(4 * math.pi * 0.81 / 40_000)
+    config = HeadsConfig().resolved_for(spacing, 0.0)
+    tiles = tiles_for(torch.tensor(np.concatenate([points, heap])), config, spacing, 0.0, threads=1)
+    smallest, *_, largest = (lattice.edge[0] for lattice in tiles.lattices)
+    assert 0.7 * MIN_TILE < smallest < 4 * MIN_TILE and largest == config.tile
+    assert tiles.corners(torch.tensor(heap)).hats(torch.tensor(heap)).isfinite().all()
 
 
 def test_a_tile_smaller_than_coordinates_can_tell_is_refused() -> None:
